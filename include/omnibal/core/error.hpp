@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The one exception of the library: a broken precondition, said so that a person can mend it.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <omnibal/config.hpp>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace omnibal::inline v0 {
+
+/// Thrown when a problem or an option breaks a precondition. `what()` is one line naming the
+/// field, the index where there is one, the value, and what would be right:
+/// `tokens[17] = -5: must not be negative`.
+///
+/// An infeasible problem is not an error: searches report it in their result.
+class invalid_input : public std::invalid_argument {
+ public:
+  invalid_input(std::string_view field, std::string_view value, std::string_view advice)
+      : invalid_input(std::string(field), std::nullopt, value, advice) {}
+
+  template <std::integral Value>
+  invalid_input(std::string_view field, Value value, std::string_view advice)
+      : invalid_input(std::string(field), std::nullopt, std::to_string(value), advice) {}
+
+  invalid_input(std::string_view field, std::size_t index, std::string_view value,
+                std::string_view advice)
+      : invalid_input(std::string(field), std::optional(index), value, advice) {}
+
+  template <std::integral Value>
+  invalid_input(std::string_view field, std::size_t index, Value value, std::string_view advice)
+      : invalid_input(std::string(field), std::optional(index), std::to_string(value), advice) {}
+
+  [[nodiscard]] const std::string& field() const noexcept { return field_; }
+  [[nodiscard]] std::optional<std::size_t> index() const noexcept { return index_; }
+  [[nodiscard]] const std::string& value() const noexcept { return value_; }
+
+ private:
+  invalid_input(std::string field, std::optional<std::size_t> index, std::string_view value,
+                std::string_view advice)
+      : std::invalid_argument(field + (index ? "[" + std::to_string(*index) + "]" : "") + " = " +
+                              std::string(value) + ": " + std::string(advice)),
+        field_(std::move(field)),
+        index_(index),
+        value_(value) {}
+
+  std::string field_;
+  std::optional<std::size_t> index_;
+  std::string value_;
+};
+
+}  // namespace omnibal::inline v0

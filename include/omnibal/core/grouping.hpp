@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Groups of indices stored flat: group k holds indices[offsets[k] .. offsets[k + 1]). The form
+/// in which packs, micro-batches, ranks and steps are passed around, written to files and sent
+/// between ranks.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+/// An ordered list of ordered groups of indices. Memory: one Index an element, eight bytes a group.
+template <std::unsigned_integral Index = std::uint32_t>
+class grouping {
+ public:
+  using index_type = Index;
+
+  grouping() = default;
+
+  /// Takes over arrays made elsewhere. Throws invalid_input unless offsets start at 0, never
+  /// decrease and end at indices.size(). O(groups).
+  grouping(std::vector<std::uint64_t> offsets, std::vector<Index> indices)
+      : offsets_(std::move(offsets)), indices_(std::move(indices)) {
+    if (offsets_.empty() || offsets_.front() != 0)
+      throw invalid_input("offsets", 0, offsets_.empty() ? "nothing" : std::to_string(offsets_[0]),
+                          "must start with 0");
+    for (std::size_t k = 1; k < offsets_.size(); ++k)
+      if (offsets_[k] < offsets_[k - 1])
+        throw invalid_input("offsets", k, offsets_[k], "must not be less than the one before");
+    if (offsets_.back() != indices_.size())
+      throw invalid_input("offsets", offsets_.size() - 1, offsets_.back(),
+                          "must end at the number of indices, " + std::to_string(indices_.size()));
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return offsets_.size() - 1; }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+  /// The indices of group k, in order. Precondition: k < size().
+  [[nodiscard]] std::span<const Index> operator[](std::size_t k) const noexcept {
+    return std::span(indices_).subspan(offsets_[k], offsets_[k + 1] - offsets_[k]);
+  }
+
+  /// size() + 1 offsets into indices(), the first 0.
+  [[nodiscard]] std::span<const std::uint64_t> offsets() const noexcept { return offsets_; }
+  /// The indices of all groups, one group after the other.
+  [[nodiscard]] std::span<const Index> indices() const noexcept { return indices_; }
+
+  void reserve(std::size_t groups, std::size_t indices) {
+    offsets_.reserve(groups + 1);
+    indices_.reserve(indices);
+  }
+
+  /// Adds an index to the group that is open at the end; close_group() closes it.
+  void push_back(Index index) { indices_.push_back(index); }
+
+  /// Closes the group holding what was pushed since the last one closed; it may be empty.
+  void close_group() { offsets_.push_back(indices_.size()); }
+
+  /// Adds a whole group.
+  void append(std::span<const Index> group) {
+    indices_.insert(indices_.end(), group.begin(), group.end());
+    close_group();
+  }
+
+  friend bool operator==(const grouping&, const grouping&) = default;
+
+ private:
+  std::vector<std::uint64_t> offsets_ = {0};
+  std::vector<Index> indices_;
+};
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What a sample weighs: one non-negative integer per resource (image tiles, text tokens, audio
+/// frames, ...). The number of resources is fixed at compile time, the integer type is the
+/// caller's, and a projection takes the loads out of whatever the caller's sample type is.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <omnibal/config.hpp>
+#include <ranges>
+#include <type_traits>
+
+namespace omnibal::inline v0 {
+
+/// The loads of a sample or a pack, or the capacities of a pack: one integer per resource.
+template <std::size_t Resources, std::integral Integer = std::int64_t>
+using loads = std::array<Integer, Resources>;
+
+namespace detail {
+
+template <typename>
+inline constexpr bool is_loads = false;
+template <std::integral Integer, std::size_t Resources>
+inline constexpr bool is_loads<std::array<Integer, Resources>> =
+    Resources > 0 && !std::same_as<Integer, bool>;
+
+}  // namespace detail
+
+/// A std::array of at least one integer.
+template <typename Type>
+concept load_array = detail::is_loads<std::remove_cvref_t<Type>>;
+
+/// Any sized random-access range whose elements the projection turns into loads.
+template <typename Range, typename Projection = std::identity>
+concept sample_range = std::ranges::random_access_range<Range> && std::ranges::sized_range<Range> &&
+    std::invocable<const Projection&, std::ranges::range_reference_t<Range>> &&
+    load_array<std::invoke_result_t<const Projection&, std::ranges::range_reference_t<Range>>>;
+
+/// The loads type that a projection yields for a range's samples.
+template <typename Range, typename Projection = std::identity>
+using projected_loads = std::remove_cvref_t<
+    std::invoke_result_t<const Projection&, std::ranges::range_reference_t<Range>>>;
+
+/// How many resources a load array holds.
+template <load_array Loads>
+inline constexpr std::size_t resource_count = std::tuple_size_v<std::remove_cvref_t<Loads>>;
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// A parallel loop on standard threads. Which thread runs which part never shows in a result:
+/// bodies write only to their own part.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <omnibal/config.hpp>
+#include <thread>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+/// Calls body(begin, end) on consecutive parts that together cover 0 … count − 1, one part a
+/// thread, the first on the calling thread. `threads` = 0 means as many as the hardware has.
+/// When bodies throw, the exception of the first part in order is rethrown after all have ended.
+template <std::invocable<std::size_t, std::size_t> Body>
+void parallel_for(std::size_t count, unsigned threads, const Body& body) {
+  const std::size_t wanted =
+      threads != 0 ? threads : std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t parts = std::min(wanted, count);
+  if (parts <= 1) {
+    if (count > 0) body(std::size_t{0}, count);
+    return;
+  }
+  std::vector<std::exception_ptr> failures(parts);
+  const auto run_part = [&](std::size_t part) {
+    try {
+      body(count * part / parts, count * (part + 1) / parts);
+    } catch (...) {
+      failures[part] = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> workers;
+    workers.reserve(parts - 1);
+    for (std::size_t part = 1; part < parts; ++part) workers.emplace_back(run_part, part);
+    run_part(0);
+  }
+  for (const std::exception_ptr& failure : failures)
+    if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace omnibal::inline v0
