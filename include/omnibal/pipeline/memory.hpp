@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What activations a device holds at its worst moment, exactly, from the order of its operations.
+///
+/// F allocates what its stage keeps for the backward. While B runs, its transient stands on top;
+/// then B releases what it kept, but for the part the weight gradient still needs, which W
+/// releases. Times do not matter: the order alone decides.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <omnibal/config.hpp>
+#include <omnibal/pipeline/schedule.hpp>
+#include <span>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+/// Bytes a micro-batch occupies on a virtual stage.
+struct activation_bytes {
+  std::int64_t kept = 0;                      ///< From F to B.
+  std::int64_t transient = 0;                 ///< While B runs, on top.
+  std::int64_t kept_for_weight_gradient = 0;  ///< The part of `kept` held on from B to W.
+};
+
+/// Gives the bytes of the stage and micro-batch an operation works on.
+template <typename Memory>
+concept activation_model = requires(const Memory& memory, const operation& work) {
+  { memory(work) } -> std::convertible_to<activation_bytes>;
+};
+
+struct device_peak {
+  std::int64_t bytes = 0;     ///< Largest sum held at once.
+  std::size_t in_flight = 0;  ///< Most (stage, micro-batch) pairs that hold anything at once.
+};
+
+/// The worst moment of one device. O(operations).
+template <activation_model Memory>
+[[nodiscard]] device_peak peak_activation(std::span<const operation> order, const Memory& memory) {
+  device_peak peak;
+  std::int64_t held = 0;
+  std::size_t in_flight = 0;
+  const bool splits_backward = std::ranges::any_of(
+      order, [](const operation& work) { return work.kind == operation_kind::weight_gradient; });
+  for (const operation& work : order) {
+    const activation_bytes bytes = memory(work);
+    switch (work.kind) {
+      case operation_kind::forward:
+        held += bytes.kept;
+        ++in_flight;
+        peak.bytes = std::max(peak.bytes, held);
+        peak.in_flight = std::max(peak.in_flight, in_flight);
+        break;
+      case operation_kind::backward:
+        peak.bytes = std::max(peak.bytes, held + bytes.transient);
+        held -= bytes.kept - (splits_backward ? bytes.kept_for_weight_gradient : 0);
+        if (!splits_backward) --in_flight;
+        break;
+      case operation_kind::weight_gradient:
+        held -= bytes.kept_for_weight_gradient;
+        --in_flight;
+        break;
+    }
+  }
+  return peak;
+}
+
+/// How many micro-batches stage s of a schedule without virtual stages keeps at its worst moment:
+/// min(p − s, m) for 1F1B, m for GPipe. With it the peak of a stage is
+/// in_flight · kept + transient. Precondition: kind is gpipe or one_forward_one_backward.
+[[nodiscard]] constexpr std::size_t in_flight(const schedule_shape& shape,
+                                              std::size_t stage) noexcept {
+  return shape.kind == schedule_kind::gpipe ? shape.microbatches
+                                            : std::min(shape.stages - stage, shape.microbatches);
+}
+
+}  // namespace omnibal::inline v0
