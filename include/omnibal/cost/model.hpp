@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The shape of a vision-language model: a vision transformer over image tiles, a projector, and a
+/// decoder with grouped-query attention and a gated feed-forward; and what follows from a shape
+/// alone: parameters and forward FLOPs (a multiply-add is two).
+#pragma once
+
+#include <cstdint>
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+struct vision_shape {
+  std::int64_t layers = 0;
+  std::int64_t hidden = 0;
+  std::int64_t heads = 0;
+  std::int64_t ffn = 0;  ///< Inner width of the feed-forward.
+  std::int64_t tokens_per_tile = 0;
+  bool gated = false;  ///< Three feed-forward matrices instead of two.
+  bool bias = true;
+  bool qkv_bias = true;
+  bool rms_norm = false;  ///< Else LayerNorm, which has a bias.
+  bool layer_scale = false;
+  bool qk_norm = false;
+  /// Layers that attend over the whole tile; the others attend within windows.
+  std::int64_t full_attention_layers = -1;  ///< −1: all.
+  std::int64_t window_tokens = 0;
+
+  friend bool operator==(const vision_shape&, const vision_shape&) = default;
+};
+
+struct language_shape {
+  std::int64_t layers = 0;
+  std::int64_t hidden = 0;
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t ffn = 0;
+  std::int64_t vocabulary = 0;
+  bool qkv_bias = false;
+
+  friend bool operator==(const language_shape&, const language_shape&) = default;
+};
+
+struct model_shape {
+  std::string id = {};
+  std::string name = {};
+  vision_shape vision = {};
+  /// Input and output width of each linear layer, applied to every image token of the language
+  /// model.
+  std::vector<std::pair<std::int64_t, std::int64_t>> projector = {};
+  language_shape language = {};
+  std::int64_t language_tokens_per_tile = 0;
+
+  friend bool operator==(const model_shape&, const model_shape&) = default;
+};
+
+/// Throws invalid_input naming the field unless every width is positive and divides as it must.
+inline void validate(const model_shape& model) {
+  const auto positive = [](const char* field, std::int64_t value) {
+    if (value <= 0) throw invalid_input(field, value, "must be positive");
+    if (value > (std::int64_t{1} << 24)) throw invalid_input(field, value, "must be at most 2^24");
+  };
+  positive("vision.layers", model.vision.layers);
+  positive("vision.hidden", model.vision.hidden);
+  positive("vision.a", model.vision.heads);
+  positive("vision.ffn", model.vision.ffn);
+  positive("vit_tokens_per_tile", model.vision.tokens_per_tile);
+  positive("llm.layers", model.language.layers);
+  positive("llm.hidden", model.language.hidden);
+  positive("llm.a", model.language.heads);
+  positive("llm.kv", model.language.kv_heads);
+  positive("llm.ffn", model.language.ffn);
+  positive("llm.vocab", model.language.vocabulary);
+  positive("llm_tokens_per_tile", model.language_tokens_per_tile);
+  if (model.language.hidden % model.language.heads != 0)
+    throw invalid_input("llm.a", model.language.heads, "must divide llm.hidden");
+  if (model.language.heads % model.language.kv_heads != 0)
+    throw invalid_input("llm.kv", model.language.kv_heads, "must divide llm.a");
+  if (model.vision.full_attention_layers > model.vision.layers)
+    throw invalid_input("vision.full_attention_layers", model.vision.full_attention_layers,
+                        "must not be more than vision.layers");
+  for (std::size_t i = 0; i < model.projector.size(); ++i) {
+    positive("projector_mlp", model.projector[i].first);
+    positive("projector_mlp", model.projector[i].second);
+  }
+}
+
+/// Width of the keys of one token, which grouped-query attention shares between heads.
+[[nodiscard]] constexpr std::int64_t key_width(const language_shape& language) noexcept {
+  return language.hidden / language.heads * language.kv_heads;
+}
+
+[[nodiscard]] constexpr std::int64_t vision_layer_parameters(const vision_shape& vision) noexcept {
+  const std::int64_t h = vision.hidden;
+  const std::int64_t f = vision.ffn;
+  const std::int64_t matrices = 4 * h * h + (vision.gated ? 3 : 2) * h * f;
+  const std::int64_t biases =
+      (vision.qkv_bias ? 3 * h : 0) + (vision.bias ? 2 * h + (vision.gated ? 2 * f : f) : 0);
+  const std::int64_t norms = vision.rms_norm ? 2 * h : 4 * h;
+  return matrices + biases + norms + (vision.layer_scale ? 2 * h : 0) +
+         (vision.qk_norm ? 2 * h : 0);
+}
+
+[[nodiscard]] constexpr std::int64_t language_layer_parameters(
+    const language_shape& language) noexcept {
+  const std::int64_t h = language.hidden;
+  const std::int64_t k = key_width(language);
+  return 2 * h * h + 2 * h * k + 3 * h * language.ffn + 2 * h + (language.qkv_bias ? h + 2 * k : 0);
+}
+
+[[nodiscard]] inline std::int64_t projector_parameters(const model_shape& model) {
+  std::int64_t sum = 0;
+  for (const auto& [in, out] : model.projector) sum += in * out + out;
+  return sum;
+}
+
+/// Of the embedding, and as much again of the head.
+[[nodiscard]] constexpr std::int64_t embedding_parameters(const language_shape& language) noexcept {
+  return language.vocabulary * language.hidden;
+}
+
+[[nodiscard]] inline std::int64_t total_parameters(const model_shape& model) {
+  return model.vision.layers * vision_layer_parameters(model.vision) + projector_parameters(model) +
+         model.language.layers * language_layer_parameters(model.language) +
+         2 * embedding_parameters(model.language);
+}
+
+/// FLOPs of one vision layer's matrices for one tile.
+[[nodiscard]] constexpr std::int64_t vision_matrix_flops(const vision_shape& vision) noexcept {
+  const std::int64_t h = vision.hidden;
+  return 2 * vision.tokens_per_tile * (4 * h * h + (vision.gated ? 3 : 2) * h * vision.ffn);
+}
+
+/// FLOPs of one vision layer's attention for one tile, each token attending to `span` tokens.
+[[nodiscard]] constexpr std::int64_t vision_attention_flops(const vision_shape& vision,
+                                                            std::int64_t span) noexcept {
+  return 4 * vision.tokens_per_tile * span * vision.hidden;
+}
+
+/// FLOPs of one language layer's matrices for one token.
+[[nodiscard]] constexpr std::int64_t language_matrix_flops(
+    const language_shape& language) noexcept {
+  const std::int64_t h = language.hidden;
+  return 2 * (2 * h * h + 2 * h * key_width(language) + 3 * h * language.ffn);
+}
+
+/// FLOPs of one language layer's causal attention for a sub-sequence of one token; times its
+/// length squared.
+[[nodiscard]] constexpr std::int64_t language_attention_flops(
+    const language_shape& language) noexcept {
+  return 2 * language.hidden;
+}
+
+/// FLOPs of the projector for one tile.
+[[nodiscard]] inline std::int64_t projector_flops(const model_shape& model) {
+  std::int64_t sum = 0;
+  for (const auto& [in, out] : model.projector) sum += 2 * in * out;
+  return sum * model.language_tokens_per_tile;
+}
+
+/// FLOPs of the head for one token.
+[[nodiscard]] constexpr std::int64_t head_flops(const language_shape& language) noexcept {
+  return 2 * language.hidden * language.vocabulary;
+}
+
+}  // namespace omnibal::inline v0

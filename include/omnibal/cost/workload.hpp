@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What a micro-batch asks of the layers, and costs as linear functions of it.
+///
+/// Doubles (rates, efficiencies) end here: a coefficient is rounded once to fixed point, and every
+/// time derived from it is integer arithmetic, the same on every platform. Costs of layers add up
+/// exactly, so that a stage is the sum of its layers and a step never costs less than its work.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
+#include <string_view>
+
+namespace omnibal::inline v0 {
+
+/// The size of a micro-batch.
+struct workload {
+  std::int64_t tiles = 0;           ///< Image tiles.
+  std::int64_t tokens = 0;          ///< Tokens of the language model, image tokens included.
+  std::int64_t squared_tokens = 0;  ///< Σ over sub-sequences of their length squared.
+
+  friend constexpr workload operator+(const workload& left, const workload& right) noexcept {
+    return {left.tiles + right.tiles, left.tokens + right.tokens,
+            left.squared_tokens + right.squared_tokens};
+  }
+  friend bool operator==(const workload&, const workload&) = default;
+};
+
+/// The workload of one sample packed as a sub-sequence of its own.
+[[nodiscard]] constexpr workload sample_workload(std::int64_t tiles, std::int64_t tokens) {
+  return {tiles, tokens, checked_multiply(tokens, tokens, "tokens")};
+}
+
+/// A fixed-point number with 24 bits behind the point.
+inline constexpr int fixed_point_bits = 24;
+
+/// Rounds to fixed point, to nearest. Throws invalid_input naming `field` for values that are not
+/// finite, negative or too large.
+[[nodiscard]] inline std::int64_t to_fixed_point(double value, std::string_view field) {
+  const double scaled = value * static_cast<double>(std::int64_t{1} << fixed_point_bits) + 0.5;
+  if (!(scaled >= 0.0) || scaled >= 9.2e18)
+    throw invalid_input(field, std::to_string(value), "must be finite, not negative and not huge");
+  return static_cast<std::int64_t>(scaled);
+}
+
+/// A cost per unit of workload, in fixed point: nanoseconds or bytes.
+struct linear_cost {
+  std::int64_t constant = 0;
+  std::int64_t per_tile = 0;
+  std::int64_t per_token = 0;
+  std::int64_t per_squared_token = 0;
+
+  /// constant + Σ coefficient · amount, rounded up to a whole unit. Throws invalid_input when that
+  /// exceeds 64 bits.
+  [[nodiscard]] constexpr std::int64_t of(const workload& work) const {
+    const wide_integer sum = exactly(work);
+    const wide_integer whole =
+        (sum + (wide_integer{1} << fixed_point_bits) - 1) >> fixed_point_bits;
+    if (whole > std::numeric_limits<std::int64_t>::max())
+      throw invalid_input("cost", work.tokens, "tokens in one micro-batch are too many to price");
+    return static_cast<std::int64_t>(whole);
+  }
+
+  /// The same in fixed point, not rounded.
+  [[nodiscard]] constexpr wide_integer exactly(const workload& work) const noexcept {
+    return wide_integer{constant} + wide_integer{per_tile} * work.tiles +
+           wide_integer{per_token} * work.tokens +
+           wide_integer{per_squared_token} * work.squared_tokens;
+  }
+
+  friend constexpr linear_cost operator+(const linear_cost& left, const linear_cost& right) {
+    return {checked_add(left.constant, right.constant, "cost"),
+            checked_add(left.per_tile, right.per_tile, "cost"),
+            checked_add(left.per_token, right.per_token, "cost"),
+            checked_add(left.per_squared_token, right.per_squared_token, "cost")};
+  }
+  friend bool operator==(const linear_cost&, const linear_cost&) = default;
+};
+
+/// The larger coefficient each: an upper bound on the larger of two costs.
+[[nodiscard]] constexpr linear_cost larger(const linear_cost& left, const linear_cost& right) {
+  return {std::max(left.constant, right.constant), std::max(left.per_tile, right.per_tile),
+          std::max(left.per_token, right.per_token),
+          std::max(left.per_squared_token, right.per_squared_token)};
+}
+
+}  // namespace omnibal::inline v0
