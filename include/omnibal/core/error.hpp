@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The one exception of the library: a broken precondition, said so that a person can mend it.
+/// How the library refuses bad input: a broken precondition, said so that a person can mend it.
 #pragma once
 
 #include <concepts>
@@ -22,32 +22,39 @@ namespace omnibal::inline v0 {
 class invalid_input : public std::invalid_argument {
  public:
   invalid_input(std::string_view field, std::string_view value, std::string_view advice)
-      : invalid_input(std::string(field), std::nullopt, value, advice) {}
+      : invalid_input(std::nullopt, std::string(field), value, advice) {}
 
   template <std::integral Value>
   invalid_input(std::string_view field, Value value, std::string_view advice)
-      : invalid_input(std::string(field), std::nullopt, std::to_string(value), advice) {}
+      : invalid_input(std::nullopt, std::string(field), std::to_string(value), advice) {}
 
   invalid_input(std::string_view field, std::size_t index, std::string_view value,
                 std::string_view advice)
-      : invalid_input(std::string(field), std::optional(index), value, advice) {}
+      : invalid_input(std::optional(index), std::string(field), value, advice) {}
 
   template <std::integral Value>
   invalid_input(std::string_view field, std::size_t index, Value value, std::string_view advice)
-      : invalid_input(std::string(field), std::optional(index), std::to_string(value), advice) {}
+      : invalid_input(std::optional(index), std::string(field), std::to_string(value), advice) {}
 
   [[nodiscard]] const std::string& field() const noexcept { return field_; }
   [[nodiscard]] std::optional<std::size_t> index() const noexcept { return index_; }
   [[nodiscard]] const std::string& value() const noexcept { return value_; }
 
  private:
-  invalid_input(std::string field, std::optional<std::size_t> index, std::string_view value,
+  // The index stands first so that no public call can mean this one.
+  invalid_input(std::optional<std::size_t> index, std::string field, std::string_view value,
                 std::string_view advice)
-      : std::invalid_argument(field + (index ? "[" + std::to_string(*index) + "]" : "") + " = " +
-                              std::string(value) + ": " + std::string(advice)),
+      : std::invalid_argument(line(field, index, value, advice)),
         field_(std::move(field)),
         index_(index),
         value_(value) {}
+
+  static std::string line(const std::string& field, std::optional<std::size_t> index,
+                          std::string_view value, std::string_view advice) {
+    std::string text = field;
+    if (index) text.append("[").append(std::to_string(*index)).append("]");
+    return text.append(" = ").append(value).append(": ").append(advice);
+  }
 
   std::string field_;
   std::optional<std::size_t> index_;

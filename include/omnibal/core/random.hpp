@@ -17,7 +17,7 @@
 namespace omnibal::inline v0 {
 
 /// One block of four random words for a 128-bit counter under a 64-bit key. Ten rounds.
-[[nodiscard]] OMNIBAL_HD constexpr std::array<std::uint32_t, 4> philox4x32(
+[[nodiscard]] constexpr std::array<std::uint32_t, 4> philox4x32(
     std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) noexcept {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t first = std::uint64_t{0xD2511F53} * counter[0];

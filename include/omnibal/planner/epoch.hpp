@@ -75,11 +75,11 @@ struct epoch_outcome {
   std::vector<std::int64_t> peak_memory = {};  ///< Bytes per stage, over all steps and ranks.
 };
 
-namespace detail {
-
-/// The durations and latencies of one rank's micro-batches on every stage, priced once.
+/// The durations, latencies and bytes of one rank's micro-batches on every stage, priced once.
+/// Models operation_times and activation_model for schedules without a split backward.
 class microbatch_times {
  public:
+  /// Prices micro-batches of the load, named in their order in the step.
   void price(std::span<const stage_model> stages, const epoch_load& load,
              std::span<const std::uint32_t> microbatches) {
     count_ = microbatches.size();
@@ -123,6 +123,8 @@ class microbatch_times {
   std::vector<cost> costs_;
 };
 
+namespace detail {
+
 /// A schedule's orders and graph for one number of micro-batches.
 struct prepared_schedule {
   std::vector<std::vector<operation>> orders;
@@ -144,7 +146,7 @@ struct prepared_schedule {
   epoch_outcome outcome{.steps = load.steps(),
                         .peak_memory = std::vector<std::int64_t>(stages.size(), 0)};
   std::map<std::size_t, detail::prepared_schedule> schedules;
-  detail::microbatch_times times;
+  microbatch_times times;
   std::vector<std::int64_t> ends;
   double busy = 0;
   for (std::size_t step = 0; step < outcome.steps; ++step) {

@@ -4,11 +4,16 @@
 /// recomputes just what its own memory makes it.
 ///
 /// With T(s, i, j) the time of layers i … j − 1 as stage s, cheapest recomputation included
-/// (stage_table.hpp):
-/// - bottleneck: f(s, j) = min over i of max(f(s − 1, i), T(s, i, j));
+/// (stage_table.hpp), and C(j) the latency of an edge after j layers:
+/// - bottleneck: f(s, j) = min over i of max(f(s − 1, i), T(s, i, j)); blocking bottleneck: the
+/// same
+///   with T + C(i) + C(j);
 /// - closed form, Σ (T + C) + (m − 1) · max T: for a cap τ on every T, the least Σ (T + C) by the
 ///   same recurrence with sums. Lowering τ from the largest value that could still win to the
-///   least bottleneck visits every pair (max, Σ) that no other beats.
+///   least bottleneck visits every pair (max, Σ) that no other beats;
+/// - period: whether a plan beats λ shows in the least g(s, j) = max(0, g(s − 1, i) + C(i)) + T −
+/// λ,
+///   which must stay negative. The period of a plan that does is the next λ, until none does.
 /// The partition alone is in partition/, the recomputation alone in recompute/; doing one after
 /// the other loses what only both together can see, and gains nothing when memory is ample.
 #pragma once
@@ -18,6 +23,7 @@
 #include <cstdint>
 #include <limits>
 #include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/search.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
@@ -29,8 +35,10 @@
 namespace omnibal::inline v0 {
 
 enum class plan_objective {
-  bottleneck,   ///< Largest T; among equals the least Σ (T + C).
-  closed_form,  ///< Σ (T + C) + (m − 1) · max T.
+  bottleneck,           ///< Largest T; among equals the least Σ (T + C).
+  blocking_bottleneck,  ///< Largest T plus the latencies of both edges; likewise.
+  closed_form,          ///< Σ (T + C) + (m − 1) · max T.
+  period,  ///< Steady period of 1F1B: max over intervals of (Σ T + Σ inner C) / stages.
 };
 
 /// Why no plan exists, so that a person can act on it.
@@ -53,62 +61,93 @@ struct infeasibility {
 
 struct joint_plan {
   search_status status = search_status::infeasible;
-  std::int64_t objective = 0;
-  std::int64_t bound = 0;
+  rational objective = {};  ///< A fraction only for the period.
+  rational bound = {};
   pipeline_plan plan = {};
   infeasibility why = {};  ///< If infeasible.
 };
 
-namespace detail {
+/// What a stage of layers begin … end − 1 weighs for the bottlenecks.
+enum class stage_weight {
+  time,           ///< T.
+  blocking_time,  ///< T plus the latencies of both edges.
+};
 
-/// Dynamic programs over the stages of a stage_table.
+/// Dynamic programs over the stages of a problem, for GPipe and 1F1B. Keeps a reference: the
+/// problem must outlive it. Preconditions: it is valid and has a layer for each stage.
 class joint_search {
  public:
+  static constexpr std::int64_t infeasible = stage_table::infeasible;
+
   explicit joint_search(const pipeline_problem& problem) : table_(problem) {}
 
-  /// Least bottleneck, or stage_table::infeasible. Intervals longer than a guess are never priced;
-  /// the guess grows until a plan fits under it.
-  [[nodiscard]] std::int64_t least_bottleneck() {
+  /// Least largest weight of a stage, or `infeasible`. Intervals heavier than a guess are never
+  /// priced; the guess grows until a plan fits under it.
+  [[nodiscard]] std::int64_t least_bottleneck(stage_weight weight) {
     const std::int64_t least = least_conceivable_bottleneck();
-    const std::int64_t most = table_.least_time(0, table_.layers());
-    for (std::int64_t step = 0;;
-         step = step == 0 ? std::max<std::int64_t>(1, least / 64) : 2 * step) {
-      const bool everything = step > infeasible / 4;
-      const std::int64_t found = bottleneck_within(everything ? infeasible - 1 : least + step);
-      if (found != infeasible || everything) return found;
-      // Beyond the sum of all layers only recomputation can add time, so look at all at once.
-      if (least + step > most) step = infeasible / 4;
+    const std::int64_t ample = 2 * table_.least_time(0, table_.layers());
+    for (std::int64_t excess = 0; least + excess <= ample;
+         excess = excess == 0 ? std::max<std::int64_t>(1, least / 64) : 2 * excess) {
+      const std::int64_t found = bottleneck_within(least + excess, weight);
+      if (found != infeasible) return found;
     }
+    return bottleneck_within(infeasible - 1, weight);
   }
 
-  /// The plan of least Σ (T + C) among those with every T ≤ cap; nothing chosen if there is none.
-  /// Returns the sum.
-  [[nodiscard]] std::int64_t least_sum_within(std::int64_t cap, std::vector<std::size_t>& cuts) {
-    const std::size_t stages = table_.stages();
+  /// The plan of least Σ (T + C) among those with every stage within the cap: its sum, or
+  /// `infeasible`, and its cuts.
+  [[nodiscard]] std::int64_t least_sum_within(std::int64_t cap, stage_weight weight,
+                                              std::vector<std::size_t>& cuts) {
     const std::size_t layers = table_.layers();
+    start_cuts();
     std::vector<std::int64_t> before(layers + 1, infeasible);
     before[0] = 0;
-    std::vector<std::vector<std::size_t>> from(stages, std::vector<std::size_t>(layers + 1, 0));
-    for (std::size_t stage = 0; stage < stages; ++stage) {
+    for (std::size_t stage = 0; stage < table_.stages(); ++stage) {
       std::vector<std::int64_t> sums(layers + 1, infeasible);
       for (std::size_t end = first_end(stage); end <= last_end(stage); ++end)
         for (std::size_t begin = end; begin-- > stage;) {
           if (table_.least_time(begin, end) > cap) break;
-          if (before[begin] == infeasible || before[begin] >= sums[end]) continue;
+          if (before[begin] >= sums[end]) continue;
           const std::int64_t time = table_.time(stage, begin, end);
-          if (time > cap) continue;
+          if (time > cap) break;
+          if (time + edges(begin, end, weight) > cap) continue;
           const std::int64_t sum = before[begin] + time + table_.latency(end);
-          if (sum < sums[end]) {
-            sums[end] = sum;
-            from[stage][end] = begin;
-          }
+          if (sum >= sums[end]) continue;
+          sums[end] = sum;
+          from_[stage][end] = begin;
         }
       before = sums;
     }
-    if (before[layers] == infeasible) return infeasible;
-    cuts.assign(stages + 1, layers);
-    for (std::size_t stage = stages; stage-- > 0;) cuts[stage] = from[stage][cuts[stage + 1]];
+    if (before[layers] != infeasible) cuts = traced_cuts();
     return before[layers];
+  }
+
+  /// The cuts of a plan whose period is less than `limit`; empty if there is none.
+  [[nodiscard]] std::vector<std::size_t> cuts_of_period_below(const rational& limit) {
+    const std::size_t layers = table_.layers();
+    start_cuts();
+    constexpr wide_integer none = 0;  // A plan below the limit has negative values only.
+    std::vector<wide_integer> before(layers + 1, none);
+    for (std::size_t stage = 0; stage < table_.stages(); ++stage) {
+      std::vector<wide_integer> now(layers + 1, none);
+      for (std::size_t end = first_end(stage); end <= last_end(stage); ++end)
+        for (std::size_t begin = end; begin-- > stage;) {
+          const bool reached = stage == 0 ? begin == 0 : before[begin] < none;
+          if (excess(table_.least_time(begin, end), limit) >= now[end]) break;
+          if (!reached) continue;
+          const std::int64_t time = table_.time(stage, begin, end);
+          if (time == infeasible) break;
+          const wide_integer carried = std::max<wide_integer>(
+              0,
+              before[begin] + static_cast<wide_integer>(table_.latency(begin)) * limit.denominator);
+          const wide_integer value = carried + excess(time, limit);
+          if (value >= now[end]) continue;
+          now[end] = value;
+          from_[stage][end] = begin;
+        }
+      before = now;
+    }
+    return before[layers] < none ? traced_cuts() : std::vector<std::size_t>{};
   }
 
   [[nodiscard]] std::int64_t largest_time(const std::vector<std::size_t>& cuts) {
@@ -118,6 +157,7 @@ class joint_search {
     return largest;
   }
 
+  /// The plan of these cuts with the cheapest modes that fit.
   [[nodiscard]] pipeline_plan plan_of(const std::vector<std::size_t>& cuts) {
     pipeline_plan plan{.cuts = cuts};
     for (std::size_t stage = 0; stage < table_.stages(); ++stage)
@@ -128,13 +168,11 @@ class joint_search {
 
   /// The least largest overrun of any partition in its leanest modes, and the stage that has it.
   [[nodiscard]] infeasibility explain() {
-    if (table_.layers() < table_.stages())
-      return {.reason = infeasibility::cause::fewer_layers_than_stages};
-    const std::size_t layers = table_.layers();
     struct need {
       std::int64_t bytes = infeasible;
       std::size_t stage = 0;
     };
+    const std::size_t layers = table_.layers();
     std::vector<need> before(layers + 1);
     before[0].bytes = std::numeric_limits<std::int64_t>::min();
     for (std::size_t stage = 0; stage < table_.stages(); ++stage) {
@@ -156,8 +194,8 @@ class joint_search {
   /// Least Σ (T + C) conceivable: no recomputation, the cheapest edges.
   [[nodiscard]] std::int64_t least_conceivable_sum() const {
     std::vector<std::int64_t> latencies;
-    for (std::size_t end = 1; end < table_.layers(); ++end)
-      latencies.push_back(table_.latency(end));
+    for (std::size_t cut = 1; cut < table_.layers(); ++cut)
+      latencies.push_back(table_.latency(cut));
     std::ranges::sort(latencies);
     std::int64_t sum = table_.least_time(0, table_.layers());
     for (std::size_t edge = 0; edge + 1 < table_.stages(); ++edge) sum += latencies[edge];
@@ -165,8 +203,6 @@ class joint_search {
   }
 
  private:
-  static constexpr std::int64_t infeasible = stage_table::infeasible;
-
   /// Stage s ends no earlier than after s + 1 layers, the last one only behind the last layer.
   [[nodiscard]] std::size_t first_end(std::size_t stage) const {
     return stage + 1 == table_.stages() ? table_.layers() : stage + 1;
@@ -174,6 +210,14 @@ class joint_search {
   /// Every later stage needs a layer.
   [[nodiscard]] std::size_t last_end(std::size_t stage) const {
     return table_.layers() - (table_.stages() - 1 - stage);
+  }
+
+  [[nodiscard]] std::int64_t edges(std::size_t begin, std::size_t end, stage_weight weight) const {
+    return weight == stage_weight::time ? 0 : table_.latency(begin) + table_.latency(end);
+  }
+
+  [[nodiscard]] static wide_integer excess(std::int64_t time, const rational& limit) {
+    return static_cast<wide_integer>(time) * limit.denominator - limit.numerator;
   }
 
   [[nodiscard]] std::int64_t least_conceivable_bottleneck() const {
@@ -184,7 +228,7 @@ class joint_search {
     return std::max(least, divide_rounding_up(table_.least_time(0, table_.layers()), stages));
   }
 
-  [[nodiscard]] std::int64_t bottleneck_within(std::int64_t cap) {
+  [[nodiscard]] std::int64_t bottleneck_within(std::int64_t cap, stage_weight weight) {
     const std::size_t layers = table_.layers();
     std::vector<std::int64_t> before(layers + 1, infeasible);
     before[0] = 0;
@@ -197,56 +241,114 @@ class joint_search {
           if (before[begin] >= now[end]) continue;
           const std::int64_t time = table_.time(stage, begin, end);
           if (time > cap || time >= now[end]) break;
-          now[end] = std::max(before[begin], time);
+          const std::int64_t weighed = time + edges(begin, end, weight);
+          if (weighed <= cap) now[end] = std::min(now[end], std::max(before[begin], weighed));
         }
       before = now;
     }
     return before[layers];
   }
 
+  void start_cuts() {
+    from_.assign(table_.stages(), std::vector<std::size_t>(table_.layers() + 1, 0));
+  }
+
+  [[nodiscard]] std::vector<std::size_t> traced_cuts() const {
+    std::vector<std::size_t> cuts(table_.stages() + 1, table_.layers());
+    for (std::size_t stage = table_.stages(); stage-- > 0;)
+      cuts[stage] = from_[stage][cuts[stage + 1]];
+    return cuts;
+  }
+
   stage_table table_;
+  std::vector<std::vector<std::size_t>> from_;  ///< Per stage and end: where the stage begins.
 };
+
+namespace detail {
+
+struct objective_and_cuts {
+  rational objective = {};
+  std::vector<std::size_t> cuts = {};
+};
+
+[[nodiscard]] inline objective_and_cuts plan_for_bottleneck(joint_search& search,
+                                                            std::int64_t bottleneck,
+                                                            stage_weight weight) {
+  objective_and_cuts best{.objective = {bottleneck}};
+  (void)search.least_sum_within(bottleneck, weight, best.cuts);
+  return best;
+}
+
+[[nodiscard]] inline objective_and_cuts plan_for_closed_form(joint_search& search,
+                                                             std::int64_t bottleneck,
+                                                             std::size_t microbatches) {
+  const auto repeats = static_cast<std::int64_t>(microbatches - 1);
+  std::vector<std::size_t> best_cuts;
+  std::int64_t best =
+      search.least_sum_within(bottleneck, stage_weight::time, best_cuts) + repeats * bottleneck;
+  std::int64_t cap = repeats == 0 ? joint_search::infeasible - 1
+                                  : (best - 1 - search.least_conceivable_sum()) / repeats;
+  std::vector<std::size_t> cuts;
+  while (cap > bottleneck) {
+    const std::int64_t sum = search.least_sum_within(cap, stage_weight::time, cuts);
+    // Sums only grow as the cap falls: once even the least bottleneck cannot save one, stop.
+    if (sum + repeats * bottleneck >= best) break;
+    const std::int64_t largest = search.largest_time(cuts);
+    if (sum + repeats * largest < best) {
+      best = sum + repeats * largest;
+      best_cuts = cuts;
+    }
+    cap = largest - 1;
+  }
+  return {.objective = {best}, .cuts = best_cuts};
+}
+
+[[nodiscard]] inline objective_and_cuts plan_for_period(const pipeline_problem& problem,
+                                                        joint_search& search,
+                                                        std::int64_t bottleneck) {
+  objective_and_cuts best = plan_for_bottleneck(search, bottleneck, stage_weight::time);
+  while (true) {
+    best.objective = period(stage_costs(problem, search.plan_of(best.cuts)));
+    const std::vector<std::size_t> cuts = search.cuts_of_period_below(best.objective);
+    if (cuts.empty()) return best;
+    best.cuts = cuts;
+  }
+}
 
 }  // namespace detail
 
 /// Plans cuts and modes for the least objective. Optimal or infeasible; for GPipe and 1F1B.
 /// Throws invalid_input for problems out of range or other schedules.
 /// O(p · w · n) interval prices, each one knapsack (recompute/exact.hpp), with w the most layers
-/// whose fastest times fit under the answer; the closed form adds O(p · w · n) for each cap.
+/// whose fastest times fit under the answer; the closed form adds O(p · w · n) for each cap, the
+/// period for each improvement.
 [[nodiscard]] inline joint_plan plan_jointly(const pipeline_problem& problem,
                                              plan_objective objective) {
   validate(problem);
-  detail::joint_search search(problem);
-  if (problem.layers.size() < problem.schedule.stages) return {.why = search.explain()};
-  const std::int64_t bottleneck = search.least_bottleneck();
-  if (bottleneck == stage_table::infeasible) return {.why = search.explain()};
+  joint_search search(problem);
+  if (problem.layers.size() < problem.schedule.stages)
+    return {.why = {.reason = infeasibility::cause::fewer_layers_than_stages}};
+  const stage_weight weight = objective == plan_objective::blocking_bottleneck
+                                  ? stage_weight::blocking_time
+                                  : stage_weight::time;
+  const std::int64_t bottleneck = search.least_bottleneck(weight);
+  if (bottleneck == joint_search::infeasible) return {.why = search.explain()};
 
-  std::vector<std::size_t> best_cuts;
-  const std::int64_t sum = search.least_sum_within(bottleneck, best_cuts);
-  std::int64_t best = bottleneck;
-  if (objective == plan_objective::closed_form) {
-    const auto repeats = static_cast<std::int64_t>(problem.schedule.microbatches - 1);
-    best = sum + repeats * bottleneck;
-    const std::int64_t least_sum = search.least_conceivable_sum();
-    std::int64_t cap =
-        repeats == 0 ? stage_table::infeasible - 1 : (best - 1 - least_sum) / repeats;
-    std::vector<std::size_t> cuts;
-    while (cap > bottleneck) {
-      const std::int64_t capped = search.least_sum_within(cap, cuts);
-      // Sums only grow as the cap falls: once even the least bottleneck cannot save one, stop.
-      if (capped + repeats * bottleneck >= best) break;
-      const std::int64_t largest = search.largest_time(cuts);
-      if (capped + repeats * largest < best) {
-        best = capped + repeats * largest;
-        best_cuts = cuts;
-      }
-      cap = largest - 1;
-    }
+  detail::objective_and_cuts best;
+  switch (objective) {
+    case plan_objective::bottleneck:
+    case plan_objective::blocking_bottleneck:
+      best = detail::plan_for_bottleneck(search, bottleneck, weight);
+      break;
+    case plan_objective::closed_form:
+      best = detail::plan_for_closed_form(search, bottleneck, problem.schedule.microbatches);
+      break;
+    case plan_objective::period: best = detail::plan_for_period(problem, search, bottleneck); break;
   }
   return {.status = search_status::optimal,
-          .objective = best,
-          .bound = best,
-          .plan = search.plan_of(best_cuts)};
+          .objective = best.objective,
+          .bound = best.objective,
+          .plan = search.plan_of(best.cuts)};
 }
 
 }  // namespace omnibal::inline v0

@@ -382,6 +382,10 @@ class run_planner {
 inline void validate(const run_problem& problem) {
   if (problem.samples.empty())
     throw invalid_input("samples", "nothing", "a run needs at least one sample");
+  if (problem.schedule != schedule_kind::gpipe &&
+      problem.schedule != schedule_kind::one_forward_one_backward)
+    throw invalid_input("schedule", to_string(problem.schedule),
+                        "is not planned for yet; use 1f1b or gpipe");
   if (problem.data_parallel == 0 || problem.data_parallel > (std::size_t{1} << 20))
     throw invalid_input("dp", problem.data_parallel, "must be between 1 and 2^20");
   if (problem.global_batch < 1)

@@ -49,10 +49,10 @@ class stage_table {
     return time_before_[end] - time_before_[begin];
   }
 
-  /// Latency both ways of the edge after layer end − 1; 0 behind the last layer.
-  [[nodiscard]] std::int64_t latency(std::size_t end) const {
-    if (end == layers_) return 0;
-    return problem_.layers[end - 1].forward_latency + problem_.layers[end - 1].backward_latency;
+  /// Latency both ways of an edge after `cut` layers; 0 at either end of the chain.
+  [[nodiscard]] std::int64_t latency(std::size_t cut) const {
+    if (cut == 0 || cut == layers_) return 0;
+    return problem_.layers[cut - 1].forward_latency + problem_.layers[cut - 1].backward_latency;
   }
 
   /// The modes behind time(). Precondition: it is feasible.

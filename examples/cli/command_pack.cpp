@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+// omnibal pack: samples to packs, packs to steps, ranks and micro-batches.
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <memory>
+#include <omnibal/core/error.hpp>
+#include <omnibal/dispatch/dispatch.hpp>
+#include <omnibal/dispatch/metrics.hpp>
+#include <omnibal/packing/balanced.hpp>
+#include <omnibal/packing/bound.hpp>
+#include <omnibal/packing/isf.hpp>
+#include <omnibal/packing/metrics.hpp>
+#include <optional>
+
+#include "capacity_rule.hpp"
+#include "commands.hpp"
+#include "files.hpp"
+#include "packs_file.hpp"
+#include "progress_line.hpp"
+#include "report.hpp"
+#include "stopwatch.hpp"
+#include "tables.hpp"
+#include "units.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+enum class packing_method { balanced, isf };
+
+struct pack_options {
+  table_options tables = {};
+  std::string capacity = {};
+  std::string most = {};
+  std::optional<double> samples_per_pack = {};
+  std::string threshold = {};
+  packing_method method = packing_method::balanced;
+  std::optional<std::int64_t> iterations = {};
+  std::optional<isf_stream> stream = {};
+  std::int64_t ranks = 8;
+  std::int64_t microbatches = 1;
+  last_step_policy last_step = last_step_policy::spread;
+  std::int64_t seed = 1024;
+  oversize_policy oversize = oversize_policy::reject;
+  std::string evaluate = {};
+  std::string out = {};
+};
+
+/// Nothing that was said may go unheard.
+void refuse_idle_options(const pack_options& options) {
+  const auto refuse = [](bool given, const char* option, const char* home) {
+    if (given) throw usage_error(std::string(option) + " has no meaning without " + home);
+  };
+  if (options.capacity.empty() == options.evaluate.empty())
+    throw usage_error("pack needs either --capacity or --evaluate");
+  if (options.capacity != "auto") {
+    refuse(!options.most.empty(), "--max", "--capacity auto");
+    refuse(options.samples_per_pack.has_value(), "--target-samples-per-pack", "--capacity auto");
+  }
+  if (options.samples_per_pack == 0.0)
+    throw invalid_input("--target-samples-per-pack", 0, "must be more than 0");
+  if (options.method != packing_method::isf) {
+    refuse(!options.threshold.empty(), "--threshold", "--method isf");
+    refuse(options.iterations.has_value(), "--iterations", "--method isf");
+    refuse(options.stream.has_value(), "--stream", "--method isf");
+  }
+}
+
+/// What the samples are packed into: all of the report.
+struct packed_tables {
+  packs_file file;
+  search_status status = search_status::feasible;
+  std::vector<std::uint32_t> oversize = {};
+  std::uint64_t bound = 0;
+  double pack_seconds = 0;
+  double dispatch_seconds = 0;
+};
+
+template <std::size_t Resources>
+using sample_list = std::vector<loads<Resources>>;
+
+template <std::size_t Resources>
+resource_names<Resources> names_of(const length_tables& tables) {
+  resource_names<Resources> names;
+  std::copy(tables.resources.begin(), tables.resources.end(), names.begin());
+  return names;
+}
+
+template <std::size_t Resources>
+loads<Resources> to_loads(const std::vector<std::int64_t>& amounts) {
+  loads<Resources> values = {};
+  std::copy(amounts.begin(), amounts.end(), values.begin());
+  return values;
+}
+
+template <std::size_t Resources>
+loads<Resources> choose_capacity(const sample_list<Resources>& samples, const length_tables& tables,
+                                 const pack_options& options) {
+  constexpr integer_range range{.least = 1};
+  if (options.capacity != "auto")
+    return to_loads<Resources>(
+        parse_amounts("--capacity", options.capacity, tables.resources, range));
+  capacity_rule<Resources> rule;
+  if (options.samples_per_pack) rule.samples_per_pack = *options.samples_per_pack;
+  if (!options.most.empty())
+    std::ranges::copy(parse_some_amounts("--max", options.most, tables.resources, range),
+                      rule.most.begin());
+  return automatic_capacity<Resources>(samples, rule);
+}
+
+template <std::size_t Resources>
+packing_result pack_samples(const sample_list<Resources>& samples, const length_tables& tables,
+                            const loads<Resources>& capacity, const pack_options& options,
+                            const run_control& control) {
+  const auto seed = static_cast<std::uint64_t>(options.seed);
+  const auto names = names_of<Resources>(tables);
+  if (options.method == packing_method::balanced)
+    return pack_balanced(samples, {.capacity = capacity,
+                                   .seed = seed,
+                                   .oversize = options.oversize,
+                                   .names = names,
+                                   .control = control});
+  isf_options<Resources> isf{.capacity = capacity,
+                             .seed = seed,
+                             .stream = options.stream.value_or(isf_stream::native),
+                             .oversize = options.oversize,
+                             .names = names,
+                             .control = control};
+  if (options.iterations) isf.iterations = static_cast<std::uint32_t>(*options.iterations);
+  if (!options.threshold.empty())
+    isf.threshold = to_loads<Resources>(
+        parse_amounts("--threshold", options.threshold, tables.resources, {.least = 1}));
+  return pack_isf(samples, isf);
+}
+
+/// What packs cost where there is no model to ask: the shares of the capacities that they fill,
+/// in millionths, added up.
+template <std::size_t Resources>
+std::vector<std::int64_t> pack_costs(const std::vector<loads<Resources>>& packs,
+                                     const std::vector<std::int64_t>& capacity) {
+  constexpr std::int64_t full = 1'000'000;
+  std::vector<std::int64_t> costs;
+  costs.reserve(packs.size());
+  for (std::size_t k = 0; k < packs.size(); ++k) {
+    wide_integer cost = 0;
+    for (std::size_t r = 0; r < Resources; ++r)
+      cost += wide_integer{packs[k][r]} * full / capacity[r];
+    if (cost > std::numeric_limits<std::int64_t>::max())
+      throw invalid_input("load of a pack", k, "beyond the capacity a trillion times",
+                          "is too large to be weighed");
+    costs.push_back(static_cast<std::int64_t>(cost));
+  }
+  return costs;
+}
+
+template <std::size_t Resources>
+packed_tables pack_tables(const sample_list<Resources>& samples, const length_tables& tables,
+                          const pack_options& options, const run_control& control) {
+  stopwatch watch;
+  const loads<Resources> capacity = choose_capacity(samples, tables, options);
+  packing_result result = pack_samples(samples, tables, capacity, options, control);
+  packed_tables packed{.file = {.inputs = tables.inputs,
+                                .resources = tables.resources,
+                                .capacity = {capacity.begin(), capacity.end()},
+                                .packs = std::move(result.packs)},
+                       .status = result.status,
+                       .oversize = std::move(result.oversize),
+                       .bound = result.bound};
+  packed.pack_seconds = watch.lap();
+  const auto costs = pack_costs(pack_loads(packed.file.packs, samples), packed.file.capacity);
+  packed.file.plan = dispatch_packs(
+      std::span(costs), {.ranks = static_cast<std::uint32_t>(options.ranks),
+                         .microbatches = static_cast<std::uint32_t>(options.microbatches),
+                         .seed = static_cast<std::uint64_t>(options.seed),
+                         .last_step = options.last_step});
+  packed.dispatch_seconds = watch.lap();
+  return packed;
+}
+
+/// Holds packs made elsewhere against the capacity. Returns the samples beyond it, ascending.
+template <std::size_t Resources>
+std::vector<std::uint32_t> check_packs(const sample_list<Resources>& samples,
+                                       const packs_file& file, const std::string& path) {
+  const auto exceeds = [&](const loads<Resources>& load) {
+    for (std::size_t r = 0; r < Resources; ++r)
+      if (load[r] > file.capacity[r]) return true;
+    return false;
+  };
+  std::vector<std::uint8_t> packed(samples.size());
+  for (const std::uint32_t id : file.packs.indices())
+    if (packed[id]++ != 0) throw invalid_input(path + ": indices", id, "is a sample in two packs");
+  std::vector<std::uint32_t> oversize;
+  for (std::uint32_t id = 0; id < samples.size(); ++id) {
+    if (exceeds(samples[id]))
+      oversize.push_back(id);
+    else if (packed[id] == 0)
+      throw invalid_input(path + ": indices", id, "is a sample in no pack, though it fits");
+  }
+  const auto sums = pack_loads(file.packs, samples);
+  for (std::size_t k = 0; k < sums.size(); ++k) {
+    if (file.packs[k].empty()) throw invalid_input(path + ": offsets", k, "makes an empty pack");
+    if (exceeds(sums[k]) && file.packs[k].size() > 1)
+      throw invalid_input(path + ": offsets", k, "makes a pack beyond the capacity");
+  }
+  return oversize;
+}
+
+/// Measures the packs of a file instead of making them.
+template <std::size_t Resources>
+packed_tables evaluate_packs(const sample_list<Resources>& samples, const length_tables& tables,
+                             const pack_options& options) {
+  packed_tables packed{.file = read_packs_file(options.evaluate, tables)};
+  packed.oversize = check_packs(samples, packed.file, options.evaluate);
+  const std::size_t own_packs =
+      packed.file.packs.indices().size() + packed.oversize.size() - samples.size();
+  packed.bound = own_packs + bound_packs(samples,
+                                         bound_options<Resources>{
+                                             .capacity = to_loads<Resources>(packed.file.capacity),
+                                             .oversize = oversize_policy::skip,
+                                             .names = names_of<Resources>(tables)})
+                                 .packs;
+  if (packed.bound == packed.file.packs.size()) packed.status = search_status::optimal;
+  return packed;
+}
+
+template <typename Values>
+json by_resource(const std::vector<std::string>& resources, const Values& values) {
+  json object;
+  for (std::size_t r = 0; r < resources.size(); ++r) object[resources[r]] = values[r];
+  return object;
+}
+
+template <std::size_t Resources>
+json to_report(const sample_list<Resources>& samples, const packed_tables& packed) {
+  const packs_file& file = packed.file;
+  const auto sums = pack_loads(file.packs, samples);
+  const std::vector<std::int64_t> costs = pack_costs(sums, file.capacity);
+  const auto metrics = measure_packing(file.packs, samples, to_loads<Resources>(file.capacity));
+  const auto dist = dist_ratio(file.plan, std::span<const loads<Resources>>(sums));
+  return {{"status", to_string(packed.status)},
+          {"samples", samples.size()},
+          {"packed", metrics.samples},
+          {"oversize", packed.oversize},
+          {"capacity", by_resource(file.resources, file.capacity)},
+          {"packs", metrics.packs},
+          {"bound", packed.bound},
+          {"fill", by_resource(file.resources, metrics.fill)},
+          {"samples_per_pack", metrics.samples_per_pack},
+          {"steps", file.plan.steps()},
+          {"dropped", file.plan.dropped.size()},
+          {"dist_ratio", by_resource(file.resources, dist)},
+          {"cost_ratio", cost_ratio(file.plan, std::span(costs))},
+          {"pack_cost_variation", pack_cost_variation(std::span(costs))}};
+}
+
+/// The report with the number of oversize samples in place of their ids.
+std::string to_text(const json& report) {
+  json shown = report;
+  shown["oversize"] = report["oversize"].size();
+  return describe(shown);
+}
+
+exit_status run(const pack_options& options, const command_context& context) {
+  refuse_idle_options(options);
+  expect_writable(options.out);
+  stopwatch watch;
+  const length_tables tables = read_length_tables(options.tables);
+  const double read_seconds = watch.lap();
+  std::visit(
+      [&](const auto& samples) {
+        packed_tables packed;
+        if (options.evaluate.empty()) {
+          progress_line progress(context);
+          packed = pack_tables(samples, tables, options, progress.control());
+        } else {
+          packed = evaluate_packs(samples, tables, options);
+        }
+        json report = to_report(samples, packed);
+        report["seconds"] = {{"read", read_seconds},
+                             {"pack", packed.pack_seconds},
+                             {"dispatch", packed.dispatch_seconds}};
+        if (!options.out.empty()) write_file(options.out, to_text(packed.file));
+        print_report(context, report, [](const json& all) { return to_text(all); });
+      },
+      tables.samples);
+  return exit_status::done;
+}
+
+void add_capacity_options(CLI::App& command, pack_options& options) {
+  command
+      .add_option("--capacity", options.capacity,
+                  "The most a pack may hold of each resource, or auto: what four mean samples need")
+      ->type_name("images=9,tokens=4096|auto");
+  command
+      .add_option("--max", options.most, "With auto: limits on the capacities, tokens=16384 say")
+      ->type_name("AMOUNTS");
+  add_number(command, "--target-samples-per-pack", options.samples_per_pack,
+             "With auto: how many mean samples a full pack should hold [4]");
+  add_choice(command, "--oversize", options.oversize,
+             "What to do with samples beyond a capacity [reject]",
+             {{"reject", oversize_policy::reject},
+              {"own_pack", oversize_policy::own_pack},
+              {"skip", oversize_policy::skip}});
+}
+
+void add_method_options(CLI::App& command, pack_options& options) {
+  constexpr std::int64_t most_passes = std::numeric_limits<std::uint32_t>::max();
+  add_choice(command, "--method", options.method,
+             "How to pack: balanced, or the published sampling and filtering, isf [balanced]",
+             {{"balanced", packing_method::balanced}, {"isf", packing_method::isf}});
+  command
+      .add_option("--threshold", options.threshold,
+                  "With isf: a pack is full from here on [the capacity]")
+      ->type_name("AMOUNTS");
+  add_integer(command, "--iterations", options.iterations, "With isf: number of passes [50]",
+              {1, most_passes});
+  add_choice(command, "--stream", options.stream,
+             "With isf: random numbers, ours or those of the published code [native]",
+             {{"native", isf_stream::native}, {"published", isf_stream::published}});
+  add_integer(command, "--seed", options.seed, "The same seed gives the same bytes [1024]", {});
+}
+
+void add_dispatch_options(CLI::App& command, pack_options& options) {
+  constexpr integer_range count{1, 1 << 20};
+  add_integer(command, "--dp", options.ranks, "Data-parallel ranks [8]", count);
+  add_integer(command, "--micro-batches", options.microbatches,
+              "Packs for each rank in a full step [1]", count);
+  add_choice(command, "--last-step", options.last_step,
+             "What to do with packs that do not fill a step: a short step, none, or repeat some "
+             "[short]",
+             {{"short", last_step_policy::spread},
+              {"drop", last_step_policy::drop},
+              {"pad", last_step_policy::pad}});
+}
+
+}  // namespace
+
+void add_pack(CLI::App& application, command_context& context) {
+  CLI::App* command = application.add_subcommand(
+      "pack", "Group samples into packs and deal the packs to steps and ranks");
+  const auto options = std::make_shared<pack_options>();
+  add_table_options(*command, options->tables);
+  add_capacity_options(*command, *options);
+  add_method_options(*command, *options);
+  add_dispatch_options(*command, *options);
+  command
+      ->add_option("--evaluate", options->evaluate,
+                   "Measure the packs of this file, made before, instead of making packs")
+      ->type_name("FILE");
+  command->add_option("--out", options->out, "Where to write the packs, as JSON")
+      ->type_name("FILE");
+  command->footer(
+      "\nExamples:\n"
+      "  omnibal pack --lengths lengths.json --capacity images=10,tokens=4096 --out packs.json\n"
+      "  omnibal pack --lengths a.jsonl b.csv --capacity auto --max tokens=16384 --dp 64\n"
+      "  omnibal pack --lengths text.npy --resource tokens=0 --capacity tokens=32768\n"
+      "  omnibal pack --lengths lengths.json --evaluate packs.json");
+  command->callback([options, &context] {
+    context.run = [options, &context] { return run(*options, context); };
+  });
+}
+
+}  // namespace omnibal::cli

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// omnibal plan: the main job.
+#include <limits>
+#include <memory>
+#include <omnibal/core/error.hpp>
+#include <string>
+
+#include "commands.hpp"
+#include "plan_arguments.hpp"
+#include "units.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+void add_cluster_options(CLI::App& command, plan_arguments& arguments) {
+  add_integer(command, "--dp", arguments.data_parallel, "Data-parallel ranks", {1, 1 << 20});
+  add_integer(command, "--pp", arguments.pipeline_parallel, "Pipeline stages", {1, 1 << 10});
+  add_integer(command, "--tp", arguments.tensor_parallel, "Tensor-parallel devices a stage",
+              {1, 1 << 10});
+  command.add_option("--device", arguments.device,
+                     "a100, h100, h200 or a JSON file of achieved rates [a100]");
+  add_bytes(command, "--memory", arguments.memory, "Memory of a device, as in 80GiB");
+  add_bytes(command, "--reserve", arguments.reserve,
+            "Memory kept for context, communication buffers and fragmentation [6GiB]");
+  add_number(command, "--margin", arguments.margin,
+             "Share by which activations are taken to be larger than predicted [0]");
+  add_choice(command, "--schedule", arguments.schedule, "Pipeline schedule [1f1b]",
+             {{"1f1b", schedule_kind::one_forward_one_backward},
+              {"gpipe", schedule_kind::gpipe},
+              {"interleaved", schedule_kind::interleaved},
+              {"zbh1", schedule_kind::zero_bubble_h1}});
+}
+
+void add_training_options(CLI::App& command, plan_arguments& arguments) {
+  command.add_option("--model", arguments.model,
+                     "A model's id, or FILE or FILE#ID of the same form");
+  add_integer(command, "--global-batch", arguments.global_batch,
+              "Samples an optimizer step, in the mean",
+              {1, std::numeric_limits<std::int32_t>::max()});
+  command.add_option("--capacity", arguments.capacity,
+                     "What a pack holds, images=9,tokens=4096, or auto [auto]");
+  add_choice(command, "--freeze", arguments.freeze, "The part that is not trained [none]",
+             {{"none", frozen_part::none},
+              {"vision", frozen_part::vision},
+              {"language", frozen_part::language}});
+  command.add_flag("--shard-optimizer", arguments.shard_optimizer,
+                   "Divide the optimizer state over the data-parallel ranks");
+  add_integer(command, "--optimizer-bytes", arguments.optimizer_bytes,
+              "Optimizer state a parameter, in bytes [12]", {0, 64});
+  command.add_flag("--sequence-parallel", arguments.sequence_parallel,
+                   "Divide the norms' activations over the tensor-parallel devices");
+  add_integer(command, "--seed", arguments.seed, "Seed of every random choice [1024]",
+              {0, std::numeric_limits<std::uint32_t>::max() - 1000});
+}
+
+/// The chosen way to run, once both are known not to be mixed up.
+exit_status plan(const command_context& context, const plan_arguments& arguments) {
+  if (arguments.problem.empty() == arguments.tables.files.empty())
+    throw usage_error(arguments.problem.empty()
+                          ? "plan needs --lengths FILE for the main job, or --problem FILE"
+                          : "plan takes --lengths or --problem, not both");
+  return arguments.problem.empty() ? plan_tables(context, arguments)
+                                   : plan_problem(context, arguments);
+}
+
+}  // namespace
+
+std::string suggestion(const infeasibility& why) {
+  if (why.reason == infeasibility::cause::fewer_layers_than_stages)
+    return "use at most as many pipeline stages as the chain has layers";
+  return "give every device at least " + std::to_string(why.bytes_short) +
+         " bytes more, use more pipeline stages or tensor-parallel devices, shard the optimizer, "
+         "or "
+         "lower the capacity of a pack";
+}
+
+void add_plan(CLI::App& application, command_context& context) {
+  auto arguments = std::make_shared<plan_arguments>();
+  CLI::App* command = application.add_subcommand(
+      "plan", "Plan a run: packs, their dealing, layer partition, recomputation, and the gain");
+  add_table_options(*command, arguments->tables);
+  command->get_option("--lengths")->required(false);
+  command->add_option("--problem", arguments->problem,
+                      "A problem of plain numbers instead: kind joint");
+  command->add_option("--objective", arguments->objective,
+                      "What to minimise: expected_makespan for --lengths; bottleneck, "
+                      "blocking_bottleneck, closed_form or period for --problem");
+  add_training_options(*command, *arguments);
+  add_cluster_options(*command, *arguments);
+  command->add_option("--out", arguments->out, "Where to write the plan as JSON");
+  command->footer(
+      "\nExamples:\n"
+      "  omnibal plan --lengths lengths.json --model internvl-chat-1.5 --dp 8 --pp 4 --tp 2 \\\n"
+      "    --memory 80GiB --global-batch 256 --out plan.json\n"
+      "  omnibal plan --problem problem.json --objective closed_form");
+  command->callback([&context, arguments] {
+    context.run = [&context, arguments] { return plan(context, *arguments); };
+  });
+}
+
+}  // namespace omnibal::cli

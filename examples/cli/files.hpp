@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Files in and out: inputs are read whole and once, outputs appear whole or not at all.
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace omnibal::cli {
+
+/// The bytes of a file, read whole. Vectorised parsers read past the end, so `padding` more bytes
+/// follow that are ours but hold nothing.
+class file_bytes {
+ public:
+  static constexpr std::size_t padding = 64;
+
+  /// `source` names where the file's name came from, `--lengths` say. Throws invalid_input naming
+  /// both when the file cannot be read.
+  file_bytes(std::string_view source, const std::string& path);
+
+  [[nodiscard]] std::string_view view() const noexcept { return {bytes_.get(), size_}; }
+
+ private:
+  struct release {
+    void operator()(char* bytes) const noexcept { std::free(bytes); }
+  };
+  using buffer = std::unique_ptr<char, release>;
+
+  /// Room for this many bytes and the padding.
+  static buffer allocate(std::size_t size);
+
+  buffer bytes_;
+  std::size_t size_ = 0;
+};
+
+/// The SHA-256 of bytes as 64 lower-case hexadecimal digits.
+[[nodiscard]] std::string sha256(std::string_view bytes);
+
+/// Throws unwritable_output now rather than after an hour's search when the folder of `path` is
+/// missing or closed to us. An empty path is no output and never fails.
+void expect_writable(const std::string& path);
+
+/// Writes bytes beside `path` and renames them into place, so that `path` holds either what it
+/// held before or all of them. Devices and pipes are written straight. Throws unwritable_output.
+void write_file(const std::string& path, std::string_view bytes);
+
+/// Writes bytes to standard output. Throws unwritable_output.
+void write_standard_output(std::string_view bytes);
+
+}  // namespace omnibal::cli

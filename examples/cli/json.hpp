@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// JSON as the command reads and writes it.
+#pragma once
+
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace omnibal::cli {
+
+/// Keys stay in the order in which they were read or set.
+using json = nlohmann::ordered_json;
+
+/// The JSON value that a file holds. `source` names where the file's name came from, `--shape`
+/// say. Throws invalid_input naming source, file and line when the file cannot be read, is not
+/// JSON, or says a key of an object twice.
+[[nodiscard]] json read_json_file(std::string_view source, const std::string& path);
+
+/// The text of a value in one line. Bytes that are no UTF-8, in names of files say, are replaced.
+[[nodiscard]] std::string json_text(const json& value);
+
+/// What a parse error of nlohmann's says is wrong, without its number and place.
+[[nodiscard]] std::string parser_words(const std::exception& error);
+
+}  // namespace omnibal::cli

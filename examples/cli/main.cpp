@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command omnibal: plans balanced training of vision-language models.
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <omnibal/core/error.hpp>
+#include <omnibal/version.hpp>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "commands.hpp"
+#include "files.hpp"
+#include "nearest.hpp"
+#include "units.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+void add_commands(CLI::App& application, command_context& context) {
+  add_plan(application, context);
+  add_pack(application, context);
+  add_generate(application, context);
+  add_partition(application, context);
+  add_recompute(application, context);
+  add_simulate(application, context);
+}
+
+void add_common_options(CLI::App& command, command_context& context) {
+  add_choice(command, "--format", context.format,
+             "How to report; without it, text on a terminal and json elsewhere",
+             {{"text", report_format::as_text}, {"json", report_format::as_json}});
+  command.add_flag("--progress", context.show_progress,
+                   "Tell progress on standard error even when it is no terminal");
+}
+
+/// " did you mean X?" for a mistyped word.
+std::string suggestion(std::string_view word, const std::vector<std::string>& known) {
+  const auto meant = nearest(word, known);
+  return meant ? ": did you mean " + *meant + "?" : "; see --help";
+}
+
+/// The command that these arguments choose. Throws where there is no such command.
+const CLI::App& chosen_command(const CLI::App& application, const std::string& name) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : application.get_subcommands({})) {
+    if (command->get_name() == name) return *command;
+    names.push_back(command->get_name());
+  }
+  throw usage_error("unknown command " + name + suggestion(name, names));
+}
+
+std::vector<std::string> option_names(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
+}
+
+/// Not a lone dash, and not a negative number.
+bool is_option(const std::string& argument) {
+  return argument.size() > 1 && argument[0] == '-' && argument != "--" &&
+         (argument[1] < '0' || argument[1] > '9');
+}
+
+/// Refuses unknown options before anything else is looked at: the parser would first miss the
+/// required option that was mistyped.
+void refuse_unknown_words(const CLI::App& application, const std::vector<std::string>& arguments) {
+  if (arguments.empty()) throw usage_error("no command given; see omnibal --help");
+  const bool of_command = !is_option(arguments[0]);
+  const auto known =
+      option_names(of_command ? chosen_command(application, arguments[0]) : application);
+  for (const std::string& argument : arguments) {
+    const std::string option = argument.substr(0, argument.find('='));
+    if (is_option(argument) && std::find(known.begin(), known.end(), option) == known.end())
+      throw usage_error("unknown option " + option + suggestion(option, known));
+  }
+}
+
+/// Parses the arguments and runs what they ask for.
+exit_status run(const std::vector<std::string>& arguments) {
+  CLI::App application("Balances the training of vision-language models.", "omnibal");
+  application.set_version_flag("--version", "omnibal " + std::string(version));
+  application.require_subcommand(1);
+  application.get_formatter()->column_width(34);
+  command_context context;
+  add_commands(application, context);
+  for (CLI::App* command : application.get_subcommands({})) add_common_options(*command, context);
+  try {
+    refuse_unknown_words(application, arguments);
+    // CLI11 takes arguments from the back.
+    application.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::Success& asked) {
+    std::ostringstream text;
+    application.exit(asked, text, text);
+    write_standard_output(text.str());
+    return exit_status::done;
+  }
+  return context.run();
+}
+
+/// A message as one line: control characters, of file names say, are written as escapes.
+std::string one_line(std::string_view message) {
+  std::string line;
+  for (const char c : message) {
+    char escape[5];
+    if (static_cast<unsigned char>(c) >= ' ' && c != '\x7F') {
+      line += c;
+    } else {
+      std::snprintf(escape, sizeof escape, "\\x%02x", static_cast<unsigned>(c));
+      line += escape;
+    }
+  }
+  return line;
+}
+
+exit_status fail(exit_status status, std::string_view message) {
+  std::fprintf(stderr, "omnibal: %s\n", one_line(message).c_str());
+  return status;
+}
+
+exit_status run_and_report(const std::vector<std::string>& arguments) {
+  try {
+    return run(arguments);
+  } catch (const CLI::ParseError& error) {
+    return fail(exit_status::bad_input, error.what());
+  } catch (const usage_error& error) {
+    return fail(exit_status::bad_input, error.what());
+  } catch (const invalid_input& error) {
+    return fail(exit_status::bad_input, error.what());
+  } catch (const unwritable_output& error) {
+    return fail(exit_status::unwritable, error.what());
+  } catch (const std::exception& error) {
+    return fail(exit_status::fault,
+                std::string("a fault of ours, please report it: ") + error.what());
+  }
+}
+
+}  // namespace
+}  // namespace omnibal::cli
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an output that cannot be written, like others
+  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  return static_cast<int>(omnibal::cli::run_and_report(arguments));
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// packs.json: which samples make a pack, and which rank runs which packs in which step.
+#pragma once
+
+#include <cstdint>
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/dispatch/dispatch.hpp>
+#include <string>
+#include <vector>
+
+#include "tables.hpp"
+
+namespace omnibal::cli {
+
+/// What the file holds. Pack k holds the samples packs[k].
+struct packs_file {
+  std::vector<table_input> inputs = {};
+  std::vector<std::string> resources = {};
+  std::vector<std::int64_t> capacity = {};  ///< One per resource.
+  grouping<std::uint32_t> packs = {};
+  dispatch_plan plan = {};
+
+  friend bool operator==(const packs_file&, const packs_file&) = default;
+};
+
+/// The bytes of the file: the same for the same packs.
+[[nodiscard]] std::string to_text(const packs_file& file);
+
+/// Reads a file written for these tables. Throws invalid_input where it is broken, where it was
+/// made from other tables, naming the first that differs, or where not every pack is in exactly
+/// one place. What the packs weigh is not looked at.
+[[nodiscard]] packs_file read_packs_file(const std::string& path, const length_tables& tables);
+
+}  // namespace omnibal::cli

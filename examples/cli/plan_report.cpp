@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan_report.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <omnibal/version.hpp>
+
+#include "report.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+// ---- JSON ---------------------------------------------------------------------------------------
+
+/// Per stage: how many layers run in each mode that recomputes.
+json recomputed_layers(const std::vector<layer_cost>& chain, const pipeline_plan& plan) {
+  json stages = json::array();
+  for (std::size_t s = 0; s + 1 < plan.cuts.size(); ++s) {
+    json counts = json::object();
+    for (std::size_t l = plan.cuts[s]; l < plan.cuts[s + 1]; ++l) {
+      const std::string& mode = chain[l].modes[plan.modes[l]].name;
+      if (mode != "none") counts[mode] = counts.value(mode, 0) + 1;
+    }
+    stages.push_back(counts);
+  }
+  return stages;
+}
+
+json column_report(const plan_subject& subject, const run_column& column) {
+  if (column.status == search_status::infeasible) {
+    json report = {{"status", "infeasible"}, {"reason", std::string(to_string(column.why.reason))}};
+    if (column.why.reason == infeasibility::cause::memory) {
+      report["binding_stage"] = column.why.binding_stage;
+      report["bytes_short"] = column.why.bytes_short;
+    }
+    report["suggestion"] = suggestion(column.why);
+    return report;
+  }
+  const batch_plan& data = column.data;
+  json report = {{"step_seconds", column.step_seconds()},
+                 {"epoch_seconds", column.epoch_seconds()},
+                 {"steps", column.epoch.steps},
+                 {"microbatches_per_rank", data.microbatches_per_rank},
+                 {"samples_per_step",
+                  {{"mean", data.mean_samples_per_step},
+                   {"min", data.least_samples_per_step},
+                   {"max", data.most_samples_per_step}}},
+                 {"bubble_ratio", column.epoch.bubble_ratio},
+                 {"pad_ratio", data.pad_ratio},
+                 {"dist_ratio", {{"images", data.dist_ratio[0]}, {"tokens", data.dist_ratio[1]}}},
+                 {"cost_ratio", data.cost_ratio},
+                 {"peak_memory", column.epoch.peak_memory},
+                 {"fits", column.fits}};
+  if (column.capacity) {
+    report["capacity"] = {{"images", (*column.capacity)[0]}, {"tokens", (*column.capacity)[1]}};
+    report["packs"] = data.packing.objective;
+    report["packs_bound"] = data.packing.bound;
+  }
+  report["cuts"] = column.plan.cuts;
+  report["recomputed_layers"] = recomputed_layers(subject.chain, column.plan);
+  return report;
+}
+
+json speedups(const run_plan& plan) {
+  const auto over = [&](const run_column& other) -> json {
+    if (other.status == search_status::infeasible) return nullptr;
+    return other.epoch_seconds() / plan.planned.epoch_seconds();
+  };
+  return {{"over_unbalanced", over(plan.unbalanced)}, {"over_published", over(plan.published)}};
+}
+
+json ablation_report(const run_plan& plan) {
+  json rows = json::array();
+  for (const ablation_row& row : plan.ablation)
+    rows.push_back({{"name", row.name},
+                    {"epoch_seconds", static_cast<double>(row.epoch_time) * 1e-9},
+                    {"fits", row.fits}});
+  return rows;
+}
+
+json capacity_report(const run_plan& plan) {
+  json rows = json::array();
+  for (const capacity_candidate& candidate : plan.capacities.candidates)
+    rows.push_back(
+        {{"capacity", {{"images", candidate.capacity[0]}, {"tokens", candidate.capacity[1]}}},
+         {"seconds_per_sample",
+          candidate.outcome.fits ? json(candidate.outcome.time_per_sample) : json(nullptr)},
+         {"samples_per_step", candidate.outcome.samples_per_step},
+         {"packs_over_bound", candidate.outcome.packs_over_bound},
+         {"passed_over",
+          candidate.passed_over.empty() ? json(nullptr) : json(candidate.passed_over)}});
+  return rows;
+}
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.0f %%", 100 * share);
+  return text;
+}
+
+json assumptions(const plan_subject& subject) {
+  const device_shape& device = subject.device;
+  char rates[200];
+  std::snprintf(rates, sizeof rates,
+                "%s achieves %.0f TFLOP/s in matrix products, %.0f in attention, %.0f GB/s of "
+                "memory, %.0f within a node, %.1f between nodes",
+                device.id.c_str(), device.matrix_flops * 1e-12, device.attention_flops * 1e-12,
+                device.memory_bandwidth * 1e-9, device.tensor_parallel_bandwidth * 1e-9,
+                device.pipeline_bandwidth * 1e-9);
+  return {"times come from FLOPs and achieved rates, not from measured layers",
+          rates,
+          "token counts are the table's; attention is over each sample alone, causal",
+          "gradient reduction and optimizer step are not overlapped with the pipeline",
+          "loading data costs nothing; images arrive at the first stage, token ids at every stage",
+          "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
+          "parameter counts, full recomputation",
+          "published: packs of 50 iterations of sampling and filtering" +
+              std::string(subject.arguments.capacity == "auto"
+                              ? " at the paper's capacity of 9 images and 4096 tokens"
+                              : "") +
+              ", contiguous shares a rank, the best of ten anchored partitions, adaptive "
+              "recomputation"};
+}
+
+// ---- text ---------------------------------------------------------------------------------------
+
+std::string duration_text(double seconds) {
+  char text[64];
+  if (seconds < 60)
+    std::snprintf(text, sizeof text, "%.2f s", seconds);
+  else if (seconds < 7200)
+    std::snprintf(text, sizeof text, "%.1f min", seconds / 60);
+  else if (seconds < 172800)
+    std::snprintf(text, sizeof text, "%.1f h", seconds / 3600);
+  else
+    std::snprintf(text, sizeof text, "%.1f days", seconds / 86400);
+  return text;
+}
+
+std::string gibibytes_text(std::int64_t bytes) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.1f GiB", static_cast<double>(bytes) / 1073741824.0);
+  return text;
+}
+
+std::string ratio_text(double ratio) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f", ratio);
+  return text;
+}
+
+constexpr std::array columns = {"unbalanced", "published", "planned", "bound"};
+
+/// A row of the comparison; "-" where a column does not have the value.
+template <typename Value>
+std::vector<std::string> row(const json& report, const std::string& heading, const Value& value) {
+  std::vector<std::string> cells = {heading};
+  for (const char* column : columns) {
+    const json& figures = report.at(column);
+    cells.push_back(figures.value("status", "") == "infeasible" ? "does not fit" : value(figures));
+  }
+  return cells;
+}
+
+template <typename Format>
+auto field(const char* key, const Format& format) {
+  return [key, format](const json& figures) {
+    return figures.contains(key) ? format(figures.at(key)) : std::string("-");
+  };
+}
+
+std::string comparison_table(const json& report) {
+  const auto seconds = [](const json& value) { return duration_text(value.get<double>()); };
+  const auto share = [](const json& value) { return percent(value.get<double>()); };
+  const auto count = [](const json& value) { return value_text(value); };
+  const auto mean = [](const json& value) {
+    return value_text(std::round(value.at("mean").get<double>() * 10) / 10);
+  };
+  const auto capacity = [](const json& value) {
+    return value.at("images").dump() + " / " + value.at("tokens").dump();
+  };
+  const auto memory = [](const json& value) {
+    std::int64_t most = 0;
+    for (const json& peak : value) most = std::max(most, peak.get<std::int64_t>());
+    return gibibytes_text(most);
+  };
+  const auto cuts = [](const json& value) {
+    std::string sizes;
+    for (std::size_t s = 0; s + 1 < value.size(); ++s)
+      sizes += (s == 0 ? "" : " ") +
+               std::to_string(value[s + 1].get<std::size_t>() - value[s].get<std::size_t>());
+    return sizes;
+  };
+  text_table table{.headings = {"", "unbalanced", "published", "planned", "bound"}};
+  table.rows = {
+      row(report, "epoch", field("epoch_seconds", seconds)),
+      row(report, "step, mean", field("step_seconds", seconds)),
+      row(report, "steps", field("steps", count)),
+      row(report, "samples a step, mean", field("samples_per_step", mean)),
+      row(report, "micro-batches a rank", field("microbatches_per_rank", count)),
+      row(report, "capacity, images / tokens", field("capacity", capacity)),
+      row(report, "padding", field("pad_ratio", share)),
+      row(report, "waiting between ranks",
+          field("cost_ratio",
+                [](const json& value) { return percent(1.0 - 1.0 / value.get<double>()); })),
+      row(report, "idle in all", field("bubble_ratio", share)),
+      row(report, "largest memory", field("peak_memory", memory)),
+      row(report, "layers a stage", field("cuts", cuts))};
+  return table.to_string();
+}
+
+std::string ablation_text(const json& report) {
+  text_table table{.headings = {"what each balance adds", "epoch", "gain", ""}};
+  double before = 0;
+  for (const json& one : report.at("ablation")) {
+    const double seconds = one.at("epoch_seconds").get<double>();
+    table.rows.push_back({one.at("name").get<std::string>(), duration_text(seconds),
+                          before > 0 ? "x " + ratio_text(before / seconds) : "",
+                          one.at("fits").get<bool>() ? "" : "does not fit the memory"});
+    before = seconds;
+  }
+  return table.to_string();
+}
+
+/// What a reader must not overlook: who does not fit, and where the expected order does not hold.
+std::string remarks(const json& report) {
+  std::string text;
+  for (const char* column : {"unbalanced", "published"}) {
+    const json& figures = report.at(column);
+    if (figures.contains("fits") && !figures.at("fits").get<bool>())
+      text += std::string(column) + " would not fit the memory; its times are as if it did.\n";
+  }
+  const auto epoch = [&](const char* column) -> std::optional<double> {
+    const json& figures = report.at(column);
+    if (!figures.contains("epoch_seconds")) return std::nullopt;
+    return figures.at("epoch_seconds").get<double>();
+  };
+  const auto worse = [&](const char* left, const char* right) {
+    if (epoch(left) && epoch(right) && *epoch(left) > *epoch(right))
+      text += std::string("Here ") + left + " is slower than " + right + ".\n";
+  };
+  worse("planned", "published");
+  worse("planned", "unbalanced");
+  worse("published", "unbalanced");
+  return text;
+}
+
+std::string verdict(const json& report) {
+  const json& planned = report.at("planned");
+  if (planned.value("status", "") == "infeasible") {
+    std::string text = "No plan fits: " + planned.at("reason").get<std::string>();
+    if (planned.contains("bytes_short"))
+      text += ", stage " + planned.at("binding_stage").dump() + " lacks " +
+              gibibytes_text(planned.at("bytes_short").get<std::int64_t>());
+    return text + ". To mend it, " + planned.at("suggestion").get<std::string>() + ".\n";
+  }
+  std::string text = "planned runs the epoch ";
+  const json& speedup = report.at("speedup");
+  text += ratio_text(speedup.at("over_unbalanced").get<double>()) + " times as fast as unbalanced";
+  if (!speedup.at("over_published").is_null())
+    text += ", " + ratio_text(speedup.at("over_published").get<double>()) +
+            " times as fast as published";
+  const double bound = report.at("bound").at("epoch_seconds").get<double>();
+  const double over = planned.at("epoch_seconds").get<double>() / bound - 1.0;
+  char gap[32];
+  std::snprintf(gap, sizeof gap, "%.1f %%", 100 * over);
+  return text + ".\nIts epoch is " + gap + " longer than the bound, which nothing can beat.\n";
+}
+
+}  // namespace
+
+json run_report(const plan_subject& subject, const run_plan& plan) {
+  const bool feasible = plan.planned.status != search_status::infeasible;
+  json report = {{"version", std::string(version)},
+                 {"inputs", to_json(subject.inputs)},
+                 {"model", subject.model.id},
+                 {"device", subject.device.id},
+                 {"dp", subject.arguments.data_parallel},
+                 {"pp", subject.arguments.pipeline_parallel},
+                 {"tp", subject.arguments.tensor_parallel},
+                 {"schedule", std::string(to_string(subject.arguments.schedule))},
+                 {"global_batch", subject.arguments.global_batch},
+                 {"samples", subject.samples},
+                 {"status", feasible ? "feasible" : "infeasible"}};
+  if (!feasible) {
+    report.update(column_report(subject, plan.planned));
+    report["planned"] = column_report(subject, plan.planned);
+    return report;
+  }
+  const double bound = static_cast<double>(plan.bound_epoch_time) * 1e-9;
+  report["objective"] = plan.planned.epoch_seconds();
+  report["bound_seconds"] = bound;
+  report["gap"] = relative_gap(plan.planned.epoch_seconds(), bound);
+  report["unbalanced"] = column_report(subject, plan.unbalanced);
+  report["published"] = column_report(subject, plan.published);
+  report["planned"] = column_report(subject, plan.planned);
+  report["bound"] = {{"epoch_seconds", bound}};
+  report["speedup"] = speedups(plan);
+  report["ablation"] = ablation_report(plan);
+  if (!plan.capacities.candidates.empty()) report["capacities"] = capacity_report(plan);
+  report["assumptions"] = assumptions(subject);
+  return report;
+}
+
+std::string run_text(const json& report) {
+  const auto whole = [&](const char* key) { return value_text(report.at(key)); };
+  const auto count = [&](const char* key) { return report.at(key).get<std::int64_t>(); };
+  std::string text = whole("model") + " on " + value_text(count("dp") * count("pp") * count("tp")) +
+                     " " + whole("device") + " (dp " + whole("dp") + ", pp " + whole("pp") +
+                     ", tp " + whole("tp") + ", " + whole("schedule") + "), " + whole("samples") +
+                     " samples, " + whole("global_batch") + " a step\n\n";
+  if (report.at("status") == "infeasible") return text + verdict(report);
+  text += comparison_table(report) + "\n" + verdict(report) + remarks(report) + "\n" +
+          ablation_text(report) + "\nAssumptions:\n";
+  for (const json& one : report.at("assumptions")) text += "- " + one.get<std::string>() + "\n";
+  return text;
+}
+
+json plan_file(const plan_subject& subject, const run_plan& plan) {
+  const run_column& planned = plan.planned;
+  json file = {{"version", std::string(version)},
+               {"inputs", to_json(subject.inputs)},
+               {"model", subject.model.id},
+               {"device", subject.device.id},
+               {"dp", subject.arguments.data_parallel},
+               {"pp", subject.arguments.pipeline_parallel},
+               {"tp", subject.arguments.tensor_parallel},
+               {"schedule", std::string(to_string(subject.arguments.schedule))},
+               {"global_batch", subject.arguments.global_batch},
+               {"seed", subject.arguments.seed},
+               {"planned", column_report(subject, planned)}};
+  json names = json::array();
+  json modes = json::array();
+  for (std::size_t l = 0; l < subject.chain.size(); ++l) {
+    names.push_back(subject.chain[l].name);
+    modes.push_back(subject.chain[l].modes[planned.plan.modes[l]].name);
+  }
+  file["cuts"] = planned.plan.cuts;
+  file["layers"] = names;
+  file["modes"] = modes;
+  file["capacity"] = {{"images", (*planned.capacity)[0]}, {"tokens", (*planned.capacity)[1]}};
+  file["offsets"] = planned.data.packing.packs.offsets();
+  file["indices"] = planned.data.packing.packs.indices();
+  json steps = json::array();
+  for (std::size_t step = 0; step < planned.data.dispatch.steps(); ++step) {
+    json ranks = json::array();
+    for (std::uint32_t rank = 0; rank < planned.data.dispatch.ranks; ++rank) {
+      const auto packs = planned.data.dispatch.packs(step, rank);
+      ranks.push_back(std::vector<std::uint32_t>(packs.begin(), packs.end()));
+    }
+    steps.push_back(std::move(ranks));
+  }
+  file["steps"] = std::move(steps);
+  return file;
+}
+
+}  // namespace omnibal::cli

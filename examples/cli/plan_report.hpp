@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What `omnibal plan` says of a whole run: the comparison as JSON and as a table, and the file a
+/// trainer reads.
+#pragma once
+
+#include <cstddef>
+#include <omnibal/cost/device.hpp>
+#include <omnibal/cost/model.hpp>
+#include <omnibal/cost/transformer.hpp>
+#include <omnibal/planner/run.hpp>
+#include <string>
+#include <vector>
+
+#include "json.hpp"
+#include "plan_arguments.hpp"
+#include "tables.hpp"
+
+namespace omnibal::cli {
+
+/// What was planned for.
+struct plan_subject {
+  const model_shape& model;
+  const device_shape& device;
+  const training_setup& setup;
+  const plan_arguments& arguments;
+  const std::vector<table_input>& inputs;
+  std::size_t samples;
+  const std::vector<layer_cost>& chain;
+};
+
+/// The comparison: unbalanced, published, planned, bound, speedup, ablation, assumptions.
+[[nodiscard]] json run_report(const plan_subject& subject, const run_plan& plan);
+
+/// The same for people, from its JSON.
+[[nodiscard]] std::string run_text(const json& report);
+
+/// plan.json: packs, their dealing, cuts and modes, all by name. Precondition: a plan was found.
+[[nodiscard]] json plan_file(const plan_subject& subject, const run_plan& plan);
+
+}  // namespace omnibal::cli

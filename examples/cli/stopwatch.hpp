@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// How long things took, for reports.
+#pragma once
+
+#include <chrono>
+#include <utility>
+
+namespace omnibal::cli {
+
+/// Measures seconds from its making, or from the last lap.
+class stopwatch {
+ public:
+  [[nodiscard]] double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace omnibal::cli

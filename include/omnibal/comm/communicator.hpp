@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What the algorithms need of a message-passing library: three collective operations on bytes.
+/// Models: thread_communicator (ranks are threads of one process), mpi_communicator,
+/// nccl_communicator. Typed operations over the concept are in collectives.hpp.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace omnibal::inline v0 {
+
+/// A fixed set of ranks 0 … size() − 1 that call the same operations in the same order. Memory is
+/// host memory; sizes are in bytes and may be zero; what is sent must not overlap what is received.
+///
+/// - `broadcast_bytes(buffer, root)`: every rank's buffer becomes that of `root`; all are equally
+///   long.
+/// - `all_gather_bytes(sent, received, counts)`: `received` becomes what all ranks sent, in rank
+///   order; `counts`, the same on every rank, says how much each sends.
+/// - `all_to_all_bytes(sent, sent_counts, received, received_counts)`: `sent` is cut into one part
+///   a rank by `sent_counts`; `received` becomes the parts meant for this rank, in rank order.
+///   What rank i sends to rank j is what rank j expects from rank i.
+///
+/// An argument that is wrong by itself throws invalid_input before anything is sent; what goes
+/// wrong between ranks throws communication_error.
+template <typename Type>
+concept communicator = requires(Type& ranks, std::span<std::byte> received,
+                                std::span<const std::byte> sent,
+                                std::span<const std::size_t> counts, std::size_t root) {
+  { std::as_const(ranks).rank() } -> std::same_as<std::size_t>;
+  { std::as_const(ranks).size() } -> std::same_as<std::size_t>;
+  { ranks.broadcast_bytes(received, root) } -> std::same_as<void>;
+  { ranks.all_gather_bytes(sent, received, counts) } -> std::same_as<void>;
+  { ranks.all_to_all_bytes(sent, counts, received, counts) } -> std::same_as<void>;
+};
+
+/// Thrown when ranks fail to work together: they call different operations, pass sizes that do not
+/// fit, one is missing at the deadline, or the library underneath reports an error. `what()` says
+/// where and why: `rank 2, all_gather #7: rank 0 called broadcast, rank 1 called all_gather`.
+/// The communicator that threw it cannot be used again.
+class communication_error : public std::runtime_error {
+ public:
+  /// `sequence` is the number of operations this communicator had ended before.
+  communication_error(std::size_t rank, std::string_view operation, std::uint64_t sequence,
+                      std::string_view reason)
+      : std::runtime_error("rank " + std::to_string(rank) + ", " + std::string(operation) + " #" +
+                           std::to_string(sequence) + ": " + std::string(reason)),
+        rank_(rank),
+        operation_(operation),
+        sequence_(sequence) {}
+
+  [[nodiscard]] std::size_t rank() const noexcept { return rank_; }
+  [[nodiscard]] const std::string& operation() const noexcept { return operation_; }
+  [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
+
+ private:
+  std::size_t rank_;
+  std::string operation_;
+  std::uint64_t sequence_;
+};
+
+namespace detail {
+
+inline void require_rank(std::string_view field, std::size_t rank, std::size_t size) {
+  if (rank >= size)
+    throw invalid_input(field, rank, "must be a rank below " + std::to_string(size));
+}
+
+/// Throws unless there is one count a rank and they add up to `bytes`.
+inline void require_counts(std::string_view field, std::span<const std::size_t> counts,
+                           std::size_t size, std::size_t bytes) {
+  if (counts.size() != size)
+    throw invalid_input(std::string(field) + ".size()", counts.size(),
+                        "must be the number of ranks, " + std::to_string(size));
+  std::size_t total = 0;
+  for (const std::size_t count : counts) total = checked_add(total, count, field);
+  if (total != bytes)
+    throw invalid_input("sum of " + std::string(field), total,
+                        "must be the size of the buffer, " + std::to_string(bytes));
+}
+
+inline void require_all_gather(std::span<const std::byte> sent, std::span<std::byte> received,
+                               std::span<const std::size_t> counts, std::size_t rank,
+                               std::size_t size) {
+  require_counts("counts", counts, size, received.size());
+  if (counts[rank] != sent.size())
+    throw invalid_input("counts", rank, counts[rank],
+                        "must be what this rank sends, " + std::to_string(sent.size()));
+}
+
+inline void require_all_to_all(std::span<const std::byte> sent,
+                               std::span<const std::size_t> sent_counts,
+                               std::span<std::byte> received,
+                               std::span<const std::size_t> received_counts, std::size_t size) {
+  require_counts("sent_counts", sent_counts, size, sent.size());
+  require_counts("received_counts", received_counts, size, received.size());
+}
+
+}  // namespace detail
+
+}  // namespace omnibal::inline v0

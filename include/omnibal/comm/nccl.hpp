@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Ranks that are GPUs. Include it only where the target omnibal::nccl is linked; NCCL 2.18 or
+/// newer.
+///
+/// NCCL waits for ever for a rank that is missing and says little about why. Here communicators
+/// never block inside NCCL: every wait has a deadline, after which the communicator is aborted and
+/// the error names rank, operation and sequence number and carries NCCL's own last words.
+#pragma once
+
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <omnibal/comm/communicator.hpp>
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#if NCCL_VERSION_CODE < NCCL_VERSION(2, 18, 0)
+#error "omnibal::nccl needs NCCL 2.18 or newer: older ones cannot split a communicator"
+#endif
+
+namespace omnibal::inline v0 {
+
+struct nccl_communicator_options {
+  /// How long to wait for NCCL and for the device before the communicator is aborted.
+  std::chrono::milliseconds deadline = std::chrono::minutes(5);
+};
+
+/// The id under which ranks find each other: made by one rank, handed to all by other means.
+/// Throws communication_error when NCCL cannot make one.
+[[nodiscard]] inline ncclUniqueId make_nccl_id() {
+  ncclUniqueId id{};
+  if (const ncclResult_t result = ncclGetUniqueId(&id); result != ncclSuccess)
+    throw communication_error(0, "make_nccl_id", 0, ncclGetErrorString(result));
+  return id;
+}
+
+/// Joins NCCL calls into one operation, which starts at end(). Remembers the first that failed:
+/// an exception between start and end would leave NCCL waiting for the rest.
+class nccl_group {
+ public:
+  nccl_group() { add(ncclGroupStart()); }
+  nccl_group(nccl_group&&) = delete;
+  nccl_group& operator=(nccl_group&&) = delete;
+  ~nccl_group() {
+    if (open_) ncclGroupEnd();
+  }
+
+  void add(ncclResult_t result) noexcept {
+    if (result_ == ncclSuccess || result_ == ncclInProgress) result_ = result;
+  }
+
+  /// Starts the operation; returns the first failure of the group, or success or ncclInProgress.
+  [[nodiscard]] ncclResult_t end() noexcept {
+    open_ = false;
+    add(ncclGroupEnd());
+    return result_;
+  }
+
+ private:
+  ncclResult_t result_ = ncclSuccess;
+  bool open_ = true;
+};
+
+namespace detail {
+
+struct destroy_stream {
+  void operator()(cudaStream_t stream) const noexcept { cudaStreamDestroy(stream); }
+};
+
+struct free_device_memory {
+  void operator()(std::byte* memory) const noexcept { cudaFree(memory); }
+};
+
+/// A stream and device memory that grows: the way of host messages through the device.
+struct device_staging {
+  std::unique_ptr<CUstream_st, destroy_stream> stream;
+  std::unique_ptr<std::byte, free_device_memory> memory;
+  std::size_t capacity = 0;
+
+  /// Makes room for `bytes`; what was there is lost.
+  [[nodiscard]] cudaError_t reserve(std::size_t bytes) {
+    if (!stream)
+      if (const auto error = create_stream(); error != cudaSuccess) return error;
+    if (bytes <= capacity) return cudaSuccess;
+    memory.reset();
+    capacity = 0;
+    void* address = nullptr;
+    if (const auto error = cudaMalloc(&address, bytes); error != cudaSuccess) return error;
+    memory.reset(static_cast<std::byte*>(address));
+    capacity = bytes;
+    return cudaSuccess;
+  }
+
+ private:
+  [[nodiscard]] cudaError_t create_stream() {
+    cudaStream_t created = nullptr;
+    const auto error = cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking);
+    stream.reset(created);
+    return error;
+  }
+};
+
+}  // namespace detail
+
+/// One rank of an NCCL communicator, on the device that is current when it is made. Owns it.
+///
+/// The `enqueue_` operations take device memory and return when the work is on the stream; wait()
+/// waits for it with the deadline. The `_bytes` operations take host memory, wait, and make this a
+/// model of communicator: they are for counts and plans, not for bulk data.
+class nccl_communicator {
+ public:
+  /// Called by all ranks with the same id and size. Throws invalid_input unless rank < size, and
+  /// communication_error when the ranks do not find each other.
+  nccl_communicator(const ncclUniqueId& id, std::size_t rank, std::size_t size,
+                    const nccl_communicator_options& options = {})
+      : rank_(rank), size_(size), options_(options) {
+    if (size > INT_MAX) throw invalid_input("size", size, "must fit an int");
+    detail::require_rank("rank", rank, size);
+    ncclConfig_t config = non_blocking();
+    settle(ncclCommInitRankConfig(&handle_, to_int(size), id, to_int(rank), &config), "init");
+  }
+  nccl_communicator(nccl_communicator&& other) noexcept
+      : handle_(std::exchange(other.handle_, nullptr)),
+        rank_(other.rank_),
+        size_(other.size_),
+        options_(other.options_),
+        sequence_(other.sequence_),
+        staging_(std::move(other.staging_)) {}
+  nccl_communicator& operator=(nccl_communicator&&) = delete;
+  ~nccl_communicator() { close(); }
+
+  [[nodiscard]] std::size_t rank() const noexcept { return rank_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// For NCCL calls that have no wrapper here; null once the communicator was aborted.
+  [[nodiscard]] ncclComm_t handle() const noexcept { return handle_; }
+
+  /// Called by all ranks: those that pass the same color (≥ 0) form a new communicator, ranked by
+  /// key. A rank that passes no color gets none.
+  [[nodiscard]] std::optional<nccl_communicator> split(std::optional<int> color, int key) {
+    if (color && *color < 0) throw invalid_input("color", *color, "must not be negative");
+    require_open("split");
+    ncclConfig_t config = non_blocking();
+    ncclComm_t child = nullptr;
+    settle(ncclCommSplit(handle_, color.value_or(NCCL_SPLIT_NOCOLOR), key, &child, &config),
+           "split");
+    ++sequence_;
+    if (!color) return std::nullopt;
+    return nccl_communicator(child, *this);
+  }
+
+  /// The root's device memory goes to that of all ranks; all are equally long.
+  void enqueue_broadcast(std::span<std::byte> buffer, std::size_t root, cudaStream_t stream) {
+    detail::require_rank("root", root, size_);
+    require_open("broadcast");
+    settle(ncclBroadcast(buffer.data(), buffer.data(), buffer.size(), ncclInt8, to_int(root),
+                         handle_, stream),
+           "broadcast");
+    ++sequence_;
+  }
+
+  /// The device memory of all ranks, in rank order, `counts[r]` bytes from rank r; zero is legal.
+  void enqueue_all_gather(std::span<const std::byte> sent, std::span<std::byte> received,
+                          std::span<const std::size_t> counts, cudaStream_t stream) {
+    detail::require_all_gather(sent, received, counts, rank_, size_);
+    require_open("all_gather");
+    const bool equal = std::ranges::all_of(counts, [&](auto count) { return count == counts[0]; });
+    settle(equal
+               ? ncclAllGather(sent.data(), received.data(), sent.size(), ncclInt8, handle_, stream)
+               : exchange(sent, {}, received, counts, stream),
+           "all_gather");
+    ++sequence_;
+  }
+
+  /// Cuts device memory into one part a rank and receives the parts meant for this one; zero sizes
+  /// are legal.
+  void enqueue_all_to_all(std::span<const std::byte> sent, std::span<const std::size_t> sent_counts,
+                          std::span<std::byte> received,
+                          std::span<const std::size_t> received_counts, cudaStream_t stream) {
+    detail::require_all_to_all(sent, sent_counts, received, received_counts, size_);
+    require_open("all_to_all");
+    settle(exchange(sent, sent_counts, received, received_counts, stream), "all_to_all");
+    ++sequence_;
+  }
+
+  /// Combines `count` values of device memory over the ranks; `received` may be `sent`.
+  void enqueue_all_reduce(const void* sent, void* received, std::size_t count, ncclDataType_t type,
+                          ncclRedOp_t combine, cudaStream_t stream) {
+    require_open("all_reduce");
+    settle(ncclAllReduce(sent, received, count, type, combine, handle_, stream), "all_reduce");
+    ++sequence_;
+  }
+
+  /// Waits for all work on the stream. When it does not end by the deadline, or NCCL reports an
+  /// error meanwhile, aborts the communicator and throws communication_error.
+  void wait(cudaStream_t stream, std::string_view operation = "wait") {
+    require_open(operation);
+    const auto end = std::chrono::steady_clock::now() + options_.deadline;
+    cudaError_t state = cudaErrorNotReady;
+    while ((state = cudaStreamQuery(stream)) == cudaErrorNotReady) {
+      const ncclResult_t result = asynchronous_error();
+      if (result != ncclSuccess && result != ncclInProgress) fail(result, operation);
+      if (std::chrono::steady_clock::now() > end) fail(ncclInProgress, operation);
+      std::this_thread::sleep_for(poll_interval);
+    }
+    require(state, operation);
+  }
+
+  void broadcast_bytes(std::span<std::byte> buffer, std::size_t root) {
+    detail::require_rank("root", root, size_);
+    const auto device = stage(buffer.size(), "broadcast");
+    if (rank_ == root) copy(buffer, device, "broadcast");
+    enqueue_broadcast(device, root, staging_.stream.get());
+    wait(staging_.stream.get(), "broadcast");
+    copy(device, buffer, "broadcast");
+  }
+
+  void all_gather_bytes(std::span<const std::byte> sent, std::span<std::byte> received,
+                        std::span<const std::size_t> counts) {
+    detail::require_all_gather(sent, received, counts, rank_, size_);
+    const auto device = stage(sent.size() + received.size(), "all_gather");
+    const auto device_sent = device.first(sent.size());
+    const auto device_received = device.subspan(sent.size());
+    copy(sent, device_sent, "all_gather");
+    enqueue_all_gather(device_sent, device_received, counts, staging_.stream.get());
+    wait(staging_.stream.get(), "all_gather");
+    copy(device_received, received, "all_gather");
+  }
+
+  void all_to_all_bytes(std::span<const std::byte> sent, std::span<const std::size_t> sent_counts,
+                        std::span<std::byte> received,
+                        std::span<const std::size_t> received_counts) {
+    detail::require_all_to_all(sent, sent_counts, received, received_counts, size_);
+    const auto device = stage(sent.size() + received.size(), "all_to_all");
+    const auto device_sent = device.first(sent.size());
+    const auto device_received = device.subspan(sent.size());
+    copy(sent, device_sent, "all_to_all");
+    enqueue_all_to_all(device_sent, sent_counts, device_received, received_counts,
+                       staging_.stream.get());
+    wait(staging_.stream.get(), "all_to_all");
+    copy(device_received, received, "all_to_all");
+  }
+
+ private:
+  static constexpr std::chrono::microseconds poll_interval{20};
+
+  /// Takes over what a split made.
+  nccl_communicator(ncclComm_t child, const nccl_communicator& parent)
+      : handle_(child), rank_(parent.rank_), size_(parent.size_), options_(parent.options_) {
+    settle(ncclSuccess, "split");
+    int rank = 0;
+    int size = 0;
+    settle(ncclCommUserRank(handle_, &rank), "split");
+    settle(ncclCommCount(handle_, &size), "split");
+    rank_ = static_cast<std::size_t>(rank);
+    size_ = static_cast<std::size_t>(size);
+  }
+
+  [[nodiscard]] static int to_int(std::size_t number) noexcept { return static_cast<int>(number); }
+
+  [[nodiscard]] static ncclConfig_t non_blocking() noexcept {
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    return config;
+  }
+
+  /// Sends and receives joined into one operation. Without counts every rank is sent all.
+  [[nodiscard]] ncclResult_t exchange(std::span<const std::byte> sent,
+                                      std::span<const std::size_t> sent_counts,
+                                      std::span<std::byte> received,
+                                      std::span<const std::size_t> received_counts,
+                                      cudaStream_t stream) {
+    nccl_group group;
+    const std::byte* source = sent.data();
+    std::byte* target = received.data();
+    for (std::size_t r = 0; r < size_; ++r) {
+      const std::size_t count = sent_counts.empty() ? sent.size() : sent_counts[r];
+      if (count > 0) group.add(ncclSend(source, count, ncclInt8, to_int(r), handle_, stream));
+      if (!sent_counts.empty()) source += count;
+      if (received_counts[r] > 0)
+        group.add(ncclRecv(target, received_counts[r], ncclInt8, to_int(r), handle_, stream));
+      target += received_counts[r];
+    }
+    return group.end();
+  }
+
+  [[nodiscard]] ncclResult_t asynchronous_error() const noexcept {
+    ncclResult_t state = ncclSuccess;
+    const ncclResult_t result = ncclCommGetAsyncError(handle_, &state);
+    return result == ncclSuccess ? state : result;
+  }
+
+  /// Polls until NCCL has done what it was told; ncclInProgress when the deadline came first.
+  [[nodiscard]] ncclResult_t poll() const noexcept {
+    const auto end = std::chrono::steady_clock::now() + options_.deadline;
+    ncclResult_t result = ncclInProgress;
+    while ((result = asynchronous_error()) == ncclInProgress &&
+           std::chrono::steady_clock::now() <= end)
+      std::this_thread::sleep_for(poll_interval);
+    return result;
+  }
+
+  void settle(ncclResult_t result, std::string_view operation) {
+    if (result == ncclSuccess || result == ncclInProgress) result = poll();
+    if (result != ncclSuccess) fail(result, operation);
+  }
+
+  void require_open(std::string_view operation) const {
+    if (handle_ == nullptr)
+      throw communication_error(rank_, operation, sequence_, "the communicator was aborted before");
+  }
+
+  [[noreturn]] void fail(ncclResult_t result, std::string_view operation) {
+    std::string reason =
+        result == ncclInProgress
+            ? "did not end within " + std::to_string(options_.deadline.count()) + " ms"
+            : ncclGetErrorString(result);
+    const char* last_error = ncclGetLastError(handle_);
+    if (last_error != nullptr && *last_error != '\0')
+      reason += std::string("; NCCL: ") + last_error;
+    if (handle_ != nullptr) ncclCommAbort(std::exchange(handle_, nullptr));
+    throw communication_error(rank_, operation, sequence_, reason);
+  }
+
+  void close() noexcept {
+    if (handle_ == nullptr) return;
+    const ncclResult_t result = ncclCommFinalize(handle_);
+    if ((result == ncclSuccess || result == ncclInProgress) && poll() == ncclSuccess)
+      ncclCommDestroy(handle_);
+    else
+      ncclCommAbort(handle_);
+  }
+
+  void require(cudaError_t error, std::string_view operation) const {
+    if (error != cudaSuccess)
+      throw communication_error(rank_, operation, sequence_, cudaGetErrorString(error));
+  }
+
+  [[nodiscard]] std::span<std::byte> stage(std::size_t bytes, std::string_view operation) {
+    require_open(operation);
+    require(staging_.reserve(bytes), operation);
+    return {staging_.memory.get(), bytes};
+  }
+
+  /// Between host and device. Only for a stream known to be idle or to hold nothing of NCCL's: the
+  /// copy blocks, and would do so behind a collective that never ends.
+  void copy(std::span<const std::byte> from, std::span<std::byte> to, std::string_view operation) {
+    if (from.empty()) return;
+    const auto stream = staging_.stream.get();
+    require(cudaMemcpyAsync(to.data(), from.data(), from.size(), cudaMemcpyDefault, stream),
+            operation);
+    require(cudaStreamSynchronize(stream), operation);
+  }
+
+  ncclComm_t handle_ = nullptr;
+  std::size_t rank_;
+  std::size_t size_;
+  nccl_communicator_options options_;
+  std::uint64_t sequence_ = 0;
+  detail::device_staging staging_;
+};
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What packed-attention indices are, document by document and token by token: functions that the
+/// device kernels and the host tests share. Nothing here needs CUDA.
+///
+/// A pack of B documents (sub-sequences) with lengths l₀ … l_B₋₁ lies in one row of token slots:
+/// document d at cu_seqlens[d] … cu_seqlens[d + 1] − 1. Slots past the end belong to the padding,
+/// which counts as one more document, number B.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <omnibal/config.hpp>
+
+namespace omnibal::inline v0::gpu {
+
+/// What is known of the first documents of a pack. Its sum over all of them says whether the
+/// lengths were valid, so device code and graphs can look without asking the host.
+struct packed_summary {
+  std::int64_t tokens = 0;           ///< Σ lengths; a negative one counts as 0.
+  std::int32_t max_seqlen = 0;       ///< The longest length.
+  std::int32_t first_negative = -1;  ///< The first document with a negative length, or −1.
+};
+
+/// Whether the lengths were valid: none negative, and all tokens fit into `slots` and int32.
+[[nodiscard]] OMNIBAL_HD constexpr bool is_valid(const packed_summary& pack,
+                                                 std::int64_t slots) noexcept {
+  return pack.first_negative < 0 && pack.tokens <= INT32_MAX && pack.tokens <= slots;
+}
+
+namespace detail {
+
+/// Document number → the summary of this document alone.
+struct summarize_document {
+  const std::int32_t* lengths;
+
+  [[nodiscard]] OMNIBAL_HD constexpr packed_summary operator()(
+      std::int32_t document) const noexcept {
+    const std::int32_t length = lengths[document];
+    if (length < 0) return {.first_negative = document};
+    return {.tokens = length, .max_seqlen = length};
+  }
+};
+
+/// The summary of some documents and those that follow them. Associative; {} is its identity.
+/// 2³¹ documents of 2³¹ tokens do not overflow it.
+struct append_summary {
+  [[nodiscard]] OMNIBAL_HD constexpr packed_summary operator()(
+      const packed_summary& before, const packed_summary& after) const noexcept {
+    return {
+        .tokens = before.tokens + after.tokens,
+        .max_seqlen = before.max_seqlen < after.max_seqlen ? after.max_seqlen : before.max_seqlen,
+        .first_negative =
+            before.first_negative >= 0 ? before.first_negative : after.first_negative};
+  }
+};
+
+/// Takes the summary of documents 0 … d for each d and stores what is asked for. Too many tokens
+/// are stored as the largest int32: offsets stay ascending, so whoever reads them stays in bounds.
+struct store_summary {
+  std::int32_t* cu_seqlens;
+  packed_summary* summary;
+  std::int32_t documents;
+
+  OMNIBAL_HD constexpr void operator()(std::ptrdiff_t document,
+                                       const packed_summary& pack) const noexcept {
+    cu_seqlens[document + 1] =
+        pack.tokens < INT32_MAX ? static_cast<std::int32_t>(pack.tokens) : INT32_MAX;
+    if (document == 0) cu_seqlens[0] = 0;
+    if (document + 1 == documents) *summary = pack;
+  }
+
+  OMNIBAL_HD constexpr void store_empty_pack() const noexcept {
+    cu_seqlens[0] = 0;
+    *summary = {};
+  }
+};
+
+/// The document that slot lies in: the number of documents that end at or before it. `documents`
+/// for the padding. O(log documents).
+[[nodiscard]] OMNIBAL_HD constexpr std::int32_t document_of(const std::int32_t* cu_seqlens,
+                                                            std::int32_t documents,
+                                                            std::int64_t slot) noexcept {
+  std::int32_t low = 0;
+  std::int32_t high = documents;
+  while (low < high) {
+    const std::int32_t middle = low + (high - low) / 2;
+    if (cu_seqlens[middle + 1] <= slot)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/// Slots that one thread fills: 16 bytes of int32.
+inline constexpr int chunk_size = 4;
+
+/// The documents and positions of chunk_size slots one after the other.
+struct token_chunk {
+  std::int32_t document[chunk_size];
+  std::int32_t position[chunk_size];
+};
+
+/// Finds the chunk that starts at `slot` in a slice of cu_seqlens: documents first … first + count
+/// of a pack, of which the last reaches as far as anyone looks. A search only where a document
+/// ends.
+struct find_chunk {
+  const std::int32_t* slice;
+  std::int32_t count;
+  std::int32_t first;
+
+  [[nodiscard]] OMNIBAL_HD constexpr token_chunk operator()(std::int64_t slot) const noexcept {
+    token_chunk chunk{};
+    std::int32_t within = document_of(slice, count, slot);
+    for (int i = 0; i < chunk_size; ++i, ++slot) {
+      if (within < count && slice[within + 1] <= slot) within = document_of(slice, count, slot);
+      chunk.document[i] = first + within;
+      chunk.position[i] = static_cast<std::int32_t>(slot - slice[within]);
+    }
+    return chunk;
+  }
+};
+
+}  // namespace detail
+
+}  // namespace omnibal::inline v0::gpu

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// How much a pack may hold, and what is done with samples that no pack can hold.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/loads.hpp>
+#include <ranges>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+/// What a packer does with a sample that exceeds a capacity all by itself.
+enum class oversize_policy {
+  reject,    ///< Throw invalid_input naming resource, sample and value.
+  own_pack,  ///< Give it a pack of its own, after all others, and list it.
+  skip,      ///< Leave it out of the packs and list it.
+};
+
+/// What resources are called in messages, e.g. {"images", "tokens"}. An empty name shows as
+/// "resource 0", "resource 1", ….
+template <std::size_t Resources>
+using resource_names = std::array<std::string_view, Resources>;
+
+/// Packers number samples with 32 bits, and leave one value free.
+inline constexpr std::uint64_t max_samples = std::numeric_limits<std::uint32_t>::max();
+
+namespace detail {
+
+/// The part of every packer's options that says which samples fit.
+template <std::size_t Resources>
+struct pack_limits {
+  loads<Resources> capacity;
+  oversize_policy oversize;
+  resource_names<Resources> names;
+
+  [[nodiscard]] std::string name(std::size_t resource) const {
+    return names[resource].empty() ? "resource " + std::to_string(resource)
+                                   : std::string(names[resource]);
+  }
+
+  void validate() const {
+    for (std::size_t r = 0; r < Resources; ++r)
+      if (capacity[r] < 1)
+        throw invalid_input("capacity of " + name(r), capacity[r], "must be at least 1");
+  }
+};
+
+template <std::size_t Resources, typename Options>
+[[nodiscard]] pack_limits<Resources> limits_of(const Options& options) {
+  const pack_limits<Resources> limits{options.capacity, options.oversize, options.names};
+  limits.validate();
+  return limits;
+}
+
+template <std::ranges::sized_range Samples>
+[[nodiscard]] std::uint32_t checked_sample_count(const Samples& samples) {
+  const auto count = static_cast<std::uint64_t>(std::ranges::size(samples));
+  if (count > max_samples)
+    throw invalid_input("number of samples", count,
+                        "must be at most " + std::to_string(max_samples));
+  return static_cast<std::uint32_t>(count);
+}
+
+/// Loads known to lie between 0 and the capacities.
+template <std::size_t Resources>
+using fitting_loads = std::array<std::uint64_t, Resources>;
+
+/// Throws for a negative load; else says which resource of a sample exceeds its capacity, or
+/// Resources where none does.
+template <std::size_t Resources, load_array Loads>
+[[nodiscard]] std::size_t exceeded_resource(const Loads& sample, std::size_t id,
+                                            const pack_limits<Resources>& limits) {
+  std::size_t exceeded = Resources;
+  for (std::size_t r = Resources; r-- > 0;) {
+    if (std::cmp_less(sample[r], 0))
+      throw invalid_input(limits.name(r), id, sample[r], "must not be negative");
+    if (std::cmp_greater(sample[r], limits.capacity[r])) exceeded = r;
+  }
+  return exceeded;
+}
+
+template <std::size_t Resources, load_array Loads>
+[[noreturn]] void throw_oversize(const Loads& sample, std::size_t id, std::size_t resource,
+                                 const pack_limits<Resources>& limits) {
+  throw invalid_input(limits.name(resource), id, sample[resource],
+                      "exceeds the capacity " + std::to_string(limits.capacity[resource]) +
+                          "; raise it, or choose to skip such samples or to give them own packs");
+}
+
+/// Calls visit(id, fitting_loads) for every sample that fits a pack, in order, and returns the ids
+/// of those that do not. Throws invalid_input for a negative load and, under
+/// oversize_policy::reject, for a sample that does not fit. O(n).
+template <std::size_t Resources, std::ranges::random_access_range Samples, typename Projection,
+          typename Visit>
+std::vector<std::uint32_t> scan_samples(const Samples& samples,
+                                        const pack_limits<Resources>& limits,
+                                        const Projection& projection, Visit&& visit) {
+  std::vector<std::uint32_t> oversize;
+  const std::uint32_t count = checked_sample_count(samples);
+  auto position = std::ranges::begin(samples);
+  for (std::uint32_t id = 0; id < count; ++id, ++position) {
+    const auto& sample = std::invoke(projection, *position);
+    const std::size_t exceeded = exceeded_resource(sample, id, limits);
+    if (exceeded != Resources) [[unlikely]] {
+      if (limits.oversize == oversize_policy::reject) throw_oversize(sample, id, exceeded, limits);
+      oversize.push_back(id);
+      continue;
+    }
+    fitting_loads<Resources> fitting;
+    for (std::size_t r = 0; r < Resources; ++r) fitting[r] = static_cast<std::uint64_t>(sample[r]);
+    visit(id, fitting);
+  }
+  return oversize;
+}
+
+}  // namespace detail
+
+}  // namespace omnibal::inline v0

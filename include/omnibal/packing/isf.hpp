@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Iterated sampling and filtering (ISF), the packer of the OmniBal paper: shuffle, cut into
+/// packs greedily, keep the full ones, and begin again with the samples of the others. Carried as
+/// the baseline, byte for byte; pack_balanced is the packer to use.
+/// Source: "OmniBal: Towards Fast Instruction-Tuning for Vision-Language Models via Omniverse
+/// Computation Balance", arXiv 2407.20761, section 3 and algorithm 1.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/core/loads.hpp>
+#include <omnibal/core/progress.hpp>
+#include <omnibal/core/random.hpp>
+#include <omnibal/core/search.hpp>
+#include <omnibal/packing/capacity.hpp>
+#include <omnibal/packing/finish.hpp>
+#include <omnibal/packing/load_sums.hpp>
+#include <omnibal/packing/published_stream.hpp>
+#include <omnibal/packing/random_streams.hpp>
+#include <omnibal/packing/result.hpp>
+#include <omnibal/packing/survey.hpp>
+#include <optional>
+#include <ranges>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+/// Where the shuffles of pack_isf take their random numbers from.
+enum class isf_stream {
+  native,     ///< core/random.hpp: one stream a pass.
+  published,  ///< NumPy's legacy generator, as the published implementation does.
+};
+
+/// Options of pack_isf.
+template <std::size_t Resources>
+struct isf_options {
+  /// The most a pack may hold of each resource; at least 1.
+  loads<Resources> capacity;
+  /// A pack is full when any resource reaches its threshold (published stream: when the first
+  /// resource equals its threshold or any other reaches its own). 1 … capacity; by default the
+  /// capacity.
+  std::optional<loads<Resources>> threshold = {};
+  /// Number of passes, at least 1. The last keeps all its packs.
+  std::uint32_t iterations = 50;
+  /// The published stream takes seeds up to 2³² − 1 (seed + iterations − 2 included).
+  std::uint64_t seed = 0;
+  isf_stream stream = isf_stream::native;
+  oversize_policy oversize = oversize_policy::reject;
+  resource_names<Resources> names = {};
+  run_control control = {};
+};
+
+/// Packs samples by iterated sampling and filtering. Packs kept early come first. Throws
+/// invalid_input for broken options, negative loads and, under oversize_policy::reject, oversize
+/// samples. A stop request makes the pass at hand the last. O(iterations · n) time; 12 bytes a
+/// sample where the capacities' bits fit in 32, the packs included.
+template <std::ranges::random_access_range Samples, typename Projection = std::identity>
+requires sample_range<const Samples, Projection>
+[[nodiscard]] packing_result pack_isf(
+    const Samples& samples,
+    const isf_options<resource_count<projected_loads<const Samples, Projection>>>& options,
+    const Projection& projection = {});
+
+namespace detail {
+
+template <std::size_t Resources>
+void validate(const isf_options<Resources>& options, const pack_limits<Resources>& limits) {
+  if (options.iterations == 0) throw invalid_input("iterations", 0, "must be at least 1");
+  for (std::size_t r = 0; options.threshold && r < Resources; ++r)
+    if ((*options.threshold)[r] < 1 || (*options.threshold)[r] > options.capacity[r])
+      throw invalid_input("threshold of " + limits.name(r), (*options.threshold)[r],
+                          "must be from 1 to the capacity, " + std::to_string(options.capacity[r]));
+  const std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+  const std::uint64_t added = options.iterations < 2 ? 0 : options.iterations - 2;
+  if (options.stream == isf_stream::published && options.seed > most - added)
+    throw invalid_input("seed", options.seed,
+                        "must be at most " + std::to_string(most - added) +
+                            " for the published stream and this many iterations");
+}
+
+template <typename Word>
+struct isf_item {
+  std::uint32_t id;
+  Word load;
+};
+
+/// Shuffles the items of a pass, counted from 1.
+template <typename Item, std::size_t Resources>
+void shuffle_for_pass(std::span<Item> items, std::uint32_t pass,
+                      const isf_options<Resources>& options) {
+  if (options.stream == isf_stream::published) {
+    const std::uint64_t seed = options.seed + (pass == 1 ? 0 : pass - 2);
+    published_stream(static_cast<std::uint32_t>(seed)).shuffle(items);
+  } else {
+    random_stream random = stream_for(options.seed, random_purpose::isf_pass, pass);
+    shuffle(items, random);
+  }
+}
+
+/// Cuts items into packs in their order, each as long as it fits. Moves the packs that are full,
+/// or all of them, to `packs` and the items of the others to the front; returns their number.
+template <typename Sums>
+std::size_t cut_packs(std::span<isf_item<typename Sums::word>> items, const Sums& sums,
+                      bool keep_all, grouping<std::uint32_t>& packs) {
+  std::size_t open = 0;  // where the open pack begins; what is left over lies before
+  std::size_t end = 0;   // where it ends
+  auto sum = sums.empty();
+  const auto close = [&] {
+    if (keep_all || sums.full(sum)) {
+      for (std::size_t k = open; k < end; ++k) packs.push_back(items[k].id);
+      packs.close_group();
+      end = open;
+    }
+    open = end;
+  };
+  for (const auto item : items) {
+    auto next = sums.add(sum, item.load);
+    if (sums.exceeds(next)) {
+      close();
+      next = sums.add(sums.empty(), item.load);
+    }
+    sum = next;
+    items[end++] = item;
+  }
+  if (open < end) close();
+  return open;
+}
+
+/// Takes out the items with these ids (ascending).
+template <typename Item>
+void remove_ids(std::vector<Item>& items, const std::vector<std::uint32_t>& ids) {
+  if (ids.empty()) return;
+  std::erase_if(
+      items, [&](const Item& item) { return std::binary_search(ids.begin(), ids.end(), item.id); });
+}
+
+template <typename Sums, typename Samples, std::size_t Resources, typename Projection>
+[[nodiscard]] packing_result run_isf(const Samples& samples, const Sums& sums,
+                                     const isf_options<Resources>& options,
+                                     const pack_limits<Resources>& limits,
+                                     const Projection& projection) {
+  packing_result result;
+  std::vector<isf_item<typename Sums::word>> items(checked_sample_count(samples));
+  for (std::uint32_t id = 0; id < items.size(); ++id) items[id].id = id;
+  const auto survey = survey_samples(samples, limits, projection,
+                                     [&](std::uint32_t id, const auto& sample, std::uint16_t) {
+                                       items[id].load = sums.pack(sample);
+                                     });
+  result.packs.reserve(0, items.size());
+  for (std::uint32_t pass = 1; !items.empty(); ++pass) {
+    shuffle_for_pass(std::span(items), pass, options);
+    // The published first shuffle takes in all samples, also those that no pack can hold.
+    if (pass == 1) remove_ids(items, survey.oversize);
+    const bool stop = pass < options.iterations && options.control.stop_requested();
+    const bool last = stop || pass == options.iterations;
+    items.resize(cut_packs(std::span(items), sums, last, result.packs));
+    if (stop) result.status = search_status::stopped;
+    options.control.tell("pack", pass, options.iterations);
+  }
+  finish_packing(result, survey, limits);
+  return result;
+}
+
+/// Calls run(sums) with the narrowest kind of sums that the limits allow.
+template <std::size_t Resources, typename Run>
+[[nodiscard]] auto with_sums(const sum_limits<Resources>& limits, const Run& run) {
+  const unsigned bits = packed_sum_bits(limits.capacity);
+  if (bits <= 32) return run(packed_sums<Resources, std::uint32_t>(limits));
+  if (bits <= 64) return run(packed_sums<Resources, std::uint64_t>(limits));
+  return run(wide_sums<Resources>(limits));
+}
+
+}  // namespace detail
+
+template <std::ranges::random_access_range Samples, typename Projection>
+requires sample_range<const Samples, Projection> packing_result
+pack_isf(const Samples& samples,
+         const isf_options<resource_count<projected_loads<const Samples, Projection>>>& options,
+         const Projection& projection) {
+  constexpr std::size_t resources = resource_count<projected_loads<const Samples, Projection>>;
+  const auto limits = detail::limits_of<resources>(options);
+  detail::validate(options, limits);
+  const detail::sum_limits<resources> sum_limits{
+      .capacity = options.capacity,
+      .threshold = options.threshold.value_or(options.capacity),
+      .first_exact = options.stream == isf_stream::published};
+  return detail::with_sums(sum_limits, [&](const auto& sums) {
+    return detail::run_isf(samples, sums, options, limits, projection);
+  });
+}
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// How good a packing is. Sums are exact; each figure is rounded once, at the end.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/core/loads.hpp>
+#include <ranges>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+/// Figures of a packing. All are 0 where there is nothing to measure.
+template <std::size_t Resources>
+struct packing_metrics {
+  std::uint64_t packs = 0;
+  std::uint64_t samples = 0;
+  double samples_per_pack = 0;
+  /// Per resource: Σ load / (packs · capacity).
+  std::array<double, Resources> fill = {};
+  /// Per resource: 1 − fill, the share of the capacity that holds nothing. Negative only where
+  /// oversize samples have packs of their own.
+  std::array<double, Resources> pad_ratio = {};
+  /// Per resource, were every sample padded to the longest of its pack, as in a micro-batch that
+  /// is not packed: 1 − Σ load / Σ over packs of samples · longest.
+  std::array<double, Resources> padded_batch_ratio = {};
+};
+
+/// The loads of each pack: the sums over its samples. Throws invalid_input for negative loads,
+/// sums above 2⁶³ − 1 and packs that name a sample there is not. O(n).
+template <std::ranges::random_access_range Samples, typename Projection = std::identity>
+requires sample_range<const Samples, Projection>
+[[nodiscard]] auto pack_loads(const grouping<std::uint32_t>& packs, const Samples& samples,
+                              const Projection& projection = {})
+    -> std::vector<loads<resource_count<projected_loads<const Samples, Projection>>>>;
+
+/// Measures packs of samples against capacities. Throws invalid_input as pack_loads does, and for
+/// capacities less than 1. O(n).
+template <std::ranges::random_access_range Samples, typename Projection = std::identity>
+requires sample_range<const Samples, Projection>
+[[nodiscard]] auto measure_packing(
+    const grouping<std::uint32_t>& packs, const Samples& samples,
+    const loads<resource_count<projected_loads<const Samples, Projection>>>& capacity,
+    const Projection& projection = {})
+    -> packing_metrics<resource_count<projected_loads<const Samples, Projection>>>;
+
+/// Standard deviation / mean of the packs' costs: 0 when all cost the same. O(packs).
+template <std::integral Cost>
+[[nodiscard]] double pack_cost_variation(std::span<const Cost> costs);
+
+namespace detail {
+
+/// The load of a sample as a signed 64-bit integer.
+template <std::integral Integer>
+[[nodiscard]] std::int64_t checked_load(Integer load, std::size_t sample) {
+  if (std::cmp_less(load, 0))
+    throw invalid_input("samples", sample, load, "must not have negative loads");
+  if (std::cmp_greater(load, std::numeric_limits<std::int64_t>::max()))
+    throw invalid_input("samples", sample, load, "has a load above 2^63 - 1; use coarser units");
+  return static_cast<std::int64_t>(load);
+}
+
+/// Calls visit(loads) for each sample of a pack.
+template <typename Samples, typename Projection, typename Visit>
+void visit_pack(std::span<const std::uint32_t> pack, const Samples& samples,
+                const Projection& projection, const Visit& visit) {
+  constexpr std::size_t resources = resource_count<projected_loads<const Samples, Projection>>;
+  for (const std::uint32_t id : pack) {
+    if (id >= std::ranges::size(samples))
+      throw invalid_input("packs", id, "names a sample beyond the last");
+    const auto& sample = std::invoke(projection, std::ranges::begin(samples)[id]);
+    loads<resources> checked;
+    for (std::size_t r = 0; r < resources; ++r) checked[r] = checked_load(sample[r], id);
+    visit(checked);
+  }
+}
+
+/// 1 − part / whole, 0 when there is no whole.
+[[nodiscard]] inline double missing_share(wide_integer part, wide_integer whole) noexcept {
+  return whole == 0 ? 0.0 : static_cast<double>(whole - part) / static_cast<double>(whole);
+}
+
+}  // namespace detail
+
+template <std::ranges::random_access_range Samples, typename Projection>
+requires sample_range<const Samples, Projection>
+auto pack_loads(const grouping<std::uint32_t>& packs, const Samples& samples,
+                const Projection& projection)
+    -> std::vector<loads<resource_count<projected_loads<const Samples, Projection>>>> {
+  std::vector<loads<resource_count<projected_loads<const Samples, Projection>>>> sums(packs.size());
+  for (std::size_t k = 0; k < packs.size(); ++k)
+    detail::visit_pack(packs[k], samples, projection, [&](const auto& sample) {
+      for (std::size_t r = 0; r < sample.size(); ++r)
+        sums[k][r] = checked_add(sums[k][r], sample[r], "load of a pack");
+    });
+  return sums;
+}
+
+template <std::ranges::random_access_range Samples, typename Projection>
+requires sample_range<const Samples, Projection>
+auto measure_packing(
+    const grouping<std::uint32_t>& packs, const Samples& samples,
+    const loads<resource_count<projected_loads<const Samples, Projection>>>& capacity,
+    const Projection& projection)
+    -> packing_metrics<resource_count<projected_loads<const Samples, Projection>>> {
+  constexpr std::size_t resources = resource_count<projected_loads<const Samples, Projection>>;
+  for (std::size_t r = 0; r < resources; ++r)
+    if (capacity[r] < 1) throw invalid_input("capacity", r, capacity[r], "must be at least 1");
+  std::array<wide_integer, resources> used{};
+  std::array<wide_integer, resources> padded{};
+  for (std::size_t k = 0; k < packs.size(); ++k) {
+    loads<resources> longest{};
+    detail::visit_pack(packs[k], samples, projection, [&](const auto& sample) {
+      for (std::size_t r = 0; r < resources; ++r) {
+        used[r] += sample[r];
+        longest[r] = std::max(longest[r], sample[r]);
+      }
+    });
+    for (std::size_t r = 0; r < resources; ++r)
+      padded[r] += wide_integer{longest[r]} * packs[k].size();
+  }
+  packing_metrics<resources> metrics{.packs = packs.size(), .samples = packs.indices().size()};
+  if (packs.empty()) return metrics;
+  metrics.samples_per_pack =
+      static_cast<double>(metrics.samples) / static_cast<double>(metrics.packs);
+  for (std::size_t r = 0; r < resources; ++r) {
+    const wide_integer room = wide_integer{capacity[r]} * packs.size();
+    metrics.fill[r] = static_cast<double>(used[r]) / static_cast<double>(room);
+    metrics.pad_ratio[r] = detail::missing_share(used[r], room);
+    metrics.padded_batch_ratio[r] = detail::missing_share(used[r], padded[r]);
+  }
+  return metrics;
+}
+
+template <std::integral Cost>
+double pack_cost_variation(std::span<const Cost> costs) {
+  wide_integer sum = 0;
+  for (const Cost cost : costs) sum += cost;
+  if (sum == 0) return 0.0;
+  const double mean = static_cast<double>(sum) / static_cast<double>(costs.size());
+  double squares = 0.0;
+  for (const Cost cost : costs) {
+    const double deviation = static_cast<double>(cost) - mean;
+    squares += deviation * deviation;
+  }
+  return std::sqrt(squares / static_cast<double>(costs.size())) / mean;
+}
+
+}  // namespace omnibal::inline v0

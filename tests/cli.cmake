@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests of the command `omnibal`: cli/*_test.cpp are Catch2 cases over its parts, with the path of
+# the command in OMNIBAL_COMMAND and of the checkout in OMNIBAL_CHECKOUT; each cli/*_test.py is run
+# with the path of the command.
+
+file(GLOB sources CONFIGURE_DEPENDS "cli/*_test.cpp")
+if(sources)
+  omnibal_add_catch_executable(cli_test cli LABEL serial SOURCES ${sources})
+  target_link_libraries(cli_test PRIVATE omnibal_cli_parts)
+  target_compile_definitions(cli_test PRIVATE "OMNIBAL_COMMAND=\"$<TARGET_FILE:omnibal_cli>\""
+                                              "OMNIBAL_CHECKOUT=\"${PROJECT_SOURCE_DIR}\"")
+  add_dependencies(cli_test omnibal_cli)
+endif()
+
+file(GLOB scripts CONFIGURE_DEPENDS "cli/*_test.py")
+foreach(script IN LISTS scripts)
+  if(NOT Python3_FOUND)
+    message(FATAL_ERROR "${script} needs Python 3 (Debian: python3)")
+  endif()
+  cmake_path(GET script STEM name)
+  add_test(NAME "cli: ${name}"
+           COMMAND Python3::Interpreter -B "${script}" $<TARGET_FILE:omnibal_cli>)
+  set_tests_properties("cli: ${name}" PROPERTIES LABELS serial TIMEOUT 600)
+endforeach()

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""omnibal pack: every option has its effect, every report can be recomputed from its packs."""
+import hashlib
+import json
+import math
+import os
+import random
+
+from command import DATA, CommandTest, main, samples
+
+SHIPPED = os.path.join(DATA, "lengths.json")
+
+
+def mixed_rows(count=500, seed=1):
+    draw = random.Random(seed)
+    return [(draw.choice([0, 1, 3, 5]), draw.randrange(1, 1500)) for _ in range(count)]
+
+
+class Packs(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.rows = mixed_rows()
+        self.table = self.write("a.json", samples(*self.rows))
+
+    def pack(self, *arguments, capacity="images=9,tokens=4096", table=None):
+        report = self.succeed("pack", "--lengths", table or self.table, "--capacity", capacity, "--out", "p.json",
+                              *arguments)
+        return report, json.loads(self.read("p.json"))
+
+    def groups(self, packs):
+        offsets, indices = packs["offsets"], packs["indices"]
+        return [indices[begin:end] for begin, end in zip(offsets, offsets[1:])]
+
+    def check(self, report, packs, rows=None, ranks=8):
+        """Holds the report against the packs."""
+        rows = rows or self.rows
+        groups = self.groups(packs)
+        capacity = list(packs["capacity"].values())
+        loads = [[sum(rows[i][r] for i in group) for r in range(2)] for group in groups]
+        self.assertEqual(report["samples"], len(rows))
+        self.assertEqual(report["packed"], len(packs["indices"]))
+        self.assertEqual(report["packs"], len(groups))
+        self.assertLessEqual(report["bound"], report["packs"])
+        self.assertAlmostEqual(report["samples_per_pack"], len(packs["indices"]) / len(groups))
+        self.assertEqual(report["steps"], len(packs["steps"]))
+        self.assertEqual({len(step) for step in packs["steps"]}, {ranks})
+        for r, name in enumerate(packs["capacity"]):
+            total = sum(load[r] for load in loads)
+            self.assertAlmostEqual(report["fill"][name], total / len(groups) / capacity[r])
+            on_ranks = [[sum(loads[k][r] for k in rank) for rank in step] for step in packs["steps"]]
+            ratios = [1 - sum(step) / ranks / max(step) if max(step) else 0 for step in on_ranks]
+            self.assertAlmostEqual(report["dist_ratio"][name], sum(ratios) / len(ratios))
+        costs = [sum(10**6 * load[r] // capacity[r] for r in range(2)) for load in loads]
+        on_ranks = [[sum(costs[k] for k in rank) for rank in step] for step in packs["steps"]]
+        self.assertAlmostEqual(report["cost_ratio"],
+                               sum(map(max, on_ranks)) / (sum(map(sum, on_ranks)) / ranks))
+        mean = sum(costs) / len(costs)
+        deviation = math.sqrt(sum((cost - mean) ** 2 for cost in costs) / len(costs))
+        self.assertAlmostEqual(report["pack_cost_variation"], deviation / mean)
+
+    def test_every_sample_is_in_one_pack_within_capacity(self):
+        for method in ("balanced", "isf"):
+            report, packs = self.pack("--method", method)
+            self.check(report, packs)
+            self.assertEqual(sorted(packs["indices"]), list(range(len(self.rows))))
+            for group in self.groups(packs):
+                self.assertTrue(group)
+                self.assertLessEqual(sum(self.rows[i][0] for i in group), 9)
+                self.assertLessEqual(sum(self.rows[i][1] for i in group), 4096)
+
+    def test_file(self):
+        _, packs = self.pack()
+        self.assertEqual(list(packs), ["version", "inputs", "capacity", "offsets", "indices", "steps", "dropped"])
+        self.assertEqual(packs["inputs"], [{"name": "a.json", "samples": 500,
+                                            "sha256": hashlib.sha256(self.read("a.json")).hexdigest()}])
+        self.assertEqual(packs["capacity"], {"images": 9, "tokens": 4096})
+        self.assertEqual(self.call("--version").stdout, f"omnibal {packs['version']}\n")
+
+    def test_report_has_what_the_contract_says(self):
+        report, _ = self.pack()
+        for key in ("samples", "packed", "oversize", "packs", "bound", "fill", "samples_per_pack", "steps",
+                    "dist_ratio", "cost_ratio", "pack_cost_variation", "seconds"):
+            self.assertIn(key, report)
+        self.assertEqual(list(report["seconds"]), ["read", "pack", "dispatch"])
+
+    def test_balanced_is_the_default(self):
+        self.pack()
+        default = self.read("p.json")
+        self.pack("--method", "balanced", "--seed", 1024, "--dp", 8, "--micro-batches", 1, "--last-step", "short")
+        self.assertEqual(self.read("p.json"), default)
+
+    def test_same_seed_same_bytes(self):
+        for method in (["--method", "balanced"], ["--method", "isf"], ["--method", "isf", "--stream", "published"]):
+            outputs = []
+            for seed in (1, 1, 2):
+                self.pack(*method, "--seed", seed)
+                outputs.append(self.read("p.json"))
+            self.assertEqual(outputs[0], outputs[1])
+            self.assertNotEqual(outputs[0], outputs[2])
+
+    def test_streams_differ(self):
+        _, native = self.pack("--method", "isf")
+        _, published = self.pack("--method", "isf", "--stream", "published")
+        self.assertNotEqual(native["indices"], published["indices"])
+        self.assertEqual(self.pack("--method", "isf", "--stream", "native")[1], native)
+
+    def test_iterations(self):
+        counts = [self.pack("--method", "isf", "--iterations", n, capacity="images=10,tokens=9999")[0]["packs"]
+                  for n in (1, 50)]
+        self.assertLess(counts[1], counts[0])
+        self.assertEqual(self.pack("--method", "isf")[1], self.pack("--method", "isf", "--iterations", 50)[1])
+
+    def test_threshold(self):
+        strict = self.pack("--method", "isf", "--iterations", 3)
+        same = self.pack("--method", "isf", "--iterations", 3, "--threshold", "images=9,tokens=4096")
+        loose = self.pack("--method", "isf", "--iterations", 3, "--threshold", "images=1,tokens=1")
+        self.assertEqual(strict[1], same[1])
+        self.assertNotEqual(strict[1], loose[1])
+        # Everything is full at once: the first pass keeps all.
+        self.assertEqual(loose[1], self.pack("--method", "isf", "--iterations", 1)[1])
+
+    def test_ranks_and_microbatches(self):
+        for ranks, microbatches in ((1, 1), (3, 2), (8, 4), (64, 1)):
+            report, packs = self.pack("--dp", ranks, "--micro-batches", microbatches)
+            self.check(report, packs, ranks=ranks)
+            for step in packs["steps"][:-1]:
+                self.assertEqual({len(rank) for rank in step}, {microbatches})
+
+    def test_last_step(self):
+        places = lambda packs: sorted(pack for step in packs["steps"] for rank in step for pack in rank)
+        arguments = ["--dp", 8, "--micro-batches", 5]
+        report, short = self.pack(*arguments)
+        total = report["packs"]
+        self.assertNotEqual(total % 40, 0, "this test needs a last step that is not full")
+        self.assertEqual(places(short), list(range(total)))
+        self.assertEqual(short["dropped"], [])
+        report, drop = self.pack(*arguments, "--last-step", "drop")
+        self.assertEqual(sorted(places(drop) + drop["dropped"]), list(range(total)))
+        self.assertEqual((report["steps"], report["dropped"]), (total // 40, total % 40))
+        self.assertEqual(len(drop["dropped"]), total % 40)
+        _, pad = self.pack(*arguments, "--last-step", "pad")
+        self.assertEqual({len(rank) for step in pad["steps"] for rank in step}, {5})
+        real = [pack for step, mask in zip(pad["steps"], pad["mask"]) for rank, real in zip(step, mask)
+                for pack, is_real in zip(rank, real) if is_real]
+        self.assertEqual(sorted(real), list(range(total)))
+
+    def test_oversize(self):
+        rows = [(1, 100), (12, 50), (2, 9000), (3, 300)]
+        table = self.write("b.json", samples(*rows))
+        self.expect_failure("pack", "--lengths", table, "--capacity", "images=9,tokens=4096", "--out", "p.json",
+                  naming=["images[1] = 12", "9"])
+        for method in ("balanced", "isf"):
+            report, packs = self.pack("--oversize", "skip", "--method", method, table=table)
+            self.assertEqual((report["oversize"], report["packed"], report["packs"], report["bound"]), ([1, 2], 2, 1, 1))
+            self.assertEqual(sorted(packs["indices"]), [0, 3])
+            report, packs = self.pack("--oversize", "own_pack", "--method", method, table=table)
+            self.assertEqual((report["oversize"], report["packed"], report["packs"], report["bound"]), ([1, 2], 4, 3, 3))
+            self.assertEqual(sorted(map(sorted, self.groups(packs))), [[0, 3], [1], [2]])
+        shown = self.call("pack", "--lengths", table, "--capacity", "images=9,tokens=4096", "--oversize", "skip",
+                          "--format", "text").stdout
+        self.assertRegex(shown, r"oversize +2\n")
+
+    def test_automatic_capacity(self):
+        rows = [(1, 100), (1, 100), (4, 700)]
+        table = self.write("b.json", samples(*rows))
+        auto = lambda *arguments: self.pack(*arguments, capacity="auto", table=table)[1]["capacity"]
+        self.assertEqual(auto(), {"images": 8, "tokens": 1200})
+        self.assertEqual(auto("--target-samples-per-pack", "2.5"), {"images": 5, "tokens": 750})
+        self.assertEqual(auto("--target-samples-per-pack", "1"), {"images": 4, "tokens": 700})
+        self.assertEqual(auto("--max", "tokens=1000"), {"images": 8, "tokens": 1000})
+        self.assertEqual(auto("--max", "tokens=9999,images=7"), {"images": 7, "tokens": 1200})
+        self.expect_failure("pack", "--lengths", table, "--capacity", "auto", "--max", "tokens=600", naming="tokens[2] = 700")
+        text = self.write("c.json", samples((0, 10), (0, 20)))
+        self.assertEqual(self.pack(capacity="auto", table=text)[1]["capacity"], {"images": 1, "tokens": 60})
+
+    def test_one_sample(self):
+        report, packs = self.pack(table=self.write("b.json", samples((1, 300))))
+        self.assertEqual((report["packs"], report["bound"], report["status"]), (1, 1, "optimal"))
+        self.assertEqual(sorted(packs["steps"][0]), [[]] * 7 + [[0]])
+
+    def test_bound_where_it_is_known(self):
+        # Two samples of five images never share a pack of nine.
+        report, _ = self.pack(table=self.write("b.json", samples(*[(5, 10)] * 7)))
+        self.assertEqual((report["packs"], report["bound"], report["status"]), (7, 7, "optimal"))
+
+    def test_huge_loads(self):
+        big = 2**62
+        report, _ = self.pack("--oversize", "skip", table=self.write("b.json", samples((1, 1), (big, big))))
+        self.assertEqual(report["oversize"], [1])
+        self.expect_failure("pack", "--lengths", "b.json", "--capacity", "images=1,tokens=1", "--oversize", "own_pack",
+                  naming="too large")
+        report, _ = self.pack(capacity=f"images={2**63 - 1},tokens={2**63 - 1}", table="b.json")
+        self.assertEqual(report["packs"], 1)
+
+    def test_the_table_that_ships(self):
+        report, _ = self.pack(table=SHIPPED)
+        self.assertEqual((report["samples"], report["packed"]), (4000, 4000))
+
+
+class Evaluate(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.table = self.write("a.json", samples(*mixed_rows(100)))
+        self.arguments = ["pack", "--lengths", self.table]
+
+    def test_packs_are_measured_as_they_were_when_made(self):
+        for more in ([], ["--last-step", "pad"], ["--last-step", "drop", "--dp", 3], ["--method", "isf"]):
+            made = self.succeed(*self.arguments, "--capacity", "images=9,tokens=4096", "--out", "p.json", *more)
+            measured = self.succeed(*self.arguments, "--evaluate", "p.json", "--out", "q.json")
+            for report in (made, measured):
+                del report["seconds"]
+            self.assertEqual(measured, made)
+            self.assertEqual(self.read("q.json"), self.read("p.json"))
+
+    def test_oversize_samples_are_measured_too(self):
+        for oversize in ("skip", "own_pack"):
+            made = self.succeed(*self.arguments, "--capacity", "images=4,tokens=1000", "--out", "p.json",
+                                "--oversize", oversize)
+            measured = self.succeed(*self.arguments, "--evaluate", "p.json")
+            for report in (made, measured):
+                del report["seconds"]
+            self.assertEqual(measured, made)
+
+    def test_other_inputs_are_refused_and_named(self):
+        other = self.write("b.json", samples((1, 1)))
+        self.succeed("pack", "--lengths", self.table, other, "--capacity", "images=9,tokens=4096", "--out", "p.json")
+        self.write("b.json", samples((1, 2)))
+        self.expect_failure("pack", "--lengths", self.table, other, "--evaluate", "p.json", naming=["p.json", "b.json", "other bytes"])
+        self.expect_failure("pack", "--lengths", other, self.table, "--evaluate", "p.json", naming=["p.json", "a.json"])
+        self.expect_failure("pack", "--lengths", self.table, "--evaluate", "p.json", naming=["p.json", "b.json", "--lengths"])
+
+    def test_packs_that_do_not_hold_are_refused(self):
+        self.write("b.json", samples((5, 10), (5, 10), (12, 10)))
+        good = {"capacity": {"images": 9, "tokens": 99}, "offsets": [0, 1, 2], "indices": [0, 1],
+                "steps": [[[0], [1]]], "dropped": [],
+                "inputs": [{"name": "b.json", "samples": 3, "sha256": hashlib.sha256(self.read("b.json")).hexdigest()}]}
+        evaluate = lambda **changes: ["pack", "--lengths", "b.json", "--evaluate",
+                                      self.write("p.json", {**good, **changes})]
+        self.assertEqual(self.succeed(*evaluate())["oversize"], [2])
+        self.assertEqual(self.succeed(*evaluate())["packs"], 2)
+        self.expect_failure(*evaluate(offsets=[0, 2], steps=[[[0], []]]), naming=["p.json: offsets[0]", "beyond the capacity"])
+        self.expect_failure(*evaluate(indices=[0, 0]), naming=["p.json: indices", "two packs"])
+        self.expect_failure(*evaluate(indices=[0, 2]), naming=["p.json: indices", "in no pack"])
+        self.expect_failure(*evaluate(offsets=[0, 0, 2]), naming=["p.json: offsets"])
+        self.expect_failure(*evaluate(capacity={"images": 0, "tokens": 9}), naming=["p.json", "capacity"])
+        self.expect_failure(*evaluate(steps=[[[0], [2]]]), naming=["p.json: steps"])
+
+
+class BrokenPack(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.table = self.write("a.json", samples((1, 300), (5, 1400)))
+
+    def refuse(self, *arguments, naming, capacity="images=9,tokens=4096"):
+        self.expect_failure("pack", "--lengths", self.table, "--capacity", capacity, "--out", "p.json", *arguments, naming=naming)
+
+    def test_capacity(self):
+        for text, naming in {"images=0,tokens=4096": "images = 0", "images=-9,tokens=4096": "images = -9",
+                             "images=9": "tokens", "images=9,tokens=": "tokens", "images=9,tokens=4096,frames=3": "frames",
+                             "images=9,tokens=4k": "4k", "9,4096": "images=9,tokens=4096", "atuo": "atuo",
+                             "images=9,tokens=99999999999999999999": "99999999999999999999"}.items():
+            self.refuse(capacity=text, naming=["--capacity", naming])
+        self.expect_failure("pack", "--lengths", self.table, naming="--capacity")
+
+    def test_numbers(self):
+        for option in ("--dp", "--micro-batches"):
+            for value in ("0", "-1", "x", "1.5", "99999999999"):
+                self.refuse(option, value, naming=[option, value])
+        for value in ("-1", "x", "9223372036854775808"):
+            self.refuse("--seed", value, naming=["--seed", value])
+        for value in ("0", "-1", "x", "4294967296"):
+            self.refuse("--method", "isf", "--iterations", value, naming=["--iterations", value])
+        self.refuse("--method", "isf", "--stream", "published", "--seed", 2**32, naming=["seed", str(2**32)])
+        for value in ("0", "-1", "x", "nan"):
+            self.refuse("--target-samples-per-pack", value, capacity="auto", naming=["--target-samples-per-pack", value])
+        self.refuse("--target-samples-per-pack", "1e300", capacity="auto", naming="--target-samples-per-pack")
+
+    def test_choices(self):
+        self.refuse("--method", "balansed", naming=["--method", "balansed", "did you mean balanced?"])
+        for option, value, near in (("--last-step", "drpo", "drop"), ("--oversize", "skpi", "skip"),
+                                    ("--stream", "publised", "published")):
+            self.refuse("--method", "isf", option, value, naming=[option, value, f"did you mean {near}?"])
+
+    def test_threshold(self):
+        for text in ("images=0,tokens=1", "images=10,tokens=4096", "images=9", "images=9,tokens=-1", "x"):
+            self.refuse("--method", "isf", "--threshold", text, naming="threshold")
+
+    def test_options_without_a_meaning(self):
+        self.refuse("--threshold", "images=1,tokens=1", naming=["--threshold", "--method isf"])
+        self.refuse("--iterations", "5", naming=["--iterations", "--method isf"])
+        self.refuse("--stream", "native", naming=["--stream", "--method isf"])
+        self.refuse("--max", "tokens=5", naming=["--max", "--capacity auto"])
+        self.refuse("--target-samples-per-pack", "5", naming=["--target-samples-per-pack", "--capacity auto"])
+        self.refuse("--evaluate", "p.json", naming="--evaluate")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests that need a GPU to run: programs of their own, skipped (exit 77) where there is none.
+#
+# gpu/*_test.cu and comm/nccl/*_test.cu, *_test.cpp. A file without a main holds Catch2 cases and
+# gets gpu_main.cpp. A gpu/*_thrust_test.cu holds only code that also runs on the host: it is
+# compiled a second time by the host compiler against the toolkit's headers, with Thrust's
+# sequential back end as the device, and that program runs everywhere.
+
+# Everything of the tests that needs the CUDA toolkit to build.
+add_custom_target(gpu_tests)
+
+# Gives a test program its include directory and, if it has none of its own, a main.
+function(omnibal_finish_gpu_test target source main)
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+  target_link_libraries(${target} PRIVATE omnibal_warnings Catch2::Catch2)
+  file(STRINGS "${source}" own_main REGEX "^int main\\(")
+  if(NOT own_main)
+    target_link_libraries(${target} PRIVATE ${main})
+  endif()
+  add_dependencies(gpu_tests ${target})
+endfunction()
+
+function(omnibal_add_gpu_test name source)
+  add_executable(${name} "${source}")
+  target_link_libraries(${name} PRIVATE ${ARGN})
+  omnibal_finish_gpu_test(${name} "${source}" gpu_test_main)
+  add_test(NAME "gpu: ${name}" COMMAND ${name})
+  set_tests_properties("gpu: ${name}" PROPERTIES SKIP_RETURN_CODE 77 LABELS gpu TIMEOUT 600
+                                                 RESOURCE_LOCK gpu)
+endfunction()
+
+add_library(gpu_test_main OBJECT EXCLUDE_FROM_ALL gpu_main.cpp)
+target_include_directories(gpu_test_main PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+target_link_libraries(gpu_test_main PRIVATE CUDA::cudart Catch2::Catch2)
+target_compile_features(gpu_test_main PRIVATE cxx_std_20)
+
+if(OMNIBAL_GPU)
+  file(GLOB gpu_tests CONFIGURE_DEPENDS "gpu/*_test.cu")
+  foreach(source IN LISTS gpu_tests)
+    cmake_path(GET source STEM name)
+    omnibal_add_gpu_test(gpu_${name} "${source}" omnibal::gpu)
+    if(name MATCHES "_thrust_test$")
+      set(wrapped_source "${source}")
+      set(wrap "${CMAKE_CURRENT_BINARY_DIR}/gpu_host_${name}.cpp")
+      configure_file(gpu_host_wrap.cpp.in "${wrap}" @ONLY)
+      add_executable(gpu_host_${name} "${wrap}")
+      target_include_directories(gpu_host_${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/gpu")
+      target_link_libraries(gpu_host_${name} PRIVATE omnibal::omnibal CCCL::libcudacxx CCCL::CUB
+                                                     CUDA::cudart)
+      target_compile_definitions(
+        gpu_host_${name} PRIVATE THRUST_HOST_SYSTEM=THRUST_HOST_SYSTEM_CPP
+                                 THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP)
+      omnibal_finish_gpu_test(gpu_host_${name} "${source}" Catch2::Catch2WithMain)
+      add_test(NAME "gpu host: ${name}" COMMAND gpu_host_${name})
+      set_tests_properties("gpu host: ${name}" PROPERTIES LABELS serial TIMEOUT 600)
+    endif()
+  endforeach()
+endif()
+
+if(OMNIBAL_NCCL)
+  file(GLOB nccl_tests CONFIGURE_DEPENDS "comm/nccl/*_test.cpp")
+  if(OMNIBAL_GPU)
+    file(GLOB nccl_device_tests CONFIGURE_DEPENDS "comm/nccl/*_test.cu")
+  endif()
+  foreach(source IN LISTS nccl_tests nccl_device_tests)
+    cmake_path(GET source STEM name)
+    omnibal_add_gpu_test(nccl_${name} "${source}" omnibal::nccl)
+  endforeach()
+endif()

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every comm/mpi/*_test.cpp is a program of its own, run by four processes. A file without a main
+# holds Catch2 cases and gets the one below.
+
+file(GLOB mpi_tests CONFIGURE_DEPENDS "comm/mpi/*_test.cpp")
+set(mpi_environment OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+                    OMPI_MCA_rmaps_base_oversubscribe=1)
+
+add_library(mpi_test_main OBJECT EXCLUDE_FROM_ALL mpi_main.cpp)
+target_include_directories(mpi_test_main PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+target_link_libraries(mpi_test_main PRIVATE MPI::MPI_CXX Catch2::Catch2)
+target_compile_features(mpi_test_main PRIVATE cxx_std_20)
+
+foreach(source IN LISTS mpi_tests)
+  cmake_path(GET source STEM name)
+  add_executable(mpi_${name} "${source}")
+  target_include_directories(mpi_${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+  target_link_libraries(mpi_${name} PRIVATE omnibal::mpi omnibal_warnings Catch2::Catch2)
+  file(STRINGS "${source}" own_main REGEX "^int main\\(")
+  if(NOT own_main)
+    target_link_libraries(mpi_${name} PRIVATE mpi_test_main)
+  endif()
+  add_test(NAME "comm/mpi: ${name}"
+           COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} 4 $<TARGET_FILE:mpi_${name}>)
+  set_tests_properties("comm/mpi: ${name}" PROPERTIES ENVIRONMENT "${mpi_environment}" LABELS mpi
+                                                      PROCESSORS 4 TIMEOUT 300)
+endforeach()

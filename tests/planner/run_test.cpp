@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <numeric>
+#include <omnibal/cost/presets.hpp>
+#include <omnibal/planner/run.hpp>
+
+#include "../catch.hpp"
+#include "../planning_problems.hpp"
+
+using namespace omnibal;
+
+namespace {
+
+constexpr std::int64_t gibibyte = std::int64_t{1} << 30;
+
+/// Samples like those of instruction tuning: 1 to 5 tiles of 256 tokens and some text.
+std::vector<vision_language_sample> some_samples(std::size_t count, std::uint64_t seed) {
+  random_stream random(seed);
+  std::vector<vision_language_sample> samples;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int64_t tiles = test::draw(random, 0, 2) == 0 ? test::draw(random, 1, 4) : 5;
+    samples.push_back({tiles, 256 * tiles + test::draw(random, 30, 250)});
+  }
+  return samples;
+}
+
+std::vector<layer_cost> small_chain(const training_setup& setup = {.data_parallel = 4}) {
+  return price_layers(model_presets()[3], device_presets()[0], setup);
+}
+
+run_problem small_run(std::span<const vision_language_sample> samples,
+                      std::span<const layer_cost> chain) {
+  return {.samples = samples,
+          .chain = chain,
+          .stages = 4,
+          .data_parallel = 4,
+          .global_batch = 64,
+          .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte},
+          .capacity = loads<2>{10, 4096}};
+}
+
+/// Every sample is in one micro-batch, and every micro-batch in one place.
+void check_complete(const batch_plan& data, std::size_t samples) {
+  std::vector<std::uint32_t> ids(data.packing.packs.indices().begin(),
+                                 data.packing.packs.indices().end());
+  std::ranges::sort(ids);
+  REQUIRE(ids.size() == samples);
+  for (std::uint32_t id = 0; id < ids.size(); ++id) REQUIRE(ids[id] == id);
+  std::vector<std::uint32_t> packs(data.load.assignment.indices().begin(),
+                                   data.load.assignment.indices().end());
+  std::ranges::sort(packs);
+  REQUIRE(packs.size() == data.load.microbatches.size());
+  for (std::uint32_t k = 0; k < packs.size(); ++k) REQUIRE(packs[k] == k);
+}
+
+}  // namespace
+
+TEST_CASE("A run is planned from samples to simulated epoch") {
+  const auto samples = some_samples(1500, 1);
+  const auto chain = small_chain();
+  const run_plan plan = plan_run(small_run(samples, chain));
+  for (const run_column* column : {&plan.unbalanced, &plan.published, &plan.planned}) {
+    REQUIRE(column->status == search_status::feasible);
+    check_complete(column->data, samples.size());
+    CHECK(column->fits);
+    CHECK(plan.bound_epoch_time <= column->epoch.time);
+    CHECK(column->epoch.bubble_ratio > 0.0);
+    CHECK(column->epoch.bubble_ratio < 1.0);
+    CHECK(column->plan.cuts.size() == 5);
+    for (const std::int64_t peak : column->epoch.peak_memory) CHECK(peak <= 80 * gibibyte);
+  }
+  CHECK(plan.planned.epoch.time <= plan.published.epoch.time);
+  CHECK(plan.published.epoch.time <= plan.unbalanced.epoch.time);
+  CHECK(plan.planned.data.packing.bound <= plan.planned.data.packing.objective);
+  CHECK(plan.unbalanced.data.pad_ratio > 0.05);
+  CHECK(plan.planned.data.pad_ratio == 0.0);
+}
+
+TEST_CASE("The ablation leads from unbalanced to planned") {
+  const auto samples = some_samples(800, 2);
+  const auto chain = small_chain();
+  const run_plan plan = plan_run(small_run(samples, chain));
+  REQUIRE(plan.ablation.size() == 5);
+  CHECK(plan.ablation.front().name == "unbalanced");
+  CHECK(plan.ablation.front().epoch_time == plan.unbalanced.epoch.time);
+  CHECK(plan.ablation.back().name == "joint");
+  CHECK(plan.ablation.back().epoch_time == plan.planned.epoch.time);
+  CHECK(plan.ablation.back().epoch_time <= plan.ablation[3].epoch_time);
+}
+
+TEST_CASE("The same seed plans the same run") {
+  const auto samples = some_samples(600, 3);
+  const auto chain = small_chain();
+  run_problem problem = small_run(samples, chain);
+  problem.capacity.reset();
+  const run_plan first = plan_run(problem);
+  const run_plan second = plan_run(problem);
+  CHECK(first.planned.epoch.time == second.planned.epoch.time);
+  CHECK(first.planned.plan == second.planned.plan);
+  CHECK(first.planned.data.packing.packs == second.planned.data.packing.packs);
+  CHECK(first.planned.data.dispatch == second.planned.data.dispatch);
+  CHECK(first.capacities.best == second.capacities.best);
+}
+
+TEST_CASE("An automatic capacity is no slower than the paper's") {
+  const auto samples = some_samples(1200, 4);
+  const auto chain = small_chain();
+  run_problem problem = small_run(samples, chain);
+  problem.capacity = loads<2>{9, 4096};
+  const std::int64_t fixed = plan_run(problem).planned.epoch.time;
+  problem.capacity.reset();
+  const run_plan automatic = plan_run(problem);
+  CHECK(automatic.planned.epoch.time <= fixed);
+  const auto& candidates = automatic.capacities.candidates;
+  CHECK(std::ranges::count(candidates, std::string(), &capacity_candidate::passed_over) == 1);
+  for (const vision_language_sample& sample : samples)
+    for (std::size_t r = 0; r < 2; ++r) REQUIRE(sample[r] <= automatic.capacities.best[r]);
+}
+
+TEST_CASE("A plan never holds more than it was planned for, and simulated memory re-prices") {
+  const auto samples = some_samples(500, 5);
+  const auto chain = small_chain();
+  run_problem problem = small_run(samples, chain);
+  const run_plan plan = plan_run(problem);
+  const auto stages = stage_models(chain, plan.planned.plan);
+  for (std::size_t s = 0; s < 4; ++s) {
+    const workload full{.tiles = 10, .tokens = 4096};
+    const activation_bytes each = stages[s].activation(full);
+    const auto held = static_cast<std::int64_t>(4 - s);
+    CHECK(plan.planned.epoch.peak_memory[s] <=
+          6 * gibibyte + stages[s].static_bytes + held * each.kept + each.transient);
+    CHECK(plan.planned.epoch.peak_memory[s] > 6 * gibibyte + stages[s].static_bytes);
+  }
+}
+
+TEST_CASE("An epoch worked out by hand") {
+  // Two stages of one layer, two ranks, one step: rank 0 runs two micro-batches, rank 1 one.
+  const linear_cost per_token{.per_token = std::int64_t{1} << fixed_point_bits};
+  layer_cost layer{.forward_time = per_token,
+                   .backward_time = per_token + per_token,
+                   .static_bytes = 1000,
+                   .step_time = 5,
+                   .modes = {{.kept_bytes = per_token}}};
+  const std::vector<layer_cost> chain = {layer, layer};
+  const auto stages = stage_models(chain, {.cuts = {0, 1, 2}, .modes = {0, 0}});
+  epoch_load load{.ranks = 2, .microbatches = {{.tokens = 10}, {.tokens = 20}, {.tokens = 7}}};
+  load.assignment.append(std::vector<std::uint32_t>{0, 1});
+  load.assignment.append(std::vector<std::uint32_t>{2});
+  const epoch_outcome outcome =
+      simulate_epoch(stages, schedule_kind::one_forward_one_backward, load, 100);
+  // Rank 0, stage 0: F 0-10, F 10-30, B 40-60, B 90-130. Stage 1: F 10-20, B 20-40, F 40-60, B
+  // 60-100. B of micro-batch 1 on stage 0 starts at 100.
+  CHECK(outcome.time == 140 + 5);
+  CHECK(outcome.steps == 1);
+  CHECK(outcome.peak_memory == std::vector<std::int64_t>{1000 + 100 + 30, 1000 + 100 + 20});
+  const double busy = 2 * 3 * (10 + 20 + 7) + 2 * 2 * 5;
+  CHECK(outcome.bubble_ratio == Approx(1.0 - busy / (4 * 145.0)));
+}
+
+TEST_CASE("Memory that cannot suffice is explained, not thrown") {
+  const auto samples = some_samples(200, 6);
+  const auto chain = small_chain();
+  run_problem problem = small_run(samples, chain);
+  problem.memory.limit = 20 * gibibyte;
+  const run_plan plan = plan_run(problem);
+  CHECK(plan.planned.status == search_status::infeasible);
+  CHECK(plan.planned.why.reason == infeasibility::cause::memory);
+  CHECK(plan.planned.why.bytes_short > 0);
+  problem.memory.limit += plan.planned.why.bytes_short - 1;
+  CHECK(plan_run(problem).planned.status == search_status::infeasible);
+  problem.memory.limit += 1;
+  CHECK(plan_run(problem).planned.status == search_status::feasible);
+}
+
+TEST_CASE("More stages than layers is infeasible with its reason") {
+  const auto samples = some_samples(20, 7);
+  const auto chain = small_chain();
+  run_problem problem = small_run(samples, chain);
+  problem.stages = chain.size() + 1;
+  CHECK(plan_run(problem).planned.why.reason == infeasibility::cause::fewer_layers_than_stages);
+}
+
+TEST_CASE("A margin makes activations count for more") {
+  const auto chain = small_chain();
+  const workload work{.tiles = 5, .tokens = 2000};
+  const schedule_shape shape{.stages = 2};
+  const auto plain = problem_of(chain, shape, work, work, {.limit = gibibyte});
+  const auto cautious = problem_of(chain, shape, work, work, {.limit = gibibyte, .margin = 0.5});
+  const auto& before = plain.layers[3].modes[0];
+  const auto& after = cautious.layers[3].modes[0];
+  CHECK(after.kept_bytes == before.kept_bytes + (before.kept_bytes + 1) / 2);
+  CHECK_THROWS_AS(problem_of(chain, shape, work, work, {.margin = -1.0}), invalid_input);
+}
+
+TEST_CASE("Text-only tables, one sample, one device") {
+  const auto chain = small_chain({});
+  const std::vector<vision_language_sample> text = {{0, 700}, {0, 40}, {0, 40}};
+  run_problem problem = small_run(text, chain);
+  problem.stages = 1;
+  problem.data_parallel = 1;
+  problem.global_batch = 2;
+  problem.memory.limit = 200 * gibibyte;
+  problem.capacity.reset();
+  CHECK(plan_run(problem).planned.status == search_status::feasible);
+  const std::vector<vision_language_sample> one = {{1, 300}};
+  problem.samples = one;
+  const run_plan plan = plan_run(problem);
+  CHECK(plan.planned.epoch.steps == 1);
+  CHECK(plan.planned.epoch.time > 0);
+}
+
+TEST_CASE("Runs out of range are refused by name") {
+  const auto samples = some_samples(10, 8);
+  const auto chain = small_chain();
+  const auto field = [&](auto change) -> std::string {
+    run_problem problem = small_run(samples, chain);
+    change(problem);
+    try {
+      (void)plan_run(problem);
+    } catch (const invalid_input& error) {
+      return error.field();
+    }
+    return "";
+  };
+  CHECK(field([](run_problem&) {}).empty());
+  CHECK(field([](run_problem& p) { p.samples = {}; }) == "samples");
+  CHECK(field([](run_problem& p) { p.data_parallel = 0; }) == "dp");
+  CHECK(field([](run_problem& p) { p.global_batch = 0; }) == "global-batch");
+  CHECK(field([](run_problem& p) { p.stages = 0; }) == "stages");
+  CHECK(field([](run_problem& p) { p.memory.limit = p.memory.reserved; }) == "memory");
+  CHECK(field([](run_problem& p) { p.capacity = loads<2>{4, 4096}; }) == "images");
+  CHECK(field([](run_problem& p) { p.schedule = schedule_kind::interleaved; }) == "schedule");
+}
