@@ -198,9 +198,11 @@ std::vector<std::uint32_t> check_packs(const sample_list<Resources>& samples,
   }
   const auto sums = pack_loads(file.packs, samples);
   for (std::size_t k = 0; k < sums.size(); ++k) {
-    if (file.packs[k].empty()) throw invalid_input(path + ": offsets", k, "makes an empty pack");
+    const std::uint64_t begin = file.packs.offsets()[k];
+    if (file.packs[k].empty())
+      throw invalid_input(path + ": offsets", k, begin, "begins an empty pack");
     if (exceeds(sums[k]) && file.packs[k].size() > 1)
-      throw invalid_input(path + ": offsets", k, "makes a pack beyond the capacity");
+      throw invalid_input(path + ": offsets", k, begin, "begins a pack beyond the capacity");
   }
   return oversize;
 }

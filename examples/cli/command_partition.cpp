@@ -45,6 +45,7 @@ void add_partition(CLI::App& application, command_context& context) {
       "partition", "Cut a chain of weights into intervals of least largest sum");
   command->add_option("--problem", arguments->problem, "The problem: kind ccp")->required();
   command->add_option("--out", arguments->out, "Where to write the result as JSON");
+  command->footer("\nExamples:\n  omnibal partition --problem chain.json");
   command->callback([&context, arguments] {
     context.run = [&context, arguments] { return partition(context, *arguments); };
   });

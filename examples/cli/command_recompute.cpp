@@ -45,6 +45,7 @@ void add_recompute(CLI::App& application, command_context& context) {
       "recompute", "Choose the cheapest recomputation of a stage that fits its memory");
   command->add_option("--problem", arguments->problem, "The problem: kind knapsack")->required();
   command->add_option("--out", arguments->out, "Where to write the result as JSON");
+  command->footer("\nExamples:\n  omnibal recompute --problem stage.json");
   command->callback([&context, arguments] {
     context.run = [&context, arguments] { return recompute(context, *arguments); };
   });

@@ -148,6 +148,8 @@ void add_simulate(CLI::App& application, command_context& context) {
   command->add_option("--trace", arguments->trace,
                       "Where to write the timeline, for Perfetto or chrome://tracing");
   command->add_option("--svg", arguments->svg, "Where to write the timeline as a picture");
+  command->footer(
+      "\nExamples:\n  omnibal simulate --problem step.json --svg step.svg --trace step-trace.json");
   command->callback([&context, arguments] {
     context.run = [&context, arguments] { return simulate_problem(context, *arguments); };
   });

@@ -14,6 +14,7 @@
 #include "commands.hpp"
 #include "files.hpp"
 #include "nearest.hpp"
+#include "one_line.hpp"
 #include "units.hpp"
 
 namespace omnibal::cli {
@@ -101,21 +102,6 @@ exit_status run(const std::vector<std::string>& arguments) {
     return exit_status::done;
   }
   return context.run();
-}
-
-/// A message as one line: control characters, of file names say, are written as escapes.
-std::string one_line(std::string_view message) {
-  std::string line;
-  for (const char c : message) {
-    char escape[5];
-    if (static_cast<unsigned char>(c) >= ' ' && c != '\x7F') {
-      line += c;
-    } else {
-      std::snprintf(escape, sizeof escape, "\\x%02x", static_cast<unsigned>(c));
-      line += escape;
-    }
-  }
-  return line;
 }
 
 exit_status fail(exit_status status, std::string_view message) {

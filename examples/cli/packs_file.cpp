@@ -106,10 +106,12 @@ class packs_reader {
     const json& capacity = member(file_, "capacity", json::value_t::object);
     if (capacity.size() != tables_.resources.size())
       refuse("capacity", json_text(capacity), "must name the resources that --resource names");
-    for (const std::string& resource : tables_.resources)
+    for (const std::string& resource : tables_.resources) {
+      const json& amount = member(capacity, resource.c_str(), json::value_t::number_unsigned);
+      if (amount == 0) refuse("capacity", json_text(capacity), "must be at least 1");
       packs.capacity.push_back(
-          integer("capacity", member(capacity, resource.c_str(), json::value_t::number_unsigned),
-                  std::numeric_limits<std::int64_t>::max()));
+          integer("capacity", amount, std::numeric_limits<std::int64_t>::max()));
+    }
   }
 
   grouping<std::uint32_t> read_packs() const {

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <omnibal/core/error.hpp>
 
+#include "one_line.hpp"
+
 namespace omnibal::cli {
 
 std::size_t table_text::line_of(std::size_t offset) const {
@@ -35,19 +37,8 @@ void refuse_load(std::string_view characters, std::string_view field, std::size_
 std::string excerpt(std::string_view text) {
   constexpr std::size_t longest = 40;
   if (text.empty()) return "nothing";
-  std::string shown;
-  for (const char byte : text.substr(0, longest)) {
-    if (byte >= ' ' && byte <= '~') {
-      shown += byte;
-    } else {
-      const auto code = static_cast<unsigned char>(byte);
-      shown += "\\x";
-      shown += "0123456789abcdef"[code >> 4];
-      shown += "0123456789abcdef"[code & 15];
-    }
-  }
-  if (text.size() > longest) shown += "...";
-  return shown;
+  // A message ends at a zero byte, so none may get into it.
+  return one_line(text.substr(0, longest)) + (text.size() > longest ? "..." : "");
 }
 
 }  // namespace omnibal::cli

@@ -77,8 +77,7 @@ void append_npy(const table_text& table, load_table<Resources>& samples);
 [[noreturn]] void refuse_load(std::string_view characters, std::string_view field,
                               std::size_t record);
 
-/// At most forty bytes from where something is wrong, to show in a message; what is no plain
-/// character is written as \x and its code.
+/// At most forty bytes from where something is wrong, to show in a message.
 [[nodiscard]] std::string excerpt(std::string_view text);
 
 }  // namespace omnibal::cli

@@ -73,7 +73,7 @@ void read_item_type(const table_text& table, std::string_view entry, array_layou
                      (entry[2] == 'i' || entry[2] == 'u') &&
                      std::string_view("1248").find(entry[3]) != std::string_view::npos;
   if (!known)
-    refuse(table, "item type", entry.substr(0, entry.find(',')),
+    refuse(table, "item type", excerpt(entry.substr(0, entry.find(','))),
            "must be an integer type of 1, 2, 4 or 8 bytes");
   layout.big_endian = entry[1] == '>';
   layout.is_signed = entry[2] == 'i';
@@ -89,12 +89,12 @@ void read_shape(const table_text& table, std::string_view entry, array_layout& l
     rest.remove_prefix(rest.find_first_of("0123456789"));
     const std::string_view digits = rest.substr(0, rest.find_first_not_of("0123456789"));
     const auto extent = parse_load(digits);
-    if (!extent) refuse(table, "shape", shape, "is too large");
+    if (!extent) refuse(table, "shape", excerpt(shape), "is too large");
     extents.push_back(static_cast<std::uint64_t>(*extent));
     rest.remove_prefix(digits.size());
   }
   if (extents.empty() || extents.size() > 2)
-    refuse(table, "shape", shape, "must be (samples, resources)");
+    refuse(table, "shape", excerpt(shape), "must be (samples, resources)");
   layout.rows = extents[0];
   layout.columns = extents.size() == 2 ? extents[1] : 1;
 }

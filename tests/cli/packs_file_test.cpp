@@ -99,7 +99,8 @@ TEST_CASE("packs made from other tables are refused, and the table is named") {
              ContainsSubstring("inputs = b.json: held other bytes than b.json holds"));
   tables = some_tables();
   tables.inputs.push_back({"c.json", 1, "cc"});
-  CHECK_THAT(why_refused(to_text(some_packs()), tables), ContainsSubstring("inputs = c.json: is a table"));
+  CHECK_THAT(why_refused(to_text(some_packs()), tables),
+             ContainsSubstring("inputs = c.json: is a table"));
   tables = some_tables();
   tables.inputs.pop_back();
   CHECK_THAT(why_refused(to_text(some_packs()), tables),
@@ -117,12 +118,16 @@ TEST_CASE("broken packs files are refused") {
   CHECK_THAT(why_refused(altered("[0,2,3,5]", "[0,3,2,5]")), ContainsSubstring("offsets[2] = 2"));
   CHECK_THAT(why_refused(altered("[0,2,3,5]", "[0,2,3,6]")), ContainsSubstring("offsets[3] = 6"));
   CHECK_THAT(why_refused(altered("[4,0,2,1,3]", "[5,0,2,1,3]")), ContainsSubstring("indices = 5"));
-  CHECK_THAT(why_refused(altered("[4,0,2,1,3]", "[-1,0,2,1,3]")), ContainsSubstring("indices = -1"));
+  CHECK_THAT(why_refused(altered("[4,0,2,1,3]", "[-1,0,2,1,3]")),
+             ContainsSubstring("indices = -1"));
   CHECK_THAT(why_refused(altered("[[2],[0]]", "[[2],[1]]")), ContainsSubstring("in two places"));
   CHECK_THAT(why_refused(altered("[[2],[0]]", "[[2],[]]")), ContainsSubstring("mask = 4"));
-  CHECK_THAT(why_refused(altered("[[1],[1]]", "[[1],[0]]")), ContainsSubstring("steps = 0: is a pack in no place"));
-  CHECK_THAT(why_refused(altered("[[2],[0]]", "[[2,0]]")), ContainsSubstring("a list for each rank"));
-  CHECK_THAT(why_refused(altered("\"tokens\":90", "\"frames\":90")), ContainsSubstring("tokens = nothing"));
+  CHECK_THAT(why_refused(altered("[[1],[1]]", "[[1],[0]]")),
+             ContainsSubstring("steps = 0: is a pack in no place"));
+  CHECK_THAT(why_refused(altered("[[2],[0]]", "[[2,0]]")),
+             ContainsSubstring("a list for each rank"));
+  CHECK_THAT(why_refused(altered("\"tokens\":90", "\"frames\":90")),
+             ContainsSubstring("tokens = nothing"));
   CHECK_THAT(why_refused(altered("[]", "[0]")), ContainsSubstring("in two places"));
   CHECK_THAT(why_refused(altered("[0,2,3,5]", "7")), ContainsSubstring("must be of type array"));
 }

@@ -43,7 +43,8 @@ TEST_CASE("a report is described line by line") {
 }
 
 TEST_CASE("a table lines up, also where letters take several bytes") {
-  const text_table table{{"", "before", "after"}, {{"step", "1 s", "½ s"}, {"epoch", "10 h", "5 h"}}};
+  const text_table table{{"", "before", "after"},
+                         {{"step", "1 s", "½ s"}, {"epoch", "10 h", "5 h"}}};
   CHECK(table.to_string() ==
         "       before  after\n"
         "step      1 s    ½ s\n"

@@ -106,14 +106,14 @@ TEST_CASE("tables that programs write are taken by the fastest reader") {
   };
   const auto compact = list("{", "", "", "}");
   const auto pretty = list("{\n  ", " ", "\n  ", "\n}");
-  CHECK(take_uniform(json_kind::list, "[" + compact[0] + "," + compact[1] + "," + compact[2] + "]") ==
-        expected);
+  CHECK(take_uniform(json_kind::list,
+                     "[" + compact[0] + "," + compact[1] + "," + compact[2] + "]") == expected);
   CHECK(take_uniform(json_kind::list, "[\n " + pretty[0] + ",\n " + pretty[1] + ",\n " + pretty[2] +
                                           "\n]\n") == expected);
-  CHECK(take_uniform(json_kind::lines,
-                     compact[0] + "\n" + compact[1] + "\n" + compact[2] + "\n") == expected);
-  CHECK(take_uniform(json_kind::lines,
-                     compact[0] + "\r\n" + compact[1] + "\r\n" + compact[2]) == expected);
+  CHECK(take_uniform(json_kind::lines, compact[0] + "\n" + compact[1] + "\n" + compact[2] + "\n") ==
+        expected);
+  CHECK(take_uniform(json_kind::lines, compact[0] + "\r\n" + compact[1] + "\r\n" + compact[2]) ==
+        expected);
 }
 
 TEST_CASE("a table of one record is taken by the fastest reader") {
@@ -123,32 +123,42 @@ TEST_CASE("a table of one record is taken by the fastest reader") {
 }
 
 TEST_CASE("the fastest reader gives up on whatever could mean something else") {
-  for (const char* text :
-       {"", "[", "[]", "{}", R"([{"vit_num":1}])", R"([{"vit_num":1,"token_num":2},])",
-        R"([{"vit_num":1,"token_num":2}] x)", R"([{"vit_num":1,"token_num":2}][])",
-        R"([{"vit_num":1,"token_num":2},{"vit_num":1,"token_num":2})",
-        R"([{"vit_num":1,"token_num":2.5}])", R"([{"vit_num":1,"token_num":-2}])",
-        R"([{"vit_num":1,"token_num":02}])", R"([{"vit_num":1,"token_num":2e3}])",
-        R"([{"vit_num":1,"token_num":1234567890123456789}])",
-        R"([{"vit_num":1,"token_num":2},{"vit_num":1,"token_num":2.5}])",
-        R"([{"vit_num":1,"token_num":2},{"vit_num":1,"token_num":02}])",
-        R"([{"vit_num":1,"token_num":2},{"vit_num":1,"token_num":}])",
-        R"([{"vit_num":1,"vit_num":1,"token_num":2}])",
-        R"([{"vit_num":1,"token_num":2},{"token_num":1,"vit_num":2}])",
-        R"([{"vit_num":1,"token_num":2} {"vit_num":1,"token_num":2}])",
-        R"([{"vit_num":1,"token_num":2,"note":"x"}])"}) {
+  for (const char* text : {"",
+                           "[",
+                           "[]",
+                           "{}",
+                           R"([{"vit_num":1}])",
+                           R"([{"vit_num":1,"token_num":2},])",
+                           R"([{"vit_num":1,"token_num":2}] x)",
+                           R"([{"vit_num":1,"token_num":2}][])",
+                           R"([{"vit_num":1,"token_num":2},{"vit_num":1,"token_num":2})",
+                           R"([{"vit_num":1,"token_num":2.5}])",
+                           R"([{"vit_num":1,"token_num":-2}])",
+                           R"([{"vit_num":1,"token_num":02}])",
+                           R"([{"vit_num":1,"token_num":2e3}])",
+                           R"([{"vit_num":1,"token_num":1234567890123456789}])",
+                           R"([{"vit_num":1,"token_num":2},{"vit_num":1,"token_num":2.5}])",
+                           R"([{"vit_num":1,"token_num":2},{"vit_num":1,"token_num":02}])",
+                           R"([{"vit_num":1,"token_num":2},{"vit_num":1,"token_num":}])",
+                           R"([{"vit_num":1,"vit_num":1,"token_num":2}])",
+                           R"([{"vit_num":1,"token_num":2},{"token_num":1,"vit_num":2}])",
+                           R"([{"vit_num":1,"token_num":2} {"vit_num":1,"token_num":2}])",
+                           R"([{"vit_num":1,"token_num":2,"note":"x"}])"}) {
     INFO(text);
     CHECK_FALSE(take_uniform(json_kind::list, text));
   }
-  CHECK_FALSE(take_uniform(json_kind::lines, R"({"vit_num":1,"token_num":2}{"vit_num":1,"token_num":2})"));
-  CHECK_FALSE(take_uniform(json_kind::lines, "{\"vit_num\":1,\"token_num\":2},\n{\"vit_num\":1,\"token_num\":2}"));
+  CHECK_FALSE(
+      take_uniform(json_kind::lines, R"({"vit_num":1,"token_num":2}{"vit_num":1,"token_num":2})"));
+  CHECK_FALSE(take_uniform(json_kind::lines,
+                           "{\"vit_num\":1,\"token_num\":2},\n{\"vit_num\":1,\"token_num\":2}"));
 }
 
 TEST_CASE("all readers agree on tables of any layout") {
   for (const char* text :
        {R"([{"vit_num":1,"token_num":2},{"token_num":3,"vit_num":4}])",
         R"([{"id":"a","vit_num":1,"token_num":2,"more":{"deep":[1,[2,{}],null,true,1e5]}}])",
-        R"([{"vit_\u006eum":1,"token_num":2}])", R"([{"vit_num":1,"token_num":9223372036854775807}])",
+        R"([{"vit_\u006eum":1,"token_num":2}])",
+        R"([{"vit_num":1,"token_num":9223372036854775807}])",
         R"([{"id":123456789012345678901234567890,"vit_num":1,"token_num":2}])",
         R"([{"note":"}],[{\"","vit_num":1,"token_num":2}])", "[]", " [ ] "}) {
     INFO(text);
@@ -212,20 +222,24 @@ TEST_CASE("what is wrong with a JSON table is said with line, record, field and 
   CHECK_THAT(list("[{\"vit_num\":1,\"token_num\":1e3}]"), ContainsSubstring("token_num[0] = 1e3"));
   CHECK(list("[{\"vit_num\":1,\"token_num\":2},\n{\"vit_num\":1}]") ==
         "t.json:2: record[1] = {\"vit_num\":1}]: lacks token_num");
-  CHECK_THAT(list("[{\"vit_num\":1,\"token_num\":\"2\"}]"),
-             ContainsSubstring("record[0] = {\"vit_num\":1,\"token_num\":\"2\"}]: must hold an integer "
-                               "as token_num"));
-  CHECK_THAT(list("[{\"vit_num\":1,\"token_num\":[2]}]"), ContainsSubstring("must hold an integer"));
+  CHECK_THAT(
+      list("[{\"vit_num\":1,\"token_num\":\"2\"}]"),
+      ContainsSubstring("record[0] = {\"vit_num\":1,\"token_num\":\"2\"}]: must hold an integer "
+                        "as token_num"));
+  CHECK_THAT(list("[{\"vit_num\":1,\"token_num\":[2]}]"),
+             ContainsSubstring("must hold an integer"));
   CHECK_THAT(list("[{\"vit_num\":1,\"vit_num\":2,\"token_num\":2}]"),
              ContainsSubstring("says vit_num twice"));
   CHECK_THAT(list("[{\"vit_num\":1,\"token_num\":2},[1,2]]"),
              ContainsSubstring("record[1] = [1,2]]: must be an object"));
   CHECK_THAT(list("[1]"), ContainsSubstring("record[0]"));
-  CHECK_THAT(list("{\"vit_num\":1,\"token_num\":2}"), ContainsSubstring("must be a list of objects"));
+  CHECK_THAT(list("{\"vit_num\":1,\"token_num\":2}"),
+             ContainsSubstring("must be a list of objects"));
   CHECK_THAT(list("7"), ContainsSubstring("must be a list of objects"));
   CHECK_THAT(list("[{\"vit_num\":1,\"token_"),
              ContainsSubstring("t.json:1: record[0] = {\"vit_num\":1,\"token_: is not JSON"));
-  CHECK_THAT(list("[{\"vit_num\":1,\"token_num\":2}]\n]"), ContainsSubstring("t.json:2: record[1]"));
+  CHECK_THAT(list("[{\"vit_num\":1,\"token_num\":2}]\n]"),
+             ContainsSubstring("t.json:2: record[1]"));
   CHECK_THAT(why_refused(json_kind::lines, "{\"vit_num\":1,\"token_num\":2}\n\n{\"vit_num\":1,"),
              ContainsSubstring("t.json:3: record[1] = {\"vit_num\":1,: is not JSON"));
   CHECK_THAT(why_refused(json_kind::lines, "[1]\n"), ContainsSubstring("must be an object"));

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Messages that quote files and their names stay one line that any terminal can show.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace omnibal::cli {
+
+/// The text with control characters, and bytes that are no UTF-8, written as \x and their code.
+[[nodiscard]] std::string one_line(std::string_view text);
+
+}  // namespace omnibal::cli

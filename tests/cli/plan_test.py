@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job: omnibal plan --lengths."""
+import json
+import os
+import unittest
+
+from command import CHECKOUT, DATA, CommandTest, main
+
+TABLE = os.path.join(DATA, "lengths.json")
+REAL = [os.path.join(CHECKOUT, "..", "shared", "data", "lengths", name) for name in ("ai2d.json", "chartqa.json")]
+
+
+def job(*more, lengths=(TABLE,), model="internvl-chat-1.5", dp=8, pp=4, tp=2, memory="80GiB", batch=256):
+    tables = [word for table in lengths for word in ("--lengths", table)]
+    return ["plan", *tables, "--model", model, "--dp", dp, "--pp", pp, "--tp", tp, "--memory", memory,
+            "--global-batch", batch, *more]
+
+
+class MainJob(CommandTest):
+    def check_order(self, report):
+        epochs = [report[column]["epoch_seconds"] for column in ("bound", "planned", "published", "unbalanced")]
+        self.assertEqual(epochs, sorted(epochs))
+
+    def test_report(self):
+        report = self.succeed(*job())
+        self.check_order(report)
+        for column in ("unbalanced", "published", "planned"):
+            figures = report[column]
+            for key in ("step_seconds", "epoch_seconds", "steps", "samples_per_step", "bubble_ratio", "pad_ratio",
+                        "dist_ratio", "cost_ratio", "peak_memory", "cuts", "recomputed_layers"):
+                self.assertIn(key, figures, column)
+            self.assertAlmostEqual(figures["step_seconds"] * figures["steps"], figures["epoch_seconds"])
+            self.assertEqual(len(figures["peak_memory"]), 4)
+            self.assertEqual(len(figures["cuts"]), 5)
+        planned = report["planned"]
+        self.assertLessEqual(max(planned["peak_memory"]), 80 * 2**30)
+        self.assertLessEqual(planned["packs_bound"], planned["packs"])
+        for rival in ("unbalanced", "published"):
+            self.assertAlmostEqual(report["speedup"]["over_" + rival],
+                                   report[rival]["epoch_seconds"] / planned["epoch_seconds"])
+        self.assertEqual([row["name"] for row in report["ablation"]],
+                         ["unbalanced", "+ data", "+ partition", "+ recomputation", "joint"])
+        self.assertEqual(report["inputs"][0]["samples"], report["samples"])
+        self.assertTrue(report["assumptions"])
+
+    def test_text_has_the_same_figures(self):
+        done = self.call(*job("--format", "text"))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        report = self.succeed(*job())
+        for words in ("unbalanced", "published", "planned", "bound", "Assumptions",
+                      f"{report['speedup']['over_unbalanced']:.2f} times as fast as unbalanced",
+                      f"{report['speedup']['over_published']:.2f} times as fast as published"):
+            self.assertIn(words, done.stdout)
+
+    def test_plan_file_holds_every_sample_once_and_every_pack_in_one_place(self):
+        self.succeed(*job("--out", "plan.json"))
+        plan = json.loads(self.read("plan.json"))
+        with open(TABLE, encoding="utf-8") as file:
+            table = json.load(file)
+        self.assertEqual(sorted(plan["indices"]), list(range(len(table))))
+        packs = [plan["indices"][a:b] for a, b in zip(plan["offsets"], plan["offsets"][1:])]
+        for pack in packs:
+            self.assertLessEqual(sum(table[i]["vit_num"] for i in pack), plan["capacity"]["images"])
+            self.assertLessEqual(sum(table[i]["token_num"] for i in pack), plan["capacity"]["tokens"])
+        placed = sorted(k for step in plan["steps"] for rank in step for k in rank)
+        self.assertEqual(placed, list(range(len(packs))))
+        self.assertEqual(len(plan["modes"]), len(plan["layers"]))
+        self.assertEqual(plan["cuts"][-1], len(plan["layers"]))
+        self.assertEqual(plan["inputs"][0]["samples"], len(table))
+
+    def test_same_seed_same_bytes(self):
+        for name in ("a.json", "b.json"):
+            self.succeed(*job("--out", name))
+        self.assertEqual(self.read("a.json"), self.read("b.json"))
+        self.succeed(*job("--seed", 7, "--out", "c.json"))
+        self.assertNotEqual(self.read("a.json"), self.read("c.json"))
+
+    def test_every_option_has_an_effect(self):
+        plain = self.succeed(*job())["planned"]
+        for more in (["--device", "h100"], ["--shard-optimizer"], ["--sequence-parallel"],
+                     ["--freeze", "vision"], ["--freeze", "language"], ["--optimizer-bytes", 8],
+                     ["--schedule", "gpipe"], ["--capacity", "images=10,tokens=4096"], ["--reserve", "1GiB"],
+                     ["--margin", 0.3], ["--seed", 5]):
+            changed = self.succeed(*job(*more))["planned"]
+            self.assertNotEqual(changed, plain, more)
+
+    def test_every_model(self):
+        for model in ("internvl2-8b", "llava-1.5-7b", "llava-1.5-13b", "llava-onevision-7b", "qwen2-vl-7b",
+                      "qwen2.5-vl-7b"):
+            self.check_order(self.succeed(*job(model=model)))
+        for model in ("internvl2-40b", "internvl2-llama3-76b"):
+            self.check_order(self.succeed(*job("--shard-optimizer", "--sequence-parallel", model=model, pp=8, tp=4)))
+
+    def test_model_and_device_files(self):
+        model = {"id": "mine", "vision": {"layers": 4, "hidden": 256, "a": 4, "ffn": 1024},
+                 "llm": {"layers": 6, "hidden": 512, "a": 8, "kv": 8, "ffn": 2048, "vocab": 1000},
+                 "projector_mlp": [[256, 512], [512, 512]], "vit_tokens_per_tile": 257, "llm_tokens_per_tile": 256}
+        self.write("mine.json", model)
+        self.write("list.json", {"models": [{**model, "id": "other"}, model]})
+        device = {"memory_bytes": 2**34, "matrix_flops": 1e14, "attention_flops": 1e14, "memory_bandwidth": 1e12,
+                  "tensor_parallel_bandwidth": 1e11, "pipeline_bandwidth": 1e10, "data_parallel_bandwidth": 1e10,
+                  "latency_seconds": 1e-5, "layer_overhead_seconds": 0}
+        self.write("device.json", device)
+        report = self.succeed(*job("--device", "device.json", model="mine.json", memory="16GiB"))
+        self.assertEqual(report["model"], "mine")
+        self.assertEqual(self.succeed(*job("--device", "device.json", model="list.json#mine", memory="16GiB"))["planned"],
+                         report["planned"])
+        self.expect_failure(*job(model="list.json"), naming=["list.json", "#ID"])
+        self.expect_failure(*job(model="list.json#minne"), naming=["minne", "mine"])
+        self.write("bad.json", {**model, "llm": {**model["llm"], "kv": 3}})
+        self.expect_failure(*job(model="bad.json"), naming=["llm.kv", "3"])
+        self.write("bad.json", {**device, "matrix_flops": 0})
+        self.expect_failure(*job("--device", "bad.json"), naming=["matrix_flops", "0"])
+
+    def test_infeasible_memory_says_what_to_do_and_writes_nothing(self):
+        report = self.succeed(*job("--out", "plan.json", memory="40GiB"), status=3)
+        self.assertEqual((report["status"], report["reason"]), ("infeasible", "memory"))
+        self.assertGreater(report["bytes_short"], 0)
+        self.assertEqual(self.files(), [])
+        text = self.call(*job("--format", "text", memory="40GiB"))
+        self.assertEqual(text.returncode, 3)
+        self.assertIn("lacks", text.stdout)
+
+    def test_more_stages_than_layers(self):
+        report = self.succeed(*job(pp=97), status=3)
+        self.assertEqual(report["reason"], "fewer_layers_than_stages")
+
+    def test_bad_input(self):
+        self.expect_failure(*job(model="gpt-9"), naming=["--model", "gpt-9"])
+        self.expect_failure(*job("--device", "a10"), naming=["--device", "a10", "a100"])
+        self.expect_failure(*job(tp=5), naming=["tp", "5", "48"])
+        self.expect_failure(*job(dp=0), naming=["--dp", "0"])
+        self.expect_failure(*job(batch=0), naming=["--global-batch", "0"])
+        self.expect_failure(*job(memory="80GB!"), naming=["--memory", "80GB!"])
+        self.expect_failure(*job(memory="5GiB"), naming="memory")
+        self.expect_failure(*job("--margin", "-1"), naming="--margin")
+        self.expect_failure(*job("--capacity", "images=4,tokens=4096"), naming=["images", "exceeds the capacity 4"])
+        self.expect_failure(*job("--capacity", "images=0,tokens=4096"), naming=["images", "0"])
+        self.expect_failure(*job("--schedule", "zbh1"), naming=["zbh1", "not planned for yet"])
+        self.expect_failure(*job("--objective", "bottleneck"), naming=["bottleneck", "expected_makespan"])
+        self.expect_failure(*job("--report", "r.html"), naming="unknown option --report")
+        self.expect_failure("plan", naming=["--lengths", "--problem"])
+        self.expect_failure("plan", "--lengths", TABLE, naming="--model")
+        self.expect_failure(*job("--problem", "p.json"), naming="not both")
+        self.expect_failure(*job("--resource", "tokens=token_num"), naming="--resource")
+        self.write("negative.json", [{"vit_num": 1, "token_num": -5}])
+        self.expect_failure(*job(lengths=["negative.json"]), naming=["negative.json", "-5"])
+
+    @unittest.skipUnless(all(map(os.path.exists, REAL)), "no ../shared/data/lengths with real tables")
+    def test_real_tables(self):
+        report = self.succeed(*job(lengths=REAL))
+        self.assertEqual(report["samples"], 30730)
+        self.check_order(report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""partition, recompute, simulate and plan --problem."""
+import glob
+import json
+import os
+import re
+import unittest
+
+from command import CHECKOUT, CommandTest, main
+
+MODE = {"name": "none", "extra": 0, "act": 1, "trans": 0}
+
+
+def layer(fwd=10, bwd=20, modes=(MODE,), **more):
+    return {"fwd": fwd, "bwd": bwd, "modes": list(modes), **more}
+
+
+def joint(layers, stages=2, **more):
+    return {"kind": "joint", "schedule": "1f1b", "stages": stages, "microbatches": 4, "layers": layers,
+            "mem_limit": None, **more}
+
+
+SIMULATE = {"kind": "simulate", "schedule": "1f1b", "stages": 2, "microbatches": 2, "fwd": [1, 2],
+            "bwd": [3, 4], "cf": [1], "cb": [1]}
+
+
+class Partition(CommandTest):
+    def test_answer(self):
+        report = self.succeed("partition", "--problem",
+                              self.write("p.json", {"weights": [8, 2, 3, 1, 7, 3, 3, 4, 4, 3], "parts": 3}),
+                              "--out", "answer.json")
+        self.assertEqual((report["status"], report["bottleneck"], report["bound"]), ("optimal", 14, 14))
+        self.assertEqual((report["cuts"][0], report["cuts"][-1]), (0, 10))
+        self.assertEqual(json.loads(self.read("answer.json")), report)
+
+    def test_fewer_weights_than_parts_is_infeasible_and_writes_nothing(self):
+        report = self.succeed("partition", "--problem", self.write("p.json", {"weights": [1], "parts": 2}),
+                              "--out", "answer.json", status=3)
+        self.assertEqual((report["status"], report["reason"]), ("infeasible", "fewer_layers_than_stages"))
+        self.assertEqual(self.files(), ["p.json"])
+
+    def test_bad_input(self):
+        for problem, words in [({"weights": [1, -2], "parts": 1}, ["weights[1]", "-2"]),
+                               ({"weights": [1, 2.5], "parts": 1}, ["weights[1]", "2.5"]),
+                               ({"weights": [1], "parts": 0}, ["parts", "0"]),
+                               ({"weights": [1]}, ["parts", "missing"]),
+                               ({"parts": 1}, ["weights", "missing"]),
+                               ({"weights": 3, "parts": 1}, ["weights", "3"]),
+                               ({"kind": "knapsack", "weights": [1], "parts": 1}, ["kind", "knapsack", "ccp"]),
+                               ({"weights": [2**63], "parts": 1}, ["weights[0]", str(2**63)]),
+                               ({"weights": [2**62, 2**62], "parts": 1}, ["weights"]),
+                               ([1], ["p.json"])]:
+            self.expect_failure("partition", "--problem", self.write("p.json", problem), naming=words)
+        self.expect_failure("partition", "--problem", self.write("p.json", '{"weights": ['), naming="p.json")
+        self.expect_failure("partition", "--problem", "none.json", naming="none.json")
+
+
+class Recompute(CommandTest):
+    FULL = {"name": "full", "extra": 7, "act": 0, "trans": 3}
+
+    def problem(self, budget):
+        return {"kind": "knapsack", "inflight": 2, "budget": budget,
+                "layers": [layer(modes=[{**MODE, "act": 4}, self.FULL])] * 3}
+
+    def test_answers(self):
+        for budget, extra in [(24, 0), (23, 7), (19, 7), (18, 14), (10, 21), (3, 21)]:
+            report = self.succeed("recompute", "--problem", self.write("p.json", self.problem(budget)))
+            self.assertEqual((report["status"], report["extra"], len(report["modes"])), ("optimal", extra, 3), budget)
+
+    def test_infeasible_says_how_much_is_missing(self):
+        report = self.succeed("recompute", "--problem", self.write("p.json", self.problem(1)), status=3)
+        self.assertEqual((report["reason"], report["bytes_short"]), ("memory", 2))
+
+    def test_bad_input(self):
+        for change, words in [({"inflight": 0}, ["inflight", "0"]), ({"budget": -1}, ["budget", "-1"]),
+                              ({"layers": [{"fwd": 1}]}, ["layers[0].bwd", "missing"]),
+                              ({"layers": [layer(modes=[])]}, ["modes"]),
+                              ({"layers": [layer(modes=[{"extra": 1}])]}, ["layers[0].modes[0].act"]),
+                              ({"layers": 3}, ["layers", "3"])]:
+            self.expect_failure("recompute", "--problem", self.write("p.json", {**self.problem(9), **change}),
+                                naming=words)
+
+
+class Simulate(CommandTest):
+    def test_answer_trace_and_picture(self):
+        report = self.succeed("simulate", "--problem", self.write("p.json", SIMULATE), "--trace", "t.json",
+                              "--svg", "t.svg")
+        self.assertEqual((report["makespan"], report["busy"], report["peak_inflight"]), (18, [8, 12], [2, 1]))
+        self.assertAlmostEqual(report["bubble_ratio"], 1 - 20 / 36)
+        events = [e for e in json.loads(self.read("t.json"))["traceEvents"] if e["ph"] == "X"]
+        self.assertEqual(len(events), 8)
+        self.assertEqual(max(e["ts"] + e["dur"] for e in events), 18)
+        self.assertEqual({e["name"] for e in events if e["tid"] == 1}, {"F1.0", "F1.1", "B1.0", "B1.1"})
+        self.assertTrue(self.read("t.svg").startswith(b"<svg "))
+
+    def test_explicit_order(self):
+        order = [["F0.0", "F0.1", "B0.0", "B0.1"], ["F1.0", "F1.1", "B1.1", "B1.0"]]
+        report = self.succeed("simulate", "--problem", self.write("p.json", {**SIMULATE, "device_order": order}))
+        self.assertGreater(report["makespan"], 0)
+
+    def test_bad_input(self):
+        for change, words in [({"fwd": [1]}, ["fwd", "1"]), ({"bwd": [1, -1]}, ["bwd[1]", "-1"]),
+                              ({"schedule": "2f2b"}, ["schedule", "2f2b", "1f1b"]),
+                              ({"microbatches": 0}, ["microbatches", "0"]),
+                              ({"stages": -1}, ["stages", "-1"]),
+                              ({"mb_scale": [1]}, ["mb_scale"]),
+                              ({"fwd": [2**62, 2**62]}, ["times"]),
+                              ({"device_order": [["F0.0"], ["F1.0"]]}, ["device_order"]),
+                              ({"device_order": [["X0.0"], []]}, ["X0.0"]),
+                              ({"schedule": "interleaved", "microbatches": 3, "virtual": 2}, ["microbatches"])]:
+            self.expect_failure("simulate", "--problem", self.write("p.json", {**SIMULATE, **change}), naming=words)
+
+
+class Plan(CommandTest):
+    def test_objectives(self):
+        problem = self.write("p.json", joint([layer(cf=5, cb=5)] * 4, stages=4, microbatches=8))
+        for objective, value in [("bottleneck", 30), ("blocking_bottleneck", 50), ("closed_form", 360),
+                                 ("period", 37.5)]:
+            report = self.succeed("plan", "--problem", problem, "--objective", objective)
+            self.assertEqual((report["status"], report["objective"], report["bound"]), ("optimal", value, value))
+            self.assertEqual(report["objective_numerator"], value * report["objective_denominator"])
+            self.assertEqual(report["cuts"], [0, 1, 2, 3, 4])
+            self.assertEqual(report["peak_memory"], [4, 3, 2, 1])
+
+    def test_memory_that_fits_exactly_and_is_one_short(self):
+        for limit, status in [([4, 2], 0), ([3, 2], 3)]:
+            report = self.succeed("plan", "--problem", self.write("p.json", joint([layer()] * 4, mem_limit=limit)),
+                                  "--out", f"plan{status}.json", status=status)
+        self.assertEqual((report["reason"], report["binding_stage"], report["bytes_short"]), ("memory", 0, 1))
+        self.assertIn("1 bytes more", report["suggestion"])
+        self.assertEqual(self.files(), ["p.json", "plan0.json"])
+
+    def test_five_stages_for_four_layers(self):
+        report = self.succeed("plan", "--problem", self.write("p.json", joint([layer()] * 4, stages=5)), status=3)
+        self.assertEqual(report["reason"], "fewer_layers_than_stages")
+
+    def test_what_is_not_planned_yet_says_so(self):
+        problem = self.write("p.json", joint([layer()] * 2))
+        for objective in ["makespan", "variance", "expected_makespan", "worst_makespan", "cvar"]:
+            self.expect_failure("plan", "--problem", problem, "--objective", objective, naming=[objective, "not planned for yet"])
+        self.expect_failure("plan", "--problem", problem, "--objective", "botleneck", naming=["botleneck", "bottleneck"])
+        self.expect_failure("plan", "--problem", self.write("p.json", joint([layer()] * 2, schedule="zbh1")), naming="zbh1")
+        self.expect_failure("plan", "--problem", self.write("p.json", joint([layer()] * 2, tied=[[0, 1]])), naming="tied")
+
+    def test_bad_input(self):
+        for problem, words in [(joint([layer(fwd=-1)] * 2), ["fwd", "-1"]), (joint([layer()] * 2, mem_limit=[1]), ["mem_limit"]),
+                               (joint([layer()] * 2, reserved=[-1, 0]), ["reserved[0]", "-1"]),
+                               (joint([layer(fwd=2**61)] * 2), ["times"]), (joint("no"), ["layers"]),
+                               ({"kind": "ccp"}, ["kind", "ccp"])]:
+            self.expect_failure("plan", "--problem", self.write("p.json", problem), naming=words)
+
+
+@unittest.skipUnless(glob.glob(os.path.join(CHECKOUT, "..", "shared", "cases", "*.json")),
+                     "no ../shared/cases with problems of known optimum")
+class KnownOptima(CommandTest):
+    def cases(self, kinds):
+        for path in sorted(glob.glob(os.path.join(CHECKOUT, "..", "shared", "cases", "*.json"))):
+            with open(path, encoding="utf-8") as file:
+                case = json.load(file)
+            if isinstance(case, dict) and case["kind"] in kinds:
+                yield path, case, case["expected"]
+
+    def test_chains(self):
+        for path, _, expected in self.cases(["ccp"]):
+            self.assertEqual(self.succeed("partition", "--problem", path)["bottleneck"], expected["bottleneck"], path)
+
+    def test_knapsacks(self):
+        for path, _, expected in self.cases(["knapsack"]):
+            report = self.succeed("recompute", "--problem", path, status=0 if expected["feasible"] else 3)
+            self.assertEqual(report.get("extra"), expected["min_extra"], path)
+
+    def test_simulations(self):
+        for path, _, expected in self.cases(["simulate"]):
+            report = self.succeed("simulate", "--problem", path)
+            for key, value in expected.items():
+                self.assertEqual(report[key], value, f"{path} {key}")
+
+    def test_joint_plans(self):
+        names = {"bottleneck": "bottleneck", "closed_form": "closed_form",
+                 "blocking_bottleneck": "blocking_bottleneck", "period_x840": "period"}
+        for path, case, expected in self.cases(["joint", "joint_mid"]):
+            if case["schedule"] not in ("1f1b", "gpipe"):
+                continue
+            for key, objective in names.items():
+                report = self.succeed("plan", "--problem", path, "--objective", objective,
+                                      status=0 if expected["feasible"] else 3)
+                if expected["feasible"]:
+                    factor = 840 if key == "period_x840" else 1
+                    self.assertEqual(report["objective_numerator"] * factor,
+                                     expected[key]["value"] * report["objective_denominator"], f"{path} {key}")
+
+
+if __name__ == "__main__":
+    main()
