@@ -22,10 +22,10 @@ class repetition_guard {
   explicit repetition_guard(const std::string& path) : path_(path) {}
 
   bool operator()(int, json::parse_event_t event, json& parsed) {
-    using enum json::parse_event_t;
-    if (event == object_start) keys_.emplace_back();
-    if (event == object_end) keys_.pop_back();
-    if (event == key && !keys_.back().insert(parsed.get<std::string>()).second)
+    using parse_event = json::parse_event_t;
+    if (event == parse_event::object_start) keys_.emplace_back();
+    if (event == parse_event::object_end) keys_.pop_back();
+    if (event == parse_event::key && !keys_.back().insert(parsed.get<std::string>()).second)
       throw invalid_input(path_ + ": key", parsed.get<std::string>(), "is said twice in an object");
     return true;
   }

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <new>
 #include <omnibal/core/error.hpp>
 #include <omnibal/version.hpp>
 #include <sstream>
@@ -120,6 +121,8 @@ exit_status run_and_report(const std::vector<std::string>& arguments) {
     return fail(exit_status::bad_input, error.what());
   } catch (const unwritable_output& error) {
     return fail(exit_status::unwritable, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(exit_status::fault, "not enough memory");
   } catch (const std::exception& error) {
     return fail(exit_status::fault,
                 std::string("a fault of ours, please report it: ") + error.what());

@@ -107,6 +107,18 @@ TEST_CASE("Joint planning sees what cutting first and recomputing after cannot")
   CHECK(plan_jointly(problem, plan_objective::bottleneck).objective == rational{60});
 }
 
+TEST_CASE("The closed form trades the bottleneck against costly edges") {
+  random_stream random(47);
+  for (int round = 0; round < 400; ++round) {
+    pipeline_problem problem{.schedule = {.stages = 4, .microbatches = 3}};
+    for (int l = 0; l < 9; ++l)
+      problem.layers.push_back({.forward_time = test::draw(random, 1, 30),
+                                .forward_latency = test::draw(random, 0, 60)});
+    REQUIRE(plan_jointly(problem, plan_objective::closed_form).objective ==
+            enumerate(problem, plan_objective::closed_form).best);
+  }
+}
+
 TEST_CASE("Schedules that are not planned yet are refused by name") {
   const pipeline_problem problem{.schedule = {.kind = schedule_kind::zero_bubble_h1},
                                  .layers = {layer{}}};
