@@ -30,9 +30,6 @@ class tracked_iterator {
   friend bool operator==(const tracked_iterator& left, const tracked_iterator& right) {
     return left.at_ == right.at_;
   }
-  friend bool operator!=(const tracked_iterator& left, const tracked_iterator& right) {
-    return left.at_ != right.at_;
-  }
 
  private:
   const char* at_;
