@@ -23,11 +23,17 @@ macro(omnibal_need name version)
       list(GET option 1 option_value)
       set(${option_name} ${option_value} CACHE INTERNAL "")
     endforeach()
+    # There is no such subfolder: only fetched here, and added below so that nothing of it is built
+    # unasked or installed.
     FetchContent_Declare(
-      ${name} SYSTEM
+      ${name}
       URL "${need_URL}"
-      URL_HASH SHA256=${need_SHA256})
+      URL_HASH SHA256=${need_SHA256}
+      SOURCE_SUBDIR added-below)
     FetchContent_MakeAvailable(${name})
+    string(TOLOWER "${name}" need_name)
+    add_subdirectory("${${need_name}_SOURCE_DIR}" "${${need_name}_BINARY_DIR}" EXCLUDE_FROM_ALL
+                     SYSTEM)
   endif()
 endmacro()
 
@@ -76,7 +82,7 @@ macro(omnibal_need_simdjson)
     DEBIAN libsimdjson-dev
     URL https://github.com/simdjson/simdjson/archive/refs/tags/v3.0.1.tar.gz
     SHA256 156b1bc5eb0561b2bd166b46d191fd3d95a3e709cc63761477d3b7aec2b6e9ed
-    OPTIONS SIMDJSON_JUST_LIBRARY=ON)
+    OPTIONS SIMDJSON_DEVELOPER_MODE=OFF)
 endmacro()
 
 # libcrypto is a part of the system: never fetched.

@@ -24,8 +24,7 @@ class Words(CommandTest):
             done = self.call(name, "--help")
             self.assertEqual((done.returncode, done.stderr), (0, ""), name)
             self.assertIn("--format", done.stdout)
-            if name in ("plan", "pack", "generate"):
-                self.assertIn(f"Examples:\n  omnibal {name} --", done.stdout)
+            self.assertIn(f"Examples:\n  omnibal {name} --", done.stdout)
 
     def test_version(self):
         done = self.call("--version")
