@@ -47,9 +47,11 @@ json capacity_of(const packs_file& file) {
 
 }  // namespace
 
-std::string to_text(const packs_file& file) {
+std::string to_text(const packs_file& file, const json& more) {
   std::string text = "{\"version\":" + json_text(version);
   text += ",\n\"inputs\":" + json_text(to_json(file.inputs));
+  for (const auto& [key, value] : more.items())
+    text += ",\n" + json_text(key) + ":" + json_text(value);
   text += ",\n\"capacity\":" + json_text(capacity_of(file));
   text += ",\n\"offsets\":";
   append_list(file.packs.offsets(), text);

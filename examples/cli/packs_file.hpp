@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "json.hpp"
 #include "tables.hpp"
 
 namespace omnibal::cli {
@@ -24,8 +25,9 @@ struct packs_file {
   friend bool operator==(const packs_file&, const packs_file&) = default;
 };
 
-/// The bytes of the file: the same for the same packs.
-[[nodiscard]] std::string to_text(const packs_file& file);
+/// The bytes of the file: the same for the same packs. `more` are further keys to write; readers
+/// of packs ignore them.
+[[nodiscard]] std::string to_text(const packs_file& file, const json& more = json::object());
 
 /// Reads a file written for these tables. Throws invalid_input where it is broken, where it was
 /// made from other tables, naming the first that differs, or where not every pack is in exactly

@@ -7,12 +7,24 @@
 #include <cstdio>
 #include <omnibal/version.hpp>
 
+#include "packs_file.hpp"
 #include "report.hpp"
 
 namespace omnibal::cli {
 namespace {
 
 // ---- JSON ---------------------------------------------------------------------------------------
+
+/// What was planned for.
+json setting(const plan_subject& subject) {
+  return {{"model", subject.model.id},
+          {"device", subject.device.id},
+          {"dp", subject.arguments.data_parallel},
+          {"pp", subject.arguments.pipeline_parallel},
+          {"tp", subject.arguments.tensor_parallel},
+          {"schedule", std::string(to_string(subject.arguments.schedule))},
+          {"global_batch", subject.arguments.global_batch}};
+}
 
 /// Per stage: how many layers run in each mode that recomputes.
 json recomputed_layers(const std::vector<layer_cost>& chain, const pipeline_plan& plan) {
@@ -273,17 +285,10 @@ std::string verdict(const json& report) {
 
 json run_report(const plan_subject& subject, const run_plan& plan) {
   const bool feasible = plan.planned.status != search_status::infeasible;
-  json report = {{"version", std::string(version)},
-                 {"inputs", to_json(subject.inputs)},
-                 {"model", subject.model.id},
-                 {"device", subject.device.id},
-                 {"dp", subject.arguments.data_parallel},
-                 {"pp", subject.arguments.pipeline_parallel},
-                 {"tp", subject.arguments.tensor_parallel},
-                 {"schedule", std::string(to_string(subject.arguments.schedule))},
-                 {"global_batch", subject.arguments.global_batch},
-                 {"samples", subject.samples},
-                 {"status", feasible ? "feasible" : "infeasible"}};
+  json report = {{"version", std::string(version)}, {"inputs", to_json(subject.inputs)}};
+  report.update(setting(subject));
+  report["samples"] = subject.samples;
+  report["status"] = feasible ? "feasible" : "infeasible";
   if (!feasible) {
     report.update(column_report(subject, plan.planned));
     report["planned"] = column_report(subject, plan.planned);
@@ -318,42 +323,24 @@ std::string run_text(const json& report) {
   return text;
 }
 
-json plan_file(const plan_subject& subject, const run_plan& plan) {
+std::string plan_text(const plan_subject& subject, const run_plan& plan) {
   const run_column& planned = plan.planned;
-  json file = {{"version", std::string(version)},
-               {"inputs", to_json(subject.inputs)},
-               {"model", subject.model.id},
-               {"device", subject.device.id},
-               {"dp", subject.arguments.data_parallel},
-               {"pp", subject.arguments.pipeline_parallel},
-               {"tp", subject.arguments.tensor_parallel},
-               {"schedule", std::string(to_string(subject.arguments.schedule))},
-               {"global_batch", subject.arguments.global_batch},
-               {"seed", subject.arguments.seed},
-               {"planned", column_report(subject, planned)}};
-  json names = json::array();
-  json modes = json::array();
+  json more = setting(subject);
+  more["seed"] = subject.arguments.seed;
+  more["planned"] = column_report(subject, planned);
+  more["cuts"] = planned.plan.cuts;
+  more["layers"] = json::array();
+  more["modes"] = json::array();
   for (std::size_t l = 0; l < subject.chain.size(); ++l) {
-    names.push_back(subject.chain[l].name);
-    modes.push_back(subject.chain[l].modes[planned.plan.modes[l]].name);
+    more["layers"].push_back(subject.chain[l].name);
+    more["modes"].push_back(subject.chain[l].modes[planned.plan.modes[l]].name);
   }
-  file["cuts"] = planned.plan.cuts;
-  file["layers"] = names;
-  file["modes"] = modes;
-  file["capacity"] = {{"images", (*planned.capacity)[0]}, {"tokens", (*planned.capacity)[1]}};
-  file["offsets"] = planned.data.packing.packs.offsets();
-  file["indices"] = planned.data.packing.packs.indices();
-  json steps = json::array();
-  for (std::size_t step = 0; step < planned.data.dispatch.steps(); ++step) {
-    json ranks = json::array();
-    for (std::uint32_t rank = 0; rank < planned.data.dispatch.ranks; ++rank) {
-      const auto packs = planned.data.dispatch.packs(step, rank);
-      ranks.push_back(std::vector<std::uint32_t>(packs.begin(), packs.end()));
-    }
-    steps.push_back(std::move(ranks));
-  }
-  file["steps"] = std::move(steps);
-  return file;
+  return to_text({.inputs = subject.inputs,
+                  .resources = {"images", "tokens"},
+                  .capacity = {planned.capacity->begin(), planned.capacity->end()},
+                  .packs = planned.data.packing.packs,
+                  .plan = planned.data.dispatch},
+                 more);
 }
 
 }  // namespace omnibal::cli

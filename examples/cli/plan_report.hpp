@@ -35,7 +35,8 @@ struct plan_subject {
 /// The same for people, from its JSON.
 [[nodiscard]] std::string run_text(const json& report);
 
-/// plan.json: packs, their dealing, cuts and modes, all by name. Precondition: a plan was found.
-[[nodiscard]] json plan_file(const plan_subject& subject, const run_plan& plan);
+/// The bytes of plan.json: packs.json (packs_file.hpp) with cuts, layers and modes by name, and
+/// what was planned for. Precondition: a plan was found.
+[[nodiscard]] std::string plan_text(const plan_subject& subject, const run_plan& plan);
 
 }  // namespace omnibal::cli

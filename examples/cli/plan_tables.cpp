@@ -101,8 +101,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& ar
   json report = run_report(subject, plan);
   report["seconds"] = {{"read", read_seconds}, {"plan", plan_seconds}};
   const bool feasible = plan.planned.status != search_status::infeasible;
-  if (feasible && !arguments.out.empty())
-    write_file(arguments.out, json_text(plan_file(subject, plan)) + "\n");
+  if (feasible && !arguments.out.empty()) write_file(arguments.out, plan_text(subject, plan));
   print_report(context, report, run_text);
   return feasible ? exit_status::done : exit_status::infeasible;
 }

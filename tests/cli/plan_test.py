@@ -67,6 +67,8 @@ class MainJob(CommandTest):
         self.assertEqual(len(plan["modes"]), len(plan["layers"]))
         self.assertEqual(plan["cuts"][-1], len(plan["layers"]))
         self.assertEqual(plan["inputs"][0]["samples"], len(table))
+        measured = self.succeed("pack", "--lengths", TABLE, "--evaluate", "plan.json")
+        self.assertEqual((measured["packs"], measured["steps"]), (len(packs), len(plan["steps"])))
 
     def test_same_seed_same_bytes(self):
         for name in ("a.json", "b.json"):
