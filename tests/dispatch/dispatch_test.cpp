@@ -79,7 +79,7 @@ TEST_CASE("dispatch_packs puts every pack in exactly one place") {
   const std::uint32_t microbatches = GENERATE(1U, 2U, 8U);
   const auto policy =
       GENERATE(last_step_policy::spread, last_step_policy::drop, last_step_policy::pad);
-  for (std::size_t packs : {0, 1, 2, 7, 8, 9, 63, 64, 65, 511, 512, 1000}) {
+  for (std::size_t packs : {0U, 1U, 2U, 7U, 8U, 9U, 63U, 64U, 65U, 511U, 512U, 1000U}) {
     const auto costs = random_costs(packs, packs);
     const auto plan = dispatch(
         costs, {.ranks = ranks, .microbatches = microbatches, .seed = 5, .last_step = policy});

@@ -47,7 +47,7 @@ double unevenness(const grouping<std::uint32_t>& groups, const pack_table& packs
 
 TEST_CASE("group_packs puts every pack into one group, the rest into the last") {
   const std::uint32_t size = GENERATE(1U, 2U, 3U, 8U, 2000U);
-  for (const std::size_t count : {0, 1, 2, 7, 8, 9, 1000}) {
+  for (const std::size_t count : {0U, 1U, 2U, 7U, 8U, 9U, 1000U}) {
     const auto groups = group(uneven_packs(count, 1), {.size = size});
     REQUIRE(groups.size() == (count + size - 1) / size);
     for (std::size_t k = 0; k < groups.size(); ++k)

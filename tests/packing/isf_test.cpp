@@ -131,7 +131,7 @@ TEST_CASE("pack_isf reproduces the published groups of published tables") {
 }
 
 TEST_CASE("pack_isf with the published stream packs as described") {
-  const std::size_t samples = GENERATE(1, 2, 3, 10, 100, 2000);
+  const std::size_t samples = GENERATE(1U, 2U, 3U, 10U, 100U, 2000U);
   const std::uint32_t iterations = GENERATE(1U, 2U, 3U, 50U);
   const std::uint64_t seed = GENERATE(0U, 1U, 4294967247U);
   const length_table table = tiled_table(samples, seed);

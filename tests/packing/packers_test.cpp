@@ -113,7 +113,7 @@ std::vector<loads<Resources>> random_samples(std::size_t count, std::uint32_t mo
 #define ALL_PACKERS isf_packer, published_isf_packer, balanced_packer
 
 TEMPLATE_TEST_CASE("packers put every sample into one pack within capacity", "", ALL_PACKERS) {
-  const std::size_t count = GENERATE(1, 2, 3, 7, 50, 1000);
+  const std::size_t count = GENERATE(1U, 2U, 3U, 7U, 50U, 1000U);
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const auto one = random_samples<1>(count, 50, seed);
     require_sound(TestType::pack(one, {.capacity = {60}, .seed = seed}), one, {60});
@@ -263,7 +263,7 @@ TEMPLATE_TEST_CASE("packers refuse negative loads and capacities below 1", "", A
                     "capacity of resource 0 = -1: must be at least 1");
 }
 
-namespace {
+namespace omnibal::test {
 
 /// A range that says it has more samples than packers can number.
 struct endless_samples {
@@ -292,9 +292,9 @@ struct endless_samples {
   iterator end() const { return {std::ptrdiff_t{1} << 32}; }
 };
 
-}  // namespace
+}  // namespace omnibal::test
 
 TEMPLATE_TEST_CASE("packers refuse more samples than 32 bits can number", "", ALL_PACKERS) {
-  CHECK_THROWS_WITH(TestType::pack(endless_samples{}, {.capacity = {9}}),
+  CHECK_THROWS_WITH(TestType::pack(test::endless_samples{}, {.capacity = {9}}),
                     "number of samples = 4294967296: must be at most 4294967295");
 }

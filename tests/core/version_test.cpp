@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <omnibal/version.hpp>
+#include <string>
+
+#include "catch.hpp"
+
+TEST_CASE("the version as a string is the version as macros") {
+  CHECK(omnibal::version == std::to_string(OMNIBAL_VERSION_MAJOR) + "." +
+                                std::to_string(OMNIBAL_VERSION_MINOR) + "." +
+                                std::to_string(OMNIBAL_VERSION_PATCH));
+}
