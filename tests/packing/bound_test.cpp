@@ -8,36 +8,11 @@
 #include <vector>
 
 #include "catch.hpp"
-#include "packing/length_tables.hpp"
+#include "packing/fewest_packs.hpp"
 
 using namespace omnibal;
 
 namespace {
-
-/// The least number of packs, by trying everything.
-template <std::size_t Resources>
-std::size_t fewest_packs(const std::vector<loads<Resources>>& samples,
-                         const loads<Resources>& capacity, std::vector<loads<Resources>>& packs,
-                         std::size_t next, std::size_t best) {
-  if (packs.size() >= best) return best;
-  if (next == samples.size()) return packs.size();
-  const auto fits = [&](const loads<Resources>& pack) {
-    for (std::size_t r = 0; r < Resources; ++r)
-      if (pack[r] + samples[next][r] > capacity[r]) return false;
-    return true;
-  };
-  for (std::size_t k = 0; k < packs.size(); ++k) {
-    if (!fits(packs[k])) continue;
-    const auto before = packs[k];
-    for (std::size_t r = 0; r < Resources; ++r) packs[k][r] += samples[next][r];
-    best = fewest_packs(samples, capacity, packs, next + 1, best);
-    packs[k] = before;
-  }
-  packs.push_back(samples[next]);
-  best = fewest_packs(samples, capacity, packs, next + 1, best);
-  packs.pop_back();
-  return best;
-}
 
 template <std::size_t Resources>
 void require_proven(const std::vector<loads<Resources>>& samples,
@@ -65,17 +40,15 @@ TEST_CASE("bound_packs never exceeds the least number of packs") {
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
     const loads<1> one{static_cast<std::int64_t>(5 + seed % 30)};
     const auto thin = random_samples<1>(1 + seed % 9, one, seed);
-    std::vector<loads<1>> packs;
     const auto bound = bound_packs(thin, {.capacity = one});
-    const std::size_t fewest = fewest_packs(thin, one, packs, 0, thin.size());
+    const std::size_t fewest = fewest_packs(thin, one);
     REQUIRE(bound.packs <= fewest);
     require_proven(thin, bound);
     met += bound.packs == fewest ? 1 : 0;
     const loads<2> two{static_cast<std::int64_t>(4 + seed % 7), 20};
     const auto wide = random_samples<2>(1 + seed % 8, two, seed);
-    std::vector<loads<2>> wide_packs;
     const auto wide_bound = bound_packs(wide, {.capacity = two});
-    REQUIRE(wide_bound.packs <= fewest_packs(wide, two, wide_packs, 0, wide.size()));
+    REQUIRE(wide_bound.packs <= fewest_packs(wide, two));
     require_proven(wide, wide_bound);
   }
   CHECK(met >= 390);

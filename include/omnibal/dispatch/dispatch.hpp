@@ -93,13 +93,16 @@ class step_balancer {
   void deal(std::span<const std::uint32_t> packs) {
     packs_ = packs;
     assign_dearest_first();
-    for (std::size_t turn = 0; turn < turns_per_rank * ranks() && exchange(); ++turn) {
-    }
-    for (std::vector<std::uint32_t>& places : held_) std::ranges::sort(places);
+    exchange_packs();
+    for (std::vector<place_cost>& places : held_) std::ranges::sort(places, {}, &place_cost::place);
   }
 
-  /// What the rank was dealt: places among the packs of the step, ascending.
-  [[nodiscard]] std::span<const std::uint32_t> held(std::size_t rank) const noexcept {
+  /// What the rank was dealt, by place among the packs of the step, ascending.
+  struct place_cost {
+    std::uint64_t cost = 0;
+    std::uint32_t place = 0;
+  };
+  [[nodiscard]] std::span<const place_cost> held(std::size_t rank) const noexcept {
     return held_[rank];
   }
 
@@ -107,30 +110,28 @@ class step_balancer {
   static constexpr std::size_t turns_per_rank = 4;
 
   [[nodiscard]] std::size_t ranks() const noexcept { return held_.size(); }
-  [[nodiscard]] std::uint64_t cost(std::uint32_t place) const noexcept {
-    return costs_[packs_[place]];
-  }
 
   // Every pack goes to the rank that has spent least among those that may take one more.
   void assign_dearest_first() {
     std::ranges::fill(spent_, 0);
     for (auto& places : held_) places.clear();
-    order_.resize(packs_.size());
-    std::iota(order_.begin(), order_.end(), 0U);
-    std::ranges::sort(order_, [&](std::uint32_t a, std::uint32_t b) {
-      return cost(a) != cost(b) ? cost(a) > cost(b) : a < b;
+    order_.clear();
+    for (std::uint32_t place = 0; place < packs_.size(); ++place)
+      order_.push_back({.cost = costs_[packs_[place]], .place = place});
+    std::ranges::sort(order_, [](const place_cost& a, const place_cost& b) {
+      return a.cost != b.cost ? a.cost > b.cost : a.place < b.place;
     });
     const std::size_t share = packs_.size() / ranks();
     std::size_t larger_shares = packs_.size() % ranks();
     using spender = std::pair<std::uint64_t, std::size_t>;
     std::priority_queue<spender, std::vector<spender>, std::greater<>> open;
     for (std::size_t rank = 0; rank < ranks(); ++rank) open.emplace(0, rank);
-    for (const std::uint32_t place : order_) {
+    for (const place_cost& pack : order_) {
       while (larger_shares == 0 && held_[open.top().second].size() == share) open.pop();
       const std::size_t rank = open.top().second;
       open.pop();
-      held_[rank].push_back(place);
-      spent_[rank] += cost(place);
+      held_[rank].push_back(pack);
+      spent_[rank] += pack.cost;
       if (held_[rank].size() > share)
         --larger_shares;
       else
@@ -138,34 +139,49 @@ class step_balancer {
     }
   }
 
-  // Makes the dearest rank cheaper by an exchange with another, the cheapest first, that does not
-  // become as dear by it. Returns whether there was one.
-  [[nodiscard]] bool exchange() {
+  // Makes the dearest rank cheaper again and again, by an exchange with the cheapest rank that
+  // allows one.
+  void exchange_packs() {
     std::iota(by_cost_.begin(), by_cost_.end(), 0U);
-    std::ranges::sort(by_cost_, [&](std::uint32_t a, std::uint32_t b) {
-      return spent_[a] != spent_[b] ? spent_[a] < spent_[b] : a < b;
-    });
-    const std::uint32_t dearest = by_cost_.back();
-    return std::ranges::any_of(by_cost_, [&](std::uint32_t other) {
-      return spent_[other] < spent_[dearest] && exchange(dearest, other);
-    });
+    for (std::size_t turn = 0; turn < turns_per_rank * ranks(); ++turn) {
+      sort_by_cost();
+      const std::uint32_t dearest = by_cost_.back();
+      const bool exchanged = std::ranges::any_of(by_cost_, [&](std::uint32_t other) {
+        return spent_[other] < spent_[dearest] && exchange(dearest, other);
+      });
+      if (!exchanged) return;
+    }
   }
 
-  // Exchanges the two packs that bring the two ranks nearest to each other.
-  [[nodiscard]] bool exchange(std::uint32_t dear, std::uint32_t cheap) {
+  // By insertion, because all but two ranks are in order.
+  void sort_by_cost() noexcept {
+    const auto before = [&](std::uint32_t a, std::uint32_t b) {
+      return spent_[a] != spent_[b] ? spent_[a] < spent_[b] : a < b;
+    };
+    for (std::size_t k = 1; k < by_cost_.size(); ++k) {
+      const std::uint32_t rank = by_cost_[k];
+      std::size_t to = k;
+      for (; to > 0 && before(rank, by_cost_[to - 1]); --to) by_cost_[to] = by_cost_[to - 1];
+      by_cost_[to] = rank;
+    }
+  }
+
+  // Exchanges the two packs that bring the two ranks nearest to each other. Returns whether any do.
+  [[nodiscard]] bool exchange(std::uint32_t dear, std::uint32_t cheap) noexcept {
     const std::uint64_t gap = spent_[dear] - spent_[cheap];
     std::uint64_t least_gap = gap;
-    std::uint32_t* give = nullptr;
-    std::uint32_t* take = nullptr;
-    for (std::uint32_t& from : held_[dear])
-      for (std::uint32_t& to : held_[cheap]) {
-        const std::uint64_t moved = cost(from) - cost(to);
-        if (cost(from) <= cost(to) || moved >= gap) continue;
+    place_cost* give = nullptr;
+    place_cost* take = nullptr;
+    for (place_cost& from : held_[dear])
+      for (place_cost& to : held_[cheap]) {
+        // Moving less than nothing wraps around to more than the gap.
+        const std::uint64_t moved = from.cost - to.cost;
+        if (moved >= gap) continue;
         const std::uint64_t new_gap = moved > gap - moved ? 2 * moved - gap : gap - 2 * moved;
         if (new_gap < least_gap) least_gap = new_gap, give = &from, take = &to;
       }
     if (give == nullptr) return false;
-    const std::uint64_t moved = cost(*give) - cost(*take);
+    const std::uint64_t moved = give->cost - take->cost;
     spent_[dear] -= moved;
     spent_[cheap] += moved;
     std::swap(*give, *take);
@@ -174,10 +190,10 @@ class step_balancer {
 
   std::span<const std::uint64_t> costs_;
   std::span<const std::uint32_t> packs_;
-  std::vector<std::uint64_t> spent_;              // per rank
-  std::vector<std::vector<std::uint32_t>> held_;  // per rank: places in packs_
-  std::vector<std::uint32_t> order_;
-  std::vector<std::uint32_t> by_cost_;
+  std::vector<std::uint64_t> spent_;           // by rank
+  std::vector<std::vector<place_cost>> held_;  // by rank
+  std::vector<std::uint32_t> by_cost_;         // ranks, cheapest first
+  std::vector<place_cost> order_;              // packs, dearest first
 };
 
 inline void validate(const dispatch_options& options) {
@@ -242,9 +258,9 @@ dispatch_packs(std::uint32_t packs, const CostFunction& cost, const dispatch_opt
     const auto step = std::span(order).subspan(first, std::min(per_step, order.size() - first));
     balancer.deal(step);
     for (std::uint32_t rank = 0; rank < options.ranks; ++rank) {
-      for (const std::uint32_t place : balancer.held(rank)) {
-        plan.groups.push_back(step[place]);
-        if (padded) plan.mask.push_back(first + place < packs ? 1 : 0);
+      for (const auto& held : balancer.held(rank)) {
+        plan.groups.push_back(step[held.place]);
+        if (padded) plan.mask.push_back(first + held.place < packs ? 1 : 0);
       }
       plan.groups.close_group();
     }

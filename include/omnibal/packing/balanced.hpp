@@ -1,19 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// The packer to use: few packs, of even cost, as random as training needs.
+///
+/// A linear program over classes of samples finds patterns that fill packs in the fewest packs and
+/// with even cost; packs are filled by patterns with samples in random order, the last two of each
+/// pack chosen to even it out. docs/packing.md tells the whole story.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/progress.hpp>
+#include <omnibal/core/random.hpp>
+#include <omnibal/core/search.hpp>
+#include <omnibal/packing/best_fit.hpp>
 #include <omnibal/packing/capacity.hpp>
-#include <omnibal/packing/isf.hpp>
+#include <omnibal/packing/classified_samples.hpp>
+#include <omnibal/packing/finish.hpp>
+#include <omnibal/packing/load_sums.hpp>
+#include <omnibal/packing/pack_cost.hpp>
+#include <omnibal/packing/pack_list.hpp>
+#include <omnibal/packing/pattern_packer.hpp>
+#include <omnibal/packing/random_streams.hpp>
 #include <omnibal/packing/result.hpp>
+#include <omnibal/packing/sort_by_key.hpp>
+#include <omnibal/packing/survey.hpp>
 #include <optional>
 #include <ranges>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace omnibal::inline v0 {
 
@@ -22,8 +42,8 @@ template <std::size_t Resources>
 struct balanced_options {
   /// The most a pack may hold of each resource; at least 1.
   loads<Resources> capacity;
-  /// What one unit of each resource costs, in any unit; packs are made even in this cost. By
-  /// default every resource weighs the same when full.
+  /// What one unit of each resource costs, in any unit of cost; packs are made even in this cost.
+  /// By default every resource costs the same when full.
   std::optional<loads<Resources>> cost = {};
   /// The same seed and epoch give the same packs; each epoch packs afresh.
   std::uint64_t seed = 0;
@@ -34,7 +54,8 @@ struct balanced_options {
 };
 
 /// Packs samples into few packs of even cost, in random order. Throws invalid_input for broken
-/// options, negative loads and, under oversize_policy::reject, oversize samples.
+/// options, negative loads and, under oversize_policy::reject, oversize samples. O(n) time but for
+/// a program whose size does not depend on n; about 20 bytes a sample beside the result.
 template <std::ranges::random_access_range Samples, typename Projection = std::identity>
 requires sample_range<const Samples, Projection>
 [[nodiscard]] packing_result pack_balanced(
@@ -42,20 +63,137 @@ requires sample_range<const Samples, Projection>
     const balanced_options<resource_count<projected_loads<const Samples, Projection>>>& options,
     const Projection& projection = {});
 
+namespace detail {
+
+/// Packs one table by patterns, or by best fit where that is better.
+template <typename Sums>
+class balanced_packer {
+ public:
+  static constexpr std::size_t resources = Sums::resources;
+
+  balanced_packer(classified_samples<Sums>& samples, const Sums& sums,
+                  const balanced_options<resources>& options, const pack_limits<resources>& limits)
+      : samples_(samples),
+        survey_(samples.survey),
+        sums_(sums),
+        limits_(limits),
+        control_(options.control),
+        cost_(limits, options.cost),
+        random_(stream_for(options.seed, random_purpose::balanced_epoch, options.epoch)) {}
+
+  [[nodiscard]] packing_result pack() {
+    packing_result result;
+    pack_list<Sums> packs(sums_);
+    std::size_t settled = pack_by_patterns(packs);
+    const std::uint64_t bound = bound_surveyed(survey_, limits_.capacity, packs.size());
+    control_.tell("pack", 1, 2);
+    if (worth_another(packs.size(), bound)) {
+      if (control_.stop_requested()) {
+        result.status = search_status::stopped;
+      } else if (pack_list<Sums> other = pack_by_size(); is_better(other, packs)) {
+        packs = std::move(other);
+        settled = 0;
+      }
+    }
+    result.packs = packs.shuffled(settled, random_);
+    finish_packing(result, survey_, limits_, bound);
+    control_.tell("pack", 2, 2);
+    return result;
+  }
+
+ private:
+  // Returns how many packs are in random order already: the last ones by patterns are of what was
+  // left in the windows, and those after them of what was left over.
+  [[nodiscard]] std::size_t pack_by_patterns(pack_list<Sums>& packs) {
+    constexpr std::size_t last_packs = 4096;
+    packs.reserve_samples(samples_.samples.size());
+    pattern_packer<Sums> packer(sums_, survey_.plane, cost_, samples_.classes, random_);
+    auto left = packer.pack(packs);
+    const std::size_t settled = packs.size() - std::min(packs.size(), last_packs);
+    sort_descending(left);
+    pack_best_fit<Sums>(left, sums_, survey_.plane, packs);
+    spread_weightless(packs);
+    return settled;
+  }
+
+  // Best-fit decreasing; samples of one size in the random order that patterns left them in.
+  [[nodiscard]] pack_list<Sums> pack_by_size() {
+    std::vector<packable<typename Sums::word>> all = samples_.samples;
+    sort_descending(all);
+    pack_list<Sums> packs(sums_);
+    pack_best_fit<Sums>(all, sums_, survey_.plane, packs);
+    spread_weightless(packs);
+    return packs;
+  }
+
+  // From large to small, all resources weighing the same when full.
+  void sort_descending(std::vector<packable<typename Sums::word>>& samples) const {
+    const pack_cost<resources> size(limits_, {});
+    sort_by_key(samples, [&](const auto& sample) { return ~size.share(sums_, sample.load); });
+  }
+
+  // Small tables and those of one resource can afford another attempt for less.
+  [[nodiscard]] bool worth_another(std::uint64_t packs, std::uint64_t bound) const noexcept {
+    constexpr std::uint64_t few = 1U << 16;
+    const bool cheap = resources == 1 || survey_.fitting <= few;
+    return packs - bound > packs / (cheap ? 1000 : 64);
+  }
+
+  // With one resource packs of one size cost the same. With more, uneven packs make others wait:
+  // by how much a pack differs from the mean counts like as much of a pack.
+  [[nodiscard]] bool is_better(const pack_list<Sums>& one, const pack_list<Sums>& other) const {
+    if constexpr (resources == 1) return one.size() < other.size();
+    return weight(one) < weight(other);
+  }
+  [[nodiscard]] wide_integer weight(const pack_list<Sums>& packs) const {
+    wide_integer whole = 0;
+    for (std::size_t k = 0; k < packs.size(); ++k) whole += cost_of(packs[k]);
+    const wide_integer mean = std::max<wide_integer>(whole / packs.size(), 1);
+    wide_integer deviation = 0;
+    for (std::size_t k = 0; k < packs.size(); ++k) {
+      const wide_integer difference = cost_of(packs[k]) - mean;
+      deviation += difference < 0 ? -difference : difference;
+    }
+    return (wide_integer{packs.size()} << 16) + (deviation << 16) / mean;
+  }
+  [[nodiscard]] std::int64_t cost_of(const typename Sums::word& sums) const noexcept {
+    std::int64_t cost = 0;
+    for (std::size_t r = 0; r < resources; ++r)
+      cost += cost_(r, sums_.room(sums_.empty(), r) - sums_.room(sums, r));
+    return cost;
+  }
+
+  // Samples without load fit anywhere.
+  void spread_weightless(pack_list<Sums>& packs) const {
+    std::size_t turn = 0;
+    for (const std::uint32_t id : samples_.weightless)
+      packs.add(turn++ % std::max<std::size_t>(packs.size(), 1), {.id = id, .load = {}});
+  }
+
+  classified_samples<Sums>& samples_;
+  const sample_survey<resources>& survey_;
+  const Sums& sums_;
+  const pack_limits<resources>& limits_;
+  const run_control& control_;
+  pack_cost<resources> cost_;
+  random_stream random_;
+};
+
+}  // namespace detail
+
 template <std::ranges::random_access_range Samples, typename Projection>
 requires sample_range<const Samples, Projection> packing_result pack_balanced(
     const Samples& samples,
     const balanced_options<resource_count<projected_loads<const Samples, Projection>>>& options,
     const Projection& projection) {
-  // First version: the interface stands, the packer proper comes.
-  return pack_isf(samples,
-                  {.capacity = options.capacity,
-                   .iterations = 20,
-                   .seed = options.seed + options.epoch,
-                   .oversize = options.oversize,
-                   .names = options.names,
-                   .control = options.control},
-                  projection);
+  constexpr std::size_t resources = resource_count<projected_loads<const Samples, Projection>>;
+  const auto limits = detail::limits_of<resources>(options);
+  return detail::with_sums<resources>(
+      {.capacity = options.capacity, .threshold = options.capacity}, [&](const auto& sums) {
+        using sums_type = std::remove_cvref_t<decltype(sums)>;
+        auto classified = detail::classify_samples(samples, sums, limits, projection);
+        return detail::balanced_packer<sums_type>(classified, sums, options, limits).pack();
+      });
 }
 
 }  // namespace omnibal::inline v0

@@ -76,26 +76,36 @@ template <std::ranges::sized_range Samples>
 template <std::size_t Resources>
 using fitting_loads = std::array<std::uint64_t, Resources>;
 
-/// Throws for a negative load; else says which resource of a sample exceeds its capacity, or
-/// Resources where none does.
+/// The loads of a sample as unsigned integers, negative ones far above any capacity.
 template <std::size_t Resources, load_array Loads>
-[[nodiscard]] std::size_t exceeded_resource(const Loads& sample, std::size_t id,
-                                            const pack_limits<Resources>& limits) {
-  std::size_t exceeded = Resources;
-  for (std::size_t r = Resources; r-- > 0;) {
-    if (std::cmp_less(sample[r], 0))
-      throw invalid_input(limits.name(r), id, sample[r], "must not be negative");
-    if (std::cmp_greater(sample[r], limits.capacity[r])) exceeded = r;
-  }
-  return exceeded;
+[[nodiscard]] fitting_loads<Resources> unsigned_loads(const Loads& sample) noexcept {
+  fitting_loads<Resources> loads;
+  for (std::size_t r = 0; r < Resources; ++r) loads[r] = static_cast<std::uint64_t>(sample[r]);
+  return loads;
 }
 
+template <std::size_t Resources>
+[[nodiscard]] bool fits_pack(const fitting_loads<Resources>& sample,
+                             const loads<Resources>& capacity) noexcept {
+  bool fits = true;
+  for (std::size_t r = 0; r < Resources; ++r)
+    fits &= sample[r] <= static_cast<std::uint64_t>(capacity[r]);
+  return fits;
+}
+
+/// Throws for a sample with a negative load and, where the policy says so, for an oversize one.
 template <std::size_t Resources, load_array Loads>
-[[noreturn]] void throw_oversize(const Loads& sample, std::size_t id, std::size_t resource,
-                                 const pack_limits<Resources>& limits) {
-  throw invalid_input(limits.name(resource), id, sample[resource],
-                      "exceeds the capacity " + std::to_string(limits.capacity[resource]) +
-                          "; raise it, or choose to skip such samples or to give them own packs");
+void check_unfit(const Loads& sample, std::size_t id, const pack_limits<Resources>& limits) {
+  for (std::size_t r = 0; r < Resources; ++r)
+    if (std::cmp_less(sample[r], 0))
+      throw invalid_input(limits.name(r), id, sample[r], "must not be negative");
+  for (std::size_t r = 0; r < Resources; ++r)
+    if (limits.oversize == oversize_policy::reject &&
+        std::cmp_greater(sample[r], limits.capacity[r]))
+      throw invalid_input(limits.name(r), id, sample[r],
+                          "exceeds the capacity " + std::to_string(limits.capacity[r]) +
+                              "; raise it, or choose to skip such samples or to give them own "
+                              "packs");
 }
 
 /// Calls visit(id, fitting_loads) for every sample that fits a pack, in order, and returns the ids
@@ -111,15 +121,13 @@ std::vector<std::uint32_t> scan_samples(const Samples& samples,
   auto position = std::ranges::begin(samples);
   for (std::uint32_t id = 0; id < count; ++id, ++position) {
     const auto& sample = std::invoke(projection, *position);
-    const std::size_t exceeded = exceeded_resource(sample, id, limits);
-    if (exceeded != Resources) [[unlikely]] {
-      if (limits.oversize == oversize_policy::reject) throw_oversize(sample, id, exceeded, limits);
+    const auto loads = unsigned_loads<Resources>(sample);
+    if (fits_pack(loads, limits.capacity)) [[likely]] {
+      visit(id, loads);
+    } else {
+      check_unfit(sample, id, limits);
       oversize.push_back(id);
-      continue;
     }
-    fitting_loads<Resources> fitting;
-    for (std::size_t r = 0; r < Resources; ++r) fitting[r] = static_cast<std::uint64_t>(sample[r]);
-    visit(id, fitting);
   }
   return oversize;
 }

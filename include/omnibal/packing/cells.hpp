@@ -62,7 +62,7 @@ class cell_divider {
   static constexpr std::size_t most_own_bands = 16;
   static constexpr std::size_t shared_bands = 8;
   static constexpr std::size_t most_ranges = plane_cells::most_cells - most_own_bands;
-  static constexpr std::uint64_t least_samples = 16;  // in a range, on average
+  static constexpr std::uint64_t least_samples = 256;  // in a range, on average
 
   [[nodiscard]] std::span<const std::uint32_t> row(std::size_t k) const noexcept {
     return counts_.subspan(k * width_, width_);
@@ -99,9 +99,10 @@ class cell_divider {
     return bands;
   }
 
-  // The columns' standard deviation in 32nds of their mean.
+  // The columns' standard deviation in 64ths of their mean.
   [[nodiscard]] static std::size_t ranges_wanted(const row_band& band) noexcept {
     constexpr std::size_t most = 32;
+    constexpr std::size_t scale = 64;
     wide_integer sum = 0;
     wide_integer squares = 0;
     for (std::size_t column = 0; column < band.columns.size(); ++column) {
@@ -114,7 +115,7 @@ class cell_divider {
         static_cast<std::size_t>(std::min<std::uint64_t>(most, band.samples / least_samples));
     std::size_t ranges = 1;
     while (ranges < affordable &&
-           static_cast<wide_integer>(ranges * ranges) * sum * sum < most * most * variance)
+           static_cast<wide_integer>(ranges * ranges) * sum * sum < scale * scale * variance)
       ++ranges;
     return ranges;
   }

@@ -27,11 +27,11 @@ template <std::size_t Resources>
   return std::max(bound, plane_bound<Resources>(survey, capacity).prove().packs);
 }
 
-/// Completes a result that holds the packs of the samples that fit.
+/// Completes a result that holds the packs of the samples that fit, and bounds their number.
 template <std::size_t Resources>
 void finish_packing(packing_result& result, const sample_survey<Resources>& survey,
-                    const pack_limits<Resources>& limits) {
-  result.bound = bound_surveyed(survey, limits.capacity, result.packs.size());
+                    const pack_limits<Resources>& limits, std::uint64_t bound) {
+  result.bound = bound;
   result.oversize = survey.oversize;
   if (limits.oversize == oversize_policy::own_pack) {
     for (const std::uint32_t id : result.oversize) result.packs.append({&id, 1});

@@ -87,12 +87,6 @@ void validate(const isf_options<Resources>& options, const pack_limits<Resources
                             " for the published stream and this many iterations");
 }
 
-template <typename Word>
-struct isf_item {
-  std::uint32_t id;
-  Word load;
-};
-
 /// Shuffles the items of a pass, counted from 1.
 template <typename Item, std::size_t Resources>
 void shuffle_for_pass(std::span<Item> items, std::uint32_t pass,
@@ -106,10 +100,10 @@ void shuffle_for_pass(std::span<Item> items, std::uint32_t pass,
   }
 }
 
-/// Cuts items into packs in their order, each as long as it fits. Moves the packs that are full,
-/// or all of them, to `packs` and the items of the others to the front; returns their number.
+/// Cuts items into packs in their order, each as long as it fits. Moves the packs that are full, or
+/// all of them, to `packs` and the items of the others to the front; returns their number.
 template <typename Sums>
-std::size_t cut_packs(std::span<isf_item<typename Sums::word>> items, const Sums& sums,
+std::size_t cut_packs(std::span<packable<typename Sums::word>> items, const Sums& sums,
                       bool keep_all, grouping<std::uint32_t>& packs) {
   std::size_t open = 0;  // where the open pack begins; what is left over lies before
   std::size_t end = 0;   // where it ends
@@ -149,7 +143,7 @@ template <typename Sums, typename Samples, std::size_t Resources, typename Proje
                                      const pack_limits<Resources>& limits,
                                      const Projection& projection) {
   packing_result result;
-  std::vector<isf_item<typename Sums::word>> items(checked_sample_count(samples));
+  std::vector<packable<typename Sums::word>> items(checked_sample_count(samples));
   for (std::uint32_t id = 0; id < items.size(); ++id) items[id].id = id;
   const auto survey = survey_samples(samples, limits, projection,
                                      [&](std::uint32_t id, const auto& sample, std::uint16_t) {
@@ -166,17 +160,9 @@ template <typename Sums, typename Samples, std::size_t Resources, typename Proje
     if (stop) result.status = search_status::stopped;
     options.control.tell("pack", pass, options.iterations);
   }
-  finish_packing(result, survey, limits);
+  finish_packing(result, survey, limits,
+                 bound_surveyed(survey, limits.capacity, result.packs.size()));
   return result;
-}
-
-/// Calls run(sums) with the narrowest kind of sums that the limits allow.
-template <std::size_t Resources, typename Run>
-[[nodiscard]] auto with_sums(const sum_limits<Resources>& limits, const Run& run) {
-  const unsigned bits = packed_sum_bits(limits.capacity);
-  if (bits <= 32) return run(packed_sums<Resources, std::uint32_t>(limits));
-  if (bits <= 64) return run(packed_sums<Resources, std::uint64_t>(limits));
-  return run(wide_sums<Resources>(limits));
 }
 
 }  // namespace detail

@@ -36,6 +36,16 @@ class plane_knapsack {
   [[nodiscard]] std::span<const plane_point> items() const noexcept { return items_; }
   [[nodiscard]] plane_point corner() const noexcept { return corner_; }
 
+  /// Sizes from (0, 0) to the corner have numbers from 0 to points() − 1.
+  [[nodiscard]] std::size_t points() const noexcept { return best_.size(); }
+  [[nodiscard]] std::size_t index(plane_point size) const noexcept {
+    return size.row * width() + size.column;
+  }
+  [[nodiscard]] plane_point point(std::size_t index) const noexcept {
+    return {.row = static_cast<std::uint32_t>(index / width()),
+            .column = static_cast<std::uint32_t>(index % width())};
+  }
+
   /// How many of an item alone fit the corner.
   [[nodiscard]] std::int32_t most_copies(std::size_t k) const noexcept {
     std::uint32_t most = std::numeric_limits<std::uint16_t>::max();
@@ -57,12 +67,10 @@ class plane_knapsack {
     raise(prices);
   }
 
-  /// The highest price of a pack of this size.
-  [[nodiscard]] std::int64_t price(plane_point size) const noexcept { return best_[at(size)]; }
-  /// Whether any items add up to this size exactly.
-  [[nodiscard]] bool reachable(plane_point size) const noexcept {
-    return price(size) > unreachable / 2;
-  }
+  /// The highest price of a pack of this size; far below −2⁶⁰ where no items add up to it exactly.
+  [[nodiscard]] std::int64_t price(plane_point size) const noexcept { return best_[index(size)]; }
+  /// The same by number of the size.
+  [[nodiscard]] std::span<const std::int64_t> prices() const noexcept { return best_; }
 
   /// A pack of the highest price for its size under the prices given last.
   [[nodiscard]] pack_pattern pattern(plane_point size, std::span<const std::int64_t> prices) const {
@@ -79,9 +87,6 @@ class plane_knapsack {
   static constexpr std::int64_t unreachable = -(std::int64_t{1} << 62);
 
   [[nodiscard]] std::size_t width() const noexcept { return std::size_t{corner_.column} + 1; }
-  [[nodiscard]] std::size_t at(plane_point size) const noexcept {
-    return size.row * width() + size.column;
-  }
 
   // Each size in turn may end with one more of an item.
   void raise(std::span<const std::int64_t> prices) noexcept {
@@ -91,8 +96,8 @@ class plane_knapsack {
   }
 
   void raise_row(std::uint32_t row, plane_point item, std::int64_t price) noexcept {
-    std::int64_t* const to = &best_[at({row, item.column})];
-    const std::int64_t* const from = &best_[at({row - item.row, 0})];
+    std::int64_t* const to = &best_[index({row, item.column})];
+    const std::int64_t* const from = &best_[index({row - item.row, 0})];
     const std::size_t count = width() - item.column;
     for (std::size_t k = 0; k < count; ++k) to[k] = std::max(to[k], from[k] + price);
   }

@@ -22,8 +22,16 @@ namespace omnibal::inline v0::detail {
 template <std::size_t Resources>
 struct sum_limits {
   loads<Resources> capacity;
-  loads<Resources> threshold;  ///< 1 … capacity; a pack is full when any resource reaches it, …
+  loads<Resources> threshold;  ///< 1 … capacity; a pack is full when any
+                               ///< resource reaches it, …
   bool first_exact = false;    ///< … the first resource only when it equals it
+};
+
+/// A sample and its loads in a form that sums take.
+template <typename Word>
+struct packable {
+  std::uint32_t id;
+  Word load;
 };
 
 /// How many bits a word needs for sums of all resources, a guard bit each.
@@ -42,6 +50,7 @@ template <std::size_t Resources, std::unsigned_integral Word>
 class packed_sums {
  public:
   using word = Word;
+  static constexpr std::size_t resources = Resources;
 
   explicit constexpr packed_sums(const sum_limits<Resources>& limits) noexcept {
     unsigned shift = 0;
@@ -50,6 +59,7 @@ class packed_sums {
       const auto room = static_cast<Word>(most - static_cast<Word>(limits.threshold[r]));
       const auto width = static_cast<unsigned>(std::bit_width(most));
       shift_[r] = shift;
+      mask_[r] = (Word{1} << width) - 1;
       guards_ |= Word{1} << (shift + width);
       empty_ |= ((Word{1} << width) - 1 - most) << shift;
       to_threshold_ |= (room + 1) << shift;
@@ -66,6 +76,15 @@ class packed_sums {
 
   [[nodiscard]] constexpr Word empty() const noexcept { return empty_; }
 
+  /// A load of a packed sample.
+  [[nodiscard]] constexpr std::uint64_t load(Word sample, std::size_t r) const noexcept {
+    return (sample >> shift_[r]) & mask_[r];
+  }
+  /// What is left of a capacity. Precondition: !exceeds(sums).
+  [[nodiscard]] constexpr std::uint64_t room(Word sums, std::size_t r) const noexcept {
+    return mask_[r] - load(sums, r);
+  }
+
   /// Sums within the capacities plus the loads of one sample.
   [[nodiscard]] static constexpr Word add(Word sums, Word sample) noexcept { return sums + sample; }
 
@@ -78,6 +97,7 @@ class packed_sums {
 
  private:
   std::array<unsigned, Resources> shift_{};
+  std::array<Word, Resources> mask_{};
   Word guards_ = 0;
   Word empty_ = 0;
   Word to_threshold_ = 0;    // carries into the guard bits of what has reached its threshold
@@ -89,12 +109,20 @@ template <std::size_t Resources>
 class wide_sums {
  public:
   using word = fitting_loads<Resources>;
+  static constexpr std::size_t resources = Resources;
 
   explicit constexpr wide_sums(const sum_limits<Resources>& limits) noexcept : limits_(limits) {}
 
   [[nodiscard]] constexpr word pack(const word& sample) const noexcept { return sample; }
 
   [[nodiscard]] constexpr word empty() const noexcept { return {}; }
+
+  [[nodiscard]] constexpr std::uint64_t load(const word& sample, std::size_t r) const noexcept {
+    return sample[r];
+  }
+  [[nodiscard]] constexpr std::uint64_t room(const word& sums, std::size_t r) const noexcept {
+    return static_cast<std::uint64_t>(limits_.capacity[r]) - sums[r];
+  }
 
   [[nodiscard]] static constexpr word add(word sums, const word& sample) noexcept {
     for (std::size_t r = 0; r < Resources; ++r) sums[r] += sample[r];
@@ -120,5 +148,14 @@ class wide_sums {
  private:
   sum_limits<Resources> limits_;
 };
+
+/// Calls run(sums) with the narrowest kind of sums that the limits allow.
+template <std::size_t Resources, typename Run>
+[[nodiscard]] auto with_sums(const sum_limits<Resources>& limits, const Run& run) {
+  const unsigned bits = packed_sum_bits(limits.capacity);
+  if (bits <= 32) return run(packed_sums<Resources, std::uint32_t>(limits));
+  if (bits <= 64) return run(packed_sums<Resources, std::uint64_t>(limits));
+  return run(wide_sums<Resources>(limits));
+}
 
 }  // namespace omnibal::inline v0::detail

@@ -63,6 +63,7 @@ class load_axis {
 template <std::size_t Resources>
 class load_plane {
  public:
+  load_plane() = default;
   load_plane(load_axis rows, load_axis columns)
       : rows_(std::move(rows)), columns_(std::move(columns)) {}
 
@@ -163,7 +164,7 @@ template <std::size_t Resources, typename Samples, typename Projection>
 /// What is known of samples after one pass.
 template <std::size_t Resources>
 struct sample_survey {
-  load_plane<Resources> plane;
+  load_plane<Resources> plane = {};
   std::vector<std::uint32_t> oversize = {};               ///< ids of samples that do not fit
   std::array<load_histogram, Resources> histograms = {};  ///< of those that do
   std::vector<std::uint32_t> counts = {};                 ///< samples by point of the plane

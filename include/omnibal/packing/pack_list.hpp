@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Packs while they are made: filled one after the other, then given single samples more.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <omnibal/config.hpp>
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/core/random.hpp>
+#include <omnibal/packing/load_sums.hpp>
+#include <omnibal/packing/random_streams.hpp>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace omnibal::inline v0::detail {
+
+/// Packs and the sums of their loads.
+template <typename Sums>
+class pack_list {
+ public:
+  using word = typename Sums::word;
+
+  /// How many packs in a row are put into random order.
+  static constexpr std::size_t block = 64;
+
+  explicit pack_list(const Sums& sums) : sums_(sums) {}
+
+  [[nodiscard]] std::size_t size() const noexcept { return loads_.size(); }
+  /// The sums of a pack.
+  [[nodiscard]] const word& operator[](std::size_t pack) const noexcept { return loads_[pack]; }
+  [[nodiscard]] bool fits(std::size_t pack, const word& load) const noexcept {
+    return !sums_.exceeds(sums_.add(loads_[pack], load));
+  }
+
+  void reserve_samples(std::size_t samples) { ids_.reserve(samples); }
+  void reserve(std::size_t packs) {
+    ends_.reserve(packs);
+    loads_.reserve(packs);
+  }
+
+  /// Adds a sample to the pack being filled; close() ends it.
+  void push_back(std::uint32_t id) { ids_.push_back(id); }
+  void close(const word& load) {
+    ends_.push_back(ids_.size());
+    loads_.push_back(load);
+  }
+
+  /// Adds a sample to a pack that it fits, or to a new one: pack = size().
+  void add(std::size_t pack, const packable<word>& sample) {
+    if (pack == size()) close(sums_.empty());
+    loads_[pack] = sums_.add(loads_[pack], sample.load);
+    added_.push_back({.pack = static_cast<std::uint32_t>(pack), .id = sample.id});
+  }
+
+  /// All packs in random order, given that blocks of packs before `settled` are alike. Ends the
+  /// list.
+  [[nodiscard]] grouping<std::uint32_t> shuffled(std::size_t settled, random_stream& random) {
+    loads_ = {};
+    const std::vector<std::uint32_t> order = random_order(settled, random);
+    const grouping<std::uint32_t> added = group_added();
+    std::vector<std::uint64_t> offsets(order.size() + 1);
+    std::vector<std::uint32_t> ids(ids_.size() + added.indices().size());
+    std::size_t end = 0;
+    for (std::size_t k = 0; k < order.size(); ++k) {
+      const std::uint32_t pack = order[k];
+      for (std::size_t from = pack == 0 ? 0 : ends_[pack - 1]; from < ends_[pack]; ++from)
+        ids[end++] = ids_[from];
+      if (!added.empty())
+        for (const std::uint32_t id : added[pack]) ids[end++] = id;
+      offsets[k + 1] = end;
+    }
+    return {std::move(offsets), std::move(ids)};
+  }
+
+ private:
+  struct added_sample {
+    std::uint32_t pack;
+    std::uint32_t id;
+  };
+
+  // Packs exchange places within their blocks, and those from `settled` on with any before them.
+  [[nodiscard]] std::vector<std::uint32_t> random_order(std::size_t settled,
+                                                        random_stream& random) const {
+    std::vector<std::uint32_t> order(ends_.size());
+    std::iota(order.begin(), order.end(), 0U);
+    for (std::size_t first = 0; first < order.size(); first += block)
+      shuffle_fast(std::span(order).subspan(first, std::min(block, order.size() - first)), random);
+    for (std::size_t k = settled; k < order.size(); ++k)
+      std::swap(order[k], order[uniform_below(random, static_cast<std::uint32_t>(k) + 1)]);
+    return order;
+  }
+
+  // What was added to each pack, in order; no groups where nothing was.
+  [[nodiscard]] grouping<std::uint32_t> group_added() const {
+    if (added_.empty()) return {};
+    std::vector<std::uint64_t> offsets(ends_.size() + 1);
+    for (const added_sample& sample : added_) ++offsets[sample.pack + 1];
+    std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
+    std::vector<std::uint32_t> ids(added_.size());
+    std::vector<std::uint64_t> next = offsets;
+    for (const added_sample& sample : added_) ids[next[sample.pack]++] = sample.id;
+    return {std::move(offsets), std::move(ids)};
+  }
+
+  Sums sums_;
+  std::vector<std::uint32_t> ids_;   // of the packs that were filled, one after the other
+  std::vector<std::uint64_t> ends_;  // by pack: where its ids end
+  std::vector<word> loads_;          // by pack
+  std::vector<added_sample> added_;
+};
+
+}  // namespace omnibal::inline v0::detail
