@@ -14,6 +14,7 @@
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"
+#include "packing/pack_hash.hpp"
 #include "packing/sha256.hpp"
 
 using namespace omnibal;
@@ -26,15 +27,6 @@ groups to_groups(const grouping<std::uint32_t>& packs) {
   groups all;
   for (std::size_t k = 0; k < packs.size(); ++k) all.emplace_back(packs[k].begin(), packs[k].end());
   return all;
-}
-
-/// One group a line, ids separated by spaces: the form in which published groups are hashed.
-std::string hash_of(const grouping<std::uint32_t>& packs) {
-  std::string text;
-  for (std::size_t k = 0; k < packs.size(); ++k)
-    for (std::size_t i = 0; i < packs[k].size(); ++i)
-      text += std::to_string(packs[k][i]) + (i + 1 < packs[k].size() ? ' ' : '\n');
-  return sha256(std::move(text));
 }
 
 /// A pass as the published description reads, over ids that all fit a pack.

@@ -14,14 +14,17 @@
 
 namespace omnibal::inline v0 {
 
+/// How many threads `wanted` means: itself, or for 0 as many as the hardware has. At least 1.
+[[nodiscard]] inline unsigned thread_count(unsigned wanted) noexcept {
+  return wanted != 0 ? wanted : std::max(1U, std::thread::hardware_concurrency());
+}
+
 /// Calls body(begin, end) on consecutive parts that together cover 0 … count − 1, one part a
 /// thread, the first on the calling thread. `threads` = 0 means as many as the hardware has.
 /// When bodies throw, the exception of the first part in order is rethrown after all have ended.
 template <std::invocable<std::size_t, std::size_t> Body>
 void parallel_for(std::size_t count, unsigned threads, const Body& body) {
-  const std::size_t wanted =
-      threads != 0 ? threads : std::max(1U, std::thread::hardware_concurrency());
-  const std::size_t parts = std::min(wanted, count);
+  const std::size_t parts = std::min<std::size_t>(thread_count(threads), count);
   if (parts <= 1) {
     if (count > 0) body(std::size_t{0}, count);
     return;

@@ -14,6 +14,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
+#include <omnibal/core/parallel.hpp>
 #include <omnibal/core/progress.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/core/search.hpp>
@@ -50,6 +51,9 @@ struct balanced_options {
   std::uint64_t epoch = 0;
   oversize_policy oversize = oversize_policy::reject;
   resource_names<Resources> names = {};
+  /// Large tables are packed by several threads, 0: as many as the hardware has. The packs are the
+  /// same for any number.
+  unsigned threads = 0;
   run_control control = {};
 };
 
@@ -65,6 +69,12 @@ requires sample_range<const Samples, Projection>
 
 namespace detail {
 
+/// How many threads pack so many samples: one where starting others would take longer.
+[[nodiscard]] inline unsigned threads_worth(std::uint64_t samples, unsigned wanted) noexcept {
+  constexpr std::uint64_t few = 1U << 18;
+  return samples < few ? 1 : thread_count(wanted);
+}
+
 /// Packs one table by patterns, or by best fit where that is better.
 template <typename Sums>
 class balanced_packer {
@@ -72,12 +82,14 @@ class balanced_packer {
   static constexpr std::size_t resources = Sums::resources;
 
   balanced_packer(classified_samples<Sums>& samples, const Sums& sums,
-                  const balanced_options<resources>& options, const pack_limits<resources>& limits)
+                  const balanced_options<resources>& options, const pack_limits<resources>& limits,
+                  unsigned threads)
       : samples_(samples),
         survey_(samples.survey),
         sums_(sums),
         limits_(limits),
         control_(options.control),
+        threads_(threads),
         cost_(limits, options.cost),
         random_(stream_for(options.seed, random_purpose::balanced_epoch, options.epoch)) {}
 
@@ -95,25 +107,22 @@ class balanced_packer {
         settled = 0;
       }
     }
-    result.packs = packs.shuffled(settled, random_);
+    samples_.samples = {};
+    result.packs = packs.shuffled(settled, random_, threads_);
     finish_packing(result, survey_, limits_, bound);
     control_.tell("pack", 2, 2);
     return result;
   }
 
  private:
-  // Returns how many packs are in random order already: the last ones by patterns are of what was
-  // left in the windows, and those after them of what was left over.
+  // Returns how many packs are in random order already.
   [[nodiscard]] std::size_t pack_by_patterns(pack_list<Sums>& packs) {
-    constexpr std::size_t last_packs = 4096;
-    packs.reserve_samples(samples_.samples.size());
-    pattern_packer<Sums> packer(sums_, survey_.plane, cost_, samples_.classes, random_);
-    auto left = packer.pack(packs);
-    const std::size_t settled = packs.size() - std::min(packs.size(), last_packs);
-    sort_descending(left);
-    pack_best_fit<Sums>(left, sums_, survey_.plane, packs);
+    pattern_packer<Sums> packer(sums_, survey_.plane, cost_, samples_.classes, random_, threads_);
+    packed_by_patterns<Sums> packed = packer.pack(packs);
+    sort_descending(packed.left);
+    pack_best_fit<Sums>(packed.left, sums_, survey_.plane, packs);
     spread_weightless(packs);
-    return settled;
+    return packed.settled;
   }
 
   // Best-fit decreasing; samples of one size in the random order that patterns left them in.
@@ -175,6 +184,7 @@ class balanced_packer {
   const Sums& sums_;
   const pack_limits<resources>& limits_;
   const run_control& control_;
+  unsigned threads_;
   pack_cost<resources> cost_;
   random_stream random_;
 };
@@ -191,8 +201,10 @@ requires sample_range<const Samples, Projection> packing_result pack_balanced(
   return detail::with_sums<resources>(
       {.capacity = options.capacity, .threshold = options.capacity}, [&](const auto& sums) {
         using sums_type = std::remove_cvref_t<decltype(sums)>;
-        auto classified = detail::classify_samples(samples, sums, limits, projection);
-        return detail::balanced_packer<sums_type>(classified, sums, options, limits).pack();
+        const unsigned threads = detail::threads_worth(std::ranges::size(samples), options.threads);
+        auto classified = detail::classify_samples(samples, sums, limits, projection, threads);
+        return detail::balanced_packer<sums_type>(classified, sums, options, limits, threads)
+            .pack();
       });
 }
 

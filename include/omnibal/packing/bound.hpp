@@ -300,7 +300,7 @@ auto bound_packs(
     -> packing_bound<resource_count<projected_loads<const Samples, Projection>>> {
   constexpr std::size_t resources = resource_count<projected_loads<const Samples, Projection>>;
   const auto limits = detail::limits_of<resources>(options);
-  const auto survey = detail::survey_samples(samples, limits, projection,
+  const auto survey = detail::survey_samples(samples, limits, projection, 1,
                                              [](std::uint32_t, const auto&, std::uint16_t) {});
   auto best = detail::bound_by_resource(survey, options.capacity);
   auto plane = detail::plane_bound<resources>(survey, options.capacity).prove();

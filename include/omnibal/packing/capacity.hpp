@@ -108,18 +108,23 @@ void check_unfit(const Loads& sample, std::size_t id, const pack_limits<Resource
                               "packs");
 }
 
-/// Calls visit(id, fitting_loads) for every sample that fits a pack, in order, and returns the ids
-/// of those that do not. Throws invalid_input for a negative load and, under
+/// Samples with ids from `begin` to before `end`.
+struct sample_slice {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+};
+
+/// Calls visit(id, fitting_loads) for every sample of a slice that fits a pack, in order, and
+/// returns the ids of those that do not. Throws invalid_input for a negative load and, under
 /// oversize_policy::reject, for a sample that does not fit. O(n).
 template <std::size_t Resources, std::ranges::random_access_range Samples, typename Projection,
           typename Visit>
-std::vector<std::uint32_t> scan_samples(const Samples& samples,
+std::vector<std::uint32_t> scan_samples(const Samples& samples, sample_slice slice,
                                         const pack_limits<Resources>& limits,
                                         const Projection& projection, Visit&& visit) {
   std::vector<std::uint32_t> oversize;
-  const std::uint32_t count = checked_sample_count(samples);
-  auto position = std::ranges::begin(samples);
-  for (std::uint32_t id = 0; id < count; ++id, ++position) {
+  auto position = std::ranges::begin(samples) + static_cast<std::ptrdiff_t>(slice.begin);
+  for (std::uint32_t id = slice.begin; id < slice.end; ++id, ++position) {
     const auto& sample = std::invoke(projection, *position);
     const auto loads = unsigned_loads<Resources>(sample);
     if (fits_pack(loads, limits.capacity)) [[likely]] {

@@ -28,15 +28,18 @@ struct classified_samples {
   std::vector<std::uint32_t> weightless = {};   ///< those without any load, which fit anywhere
 };
 
-/// Stands for the point of a sample that is not to be packed.
+/// Stand for the points of samples that do not fit a pack and of those without any load.
 inline constexpr auto no_point = std::numeric_limits<std::uint16_t>::max();
+inline constexpr std::uint16_t weightless_point = no_point - 1;
 
-/// Sorts samples by the cell of the plane that they lie in, given the point (or no_point) and the
-/// packed loads of each. O(n).
+/// Sorts samples by the cell of the plane that they lie in, given the point and the packed loads of
+/// each. O(n).
 template <typename Sums>
 void sort_into_cells(const std::vector<std::uint16_t>& points,
                      const std::vector<typename Sums::word>& loads,
                      classified_samples<Sums>& sorted) {
+  for (std::uint32_t id = 0; id < points.size(); ++id)
+    if (points[id] == weightless_point) sorted.weightless.push_back(id);
   const std::size_t width = sorted.survey.plane.corner().column + std::size_t{1};
   plane_cells cells = cell_divider(sorted.survey.counts, width).divide();
   // The survey counts weightless samples too, all at the first point of the plane.
@@ -51,7 +54,7 @@ void sort_into_cells(const std::vector<std::uint16_t>& points,
     end += cell.count;
   }
   for (std::uint32_t id = 0; id < points.size(); ++id)
-    if (points[id] != no_point)
+    if (points[id] < weightless_point)
       sorted.samples[next[cells.cell_of[points[id]]]++] = {.id = id, .load = loads[id]};
 }
 
@@ -60,7 +63,8 @@ void sort_into_cells(const std::vector<std::uint16_t>& points,
 template <typename Samples, typename Sums, typename Projection>
 [[nodiscard]] classified_samples<Sums> classify_samples(const Samples& samples, const Sums& sums,
                                                         const pack_limits<Sums::resources>& limits,
-                                                        const Projection& projection) {
+                                                        const Projection& projection,
+                                                        unsigned threads) {
   const std::uint32_t count = checked_sample_count(samples);
   std::vector<std::uint16_t> points(count, no_point);
   std::vector<typename Sums::word> loads(count);
@@ -68,12 +72,9 @@ template <typename Samples, typename Sums, typename Projection>
   const auto visit = [&](std::uint32_t id, const fitting_loads<Sums::resources>& one,
                          std::uint16_t point) {
     loads[id] = sums.pack(one);
-    if (one == fitting_loads<Sums::resources>{})
-      classified.weightless.push_back(id);
-    else
-      points[id] = point;
+    points[id] = one == fitting_loads<Sums::resources>{} ? weightless_point : point;
   };
-  classified.survey = survey_samples(samples, limits, projection, visit);
+  classified.survey = survey_samples(samples, limits, projection, threads, visit);
   sort_into_cells<Sums>(points, loads, classified);
   return classified;
 }

@@ -64,6 +64,12 @@ class load_counter {
       ++tally_[load];
   }
 
+  /// Adds what another has counted up to the same capacity.
+  void merge(const load_counter& other) {
+    for (std::size_t load = 0; load < tally_.size(); ++load) tally_[load] += other.tally_[load];
+    loads_.insert(loads_.end(), other.loads_.begin(), other.loads_.end());
+  }
+
   /// Ends the counting.
   [[nodiscard]] load_histogram finish() {
     std::vector<load_rank> counts;

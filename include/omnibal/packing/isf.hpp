@@ -145,7 +145,7 @@ template <typename Sums, typename Samples, std::size_t Resources, typename Proje
   packing_result result;
   std::vector<packable<typename Sums::word>> items(checked_sample_count(samples));
   for (std::uint32_t id = 0; id < items.size(); ++id) items[id].id = id;
-  const auto survey = survey_samples(samples, limits, projection,
+  const auto survey = survey_samples(samples, limits, projection, 1,
                                      [&](std::uint32_t id, const auto& sample, std::uint16_t) {
                                        items[id].load = sums.pack(sample);
                                      });

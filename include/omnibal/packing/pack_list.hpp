@@ -9,6 +9,7 @@
 #include <numeric>
 #include <omnibal/config.hpp>
 #include <omnibal/core/grouping.hpp>
+#include <omnibal/core/parallel.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/load_sums.hpp>
 #include <omnibal/packing/random_streams.hpp>
@@ -36,17 +37,40 @@ class pack_list {
     return !sums_.exceeds(sums_.add(loads_[pack], load));
   }
 
-  void reserve_samples(std::size_t samples) { ids_.reserve(samples); }
-  void reserve(std::size_t packs) {
+  /// How many samples the packs that were filled hold.
+  [[nodiscard]] std::size_t samples() const noexcept { return ids_.size(); }
+
+  void reserve(std::size_t packs, std::size_t samples) {
     ends_.reserve(packs);
     loads_.reserve(packs);
+    ids_.reserve(samples);
   }
 
   /// Adds a sample to the pack being filled; close() ends it.
   void push_back(std::uint32_t id) { ids_.push_back(id); }
   void close(const word& load) {
-    ends_.push_back(ids_.size());
+    ends_.push_back(static_cast<std::uint32_t>(ids_.size()));
     loads_.push_back(load);
+  }
+
+  /// Appends packs `first` to `last` − 1 of another list. Precondition: nothing was added to them.
+  void append(const pack_list& other, std::size_t first, std::size_t last) {
+    const std::size_t begin = other.begin_of(first);
+    const auto at = [](const auto& all, std::size_t k) {
+      return all.begin() + static_cast<std::ptrdiff_t>(k);
+    };
+    const auto moved = static_cast<std::uint32_t>(ids_.size() - begin);
+    ids_.insert(ids_.end(), at(other.ids_, begin), at(other.ids_, other.begin_of(last)));
+    for (std::size_t k = first; k < last; ++k) ends_.push_back(other.ends_[k] + moved);
+    loads_.insert(loads_.end(), at(other.loads_, first), at(other.loads_, last));
+  }
+
+  /// Drops all but the first packs. Precondition: nothing was added to the others.
+  pack_list& shorten(std::size_t packs) {
+    ids_.resize(begin_of(packs));
+    ends_.resize(packs);
+    loads_.resize(packs);
+    return *this;
   }
 
   /// Adds a sample to a pack that it fits, or to a new one: pack = size().
@@ -58,21 +82,26 @@ class pack_list {
 
   /// All packs in random order, given that blocks of packs before `settled` are alike. Ends the
   /// list.
-  [[nodiscard]] grouping<std::uint32_t> shuffled(std::size_t settled, random_stream& random) {
+  [[nodiscard]] grouping<std::uint32_t> shuffled(std::size_t settled, random_stream& random,
+                                                 unsigned threads = 1) {
     loads_ = {};
     const std::vector<std::uint32_t> order = random_order(settled, random);
     const grouping<std::uint32_t> added = group_added();
     std::vector<std::uint64_t> offsets(order.size() + 1);
-    std::vector<std::uint32_t> ids(ids_.size() + added.indices().size());
-    std::size_t end = 0;
     for (std::size_t k = 0; k < order.size(); ++k) {
-      const std::uint32_t pack = order[k];
-      for (std::size_t from = pack == 0 ? 0 : ends_[pack - 1]; from < ends_[pack]; ++from)
-        ids[end++] = ids_[from];
-      if (!added.empty())
-        for (const std::uint32_t id : added[pack]) ids[end++] = id;
-      offsets[k + 1] = end;
+      const std::size_t more = added.empty() ? 0 : added[order[k]].size();
+      offsets[k + 1] = offsets[k] + ends_[order[k]] - begin_of(order[k]) + more;
     }
+    std::vector<std::uint32_t> ids(offsets.back());
+    parallel_for(order.size(), threads, [&](std::size_t first, std::size_t last) {
+      std::size_t end = offsets[first];
+      for (std::size_t k = first; k < last; ++k) {
+        for (std::size_t from = begin_of(order[k]); from < ends_[order[k]]; ++from)
+          ids[end++] = ids_[from];
+        if (added.empty()) continue;
+        for (const std::uint32_t id : added[order[k]]) ids[end++] = id;
+      }
+    });
     return {std::move(offsets), std::move(ids)};
   }
 
@@ -81,6 +110,10 @@ class pack_list {
     std::uint32_t pack;
     std::uint32_t id;
   };
+
+  [[nodiscard]] std::size_t begin_of(std::size_t pack) const noexcept {
+    return pack == 0 ? 0 : ends_[pack - 1];
+  }
 
   // Packs exchange places within their blocks, and those from `settled` on with any before them.
   [[nodiscard]] std::vector<std::uint32_t> random_order(std::size_t settled,
@@ -108,7 +141,7 @@ class pack_list {
 
   Sums sums_;
   std::vector<std::uint32_t> ids_;   // of the packs that were filled, one after the other
-  std::vector<std::uint64_t> ends_;  // by pack: where its ids end
+  std::vector<std::uint32_t> ends_;  // by pack: where its ids end
   std::vector<word> loads_;          // by pack
   std::vector<added_sample> added_;
 };

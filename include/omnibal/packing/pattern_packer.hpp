@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Packs samples by patterns: classes of samples that are alike, patterns of classes that fill
-/// packs with even cost, and within a pattern samples taken in random order but for the last two,
-/// which even out what the others happen to be.
+/// packs with even cost, and packs filled by patterns, large tables in shares at the same time.
 #pragma once
 
 #include <algorithm>
@@ -11,105 +10,92 @@
 #include <functional>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/parallel.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/load_sums.hpp>
 #include <omnibal/packing/pack_cost.hpp>
 #include <omnibal/packing/pack_list.hpp>
+#include <omnibal/packing/pattern_filler.hpp>
 #include <omnibal/packing/patterns.hpp>
 #include <omnibal/packing/random_streams.hpp>
 #include <omnibal/packing/sample_class.hpp>
-#include <omnibal/packing/sample_window.hpp>
 #include <omnibal/packing/survey.hpp>
+#include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
 namespace omnibal::inline v0::detail {
 
-/// Fills packs by patterns, once.
+/// What came of packing by patterns, beside the packs.
+template <typename Sums>
+struct packed_by_patterns {
+  std::size_t settled = 0;  ///< Packs before this one are in random order.
+  std::vector<packable<typename Sums::word>> left = {};  ///< samples that fit no pattern
+};
+
+/// Packs classes of samples, once.
 template <typename Sums>
 class pattern_packer {
  public:
-  using word = typename Sums::word;
-  using sample = packable<word>;
+  using sample = packable<typename Sums::word>;
   static constexpr std::size_t resources = Sums::resources;
 
   /// Shuffles the samples of each class.
   pattern_packer(const Sums& sums, const load_plane<resources>& plane,
                  const pack_cost<resources>& cost, std::span<const std::span<sample>> classes,
-                 random_stream& random)
-      : sums_(sums), plane_(plane), cost_(cost), random_(random) {
-    for (const std::span<sample> samples : classes) {
-      if (samples.empty()) continue;
-      shuffle_fast(samples, random_);
-      classes_.push_back(describe_class(samples, sums_, cost_));
-    }
-    std::ranges::stable_sort(classes_, std::ranges::greater{}, &sample_class<Sums>::mean_cost);
+                 random_stream& random, unsigned threads)
+      : sums_(sums), plane_(plane), cost_(cost), random_(random), threads_(threads) {
+    shuffle_classes(classes);
+    for (const std::span<sample> samples : classes)
+      if (!samples.empty()) plan_.classes.push_back(describe_class(samples, sums_, cost_));
+    std::ranges::stable_sort(plan_.classes, std::ranges::greater{}, &sample_class<Sums>::mean_cost);
   }
 
-  /// Packs samples as far as patterns go; returns those that are left over.
-  [[nodiscard]] std::vector<sample> pack(pack_list<Sums>& packs) {
-    if (classes_.empty()) return {};
+  /// Packs samples as far as patterns go.
+  [[nodiscard]] packed_by_patterns<Sums> pack(pack_list<Sums>& packs) {
+    if (plan_.classes.empty()) return {};
     make_patterns();
-    for (const sample_class<Sums>& one : classes_)
-      windows_.emplace_back(one.samples, one.least_cost, one.most_cost, key());
-    fill_all(packs);
-    while (!windows_.empty()) {
-      for (auto& window = windows_.back(); !window.empty();) park(window);
-      windows_.pop_back();
-    }
-    return std::move(parked_);
+    return fill(packs);
   }
 
  private:
   static constexpr std::size_t chosen_places = 2;
+  // Whatever the number of threads, so that it does not show in the packs.
+  static constexpr std::size_t samples_in_share = std::size_t{1} << 20;
+  // The last packs of a share are of what was left in the windows.
+  static constexpr std::size_t last_packs = 4096;
 
-  struct place {
-    std::size_t in_class = 0;
-    std::int64_t rest = 0;  ///< the mean cost of this place and those after it
-  };
-
-  /// A pattern as a list of places, dearest class first.
-  struct place_list {
-    std::vector<place> places;
-    std::size_t in_turn = 0;  ///< how many places take samples in turn
-    std::uint64_t packs = 0;
-    std::uint64_t owed = 0;  ///< to the blocks so far, in fractions of a pack
-  };
-
-  /// The pack being filled.
-  struct open_pack {
-    word sum;
-    std::int64_t cost = 0;
-    bool any = false;
-  };
-
-  [[nodiscard]] auto key() const noexcept {
-    return [this](const sample& one) { return cost_(sums_, one.load); };
+  void shuffle_classes(std::span<const std::span<sample>> classes) {
+    std::vector<random_stream> streams;
+    for (std::size_t k = 0; k < classes.size(); ++k) streams.push_back(fork(random_));
+    parallel_for(classes.size(), threads_, [&](std::size_t first, std::size_t last) {
+      for (std::size_t k = first; k < last; ++k) shuffle_fast(classes[k], streams[k]);
+    });
   }
 
   void make_patterns() {
     std::vector<sample_bundle> bundles;
-    for (const sample_class<Sums>& one : classes_) bundles.push_back(bundle_class(one, plane_));
+    for (const sample_class<Sums>& one : plan_.classes)
+      bundles.push_back(bundle_class(one, plane_));
     plane_cost unit_cost{.column = cost_(plane_.columns().resource(), plane_.columns().unit())};
     if constexpr (resources > 1)
       unit_cost.row = cost_(plane_.rows().resource(), plane_.rows().unit());
     for (const planned_pattern& planned :
          pattern_planner(bundles, plane_.corner(), unit_cost).plan())
-      patterns_.push_back(list_places(planned, bundles));
+      plan_.patterns.push_back(list_places(planned, bundles));
     wide_integer cost = 0;
     wide_integer packs = 0;
-    for (const sample_class<Sums>& one : classes_)
+    for (const sample_class<Sums>& one : plan_.classes)
       cost += wide_integer{one.mean_cost} * one.samples.size();
-    for (const place_list& pattern : patterns_) packs += pattern.packs;
-    target_ = static_cast<std::int64_t>(cost / std::max<wide_integer>(packs, 1));
-    tight_ = any_resource_is_tight(packs);
+    for (const place_list& pattern : plan_.patterns) packs += pattern.packs;
+    plan_.target = static_cast<std::int64_t>(cost / std::max<wide_integer>(packs, 1));
+    plan_.tight = any_resource_is_tight(packs);
   }
 
   [[nodiscard]] place_list list_places(const planned_pattern& planned,
                                        std::span<const sample_bundle> bundles) const {
     place_list pattern{.places = {}, .packs = planned.packs};
-    for (std::size_t k = 0; k < classes_.size(); ++k)
+    for (std::size_t k = 0; k < plan_.classes.size(); ++k)
       pattern.places.insert(pattern.places.end(),
                             static_cast<std::size_t>(planned.copies[k]) * bundles[k].samples,
                             {.in_class = k});
@@ -117,7 +103,7 @@ class pattern_packer {
     pattern.in_turn = count > chosen_places ? count - chosen_places : 1;
     std::int64_t rest = 0;
     for (std::size_t k = count; k-- > 0;)
-      pattern.places[k].rest = rest += classes_[pattern.places[k].in_class].mean_cost;
+      pattern.places[k].rest = rest += plan_.classes[pattern.places[k].in_class].mean_cost;
     return pattern;
   }
 
@@ -125,85 +111,66 @@ class pattern_packer {
   [[nodiscard]] bool any_resource_is_tight(wide_integer packs) const noexcept {
     for (std::size_t r = 0; r < resources; ++r) {
       wide_integer volume = 0;
-      for (const sample_class<Sums>& one : classes_) volume += one.volume[r];
+      for (const sample_class<Sums>& one : plan_.classes) volume += one.volume[r];
       if (volume >= packs * sums_.room(sums_.empty(), r) / 64 * 63) return true;
     }
     return false;
   }
 
-  // Every block of packs has its share of each pattern; chance says which blocks round it up.
-  void fill_all(pack_list<Sums>& packs) {
-    std::uint64_t count = 0;
-    for (const place_list& pattern : patterns_) count += pattern.packs;
-    packs.reserve(count + count / 64);
-    const std::uint64_t blocks = count / packs.block + 1;
-    for (place_list& pattern : patterns_)
-      pattern.owed = uniform_below(random_, static_cast<std::uint32_t>(blocks));
-    for (std::uint64_t block = 0; block < blocks; ++block)
-      for (place_list& pattern : patterns_)
-        for (pattern.owed += pattern.packs; pattern.owed >= blocks; pattern.owed -= blocks)
-          fill(pattern, packs);
+  [[nodiscard]] packed_by_patterns<Sums> fill(pack_list<Sums>& packs) {
+    std::size_t samples = 0;
+    for (const sample_class<Sums>& one : plan_.classes) samples += one.samples.size();
+    const std::size_t count = std::max<std::size_t>(samples / samples_in_share, 1);
+    std::vector<std::optional<pattern_filler<Sums>>> shares(count);
+    std::vector<random_stream> streams;
+    for (std::size_t k = 0; k < count; ++k) streams.push_back(fork(random_));
+    parallel_for(count, threads_, [&](std::size_t first, std::size_t last) {
+      for (std::size_t k = first; k < last; ++k)
+        shares[k].emplace(sums_, cost_, plan_, k, count, streams[k]).fill();
+    });
+    return collect(shares, packs);
   }
 
-  // Takes samples in turn, and in the last places, never the first, those that bring the pack's
-  // cost nearest to the mean of all packs.
-  void fill(const place_list& pattern, pack_list<Sums>& packs) {
-    open_pack pack{.sum = sums_.empty()};
-    for (std::size_t k = 0; k < pattern.in_turn; ++k) {
-      sample_window<sample>& window = windows_[pattern.places[k].in_class];
-      if (!put(window, window.next(), pack, packs)) park(window);
+  // What is settled first, then the last packs of every share. Each share's memory goes at once.
+  [[nodiscard]] packed_by_patterns<Sums> collect(
+      std::vector<std::optional<pattern_filler<Sums>>>& shares, pack_list<Sums>& packs) const {
+    packed_by_patterns<Sums> packed;
+    pack_list<Sums> last(sums_);
+    reserve_for(shares, packs);
+    for (std::optional<pattern_filler<Sums>>& share : shares) {
+      pack_list<Sums>& own = share->packs();
+      const std::size_t settled = own.size() - std::min(own.size(), last_packs);
+      last.append(own, settled, own.size());
+      if (shares.size() == 1)
+        packs = std::move(own.shorten(settled));
+      else
+        packs.append(own, 0, settled);
+      packed.left.insert(packed.left.end(), share->left().begin(), share->left().end());
+      share.reset();
     }
-    for (std::size_t k = pattern.in_turn; k < pattern.places.size(); ++k) {
-      const auto [in_class, rest] = pattern.places[k];
-      std::int64_t missing = target_ - pack.cost - rest;
-      if (k + 1 < pattern.places.size()) missing /= 2;
-      sample_window<sample>& window = windows_[in_class];
-      const unsigned slot = window.nearest(classes_[in_class].mean_cost + missing);
-      if (!put(window, slot, pack, packs)) park(window);
+    packed.settled = packs.size();
+    packs.append(last, 0, last.size());
+    return packed;
+  }
+
+  static void reserve_for(const std::vector<std::optional<pattern_filler<Sums>>>& shares,
+                          pack_list<Sums>& packs) {
+    if (shares.size() == 1) return;
+    std::size_t packs_in_all = 0;
+    std::size_t samples = 0;
+    for (const auto& share : shares) {
+      packs_in_all += share->packs().size();
+      samples += share->packs().samples();
     }
-    if (tight_) top_up(pack, packs);
-    if (pack.any) packs.close(pack.sum);
-  }
-
-  // Puts the sample of a slot into a pack, or the next smaller one that fits.
-  [[nodiscard]] bool put(sample_window<sample>& window, unsigned slot, open_pack& pack,
-                         pack_list<Sums>& packs) {
-    while (slot != window.none && sums_.exceeds(sums_.add(pack.sum, window[slot].load)))
-      slot = window.lower(slot);
-    if (slot == window.none) return false;
-    pack.cost += window.key(slot);
-    const sample taken = window.take(slot, key());
-    packs.push_back(taken.id);
-    pack.sum = sums_.add(pack.sum, taken.load);
-    pack.any = true;
-    return true;
-  }
-
-  // Makes way for another sample where none of a window fits, lest large ones block it.
-  void park(sample_window<sample>& window) {
-    if (!window.empty()) parked_.push_back(window.take(window.next(), key()));
-  }
-
-  // Gives the room that a pack has left to one more sample of each class that fits.
-  void top_up(open_pack& pack, pack_list<Sums>& packs) {
-    for (std::size_t k = 0; k < classes_.size(); ++k) {
-      const std::int64_t missing = target_ - pack.cost;
-      if (missing < classes_[k].least_cost) continue;
-      if (sums_.exceeds(sums_.add(pack.sum, classes_[k].least))) continue;
-      (void)put(windows_[k], windows_[k].nearest(missing), pack, packs);
-    }
+    packs.reserve(packs_in_all + packs_in_all / 64, samples);
   }
 
   const Sums& sums_;
   const load_plane<resources>& plane_;
   const pack_cost<resources>& cost_;
   random_stream& random_;
-  std::vector<sample_class<Sums>> classes_;  // dearest first
-  std::vector<place_list> patterns_;
-  std::vector<sample_window<sample>> windows_;  // by class
-  std::vector<sample> parked_;
-  std::int64_t target_ = 0;  // the mean cost of a pack
-  bool tight_ = false;
+  unsigned threads_;
+  filling_plan<Sums> plan_;
 };
 
 }  // namespace omnibal::inline v0::detail

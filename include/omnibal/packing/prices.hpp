@@ -159,7 +159,8 @@ requires sample_range<const Samples, Projection> std::uint64_t packs_proven(
   const detail::pack_limits<Resources> limits{prices.capacity, oversize_policy::skip, {}};
   const detail::load_worth<Resources> worth(prices);
   wide_integer paid = 0;
-  detail::scan_samples(samples, limits, projection, [&](std::uint32_t, const auto& fitting) {
+  const detail::sample_slice all{.end = detail::checked_sample_count(samples)};
+  detail::scan_samples(samples, all, limits, projection, [&](std::uint32_t, const auto& fitting) {
     loads<Resources> sample{};
     for (std::size_t r = 0; r < Resources; ++r) sample[r] = static_cast<std::int64_t>(fitting[r]);
     paid += detail::paid(prices, worth, sample);

@@ -4,9 +4,13 @@
 /// same seed.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <omnibal/config.hpp>
 #include <omnibal/core/random.hpp>
+#include <span>
+#include <utility>
 
 namespace omnibal::inline v0::detail {
 
@@ -21,6 +25,12 @@ enum class random_purpose : std::uint64_t {
 [[nodiscard]] constexpr random_stream stream_for(std::uint64_t seed, random_purpose purpose,
                                                  std::uint64_t index) noexcept {
   return random_stream(seed, (static_cast<std::uint64_t>(purpose) << 56) ^ index);
+}
+
+/// A stream of its own for a part of the work, so that parts can be done in any order.
+[[nodiscard]] constexpr random_stream fork(random_stream& random) noexcept {
+  const std::uint64_t high = random();
+  return random_stream(high << 32 | random());
 }
 
 /// The same permutation as shuffle() makes, faster where items do not fit the cache: with the

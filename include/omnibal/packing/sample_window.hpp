@@ -34,6 +34,10 @@ class sample_window {
   }
 
   [[nodiscard]] bool empty() const noexcept { return filled_ == 0; }
+  /// How many samples the window and the queue behind it hold.
+  [[nodiscard]] std::size_t size() const noexcept {
+    return static_cast<std::size_t>(std::popcount(filled_)) + queue_.size() - next_;
+  }
   [[nodiscard]] const Sample& operator[](unsigned slot) const noexcept { return samples_[slot]; }
 
   [[nodiscard]] std::int64_t key(unsigned slot) const noexcept { return keys_[slot]; }

@@ -14,6 +14,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
+#include <omnibal/core/parallel.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/capacity.hpp>
 #include <omnibal/packing/histogram.hpp>
@@ -171,30 +172,70 @@ struct sample_survey {
   std::uint64_t fitting = 0;
 };
 
-/// Surveys all samples; calls visit(id, fitting_loads, point) for each that fits, in order. Throws
-/// as scan_samples does.
+/// What one slice of the samples adds to a survey.
+template <std::size_t Resources>
+class survey_part {
+ public:
+  survey_part(const load_plane<Resources>& plane, const loads<Resources>& capacity)
+      : plane_(plane), counts_(plane.points()) {
+    for (const std::int64_t most : capacity)
+      counters_.emplace_back(static_cast<std::uint64_t>(most));
+  }
+
+  template <typename Samples, typename Projection, typename Visit>
+  void survey(const Samples& samples, sample_slice slice, const pack_limits<Resources>& limits,
+              const Projection& projection, const Visit& visit) {
+    const auto count = [&](std::uint32_t id, const fitting_loads<Resources>& sample) {
+      const std::uint16_t point = plane_.index(sample);
+      ++counts_[point];
+      for (std::size_t r = 0; r < Resources; ++r) counters_[r].add(sample[r]);
+      visit(id, sample, point);
+    };
+    oversize_ = scan_samples(samples, slice, limits, projection, count);
+  }
+
+  /// Adds the slice that follows this one.
+  void merge(const survey_part& next) {
+    for (std::size_t point = 0; point < counts_.size(); ++point)
+      counts_[point] += next.counts_[point];
+    for (std::size_t r = 0; r < Resources; ++r) counters_[r].merge(next.counters_[r]);
+    oversize_.insert(oversize_.end(), next.oversize_.begin(), next.oversize_.end());
+  }
+
+  /// Ends the counting.
+  void finish(sample_survey<Resources>& survey) {
+    survey.counts = std::move(counts_);
+    survey.oversize = std::move(oversize_);
+    for (std::size_t r = 0; r < Resources; ++r) survey.histograms[r] = counters_[r].finish();
+  }
+
+ private:
+  const load_plane<Resources>& plane_;
+  std::vector<std::uint32_t> counts_;
+  std::vector<load_counter> counters_;
+  std::vector<std::uint32_t> oversize_;
+};
+
+/// Surveys all samples in as many slices as threads; calls visit(id, fitting_loads, point) for each
+/// that fits, in order within a slice. Throws as scan_samples does. O(n).
 template <std::size_t Resources, typename Samples, typename Projection, typename Visit>
 [[nodiscard]] sample_survey<Resources> survey_samples(const Samples& samples,
                                                       const pack_limits<Resources>& limits,
                                                       const Projection& projection,
-                                                      const Visit& visit) {
+                                                      unsigned threads, const Visit& visit) {
   const std::uint32_t count = checked_sample_count(samples);
   sample_survey<Resources> survey{.plane =
                                       make_plane<Resources>(samples, limits.capacity, projection)};
-  survey.counts.resize(survey.plane.points());
-  std::vector<load_counter> counters;
-  for (const std::int64_t capacity : limits.capacity)
-    counters.emplace_back(static_cast<std::uint64_t>(capacity));
-  survey.oversize = scan_samples(samples, limits, projection,
-                                 [&](std::uint32_t id, const fitting_loads<Resources>& sample) {
-                                   const std::uint16_t point = survey.plane.index(sample);
-                                   ++survey.counts[point];
-                                   for (std::size_t r = 0; r < Resources; ++r)
-                                     counters[r].add(sample[r]);
-                                   visit(id, sample, point);
-                                 });
+  std::vector<survey_part<Resources>> parts(threads, {survey.plane, limits.capacity});
+  parallel_for(threads, threads, [&](std::size_t part, std::size_t) {
+    const auto cut = [&](std::size_t k) {
+      return static_cast<std::uint32_t>(std::uint64_t{count} * k / threads);
+    };
+    parts[part].survey(samples, {cut(part), cut(part + 1)}, limits, projection, visit);
+  });
+  for (std::size_t part = 1; part < parts.size(); ++part) parts.front().merge(parts[part]);
+  parts.front().finish(survey);
   survey.fitting = count - survey.oversize.size();
-  for (std::size_t r = 0; r < Resources; ++r) survey.histograms[r] = counters[r].finish();
   return survey;
 }
 
