@@ -107,7 +107,7 @@ class balanced_packer {
         settled = 0;
       }
     }
-    samples_.samples = {};
+    std::exchange(samples_.samples, {});
     result.packs = packs.shuffled(settled, random_, threads_);
     finish_packing(result, survey_, limits_, bound);
     control_.tell("pack", 2, 2);

@@ -84,21 +84,18 @@ class pack_list {
   /// list.
   [[nodiscard]] grouping<std::uint32_t> shuffled(std::size_t settled, random_stream& random,
                                                  unsigned threads = 1) {
-    loads_ = {};
+    std::exchange(loads_, {});
     const std::vector<std::uint32_t> order = random_order(settled, random);
-    const grouping<std::uint32_t> added = group_added();
+    const added_groups added = group_added();
     std::vector<std::uint64_t> offsets(order.size() + 1);
-    for (std::size_t k = 0; k < order.size(); ++k) {
-      const std::size_t more = added.empty() ? 0 : added[order[k]].size();
-      offsets[k + 1] = offsets[k] + ends_[order[k]] - begin_of(order[k]) + more;
-    }
+    for (std::size_t k = 0; k < order.size(); ++k)
+      offsets[k + 1] = offsets[k] + ends_[order[k]] - begin_of(order[k]) + added[order[k]].size();
     std::vector<std::uint32_t> ids(offsets.back());
     parallel_for(order.size(), threads, [&](std::size_t first, std::size_t last) {
       std::size_t end = offsets[first];
       for (std::size_t k = first; k < last; ++k) {
         for (std::size_t from = begin_of(order[k]); from < ends_[order[k]]; ++from)
           ids[end++] = ids_[from];
-        if (added.empty()) continue;
         for (const std::uint32_t id : added[order[k]]) ids[end++] = id;
       }
     });
@@ -109,6 +106,17 @@ class pack_list {
   struct added_sample {
     std::uint32_t pack;
     std::uint32_t id;
+  };
+
+  // Ids by pack; none at all where nothing was added.
+  struct added_groups {
+    std::vector<std::uint32_t> begins = {};
+    std::vector<std::uint32_t> ids = {};
+
+    [[nodiscard]] std::span<const std::uint32_t> operator[](std::size_t pack) const noexcept {
+      if (ids.empty()) return {};
+      return std::span(ids).subspan(begins[pack], begins[pack + 1] - begins[pack]);
+    }
   };
 
   [[nodiscard]] std::size_t begin_of(std::size_t pack) const noexcept {
@@ -127,16 +135,17 @@ class pack_list {
     return order;
   }
 
-  // What was added to each pack, in order; no groups where nothing was.
-  [[nodiscard]] grouping<std::uint32_t> group_added() const {
-    if (added_.empty()) return {};
-    std::vector<std::uint64_t> offsets(ends_.size() + 1);
-    for (const added_sample& sample : added_) ++offsets[sample.pack + 1];
-    std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
-    std::vector<std::uint32_t> ids(added_.size());
-    std::vector<std::uint64_t> next = offsets;
-    for (const added_sample& sample : added_) ids[next[sample.pack]++] = sample.id;
-    return {std::move(offsets), std::move(ids)};
+  // What was added to each pack, in order.
+  [[nodiscard]] added_groups group_added() const {
+    added_groups groups;
+    if (added_.empty()) return groups;
+    groups.begins.resize(ends_.size() + 1);
+    for (const added_sample& sample : added_) ++groups.begins[sample.pack];
+    std::partial_sum(groups.begins.begin(), groups.begins.end(), groups.begins.begin());
+    groups.ids.resize(added_.size());
+    for (auto sample = added_.rbegin(); sample != added_.rend(); ++sample)
+      groups.ids[--groups.begins[sample->pack]] = sample->id;
+    return groups;
   }
 
   Sums sums_;

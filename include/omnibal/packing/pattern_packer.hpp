@@ -45,9 +45,7 @@ class pattern_packer {
                  const pack_cost<resources>& cost, std::span<const std::span<sample>> classes,
                  random_stream& random, unsigned threads)
       : sums_(sums), plane_(plane), cost_(cost), random_(random), threads_(threads) {
-    shuffle_classes(classes);
-    for (const std::span<sample> samples : classes)
-      if (!samples.empty()) plan_.classes.push_back(describe_class(samples, sums_, cost_));
+    prepare_classes(classes);
     std::ranges::stable_sort(plan_.classes, std::ranges::greater{}, &sample_class<Sums>::mean_cost);
   }
 
@@ -65,11 +63,19 @@ class pattern_packer {
   // The last packs of a share are of what was left in the windows.
   static constexpr std::size_t last_packs = 4096;
 
-  void shuffle_classes(std::span<const std::span<sample>> classes) {
+  void prepare_classes(std::span<const std::span<sample>> classes) {
     std::vector<random_stream> streams;
-    for (std::size_t k = 0; k < classes.size(); ++k) streams.push_back(fork(random_));
-    parallel_for(classes.size(), threads_, [&](std::size_t first, std::size_t last) {
-      for (std::size_t k = first; k < last; ++k) shuffle_fast(classes[k], streams[k]);
+    for (const std::span<sample> samples : classes) {
+      if (samples.empty()) continue;
+      plan_.classes.push_back({.samples = samples});
+      streams.push_back(fork(random_));
+    }
+    parallel_for(plan_.classes.size(), threads_, [&](std::size_t first, std::size_t last) {
+      for (std::size_t k = first; k < last; ++k) {
+        const std::span<sample> samples = plan_.classes[k].samples;
+        shuffle_fast(samples, streams[k]);
+        plan_.classes[k] = describe_class(samples, sums_, cost_);
+      }
     });
   }
 

@@ -15,6 +15,7 @@
 #include <omnibal/packing/patterns.hpp>
 #include <omnibal/packing/survey.hpp>
 #include <span>
+#include <type_traits>
 
 namespace omnibal::inline v0::detail {
 
@@ -31,6 +32,13 @@ struct sample_class {
   std::array<wide_integer, Sums::resources> volume = {};  ///< the sum of all loads of each
 };
 
+/// So many samples' costs, each at most about 2⁴⁰, add up within 64 bits; so do their loads where
+/// all resources share 32 bits.
+inline constexpr std::size_t samples_added_up = std::size_t{1} << 16;
+template <typename Sums>
+using load_sum = std::conditional_t<std::is_same_v<typename Sums::word, std::uint32_t>,
+                                    std::uint64_t, wide_integer>;
+
 /// Looks at all samples of a class. O(n).
 template <typename Sums>
 [[nodiscard]] sample_class<Sums> describe_class(std::span<packable<typename Sums::word>> samples,
@@ -40,16 +48,23 @@ template <typename Sums>
   wide_integer whole_cost = 0;
   fitting_loads<Sums::resources> least;
   least.fill(~std::uint64_t{0});
-  for (const auto& sample : samples) {
-    const std::int64_t own = cost(sums, sample.load);
-    whole_cost += own;
-    described.least_cost = std::min(described.least_cost, own);
-    described.most_cost = std::max(described.most_cost, own);
-    for (std::size_t r = 0; r < Sums::resources; ++r) {
-      const std::uint64_t load = sums.load(sample.load, r);
-      described.volume[r] += load;
-      least[r] = std::min(least[r], load);
+  for (std::size_t first = 0; first < samples.size(); first += samples_added_up) {
+    std::int64_t some_cost = 0;
+    std::array<load_sum<Sums>, Sums::resources> some{};
+    for (const auto& sample :
+         samples.subspan(first, std::min(samples_added_up, samples.size() - first))) {
+      const std::int64_t own = cost(sums, sample.load);
+      some_cost += own;
+      described.least_cost = std::min(described.least_cost, own);
+      described.most_cost = std::max(described.most_cost, own);
+      for (std::size_t r = 0; r < Sums::resources; ++r) {
+        const std::uint64_t load = sums.load(sample.load, r);
+        some[r] += load;
+        least[r] = std::min(least[r], load);
+      }
     }
+    whole_cost += some_cost;
+    for (std::size_t r = 0; r < Sums::resources; ++r) described.volume[r] += some[r];
   }
   described.mean_cost = static_cast<std::int64_t>(whole_cost / samples.size());
   described.least = sums.pack(least);
