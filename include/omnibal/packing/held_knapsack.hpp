@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <omnibal/config.hpp>
 #include <omnibal/packing/knapsack.hpp>
-#include <span>
+#include <utility>
 #include <vector>
 
 namespace omnibal::inline v0::detail {
@@ -22,14 +22,13 @@ struct cell_bundle {
   std::int32_t value = 0;  ///< of all of them together, positive
 };
 
-/// The best choice of bundles for every size up to a corner, each bundle at most once. Values of a
-/// pack must add up to less than 2³¹.
+/// The best choice of bundles for every size up to a corner, each bundle at most once.
+/// Precondition: what fits the corner is worth less than 2³¹.
 class held_knapsack {
  public:
-  explicit held_knapsack(plane_point corner) : corner_(corner) {}
-
   /// O(bundles · points up to the corner).
-  void solve(std::vector<cell_bundle> bundles) {
+  void solve(plane_point corner, std::vector<cell_bundle> bundles) {
+    corner_ = corner;
     bundles_ = std::move(bundles);
     const std::size_t points = (corner_.row + std::size_t{1}) * width();
     values_.resize(points * (bundles_.size() + 1));
@@ -37,8 +36,6 @@ class held_knapsack {
     for (std::size_t k = 0; k < bundles_.size(); ++k)
       add(bundles_[k], &values_[k * points], &values_[(k + 1) * points]);
   }
-
-  [[nodiscard]] std::span<const cell_bundle> bundles() const noexcept { return bundles_; }
 
   /// Calls visit(bundle) for each bundle of the best choice for this size, last one first.
   template <typename Visit>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Samples that a streaming packer holds: in a queue by age, and in cells of samples that are alike.
+/// Samples that a streaming packer holds: in a queue by age, and in cells of samples that are
+/// alike.
 #pragma once
 
 #include <algorithm>
@@ -46,15 +47,16 @@ class coarse_axis {
   std::uint32_t units_ = 1;
 };
 
-/// A plane of two resources divided into cells. A row of cells fits one word of bits.
+/// A plane of two resources divided into cells; a word has a bit for each cell of a row.
 template <std::size_t Resources>
 class cell_grid {
  public:
-  static constexpr std::uint32_t columns = 64;
+  static constexpr std::uint32_t columns = 33;
 
   cell_grid() = default;
-  /// Of the two resources the one with the smaller capacity, whose loads differ less, makes the
-  /// rows: one for each load where the capacity is small. With one resource there is one row.
+  /// Of two resources the one with the smaller capacity, whose loads differ less, makes the rows:
+  /// one for each load where the capacity is small. With one resource there is one row, and
+  /// `second` does not count.
   cell_grid(const loads<Resources>& capacity, std::size_t first, std::size_t second) {
     if constexpr (Resources > 1) {
       if (capacity[second] < capacity[first]) std::swap(first, second);
@@ -65,6 +67,12 @@ class cell_grid {
     }
     columns_ = {second, capacity[second],
                 static_cast<std::uint32_t>(std::min<std::int64_t>(columns - 1, capacity[second]))};
+  }
+
+  /// Whether two grids of one capacity are the same.
+  [[nodiscard]] bool same_as(const cell_grid& other) const noexcept {
+    return rows_.resource() == other.rows_.resource() &&
+           columns_.resource() == other.columns_.resource();
   }
 
   [[nodiscard]] const coarse_axis& row_axis() const noexcept { return rows_; }
@@ -143,7 +151,8 @@ class held_samples {
   /// Which columns of a row hold samples, a bit each.
   [[nodiscard]] std::uint64_t filled(std::uint32_t row) const noexcept { return filled_[row]; }
 
-  void insert(const held_sample<Resources>& sample) {
+  /// Returns its slot.
+  std::uint32_t insert(const held_sample<Resources>& sample) {
     std::uint32_t slot = free_;
     if (slot == none) {
       slot = static_cast<std::uint32_t>(slots_.size());
@@ -155,6 +164,7 @@ class held_samples {
     append(by_age_, &slot_data::by_age, slot);
     enter_cell(slot);
     ++size_;
+    return slot;
   }
 
   held_sample<Resources> take(std::uint32_t slot) noexcept {
