@@ -11,6 +11,7 @@
 #include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/isf.hpp>
 #include <omnibal/packing/metrics.hpp>
+#include <omnibal/packing/streaming.hpp>
 #include <optional>
 
 #include "capacity_rule.hpp"
@@ -26,7 +27,7 @@
 namespace omnibal::cli {
 namespace {
 
-enum class packing_method { balanced, isf };
+enum class packing_method { balanced, isf, streaming };
 
 struct pack_options {
   table_options tables = {};
@@ -37,6 +38,8 @@ struct pack_options {
   packing_method method = packing_method::balanced;
   std::optional<std::int64_t> iterations = {};
   std::optional<isf_stream> stream = {};
+  std::optional<std::int64_t> buffer = {};
+  std::optional<std::int64_t> age_limit = {};
   std::int64_t ranks = 8;
   std::int64_t microbatches = 1;
   last_step_policy last_step = last_step_policy::spread;
@@ -63,6 +66,10 @@ void refuse_idle_options(const pack_options& options) {
     refuse(!options.threshold.empty(), "--threshold", "--method isf");
     refuse(options.iterations.has_value(), "--iterations", "--method isf");
     refuse(options.stream.has_value(), "--stream", "--method isf");
+  }
+  if (options.method != packing_method::streaming) {
+    refuse(options.buffer.has_value(), "--buffer", "--method streaming");
+    refuse(options.age_limit.has_value(), "--age-limit", "--method streaming");
   }
 }
 
@@ -108,6 +115,35 @@ loads<Resources> choose_capacity(const sample_list<Resources>& samples, const le
   return automatic_capacity<Resources>(samples, rule);
 }
 
+/// Packs samples as they come, in the order of the tables.
+template <std::size_t Resources>
+packing_result stream_samples(const sample_list<Resources>& samples,
+                              const streaming_options<Resources>& options) {
+  streaming_packer<Resources> packer(options);
+  packing_result result;
+  const auto take_packs = [&] {
+    while (const auto pack = packer.pop()) {
+      for (const std::uint64_t id : *pack) result.packs.push_back(static_cast<std::uint32_t>(id));
+      result.packs.close_group();
+    }
+  };
+  for (std::size_t id = 0; id < samples.size(); ++id) {
+    packer.push(id, samples[id]);
+    take_packs();
+  }
+  packer.flush();
+  take_packs();
+  for (const std::uint64_t id : packer.oversize())
+    result.oversize.push_back(static_cast<std::uint32_t>(id));
+  result.objective = result.packs.size();
+  result.bound = bound_packs(samples, bound_options<Resources>{.capacity = options.capacity,
+                                                               .oversize = options.oversize,
+                                                               .names = options.names})
+                     .packs;
+  if (result.bound < result.objective) result.status = search_status::feasible;
+  return result;
+}
+
 template <std::size_t Resources>
 packing_result pack_samples(const sample_list<Resources>& samples, const length_tables& tables,
                             const loads<Resources>& capacity, const pack_options& options,
@@ -120,6 +156,13 @@ packing_result pack_samples(const sample_list<Resources>& samples, const length_
                                    .oversize = options.oversize,
                                    .names = names,
                                    .control = control});
+  if (options.method == packing_method::streaming) {
+    streaming_options<Resources> streaming{
+        .capacity = capacity, .oversize = options.oversize, .names = names};
+    if (options.buffer) streaming.buffer = static_cast<std::uint32_t>(*options.buffer);
+    if (options.age_limit) streaming.age_limit = static_cast<std::uint64_t>(*options.age_limit);
+    return stream_samples(samples, streaming);
+  }
   isf_options<Resources> isf{.capacity = capacity,
                              .seed = seed,
                              .stream = options.stream.value_or(isf_stream::native),
@@ -308,8 +351,11 @@ void add_capacity_options(CLI::App& command, pack_options& options) {
 void add_method_options(CLI::App& command, pack_options& options) {
   constexpr std::int64_t most_passes = std::numeric_limits<std::uint32_t>::max();
   add_choice(command, "--method", options.method,
-             "How to pack: balanced, or the published sampling and filtering, isf [balanced]",
-             {{"balanced", packing_method::balanced}, {"isf", packing_method::isf}});
+             "How to pack: balanced; the published sampling and filtering, isf; or streaming, "
+             "samples in the order of the tables as if they came one by one [balanced]",
+             {{"balanced", packing_method::balanced},
+              {"isf", packing_method::isf},
+              {"streaming", packing_method::streaming}});
   command
       .add_option("--threshold", options.threshold,
                   "With isf: a pack is full from here on [the capacity]")
@@ -319,6 +365,12 @@ void add_method_options(CLI::App& command, pack_options& options) {
   add_choice(command, "--stream", options.stream,
              "With isf: random numbers, ours or those of the published code [native]",
              {{"native", isf_stream::native}, {"published", isf_stream::published}});
+  add_integer(command, "--buffer", options.buffer,
+              "With streaming: the most samples held at a time [1000]", {1, 1 << 20});
+  add_integer(command, "--age-limit", options.age_limit,
+              "With streaming: how many more samples may come until one must be packed "
+              "[8 times the buffer]",
+              {.least = 0});
   add_integer(command, "--seed", options.seed, "The same seed gives the same bytes [1024]", {});
 }
 

@@ -39,6 +39,7 @@
 #include <omnibal/packing/published_stream.hpp>
 #include <omnibal/packing/random_streams.hpp>
 #include <omnibal/packing/result.hpp>
+#include <omnibal/packing/streaming.hpp>
 #include <omnibal/partition/anchor.hpp>
 #include <omnibal/partition/chain.hpp>
 #include <omnibal/partition/even.hpp>

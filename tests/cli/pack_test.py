@@ -59,7 +59,7 @@ class Packs(CommandTest):
         self.assertAlmostEqual(report["pack_cost_variation"], deviation / mean)
 
     def test_every_sample_is_in_one_pack_within_capacity(self):
-        for method in ("balanced", "isf"):
+        for method in ("balanced", "isf", "streaming"):
             report, packs = self.pack("--method", method)
             self.check(report, packs)
             self.assertEqual(sorted(packs["indices"]), list(range(len(self.rows))))
@@ -119,6 +119,28 @@ class Packs(CommandTest):
         # Everything is full at once: the first pass keeps all.
         self.assertEqual(loose[1], self.pack("--method", "isf", "--iterations", 1)[1])
 
+    def test_streaming(self):
+        def positions(packs):
+            """By pack: the places of its samples in the stream, ascending."""
+            return [sorted(group) for group in self.groups(packs)]
+
+        def counts(*arguments):
+            report, packs = self.pack("--method", "streaming", *arguments)
+            self.check(report, packs)
+            return report["packs"]
+
+        self.assertLess(counts("--buffer", 200), counts("--buffer", 1))
+        self.assertEqual(counts("--age-limit", 0), len(self.rows))
+        self.assertEqual(self.pack("--method", "streaming")[1],
+                         self.pack("--method", "streaming", "--buffer", 1000, "--age-limit", 8000)[1])
+        _, packs = self.pack("--method", "streaming", "--buffer", 50, "--age-limit", 20)
+        self.assertLessEqual(max(group[-1] - group[0] for group in positions(packs)), 20)
+        # Every pack begins with the oldest sample that is left.
+        left = set(range(len(self.rows)))
+        for group in self.groups(packs):
+            self.assertEqual(group[0], min(left))
+            left -= set(group)
+
     def test_ranks_and_microbatches(self):
         for ranks, microbatches in ((1, 1), (3, 2), (8, 4), (64, 1)):
             report, packs = self.pack("--dp", ranks, "--micro-batches", microbatches)
@@ -149,7 +171,7 @@ class Packs(CommandTest):
         table = self.write("b.json", samples(*rows))
         self.expect_failure("pack", "--lengths", table, "--capacity", "images=9,tokens=4096", "--out", "p.json",
                   naming=["images[1] = 12", "9"])
-        for method in ("balanced", "isf"):
+        for method in ("balanced", "isf", "streaming"):
             report, packs = self.pack("--oversize", "skip", "--method", method, table=table)
             self.assertEqual((report["oversize"], report["packed"], report["packs"], report["bound"]), ([1, 2], 2, 1, 1))
             self.assertEqual(sorted(packs["indices"]), [0, 3])
@@ -270,6 +292,9 @@ class BrokenPack(CommandTest):
             self.refuse("--seed", value, naming=["--seed", value])
         for value in ("0", "-1", "x", "4294967296"):
             self.refuse("--method", "isf", "--iterations", value, naming=["--iterations", value])
+        for value in (0, -1, 2**20 + 1, "1.5"):
+            self.refuse("--method", "streaming", "--buffer", value, naming=["--buffer", str(value)])
+        self.refuse("--method", "streaming", "--age-limit", -1, naming=["--age-limit", "-1"])
         self.refuse("--method", "isf", "--stream", "published", "--seed", 2**32, naming=["seed", str(2**32)])
         for value in ("0", "-1", "x", "nan"):
             self.refuse("--target-samples-per-pack", value, capacity="auto", naming=["--target-samples-per-pack", value])
@@ -289,6 +314,8 @@ class BrokenPack(CommandTest):
         self.refuse("--threshold", "images=1,tokens=1", naming=["--threshold", "--method isf"])
         self.refuse("--iterations", "5", naming=["--iterations", "--method isf"])
         self.refuse("--stream", "native", naming=["--stream", "--method isf"])
+        self.refuse("--buffer", 9, naming=["--buffer", "--method streaming"])
+        self.refuse("--method", "isf", "--age-limit", 9, naming=["--age-limit", "--method streaming"])
         self.refuse("--max", "tokens=5", naming=["--max", "--capacity auto"])
         self.refuse("--target-samples-per-pack", "5", naming=["--target-samples-per-pack", "--capacity auto"])
         self.refuse("--evaluate", "p.json", naming="--evaluate")

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Packs samples that come one after the other and whose loads nobody knows beforehand.
+///
+/// Every pack begins with the oldest sample that is held. What goes with it is the choice of the
+/// highest worth that fits, by the prices of held_prices.hpp. docs/packing.md tells more.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/loads.hpp>
+#include <omnibal/packing/capacity.hpp>
+#include <omnibal/packing/held_knapsack.hpp>
+#include <omnibal/packing/held_prices.hpp>
+#include <omnibal/packing/held_samples.hpp>
+#include <omnibal/packing/knapsack.hpp>
+#include <omnibal/packing/load_sums.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+/// Options of streaming_packer.
+template <std::size_t Resources>
+struct streaming_options {
+  /// The most a pack may hold of each resource; at least 1.
+  loads<Resources> capacity;
+  /// The most samples held between calls, 1 … 2²⁰. The more there are to choose from, the fewer
+  /// packs; a pack can be full only where this is more than the samples that it takes to fill one.
+  std::uint32_t buffer = 1000;
+  /// How many more samples may be pushed until a sample must be in a pack. By default 8 · buffer.
+  std::optional<std::uint64_t> age_limit = {};
+  oversize_policy oversize = oversize_policy::reject;
+  resource_names<Resources> names = {};
+};
+
+/// A sample in the buffer of a streaming packer.
+template <std::size_t Resources>
+struct streamed_sample {
+  std::uint64_t id = 0;
+  std::uint64_t arrival = 0;  ///< how many samples were pushed before it
+  loads<Resources> load = {};
+
+  friend bool operator==(const streamed_sample&, const streamed_sample&) = default;
+};
+
+/// All that a streaming packer knows, in integers, to be written into a checkpoint.
+template <std::size_t Resources>
+struct streaming_state {
+  static constexpr std::uint32_t current_version = 1;
+
+  std::uint32_t version = current_version;
+  loads<Resources> capacity = {};  ///< of the packer
+  std::uint32_t buffer = 0;        ///< of the packer
+  std::uint64_t pushed = 0;
+  std::uint64_t packed = 0;
+  std::uint64_t packs = 0;
+  std::uint64_t skipped = 0;
+  std::vector<std::uint64_t> oversize = {};
+  std::vector<std::vector<std::uint64_t>> ready = {};  ///< packs that were not popped yet
+  std::vector<streamed_sample<Resources>> held = {};   ///< oldest first
+  /// The resources by which samples are told apart, and what the stream was like of late.
+  std::array<std::uint32_t, 2> plane = {};
+  std::vector<std::uint32_t> seen = {};
+  std::array<std::uint64_t, Resources> volume = {};
+
+  friend bool operator==(const streaming_state&, const streaming_state&) = default;
+};
+
+/// Groups samples into packs while they arrive.
+///
+///     streaming_packer<2> packer({.capacity = {9, 4096}});
+///     while (...) {
+///       packer.push(id, loads);
+///       while (auto pack = packer.pop()) train(*pack);
+///     }
+///     packer.flush();
+///     while (auto pack = packer.pop()) train(*pack);
+///
+/// What holds after every call: each sample pushed is held, in exactly one pack, or was skipped and
+/// is listed. At most `buffer` samples are held, none for more than `age_limit` pushes. No pack is
+/// empty; none exceeds a capacity but own packs of single oversize samples. Nothing is random: the
+/// same pushes give the same packs on every platform.
+///
+/// A push takes constant time until the buffer is full or its oldest sample at its limit; then it
+/// makes a pack for each 64 samples held, at least one. That takes one dynamic program over the
+/// occupied cells (held_samples.hpp; at most 65 · 33) and the size of a pack in as many units,
+/// however many samples are held, and constant time a sample packed.
+template <std::size_t Resources>
+class streaming_packer {
+ public:
+  /// Throws invalid_input for capacities below 1 and a buffer out of range.
+  explicit streaming_packer(const streaming_options<Resources>& options);
+  /// Goes on where a packer with the same options stood when it gave this state: the same pushes
+  /// give the same packs from there on. Throws invalid_input for a state of other options or that
+  /// no packer can be in.
+  streaming_packer(const streaming_options<Resources>& options,
+                   const streaming_state<Resources>& state);
+
+  /// Takes a sample; the id is the caller's affair. Throws invalid_input for negative loads and,
+  /// under oversize_policy::reject, for oversize ones, naming resource, id and value; the packer is
+  /// then as before. An own pack of an oversize sample is ready at once.
+  template <load_array Loads>
+  requires(resource_count<Loads> == Resources) void push(std::uint64_t id, const Loads& load);
+
+  /// The ids of the next pack in the order in which they are made; nothing where none is ready.
+  [[nodiscard]] std::optional<std::vector<std::uint64_t>> pop();
+
+  /// Makes packs of all samples held, without waiting for more.
+  void flush();
+
+  [[nodiscard]] streaming_state<Resources> state() const;
+
+  /// How many samples are held, and how many packs wait for pop().
+  [[nodiscard]] std::size_t held() const noexcept { return held_.size(); }
+  [[nodiscard]] std::size_t ready() const noexcept { return ready_.size(); }
+  /// How many samples were taken: pushed() = packed() + skipped() + held().
+  [[nodiscard]] std::uint64_t pushed() const noexcept { return pushed_; }
+  [[nodiscard]] std::uint64_t packed() const noexcept { return packed_; }
+  [[nodiscard]] std::uint64_t skipped() const noexcept { return skipped_; }
+  /// How many packs were made, popped or not.
+  [[nodiscard]] std::uint64_t packs() const noexcept { return packs_; }
+  /// How many samples were pushed after the oldest one held; 0 where none is held.
+  [[nodiscard]] std::uint64_t oldest_age() const noexcept {
+    return held_.empty() ? 0 : pushed_ - 1 - held_[held_.oldest()].arrival;
+  }
+  /// The ids of oversize samples, skipped or in packs of their own, as they came.
+  [[nodiscard]] const std::vector<std::uint64_t>& oversize() const noexcept { return oversize_; }
+
+ private:
+  using sums_type = detail::wide_sums<Resources>;
+  using word = typename sums_type::word;
+
+  /// The pack being filled.
+  struct open_pack {
+    std::vector<std::uint64_t> ids;
+    word sum;
+  };
+
+  void hold(const detail::held_sample<Resources>& sample);
+  void take_oversize(std::uint64_t id);
+  void make_packs();
+  void fill();
+  void top_up(open_pack& pack);
+  void put(std::uint32_t slot, open_pack& pack);
+  void deliver(std::vector<std::uint64_t> ids);
+
+  [[nodiscard]] bool fits(std::uint32_t slot, const open_pack& pack) const noexcept;
+  [[nodiscard]] std::uint32_t oldest_fit(std::uint32_t cell, const open_pack& pack) const noexcept;
+  [[nodiscard]] std::uint32_t largest_fit(std::uint32_t cell, const open_pack& pack) const noexcept;
+  [[nodiscard]] std::uint32_t largest_fit_in_row(std::uint32_t row,
+                                                 const open_pack& pack) const noexcept;
+
+  void validate(const streaming_state<Resources>& state) const;
+  void restore_held(const streaming_state<Resources>& state);
+
+  // Of a cell, how many samples are looked at.
+  static constexpr int most_looks = 16;
+
+  detail::pack_limits<Resources> limits_;
+  std::uint32_t buffer_;
+  std::uint64_t age_limit_;
+  sums_type sums_;
+  detail::held_samples<Resources> held_;
+  detail::held_prices<Resources> prices_;
+  detail::held_knapsack knapsack_;
+  std::deque<std::vector<std::uint64_t>> ready_;
+  std::vector<std::uint64_t> oversize_;
+  std::uint64_t pushed_ = 0;
+  std::uint64_t packed_ = 0;
+  std::uint64_t packs_ = 0;
+  std::uint64_t skipped_ = 0;
+};
+
+template <std::size_t Resources>
+streaming_packer<Resources>::streaming_packer(const streaming_options<Resources>& options)
+    : limits_(detail::limits_of<Resources>(options)),
+      buffer_(options.buffer),
+      age_limit_(options.age_limit.value_or(8 * std::uint64_t{options.buffer})),
+      sums_({.capacity = options.capacity, .threshold = options.capacity}),
+      held_(detail::cell_grid<Resources>(options.capacity, 0, Resources > 1 ? 1 : 0)),
+      prices_(options.capacity, 2048 + 16 * std::uint64_t{options.buffer}) {
+  constexpr std::uint32_t most = 1U << 20;
+  if (buffer_ < 1 || buffer_ > most)
+    throw invalid_input("buffer", buffer_, "must be from 1 to " + std::to_string(most));
+  prices_.start(held_);
+}
+
+template <std::size_t Resources>
+template <load_array Loads>
+requires(resource_count<Loads> ==
+         Resources) void streaming_packer<Resources>::push(std::uint64_t id, const Loads& load) {
+  const word given = detail::unsigned_loads<Resources>(load);
+  if (detail::fits_pack<Resources>(given, limits_.capacity)) {
+    hold({.id = id, .arrival = pushed_, .load = given});
+  } else {
+    detail::check_unfit(load, id, limits_);
+    take_oversize(id);
+  }
+  ++pushed_;
+  while (held_.size() > buffer_ || (!held_.empty() && oldest_age() >= age_limit_)) make_packs();
+}
+
+template <std::size_t Resources>
+std::optional<std::vector<std::uint64_t>> streaming_packer<Resources>::pop() {
+  if (ready_.empty()) return std::nullopt;
+  std::optional pack = std::move(ready_.front());
+  ready_.pop_front();
+  return pack;
+}
+
+template <std::size_t Resources>
+void streaming_packer<Resources>::flush() {
+  while (!held_.empty()) make_packs();
+}
+
+template <std::size_t Resources>
+void streaming_packer<Resources>::hold(const detail::held_sample<Resources>& sample) {
+  const std::uint32_t slot = held_.insert(sample);
+  if (!prices_.add(sample.load, held_.cell_of(slot))) return;
+  const auto grid = prices_.tightest_grid();
+  if (grid.same_as(held_.grid())) return;
+  held_.arrange(grid);
+  prices_.start(held_);
+}
+
+template <std::size_t Resources>
+void streaming_packer<Resources>::take_oversize(std::uint64_t id) {
+  oversize_.push_back(id);
+  if (limits_.oversize == oversize_policy::own_pack)
+    deliver({id});
+  else
+    ++skipped_;
+}
+
+// One after the other with the oldest sample, as many as one program is good for: as long as the
+// prices of what is held are still much the same.
+template <std::size_t Resources>
+void streaming_packer<Resources>::make_packs() {
+  constexpr std::size_t samples_per_pack = 64;
+  const std::size_t packs = std::max<std::size_t>(held_.size() / samples_per_pack, 1);
+  knapsack_.solve(held_.grid().corner(), prices_.price(held_));
+  for (std::size_t k = 0; k < packs && !held_.empty(); ++k) fill();
+}
+
+// Cells say about what goes in; the last sample is the one that fits best.
+template <std::size_t Resources>
+void streaming_packer<Resources>::fill() {
+  const auto& grid = held_.grid();
+  const std::uint32_t oldest = held_.oldest();
+  const detail::plane_point first = grid.point(held_.cell_of(oldest));
+  open_pack pack{.ids = {}, .sum = sums_.empty()};
+  put(oldest, pack);
+  std::vector<std::uint32_t> cells;
+  knapsack_.choose({grid.corner().row - first.row, grid.corner().column - first.column},
+                   [&](const detail::cell_bundle& bundle) {
+                     cells.insert(cells.end(), bundle.samples, bundle.cell);
+                   });
+  for (std::size_t k = 0; k < cells.size(); ++k) {
+    const bool last = k + 1 == cells.size();
+    const std::uint32_t slot =
+        last ? largest_fit_in_row(grid.point(cells[k]).row, pack) : oldest_fit(cells[k], pack);
+    if (slot != held_.none) put(slot, pack);
+  }
+  top_up(pack);
+  deliver(std::move(pack.ids));
+}
+
+// Fills what room is left with whatever fits.
+template <std::size_t Resources>
+void streaming_packer<Resources>::top_up(open_pack& pack) {
+  std::uint32_t rows = 1;
+  if constexpr (Resources > 1) {
+    const detail::coarse_axis& axis = held_.grid().row_axis();
+    rows += axis.nearest(sums_.room(pack.sum, axis.resource()));
+  }
+  for (std::uint32_t row = rows; row-- > 0;)
+    for (std::uint32_t slot = largest_fit_in_row(row, pack); slot != held_.none;
+         slot = largest_fit_in_row(row, pack))
+      put(slot, pack);
+}
+
+template <std::size_t Resources>
+void streaming_packer<Resources>::put(std::uint32_t slot, open_pack& pack) {
+  const detail::held_sample<Resources> sample = held_.take(slot);
+  pack.ids.push_back(sample.id);
+  pack.sum = sums_.add(pack.sum, sample.load);
+}
+
+template <std::size_t Resources>
+void streaming_packer<Resources>::deliver(std::vector<std::uint64_t> ids) {
+  packed_ += ids.size();
+  ++packs_;
+  ready_.push_back(std::move(ids));
+}
+
+template <std::size_t Resources>
+bool streaming_packer<Resources>::fits(std::uint32_t slot, const open_pack& pack) const noexcept {
+  return !sums_.exceeds(sums_.add(pack.sum, held_[slot].load));
+}
+
+template <std::size_t Resources>
+std::uint32_t streaming_packer<Resources>::oldest_fit(std::uint32_t cell,
+                                                      const open_pack& pack) const noexcept {
+  std::uint32_t slot = held_.oldest_in(cell);
+  for (int looks = 0; slot != held_.none && looks < most_looks; ++looks) {
+    if (fits(slot, pack)) return slot;
+    slot = held_.newer_in_cell(slot);
+  }
+  return held_.none;
+}
+
+template <std::size_t Resources>
+std::uint32_t streaming_packer<Resources>::largest_fit(std::uint32_t cell,
+                                                       const open_pack& pack) const noexcept {
+  const std::size_t r = held_.grid().column_axis().resource();
+  std::uint32_t largest = held_.none;
+  std::uint32_t slot = held_.oldest_in(cell);
+  for (int looks = 0; slot != held_.none && looks < most_looks; ++looks) {
+    if (fits(slot, pack) && (largest == held_.none || held_[slot].load[r] > held_[largest].load[r]))
+      largest = slot;
+    slot = held_.newer_in_cell(slot);
+  }
+  return largest;
+}
+
+template <std::size_t Resources>
+std::uint32_t streaming_packer<Resources>::largest_fit_in_row(
+    std::uint32_t row, const open_pack& pack) const noexcept {
+  const auto& grid = held_.grid();
+  const std::size_t r = grid.column_axis().resource();
+  const std::uint32_t most = grid.column_axis().nearest(sums_.room(pack.sum, r));
+  std::uint64_t left = held_.filled(row) & (~std::uint64_t{0} >> (63 - most));
+  while (left != 0) {
+    const auto column = static_cast<std::uint32_t>(std::bit_width(left) - 1);
+    const std::uint32_t slot = largest_fit(grid.index({.row = row, .column = column}), pack);
+    if (slot != held_.none) return slot;
+    left ^= std::uint64_t{1} << column;
+  }
+  return held_.none;
+}
+
+template <std::size_t Resources>
+streaming_state<Resources> streaming_packer<Resources>::state() const {
+  streaming_state<Resources> state{.capacity = limits_.capacity,
+                                   .buffer = buffer_,
+                                   .pushed = pushed_,
+                                   .packed = packed_,
+                                   .packs = packs_,
+                                   .skipped = skipped_,
+                                   .oversize = oversize_,
+                                   .ready = {ready_.begin(), ready_.end()},
+                                   .seen = prices_.memory().seen,
+                                   .volume = prices_.memory().volume};
+  state.plane = {static_cast<std::uint32_t>(held_.grid().row_axis().resource()),
+                 static_cast<std::uint32_t>(held_.grid().column_axis().resource())};
+  for (std::uint32_t slot = held_.oldest(); slot != held_.none; slot = held_.newer(slot)) {
+    state.held.push_back({.id = held_[slot].id, .arrival = held_[slot].arrival});
+    for (std::size_t r = 0; r < Resources; ++r)
+      state.held.back().load[r] = static_cast<std::int64_t>(held_[slot].load[r]);
+  }
+  return state;
+}
+
+template <std::size_t Resources>
+streaming_packer<Resources>::streaming_packer(const streaming_options<Resources>& options,
+                                              const streaming_state<Resources>& state)
+    : streaming_packer(options) {
+  validate(state);
+  pushed_ = state.pushed;
+  packed_ = state.packed;
+  packs_ = state.packs;
+  skipped_ = state.skipped;
+  oversize_ = state.oversize;
+  ready_ = {state.ready.begin(), state.ready.end()};
+  held_.arrange({limits_.capacity, std::min(state.plane[0], state.plane[1]),
+                 std::max(state.plane[0], state.plane[1])});
+  restore_held(state);
+}
+
+template <std::size_t Resources>
+void streaming_packer<Resources>::validate(const streaming_state<Resources>& state) const {
+  if (state.version != state.current_version)
+    throw invalid_input("state.version", state.version,
+                        "must be " + std::to_string(state.current_version));
+  for (std::size_t r = 0; r < Resources; ++r)
+    if (state.capacity[r] != limits_.capacity[r])
+      throw invalid_input("state.capacity", r, state.capacity[r],
+                          "must be that of the options, " + std::to_string(limits_.capacity[r]));
+  if (state.buffer != buffer_)
+    throw invalid_input("state.buffer", state.buffer,
+                        "must be that of the options, " + std::to_string(buffer_));
+  for (std::size_t k = 0; k < state.plane.size(); ++k)
+    if (state.plane[k] >= Resources)
+      throw invalid_input("state.plane", k, state.plane[k], "must be a resource");
+  if (Resources > 1 && state.plane[0] == state.plane[1])
+    throw invalid_input("state.plane", 1, state.plane[1], "must not be the same resource twice");
+  for (std::size_t k = 0; k < state.ready.size(); ++k)
+    if (state.ready[k].empty()) throw invalid_input("state.ready", k, "empty", "must hold samples");
+  if (state.held.size() > buffer_)
+    throw invalid_input("state.held", state.held.size(), "must be at most the buffer of samples");
+  if (state.packed > state.pushed || state.skipped > state.pushed - state.packed ||
+      state.held.size() != state.pushed - state.packed - state.skipped)
+    throw invalid_input("state.pushed", state.pushed,
+                        "must be the samples packed, skipped and held together");
+}
+
+template <std::size_t Resources>
+void streaming_packer<Resources>::restore_held(const streaming_state<Resources>& state) {
+  std::uint64_t next_arrival = 0;
+  for (std::size_t k = 0; k < state.held.size(); ++k) {
+    const auto& [id, arrival, load] = state.held[k];
+    if (arrival < next_arrival || arrival >= state.pushed)
+      throw invalid_input("state.held arrival", k, arrival,
+                          "must ascend and be less than the samples pushed");
+    next_arrival = arrival + 1;
+    const word given = detail::unsigned_loads<Resources>(load);
+    for (std::size_t r = 0; r < Resources; ++r)
+      if (!detail::fits_pack<Resources>(given, limits_.capacity) &&
+          (load[r] < 0 || load[r] > limits_.capacity[r]))
+        throw invalid_input("state.held load", k, load[r], "must be from 0 to the capacity");
+    held_.insert({.id = id, .arrival = arrival, .load = given});
+  }
+  if (state.seen.size() != held_.grid().cells())
+    throw invalid_input(
+        "state.seen", state.seen.size(),
+        "must be as many numbers as there are cells, " + std::to_string(held_.grid().cells()));
+  prices_.restore({.seen = state.seen, .volume = state.volume});
+}
+
+}  // namespace omnibal::inline v0

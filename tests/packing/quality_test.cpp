@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// How few packs pack_balanced needs on tables that it was not made for: near its own bound on
+// tables drawn from the published ones in other proportions, and no worse than simple rivals on
+// tables of any other kind.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <numeric>
+#include <omnibal/packing/balanced.hpp>
+#include <omnibal/packing/isf.hpp>
+#include <omnibal/packing/metrics.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "catch.hpp"
+#include "packing/length_tables.hpp"
+
+using namespace omnibal;
+
+namespace {
+
+std::int64_t token_capacity(std::int64_t images) {
+  return images <= 12 ? 4096 : 4096 + 320 * (images - 12);
+}
+
+/// So many samples drawn from a table, with replacement.
+void draw(const length_table& from, std::size_t samples, random_stream& random, length_table& to) {
+  for (std::size_t k = 0; k < samples; ++k)
+    to.push_back(from[uniform_below(random, static_cast<std::uint32_t>(from.size()))]);
+}
+
+struct named_table {
+  std::string name;
+  length_table samples;
+};
+
+/// Tables of the family of two sources, the published ones or made-up ones of other shapes.
+std::vector<named_table> family(std::uint64_t seed) {
+  const length_table first = published_table("ai2d").value_or(tiled_table(12000, 1));
+  length_table second = tiled_table(18000, 2);
+  for (auto& sample : second) sample = {5, 1300 + sample[1] % 200};
+  second = published_table("chartqa").value_or(second);
+  random_stream random(seed);
+  std::vector<named_table> tables;
+  const auto add = [&](const std::string& name, std::size_t of_first, std::size_t of_second) {
+    tables.push_back({.name = name, .samples = {}});
+    draw(first, of_first, random, tables.back().samples);
+    draw(second, of_second, random, tables.back().samples);
+  };
+  add("ai2d alone", 12000, 0);
+  add("chartqa alone", 0, 12000);
+  add("3 : 1", 15000, 5000);
+  add("1 : 3", 5000, 15000);
+  add("5000 in the proportions of the tables", 2020, 2980);
+  return tables;
+}
+
+/// Packs as the sums of their loads.
+template <std::size_t Resources>
+using sums_of_packs = std::vector<loads<Resources>>;
+
+/// What loads take of a pack, each resource weighing the same when full.
+template <std::size_t Resources>
+double size_of(const loads<Resources>& load, const loads<Resources>& capacity) {
+  double sum = 0;
+  for (std::size_t r = 0; r < Resources; ++r)
+    sum += static_cast<double>(load[r]) / static_cast<double>(capacity[r]);
+  return sum;
+}
+
+/// Best-fit decreasing by the book: samples by size, each into the fullest pack that it fits.
+/// Quadratic, and nothing of it is the library's.
+template <std::size_t Resources>
+sums_of_packs<Resources> best_fit_decreasing(std::vector<loads<Resources>> samples,
+                                             const loads<Resources>& capacity) {
+  const auto size = [&](const loads<Resources>& load) {
+    return size_of<Resources>(load, capacity);
+  };
+  std::ranges::stable_sort(samples, std::ranges::greater{}, size);
+  sums_of_packs<Resources> packs;
+  for (const auto& sample : samples) {
+    loads<Resources>* best = nullptr;
+    double fullest = -1;
+    for (auto& pack : packs) {
+      bool fits = true;
+      for (std::size_t r = 0; r < Resources; ++r) fits &= pack[r] + sample[r] <= capacity[r];
+      if (fits && size(pack) > fullest) fullest = size(pack), best = &pack;
+    }
+    if (best == nullptr) best = &packs.emplace_back();
+    for (std::size_t r = 0; r < Resources; ++r) (*best)[r] += sample[r];
+  }
+  return packs;
+}
+
+/// What the packer trades where it must choose between fewer packs and more even ones: the number
+/// of packs, and by how many packs their sizes deviate from the mean. With one resource all that
+/// counts is the number.
+template <std::size_t Resources>
+double packs_and_unevenness(const sums_of_packs<Resources>& packs,
+                            const loads<Resources>& capacity) {
+  const auto count = static_cast<double>(packs.size());
+  if (Resources == 1) return count;
+  double sum = 0;
+  for (const auto& pack : packs) sum += size_of<Resources>(pack, capacity);
+  double deviation = 0;
+  for (const auto& pack : packs)
+    deviation += std::abs(size_of<Resources>(pack, capacity) - sum / count);
+  return count + deviation / (sum / count);
+}
+
+template <std::size_t Resources>
+void check_against_rivals(const std::vector<loads<Resources>>& samples,
+                          const loads<Resources>& capacity) {
+  const auto ours = pack_balanced(samples, {.capacity = capacity, .seed = 1});
+  const auto isf = pack_isf(samples, {.capacity = capacity, .iterations = 50, .seed = 1});
+  const auto decreasing = best_fit_decreasing<Resources>(samples, capacity);
+  const auto weight = [&](const sums_of_packs<Resources>& packs) {
+    return packs_and_unevenness<Resources>(packs, capacity);
+  };
+  const double our_weight = weight(pack_loads(ours.packs, samples));
+  INFO(ours.objective << " packs, bound " << ours.bound << ", ISF " << isf.objective
+                      << ", best-fit decreasing " << decreasing.size() << "; with unevenness "
+                      << our_weight << " and " << weight(decreasing));
+  CHECK(ours.objective <= isf.objective);
+  CHECK(our_weight <= weight(decreasing) * 1.0000001);
+}
+
+/// About log-normal text: 350 tokens in the middle, doubled or halved by chance, a long tail above.
+std::int64_t text_tokens(random_stream& random) {
+  std::int64_t tokens = 350 * (800 + uniform_below(random, 400)) / 1000;
+  for (int k = 0; k < 8; ++k)
+    tokens = uniform_below(random, 2) == 0 ? tokens * 10 / 14 : tokens * 14 / 10;
+  return std::clamp<std::int64_t>(tokens, 20, 4000);
+}
+
+}  // namespace
+
+TEST_CASE("the balanced packer is within two thousandths of its bound on tables of the family") {
+  const std::uint64_t seed = GENERATE(1U, 2U);
+  for (const auto& [name, samples] : family(seed))
+    for (std::int64_t images = 9; images <= 20; ++images) {
+      const auto result =
+          pack_balanced(samples, {.capacity = {images, token_capacity(images)}, .seed = seed});
+      INFO(name << ", " << images << " images: " << result.objective << " packs, bound "
+                << result.bound);
+      CHECK(1000 * result.objective <= 1002 * result.bound);
+    }
+}
+
+TEST_CASE("the balanced packer is no worse than simple rivals: three resources") {
+  random_stream random(1);
+  std::vector<loads<3>> samples;
+  for (const auto& [tiles, tokens] : tiled_table(3000, 4))
+    samples.push_back({uniform_below(random, 3) == 0 ? 0 : tiles, tokens,
+                       uniform_below(random, 2) * uniform_below(random, 1500)});
+  check_against_rivals<3>(samples, {10, 4096, 3000});
+  check_against_rivals<3>(samples, {20, 8192, 3000});
+}
+
+TEST_CASE("the balanced packer is no worse than simple rivals: samples all alike") {
+  check_against_rivals<2>(std::vector<loads<2>>(3000, {3, 700}), {10, 4096});
+  check_against_rivals<1>(std::vector<loads<1>>(3000, {7}), {100});
+}
+
+TEST_CASE("the balanced packer is no worse than simple rivals: a giant among dwarfs") {
+  std::vector<loads<2>> samples(3000, {1, 20});
+  samples[1234] = {10, 4096};
+  check_against_rivals<2>(samples, {10, 4096});
+  check_against_rivals<2>(samples, {1000, 4096});
+}
+
+TEST_CASE("the balanced packer is no worse than simple rivals: heavy tails") {
+  // A Pareto distribution of index 6/5 by its inverse, u^(-5/6) ≈ 2^(5k/6) for u from 2^-k on.
+  random_stream random(3);
+  std::vector<loads<1>> samples(4000);
+  for (auto& [load] : samples) {
+    std::int64_t scaled = 100 * (1000 + uniform_below(random, 782));
+    while (uniform_below(random, 2) == 0 && scaled < 100'000'000) scaled = scaled * 1782 / 1000;
+    load = std::min<std::int64_t>(scaled / 1000, 4096);
+  }
+  check_against_rivals<1>(samples, {4096});
+  check_against_rivals<1>(samples, {16384});
+}
+
+TEST_CASE("the balanced packer is no worse than simple rivals: text-only rows mixed in") {
+  random_stream random(4);
+  length_table samples = tiled_table(2500, 5);
+  for (std::size_t k = 0; k < 2500; ++k) samples.push_back({0, text_tokens(random)});
+  shuffle(samples, random);
+  for (const std::int64_t images : {9, 10, 14, 18})
+    check_against_rivals<2>(samples, {images, token_capacity(images)});
+}
