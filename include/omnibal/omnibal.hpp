@@ -7,12 +7,12 @@
 #include <omnibal/comm/agreement.hpp>
 #include <omnibal/comm/collectives.hpp>
 #include <omnibal/comm/communicator.hpp>
-#include <omnibal/comm/hash.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
+#include <omnibal/core/hash.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/parallel.hpp>
 #include <omnibal/core/progress.hpp>
@@ -26,7 +26,10 @@
 #include <omnibal/dispatch/baseline.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
+#include <omnibal/dispatch/microbatch_order.hpp>
+#include <omnibal/dispatch/plan.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
+#include <omnibal/dispatch/step_balancer.hpp>
 #include <omnibal/dispatch/tables.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/bound.hpp>
