@@ -10,6 +10,7 @@
 #include <omnibal/comm/thread_communicator.hpp>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/bytes.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/hash.hpp>
@@ -25,9 +26,11 @@
 #include <omnibal/cost/workload.hpp>
 #include <omnibal/dispatch/baseline.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
+#include <omnibal/dispatch/epoch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
 #include <omnibal/dispatch/microbatch_order.hpp>
 #include <omnibal/dispatch/plan.hpp>
+#include <omnibal/dispatch/plan_bytes.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/dispatch/step_balancer.hpp>
 #include <omnibal/dispatch/tables.hpp>

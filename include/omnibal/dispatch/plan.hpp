@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/hash.hpp>
 #include <span>
@@ -70,5 +71,19 @@ struct dispatch_plan {
   add_to_hash(hash, plan.dropped);
   return hash.value();
 }
+
+namespace detail {
+
+/// What a plan must be whoever wrote it.
+inline void validate(const dispatch_plan& plan) {
+  if (plan.ranks == 0) throw invalid_input("plan ranks", 0, "must be at least 1");
+  if (plan.groups.size() % plan.ranks != 0)
+    throw invalid_input("plan groups", plan.groups.size(),
+                        "must be as many in every step as ranks");
+  if (!plan.mask.empty() && plan.mask.size() != plan.groups.indices().size())
+    throw invalid_input("plan mask", plan.mask.size(), "entries must be as many as packs in steps");
+}
+
+}  // namespace detail
 
 }  // namespace omnibal::inline v0
