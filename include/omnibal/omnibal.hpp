@@ -29,8 +29,10 @@
 #include <omnibal/dispatch/epoch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
 #include <omnibal/dispatch/microbatch_order.hpp>
+#include <omnibal/dispatch/mixture.hpp>
 #include <omnibal/dispatch/plan.hpp>
 #include <omnibal/dispatch/plan_bytes.hpp>
+#include <omnibal/dispatch/sample_keys.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/dispatch/step_balancer.hpp>
 #include <omnibal/dispatch/tables.hpp>
