@@ -43,7 +43,10 @@ struct pack_options {
   std::int64_t ranks = 8;
   std::int64_t microbatches = 1;
   last_step_policy last_step = last_step_policy::spread;
+  std::int64_t window = 1;
+  bool largest_first = false;
   std::int64_t seed = 1024;
+  std::int64_t epoch = 0;
   oversize_policy oversize = oversize_policy::reject;
   std::string evaluate = {};
   std::string out = {};
@@ -153,6 +156,7 @@ packing_result pack_samples(const sample_list<Resources>& samples, const length_
   if (options.method == packing_method::balanced)
     return pack_balanced(samples, {.capacity = capacity,
                                    .seed = seed,
+                                   .epoch = static_cast<std::uint64_t>(options.epoch),
                                    .oversize = options.oversize,
                                    .names = names,
                                    .control = control});
@@ -215,7 +219,10 @@ packed_tables pack_tables(const sample_list<Resources>& samples, const length_ta
       std::span(costs), {.ranks = static_cast<std::uint32_t>(options.ranks),
                          .microbatches = static_cast<std::uint32_t>(options.microbatches),
                          .seed = static_cast<std::uint64_t>(options.seed),
-                         .last_step = options.last_step});
+                         .epoch = static_cast<std::uint64_t>(options.epoch),
+                         .last_step = options.last_step,
+                         .window = static_cast<std::uint32_t>(options.window),
+                         .largest_first = options.largest_first});
   packed.dispatch_seconds = watch.lap();
   return packed;
 }
@@ -295,6 +302,9 @@ json to_report(const sample_list<Resources>& samples, const packed_tables& packe
           {"dropped", file.plan.dropped.size()},
           {"dist_ratio", by_resource(file.resources, dist)},
           {"cost_ratio", cost_ratio(file.plan, std::span(costs))},
+          {"cost_ratio_bound", cost_ratio_bound(file.plan, std::span(costs))},
+          {"full_steps_cost_ratio", full_steps_cost_ratio(file.plan, std::span(costs))},
+          {"window_deviation", draw_deviation(file.plan, std::span(costs))},
           {"pack_cost_variation", pack_cost_variation(std::span(costs))}};
 }
 
@@ -385,6 +395,16 @@ void add_dispatch_options(CLI::App& command, pack_options& options) {
              {{"short", last_step_policy::spread},
               {"drop", last_step_policy::drop},
               {"pad", last_step_policy::pad}});
+  add_integer(
+      command, "--window", options.window,
+      "Steps whose packs are sorted by cost before they are cut into steps; 1 leaves steps a "
+      "random draw [1]",
+      {1, std::numeric_limits<std::uint32_t>::max()});
+  command.add_flag(
+      "--largest-first", options.largest_first,
+      "The first step holds the dearest packs, to see at once whether memory suffices");
+  add_integer(command, "--epoch", options.epoch,
+              "Which epoch to pack and deal for; each is packed and dealt afresh [0]", {});
 }
 
 }  // namespace

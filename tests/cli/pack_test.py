@@ -166,6 +166,49 @@ class Packs(CommandTest):
                 for pack, is_real in zip(rank, real) if is_real]
         self.assertEqual(sorted(real), list(range(total)))
 
+    def costs(self, packs):
+        capacity = list(packs["capacity"].values())
+        return [sum(10**6 * sum(self.rows[i][r] for i in group) // capacity[r] for r in range(2))
+                for group in self.groups(packs)]
+
+    def test_epochs_are_packed_and_dealt_afresh(self):
+        _, first = self.pack()
+        _, second = self.pack("--epoch", 1)
+        self.assertEqual(self.pack("--epoch", 0)[1], first)
+        self.assertEqual(self.pack("--epoch", 1)[1], second)
+        self.assertNotEqual(first["indices"], second["indices"])
+        self.assertNotEqual(first["steps"], second["steps"])
+        self.assertEqual(sorted(second["indices"]), list(range(len(self.rows))))
+
+    def test_largest_first(self):
+        for more in ([], ["--last-step", "drop"], ["--last-step", "pad", "--window", 4]):
+            report, packs = self.pack("--largest-first", "--dp", 4, "--micro-batches", 3, *more)
+            costs = self.costs(packs)
+            first = sorted((costs[pack] for rank in packs["steps"][0] for pack in rank), reverse=True)
+            self.assertEqual(first, sorted(costs, reverse=True)[:12])
+
+    def test_windows_even_the_ranks_at_the_price_of_random_steps(self):
+        ratios, deviations = [], []
+        for window in (1, 4, 1000):
+            report, packs = self.pack("--window", window, "--dp", 4)
+            self.check(report, packs, ranks=4)
+            ratios.append(report["full_steps_cost_ratio"])
+            deviations.append(report["window_deviation"])
+            # By the definition, from the packs alone.
+            costs = self.costs(packs)
+            steps = [[costs[pack] for rank in step for pack in rank] for step in packs["steps"]]
+            steps = [step for step in steps if len(step) == 4]
+            every = [cost for step in steps for cost in step]
+            mean = sum(every) / len(every)
+            between = sum((sum(step) / 4 - mean) ** 2 for step in steps) / len(steps)
+            expected = sum((cost - mean) ** 2 for cost in every) / len(every) / 4 * (len(every) - 4) / (len(every) - 1)
+            self.assertAlmostEqual(report["window_deviation"], between / expected)
+            self.assertAlmostEqual(report["full_steps_cost_ratio"],
+                                   sum(map(max, steps)) / (sum(map(sum, steps)) / 4))
+            self.assertLessEqual(report["cost_ratio_bound"], report["cost_ratio"] + 1e-12)
+        self.assertEqual(ratios, sorted(ratios, reverse=True))
+        self.assertEqual(deviations, sorted(deviations))
+
     def test_oversize(self):
         rows = [(1, 100), (12, 50), (2, 9000), (3, 300)]
         table = self.write("b.json", samples(*rows))
@@ -285,11 +328,12 @@ class BrokenPack(CommandTest):
         self.expect_failure("pack", "--lengths", self.table, naming="--capacity")
 
     def test_numbers(self):
-        for option in ("--dp", "--micro-batches"):
+        for option in ("--dp", "--micro-batches", "--window"):
             for value in ("0", "-1", "x", "1.5", "99999999999"):
                 self.refuse(option, value, naming=[option, value])
         for value in ("-1", "x", "9223372036854775808"):
             self.refuse("--seed", value, naming=["--seed", value])
+            self.refuse("--epoch", value, naming=["--epoch", value])
         for value in ("0", "-1", "x", "4294967296"):
             self.refuse("--method", "isf", "--iterations", value, naming=["--iterations", value])
         for value in (0, -1, 2**20 + 1, "1.5"):

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <numeric>
+#include <omnibal/core/random.hpp>
+#include <omnibal/dispatch/baseline.hpp>
+#include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
 #include <span>
 #include <vector>
@@ -14,6 +19,28 @@ namespace {
 
 /// Two steps of two ranks: packs 0 and 1 against 2, then 3 against nothing.
 const dispatch_plan plan{.ranks = 2, .groups = {{0, 2, 3, 4, 4}, {0, 1, 2, 3}}};
+
+/// The least ratio over all assignments that give ranks equally many packs, or one more.
+double best_ratio(const std::vector<std::uint64_t>& costs, std::uint32_t ranks) {
+  std::vector<std::uint64_t> spent(ranks);
+  std::vector<std::size_t> held(ranks);
+  std::uint64_t least = ~std::uint64_t{0};
+  const auto place = [&](const auto& self, std::size_t pack) -> void {
+    if (pack == costs.size()) {
+      const auto [fewest, most] = std::ranges::minmax(held);
+      if (most - fewest <= 1) least = std::min(least, *std::ranges::max_element(spent));
+      return;
+    }
+    for (std::uint32_t rank = 0; rank < ranks; ++rank) {
+      spent[rank] += costs[pack], ++held[rank];
+      self(self, pack + 1);
+      spent[rank] -= costs[pack], --held[rank];
+    }
+  };
+  place(place, 0);
+  const auto sum = std::accumulate(costs.begin(), costs.end(), std::uint64_t{0});
+  return sum == 0 ? 1.0 : static_cast<double>(least * ranks) / static_cast<double>(sum);
+}
 
 }  // namespace
 
@@ -29,7 +56,63 @@ TEST_CASE("cost_ratio is the dearest rank over the mean") {
   CHECK(cost_ratio<int>(plan, std::vector<int>{0, 0, 0, 0}) == 1.0);
 }
 
+TEST_CASE("full_steps_cost_ratio leaves out the short step") {
+  CHECK(full_steps_cost_ratio<int>(plan, std::vector<int>{1, 2, 6, 4}) == Approx(6.0 / 4.5));
+}
+
+TEST_CASE("cost_ratio_bound is what the best assignment of small steps reaches, or less") {
+  random_stream random(3);
+  for (int trial = 0; trial < 300; ++trial) {
+    const std::uint32_t ranks = 2 + uniform_below(random, 2);
+    const std::uint32_t packs = 1 + uniform_below(random, 8);
+    std::vector<std::uint64_t> costs(packs);
+    for (auto& cost : costs) cost = uniform_below(random, trial % 2 == 0 ? 4 : 1000);
+    const auto dealt = dispatch_packs<std::uint64_t>(costs, {.ranks = ranks, .microbatches = 8});
+    const double best = best_ratio(costs, ranks);
+    REQUIRE(cost_ratio_bound<std::uint64_t>(dealt, costs) <= best + 1e-12);
+    REQUIRE(cost_ratio<std::uint64_t>(dealt, costs) >= best - 1e-12);
+    REQUIRE(cost_ratio<std::uint64_t>(dealt, costs) <= best * 1.34);
+  }
+}
+
+TEST_CASE("cost_ratio_bound sees dear packs and packs that must share a rank") {
+  const dispatch_plan one{.ranks = 2, .groups = {{0, 2, 4}, {0, 1, 2, 3}}};
+  CHECK(cost_ratio_bound<int>(one, std::vector<int>{9, 1, 2, 3}) == Approx(10 / 7.5));
+  const dispatch_plan three{.ranks = 2, .groups = {{0, 2, 3}, {0, 1, 2}}};
+  CHECK(cost_ratio_bound<int>(three, std::vector<int>{5, 5, 5}) == Approx(10 / 7.5));
+  CHECK(cost_ratio_bound<int>(three, std::vector<int>{0, 0, 0}) == 1);
+}
+
+TEST_CASE("draw_deviation is one for random steps, and large for steps of like packs") {
+  constexpr std::uint32_t packs = 20'000;
+  std::vector<std::uint64_t> costs(packs);
+  random_stream random(4);
+  for (auto& cost : costs) cost = uniform_below(random, 1000);
+  dispatch_options options{.ranks = 4, .microbatches = 2};
+  double mean = 0;
+  for (options.epoch = 0; options.epoch < 20; ++options.epoch)
+    mean += draw_deviation<std::uint64_t>(dispatch_packs<std::uint64_t>(costs, options), costs);
+  CHECK(mean / 20 == Approx(1).margin(0.03));  // 20 · 2500 steps: one standard deviation is 0.006
+  std::ranges::sort(costs);
+  const auto sorted = dispatch_in_order(packs, {.ranks = 4, .microbatches = 2});
+  CHECK(draw_deviation<std::uint64_t>(sorted, costs) == Approx(8).epsilon(0.01));
+}
+
+TEST_CASE("draw_deviation by hand") {
+  // Steps {1, 2} and {6, 7}, packs without rank order; the third step is short.
+  const dispatch_plan steps{.ranks = 1, .groups = {{0, 2, 4, 5}, {0, 1, 2, 3, 4}}};
+  const double between = 2.5 * 2.5;  // means 1.5 and 6.5 around 4
+  const double variance = (9.0 + 4 + 4 + 9) / 4;
+  CHECK(draw_deviation<int>(steps, std::vector<int>{1, 2, 6, 7, 99}) ==
+        Approx(between / (variance / 2 * (4 - 2) / (4 - 1))));
+  CHECK(draw_deviation<int>(steps, std::vector<int>{3, 3, 3, 3, 5}) == 1);
+  CHECK(draw_deviation<int>(plan, std::vector<int>{1, 2, 6, 4}) == 1);  // one full step
+}
+
 TEST_CASE("dispatch metrics of nothing") {
+  CHECK(cost_ratio_bound<int>({.ranks = 4}, {}) == 1);
+  CHECK(full_steps_cost_ratio<int>({.ranks = 4}, {}) == 1);
+  CHECK(draw_deviation<int>({.ranks = 4}, {}) == 1);
   const dispatch_plan nothing{.ranks = 4};
   CHECK(dist_ratio<1, int>(nothing, {})[0] == 0);
   CHECK(cost_ratio<int>(nothing, {}) == 1);

@@ -13,9 +13,9 @@
 #include <map>
 #include <omnibal/comm/collectives.hpp>
 #include <omnibal/comm/communicator.hpp>
-#include <omnibal/comm/hash.hpp>
 #include <omnibal/config.hpp>
 #include <omnibal/core/grouping.hpp>
+#include <omnibal/core/hash.hpp>
 #include <span>
 #include <stdexcept>
 #include <string>

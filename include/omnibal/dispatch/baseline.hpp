@@ -9,7 +9,7 @@
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
-#include <omnibal/dispatch/dispatch.hpp>
+#include <omnibal/dispatch/plan.hpp>
 
 namespace omnibal::inline v0 {
 

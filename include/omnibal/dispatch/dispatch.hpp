@@ -12,10 +12,10 @@
 #include <numeric>
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
-#include <omnibal/core/grouping.hpp>
 #include <omnibal/core/random.hpp>
+#include <omnibal/dispatch/plan.hpp>
+#include <omnibal/dispatch/step_balancer.hpp>
 #include <omnibal/packing/random_streams.hpp>
-#include <queue>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -38,39 +38,35 @@ struct dispatch_options {
   std::uint64_t seed = 0;
   std::uint64_t epoch = 0;  ///< each epoch deals afresh
   last_step_policy last_step = last_step_policy::spread;
+  /// Steps whose packs are sorted by cost before they are cut into steps, at least 1, which sorts
+  /// nothing. With one pack a rank nothing else can even the ranks of a step, but steps are no
+  /// random draw any more: metrics.hpp has draw_deviation to say by how much.
+  std::uint32_t window = 1;
+  /// The first step holds the dearest packs, so that it shows at once whether memory suffices. The
+  /// other steps share what is left at random.
+  bool largest_first = false;
 };
 
-/// Which rank runs which packs in which step.
-struct dispatch_plan {
-  std::uint32_t ranks = 1;
-  /// Group step · ranks + rank holds the packs of that rank's micro-batches, in order.
-  grouping<std::uint32_t> groups = {};
-  /// Packs in no step (last_step_policy::drop), ascending.
-  std::vector<std::uint32_t> dropped = {};
-  /// One entry an element of groups.indices(): 1 for a real pack, 0 for a repeated one. Empty
-  /// where no pack is repeated.
-  std::vector<std::uint8_t> mask = {};
-
-  [[nodiscard]] std::uint64_t steps() const noexcept { return groups.size() / ranks; }
-  /// The packs of a rank's micro-batches in a step. Precondition: step < steps(), rank < ranks.
-  [[nodiscard]] std::span<const std::uint32_t> packs(std::uint64_t step,
-                                                     std::uint32_t rank) const noexcept {
-    return groups[step * ranks + rank];
-  }
-
-  friend bool operator==(const dispatch_plan&, const dispatch_plan&) = default;
-};
-
-/// Deals packs 0 … costs.size() − 1 to steps at random, then evens the ranks of each step by the
-/// packs' costs (non-negative, in any unit). In a full step every rank has exactly `microbatches`
-/// packs; in a short one the numbers of packs differ by at most one. A rank keeps its packs in the
-/// random order in which they were dealt.
+/// Deals packs 0 … costs.size() − 1 to steps, then evens the ranks of each step by the packs' costs
+/// (non-negative, in any unit).
 ///
-/// Longest processing time first with a fixed number of packs a rank (Graham, "Bounds on
-/// multiprocessing timing anomalies", 1969), then exchanges between the dearest rank and others.
-/// Throws invalid_input for zero ranks or micro-batches, more than 2³² − 1 packs, and costs that
-/// are negative or too large to be added up for a rank. O(packs · log(packs in a step)), and
-/// O(ranks · microbatches²) exchanges looked at in a step, for some ranks times.
+/// Steps are a random draw, afresh each epoch; options.window and options.largest_first make
+/// exceptions. Which packs a step holds depends on the packs' costs, the seed, the epoch and the
+/// product ranks · microbatches alone: other ranks with the same product run the same steps. In a
+/// full step every rank has exactly `microbatches` packs; in a short one the numbers of packs
+/// differ by at most one. Which rank gets the dearest pack of a step is drawn too. A rank keeps its
+/// packs in the random order in which they were dealt; order_microbatches makes any other order of
+/// it.
+///
+/// Within a step: longest processing time first with a fixed number of packs a rank (Graham,
+/// "Bounds on multiprocessing timing anomalies", 1969), then exchanges between the dearest rank and
+/// others. metrics.hpp has cost_ratio to measure the plan and cost_ratio_bound for what no plan of
+/// these steps can beat.
+///
+/// Throws invalid_input for zero ranks, micro-batches or window, more than 2³² − 1 packs, a step to
+/// be filled up to more than 2³² − 1, and costs that are negative or too large to be added up for a
+/// rank. O(packs · log(packs in a window)), and O(ranks · microbatches²) exchanges looked at in a
+/// step, for some ranks times.
 template <std::integral Cost>
 [[nodiscard]] dispatch_plan dispatch_packs(std::span<const Cost> costs,
                                            const dispatch_options& options);
@@ -83,122 +79,11 @@ requires std::integral<std::invoke_result_t<const CostFunction&, std::uint32_t>>
 
 namespace detail {
 
-/// Evens the ranks of one step after the other.
-class step_balancer {
- public:
-  step_balancer(std::span<const std::uint64_t> costs, std::uint32_t ranks)
-      : costs_(costs), spent_(ranks), held_(ranks), by_cost_(ranks) {}
-
-  /// Deals the packs of a step to the ranks; among ranks their numbers differ by at most one.
-  void deal(std::span<const std::uint32_t> packs) {
-    packs_ = packs;
-    assign_dearest_first();
-    exchange_packs();
-    for (std::vector<place_cost>& places : held_) std::ranges::sort(places, {}, &place_cost::place);
-  }
-
-  /// What the rank was dealt, by place among the packs of the step, ascending.
-  struct place_cost {
-    std::uint64_t cost = 0;
-    std::uint32_t place = 0;
-  };
-  [[nodiscard]] std::span<const place_cost> held(std::size_t rank) const noexcept {
-    return held_[rank];
-  }
-
- private:
-  static constexpr std::size_t turns_per_rank = 4;
-
-  [[nodiscard]] std::size_t ranks() const noexcept { return held_.size(); }
-
-  // Every pack goes to the rank that has spent least among those that may take one more.
-  void assign_dearest_first() {
-    std::ranges::fill(spent_, 0);
-    for (auto& places : held_) places.clear();
-    order_.clear();
-    for (std::uint32_t place = 0; place < packs_.size(); ++place)
-      order_.push_back({.cost = costs_[packs_[place]], .place = place});
-    std::ranges::sort(order_, [](const place_cost& a, const place_cost& b) {
-      return a.cost != b.cost ? a.cost > b.cost : a.place < b.place;
-    });
-    const std::size_t share = packs_.size() / ranks();
-    std::size_t larger_shares = packs_.size() % ranks();
-    using spender = std::pair<std::uint64_t, std::size_t>;
-    std::priority_queue<spender, std::vector<spender>, std::greater<>> open;
-    for (std::size_t rank = 0; rank < ranks(); ++rank) open.emplace(0, rank);
-    for (const place_cost& pack : order_) {
-      while (larger_shares == 0 && held_[open.top().second].size() == share) open.pop();
-      const std::size_t rank = open.top().second;
-      open.pop();
-      held_[rank].push_back(pack);
-      spent_[rank] += pack.cost;
-      if (held_[rank].size() > share)
-        --larger_shares;
-      else
-        open.emplace(spent_[rank], rank);
-    }
-  }
-
-  // Makes the dearest rank cheaper again and again, by an exchange with the cheapest rank that
-  // allows one.
-  void exchange_packs() {
-    std::iota(by_cost_.begin(), by_cost_.end(), 0U);
-    for (std::size_t turn = 0; turn < turns_per_rank * ranks(); ++turn) {
-      sort_by_cost();
-      const std::uint32_t dearest = by_cost_.back();
-      const bool exchanged = std::ranges::any_of(by_cost_, [&](std::uint32_t other) {
-        return spent_[other] < spent_[dearest] && exchange(dearest, other);
-      });
-      if (!exchanged) return;
-    }
-  }
-
-  // By insertion, because all but two ranks are in order.
-  void sort_by_cost() noexcept {
-    const auto before = [&](std::uint32_t a, std::uint32_t b) {
-      return spent_[a] != spent_[b] ? spent_[a] < spent_[b] : a < b;
-    };
-    for (std::size_t k = 1; k < by_cost_.size(); ++k) {
-      const std::uint32_t rank = by_cost_[k];
-      std::size_t to = k;
-      for (; to > 0 && before(rank, by_cost_[to - 1]); --to) by_cost_[to] = by_cost_[to - 1];
-      by_cost_[to] = rank;
-    }
-  }
-
-  // Exchanges the two packs that bring the two ranks nearest to each other. Returns whether any do.
-  [[nodiscard]] bool exchange(std::uint32_t dear, std::uint32_t cheap) noexcept {
-    const std::uint64_t gap = spent_[dear] - spent_[cheap];
-    std::uint64_t least_gap = gap;
-    place_cost* give = nullptr;
-    place_cost* take = nullptr;
-    for (place_cost& from : held_[dear])
-      for (place_cost& to : held_[cheap]) {
-        // Moving less than nothing wraps around to more than the gap.
-        const std::uint64_t moved = from.cost - to.cost;
-        if (moved >= gap) continue;
-        const std::uint64_t new_gap = moved > gap - moved ? 2 * moved - gap : gap - 2 * moved;
-        if (new_gap < least_gap) least_gap = new_gap, give = &from, take = &to;
-      }
-    if (give == nullptr) return false;
-    const std::uint64_t moved = give->cost - take->cost;
-    spent_[dear] -= moved;
-    spent_[cheap] += moved;
-    std::swap(*give, *take);
-    return true;
-  }
-
-  std::span<const std::uint64_t> costs_;
-  std::span<const std::uint32_t> packs_;
-  std::vector<std::uint64_t> spent_;           // by rank
-  std::vector<std::vector<place_cost>> held_;  // by rank
-  std::vector<std::uint32_t> by_cost_;         // ranks, cheapest first
-  std::vector<place_cost> order_;              // packs, dearest first
-};
-
 inline void validate(const dispatch_options& options) {
   if (options.ranks == 0) throw invalid_input("ranks", 0, "must be at least 1");
   if (options.microbatches == 0) throw invalid_input("microbatches", 0, "must be at least 1");
+  if (options.window == 0)
+    throw invalid_input("window", 0, "must be at least 1, which is a random draw");
 }
 
 /// Costs as unsigned integers of which a rank's share can be added up.
@@ -220,27 +105,95 @@ template <typename CostFunction>
   return costs;
 }
 
-/// The packs in random order, as many as are dealt: without the last ones or with the first ones
-/// again where the last step is to be dropped or filled up.
-[[nodiscard]] inline std::vector<std::uint32_t> deal_order(std::uint32_t packs,
-                                                           const dispatch_options& options,
-                                                           dispatch_plan& plan) {
-  std::vector<std::uint32_t> order(packs);
-  std::iota(order.begin(), order.end(), 0U);
-  random_stream random = stream_for(options.seed, random_purpose::dispatch_epoch, options.epoch);
-  shuffle(order, random);
-  const std::uint64_t per_step = std::uint64_t{options.ranks} * options.microbatches;
-  const std::uint64_t rest = packs % per_step;
-  if (rest == 0) return order;
-  if (options.last_step == last_step_policy::drop) {
-    plan.dropped.assign(order.end() - static_cast<std::ptrdiff_t>(rest), order.end());
-    std::ranges::sort(plan.dropped);
-    order.resize(packs - rest);
-  } else if (options.last_step == last_step_policy::pad) {
-    for (std::uint64_t k = 0; k < per_step - rest; ++k) order.push_back(order[k]);
+/// Which packs make which step, by (seed, epoch), costs and the number of packs in a step.
+class step_deal {
+ public:
+  step_deal(std::span<const std::uint64_t> costs, const dispatch_options& options)
+      : costs_(costs),
+        per_step_(std::uint64_t{options.ranks} * options.microbatches),
+        random_(stream_for(options.seed, random_purpose::dispatch_epoch, options.epoch)),
+        order_(costs.size()) {
+    std::iota(order_.begin(), order_.end(), 0U);
+    shuffle(order_, random_);
+    const std::vector<std::uint32_t> repeated = packs_to_repeat(options.last_step);
+    if (options.largest_first) move_dearest_to_first_step();
+    if (options.last_step == last_step_policy::drop) drop_rest();
+    if (options.window > 1) deal_windows(options);
+    order_.insert(order_.end(), repeated.begin(), repeated.end());
   }
-  return order;
-}
+
+  /// The packs of the steps, one step after the other; repeated ones at the end.
+  [[nodiscard]] std::span<const std::uint32_t> order() const noexcept { return order_; }
+  /// The packs in no step, ascending.
+  [[nodiscard]] const std::vector<std::uint32_t>& dropped() const noexcept { return dropped_; }
+
+ private:
+  // Random ones, whichever packs come first.
+  [[nodiscard]] std::vector<std::uint32_t> packs_to_repeat(last_step_policy policy) const {
+    const std::uint64_t rest = order_.size() % per_step_;
+    if (policy != last_step_policy::pad || rest == 0) return {};
+    if (per_step_ > std::numeric_limits<std::uint32_t>::max())
+      throw invalid_input("ranks * microbatches", per_step_,
+                          "must be at most 2^32 - 1 for the last step to be filled up");
+    std::vector<std::uint32_t> repeated(per_step_ - rest);
+    for (std::size_t k = 0; k < repeated.size(); ++k) repeated[k] = order_[k % order_.size()];
+    return repeated;
+  }
+
+  // Of equally dear packs those that were drawn first; all others keep their order.
+  void move_dearest_to_first_step() {
+    const auto first = static_cast<std::size_t>(std::min<std::uint64_t>(per_step_, order_.size()));
+    std::vector<std::uint32_t> places(order_.size());
+    std::iota(places.begin(), places.end(), 0U);
+    const auto split = places.begin() + static_cast<std::ptrdiff_t>(first);
+    std::ranges::nth_element(places, split, [&](std::uint32_t a, std::uint32_t b) {
+      const auto [left, right] = std::pair(costs_[order_[a]], costs_[order_[b]]);
+      return left != right ? left > right : a < b;
+    });
+    std::sort(places.begin(), split);
+    std::sort(split, places.end());
+    for (std::uint32_t& place : places) place = order_[place];
+    order_ = std::move(places);
+  }
+
+  void drop_rest() {
+    const std::size_t kept = order_.size() - order_.size() % per_step_;
+    dropped_.assign(order_.begin() + static_cast<std::ptrdiff_t>(kept), order_.end());
+    std::ranges::sort(dropped_);
+    order_.resize(kept);
+  }
+
+  // Only full steps lie in windows: the rest of the packs is a random draw as it is.
+  void deal_windows(const dispatch_options& options) {
+    const std::uint64_t steps = order_.size() / per_step_;
+    for (std::uint64_t first = options.largest_first ? 1 : 0; first < steps;
+         first += options.window)
+      deal_window(first, std::min<std::uint64_t>(options.window, steps - first));
+  }
+
+  // Sorts the packs of some steps, so that those of a step cost alike, and shuffles the steps and
+  // the packs of each.
+  void deal_window(std::uint64_t first, std::uint64_t steps) {
+    const auto packs = std::span(order_).subspan(first * per_step_, steps * per_step_);
+    std::ranges::stable_sort(packs, std::ranges::greater{},
+                             [&](std::uint32_t pack) { return costs_[pack]; });
+    const std::vector<std::uint32_t> sorted(packs.begin(), packs.end());
+    std::vector<std::uint32_t> turns(steps);
+    std::iota(turns.begin(), turns.end(), 0U);
+    shuffle(turns, random_);
+    for (std::size_t k = 0; k < steps; ++k) {
+      const auto step = packs.subspan(k * per_step_, per_step_);
+      std::ranges::copy(std::span(sorted).subspan(turns[k] * per_step_, per_step_), step.begin());
+      shuffle(step, random_);
+    }
+  }
+
+  std::span<const std::uint64_t> costs_;
+  std::uint64_t per_step_;
+  random_stream random_;
+  std::vector<std::uint32_t> order_;
+  std::vector<std::uint32_t> dropped_;
+};
 
 }  // namespace detail
 
@@ -249,16 +202,24 @@ requires std::integral<std::invoke_result_t<const CostFunction&, std::uint32_t>>
 dispatch_packs(std::uint32_t packs, const CostFunction& cost, const dispatch_options& options) {
   detail::validate(options);
   const auto costs = detail::checked_costs(packs, cost, options.microbatches);
-  dispatch_plan plan{.ranks = options.ranks};
-  const std::vector<std::uint32_t> order = detail::deal_order(packs, options, plan);
+  const detail::step_deal deal(costs, options);
+  const std::span<const std::uint32_t> order = deal.order();
+  dispatch_plan plan{.ranks = options.ranks, .dropped = deal.dropped()};
   const bool padded = order.size() > packs;
   const std::uint64_t per_step = std::uint64_t{options.ranks} * options.microbatches;
   detail::step_balancer balancer(costs, options.ranks);
+  // A stream of its own, so that steps stay the same for any number of ranks.
+  random_stream random =
+      detail::stream_for(options.seed, detail::random_purpose::dispatch_ranks, options.epoch);
+  std::vector<std::uint32_t> turns(options.ranks);
+  std::iota(turns.begin(), turns.end(), 0U);
   for (std::uint64_t first = 0; first < order.size(); first += per_step) {
-    const auto step = std::span(order).subspan(first, std::min(per_step, order.size() - first));
+    const auto step = order.subspan(first, std::min<std::uint64_t>(per_step, order.size() - first));
     balancer.deal(step);
-    for (std::uint32_t rank = 0; rank < options.ranks; ++rank) {
-      for (const auto& held : balancer.held(rank)) {
+    // The balancer serves its first ranks first.
+    shuffle(turns, random);
+    for (const std::uint32_t turn : turns) {
+      for (const auto& held : balancer.held(turn)) {
         plan.groups.push_back(step[held.place]);
         if (padded) plan.mask.push_back(first + held.place < packs ? 1 : 0);
       }

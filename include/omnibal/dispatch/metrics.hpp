@@ -8,12 +8,15 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <numeric>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/loads.hpp>
-#include <omnibal/dispatch/dispatch.hpp>
+#include <omnibal/dispatch/plan.hpp>
 #include <span>
+#include <vector>
 
 namespace omnibal::inline v0 {
 
@@ -28,6 +31,37 @@ template <std::size_t Resources, std::integral Integer>
 /// waiting for the slowest rank lengthens the work. 1 where nothing costs anything. O(packs).
 template <std::integral Cost>
 [[nodiscard]] double cost_ratio(const dispatch_plan& plan, std::span<const Cost> costs);
+
+/// The same over the full steps alone: those with as many packs as the largest has. O(packs).
+template <std::integral Cost>
+[[nodiscard]] double full_steps_cost_ratio(const dispatch_plan& plan, std::span<const Cost> costs);
+
+/// What cost_ratio is at least, whoever assigns the packs of these steps to ranks so that their
+/// numbers differ by at most one. Of a step's n packs on R ranks, the dearest rank costs at least
+///
+/// - the mean, rounded up;
+/// - the dearest pack and the ⌊n/R⌋ − 1 cheapest ones;
+/// - for every j < ⌈n/R⌉, the j + 1 cheapest of the j · R + 1 dearest packs: two of R + 1 packs are
+/// on
+///   one rank.
+///
+/// Equal to cost_ratio, it proves that no assignment is better. O(packs · log(packs in a step)).
+template <std::integral Cost>
+[[nodiscard]] double cost_ratio_bound(const dispatch_plan& plan, std::span<const Cost> costs);
+
+/// How far the full steps are from random draws: the variance between steps of the mean cost of
+/// their packs, over what it is in expectation when the same packs are drawn into the same steps at
+/// random without replacement,
+///
+///     Σ (mean of step − mean of all)² / steps  :  variance of packs / n · (N − n) / (N − 1)
+///
+/// with n packs in a step and N in all. 1 is indistinguishable from a random draw, where it strays
+/// by about √(2 / steps); windows make steps of like packs and the figure grows, to n when all
+/// packs of a step cost the same. 1 where there are fewer than two full steps or all packs cost the
+/// same. Differences from the means are
+/// exact, each square is rounded. O(packs).
+template <std::integral Cost>
+[[nodiscard]] double draw_deviation(const dispatch_plan& plan, std::span<const Cost> costs);
 
 namespace detail {
 
@@ -54,6 +88,59 @@ template <typename Load>
   return measured;
 }
 
+/// The number of packs in a full step: the most that any step has.
+[[nodiscard]] inline std::size_t packs_in_full_step(const dispatch_plan& plan) {
+  std::size_t most = 0;
+  for (std::uint64_t step = 0; step < plan.steps(); ++step)
+    most = std::max(most, plan.packs(step).size());
+  return most;
+}
+
+/// Σ of the dearest ranks, times their number, over Σ of all ranks.
+class waiting_ratio {
+ public:
+  void add_step(wide_integer largest, wide_integer sum, std::uint32_t ranks) noexcept {
+    largest_ += largest * ranks;
+    sum_ += sum;
+  }
+  [[nodiscard]] double value() const noexcept {
+    return sum_ == 0 ? 1.0 : static_cast<double>(largest_) / static_cast<double>(sum_);
+  }
+
+ private:
+  wide_integer largest_ = 0;
+  wide_integer sum_ = 0;
+};
+
+/// cost_ratio over steps of at least so many packs.
+template <std::integral Cost>
+[[nodiscard]] double cost_ratio_of_steps(const dispatch_plan& plan, std::span<const Cost> costs,
+                                         std::size_t least_packs) {
+  waiting_ratio ratio;
+  for (std::uint64_t step = 0; step < plan.steps(); ++step) {
+    if (plan.packs(step).size() < least_packs) continue;
+    const auto cost = [&](std::uint32_t pack) { return costs[pack]; };
+    const auto measured = measure_step(plan, step, costs.size(), cost);
+    ratio.add_step(measured.largest, measured.sum, plan.ranks);
+  }
+  return ratio.value();
+}
+
+/// What the dearest of some ranks costs at least; costs dearest first.
+[[nodiscard]] inline wide_integer least_dearest_rank(std::span<const wide_integer> costs,
+                                                     std::uint32_t ranks) {
+  if (costs.empty()) return 0;
+  const auto sum_of = [](std::span<const wide_integer> some) {
+    return std::accumulate(some.begin(), some.end(), wide_integer{0});
+  };
+  wide_integer least = (sum_of(costs) + ranks - 1) / ranks;
+  const std::size_t share = std::max<std::size_t>(costs.size() / ranks, 1);
+  least = std::max(least, costs[0] + sum_of(costs.last(share - 1)));
+  for (std::size_t j = 1; j * ranks < costs.size(); ++j)
+    least = std::max(least, sum_of(costs.subspan(j * ranks - j, j + 1)));
+  return least;
+}
+
 }  // namespace detail
 
 template <std::size_t Resources, std::integral Integer>
@@ -75,15 +162,59 @@ std::array<double, Resources> dist_ratio(const dispatch_plan& plan,
 
 template <std::integral Cost>
 double cost_ratio(const dispatch_plan& plan, std::span<const Cost> costs) {
-  wide_integer sum = 0;
-  wide_integer largest = 0;
+  return detail::cost_ratio_of_steps(plan, costs, 0);
+}
+
+template <std::integral Cost>
+double full_steps_cost_ratio(const dispatch_plan& plan, std::span<const Cost> costs) {
+  return detail::cost_ratio_of_steps(plan, costs, detail::packs_in_full_step(plan));
+}
+
+template <std::integral Cost>
+double cost_ratio_bound(const dispatch_plan& plan, std::span<const Cost> costs) {
+  detail::waiting_ratio ratio;
+  std::vector<wide_integer> step_costs;
   for (std::uint64_t step = 0; step < plan.steps(); ++step) {
     const auto cost = [&](std::uint32_t pack) { return costs[pack]; };
-    const auto measured = detail::measure_step(plan, step, costs.size(), cost);
-    sum += measured.sum;
-    largest += measured.largest * plan.ranks;
+    const wide_integer sum = detail::measure_step(plan, step, costs.size(), cost).sum;
+    step_costs.clear();
+    for (const std::uint32_t pack : plan.packs(step)) step_costs.push_back(costs[pack]);
+    std::ranges::sort(step_costs, std::ranges::greater{});
+    ratio.add_step(detail::least_dearest_rank(step_costs, plan.ranks), sum, plan.ranks);
   }
-  return sum == 0 ? 1.0 : static_cast<double>(largest) / static_cast<double>(sum);
+  return ratio.value();
+}
+
+template <std::integral Cost>
+double draw_deviation(const dispatch_plan& plan, std::span<const Cost> costs) {
+  const std::size_t each = detail::packs_in_full_step(plan);
+  const auto cost = [&](std::uint32_t pack) { return costs[pack]; };
+  std::vector<std::uint64_t> full;
+  std::vector<wide_integer> sums;
+  for (std::uint64_t step = 0; step < plan.steps(); ++step) {
+    if (plan.packs(step).size() != each) continue;
+    full.push_back(step);
+    sums.push_back(detail::measure_step(plan, step, costs.size(), cost).sum);
+  }
+  const wide_integer steps = static_cast<wide_integer>(full.size());
+  const wide_integer packs = steps * static_cast<wide_integer>(each);
+  const wide_integer total = std::accumulate(sums.begin(), sums.end(), wide_integer{0});
+  // Differences from the mean are exact, in units of 1 / packs; squares are added up as doubles.
+  double between = 0;
+  double within = 0;
+  for (std::size_t k = 0; k < full.size(); ++k) {
+    const auto of_step = static_cast<double>(steps * sums[k] - total);
+    between += of_step * of_step;
+    for (const std::uint32_t pack : plan.packs(full[k])) {
+      const auto of_pack = static_cast<double>(packs * wide_integer{costs[pack]} - total);
+      within += of_pack * of_pack;
+    }
+  }
+  if (full.size() < 2 || within == 0) return 1.0;
+  const auto n = static_cast<double>(each);
+  const auto all = static_cast<double>(packs);
+  const double expected = within / all / n * (all - n) / (all - 1);
+  return between / static_cast<double>(steps) / expected;
 }
 
 }  // namespace omnibal::inline v0

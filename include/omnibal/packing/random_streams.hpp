@@ -19,6 +19,9 @@ enum class random_purpose : std::uint64_t {
   balanced_epoch = 2,
   dispatch_epoch = 3,
   sequence_parallel_epoch = 4,
+  dispatch_ranks = 7,
+  mixture_pass = 8,
+  mixture_epoch = 9,
 };
 
 /// The stream of a purpose's pass or epoch.

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/comm/hash.hpp>
+#include <omnibal/core/hash.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <random>
 #include <span>

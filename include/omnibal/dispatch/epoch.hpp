@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// A run through epochs of steps that can be stopped anywhere and taken up again exactly there.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <omnibal/config.hpp>
+#include <omnibal/core/bytes.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/dispatch/plan.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+/// Where a run stands: what a checkpoint has to keep of it. The same on all ranks, and for any
+/// number of ranks.
+struct epoch_state {
+  std::uint64_t epoch = 0;
+  std::uint64_t step = 0;          ///< The next step of that epoch.
+  std::uint64_t global_batch = 0;  ///< Packs in a full step of that epoch.
+  std::uint64_t inputs = 0;        ///< epoch_options::inputs.
+  std::uint64_t plan = 0;          ///< step_fingerprint of that epoch's plan.
+
+  friend bool operator==(const epoch_state&, const epoch_state&) = default;
+};
+
+/// The state as 60 bytes: version 1, little-endian, with a checksum.
+[[nodiscard]] std::vector<std::byte> to_bytes(const epoch_state& state);
+
+/// The state of such bytes. Throws invalid_input where they are damaged, of another version or no
+/// state.
+[[nodiscard]] epoch_state epoch_state_from_bytes(std::span<const std::byte> bytes);
+
+/// Options of epoch_iterator.
+struct epoch_options {
+  std::uint64_t epochs = 1;  ///< How many the run has; epochs are counted from 0.
+  /// A fingerprint of the samples, from table_fingerprint, say: a state is restored only into a run
+  /// over the same ones. 0 where nobody keeps watch.
+  std::uint64_t inputs = 0;
+};
+
+/// What makes the plan of an epoch.
+template <typename PlanFor>
+concept plan_source = requires(const PlanFor& plan_for, std::uint64_t epoch) {
+  { plan_for(epoch) } -> std::convertible_to<dispatch_plan>;
+};
+
+/// Walks through the steps of all epochs:
+///
+///     for (epoch_iterator run(plan_for, {.epochs = 3}); !run.done(); run.advance())
+///       train(run.packs(rank), run.real(rank));
+///
+/// plan_for(epoch) makes the plan of an epoch, by packing and dealing afresh with seed and epoch;
+/// it is called once an epoch, and must give the same steps whenever it is called for the same
+/// epoch. The iterator holds the plan of one epoch and nothing else. A step costs O(1), an epoch
+/// one call of plan_for and O(packs · log(packs in a step)) for the fingerprint. Epochs without
+/// steps are passed over.
+template <plan_source PlanFor>
+class epoch_iterator {
+ public:
+  /// At the first step of epoch 0.
+  explicit epoch_iterator(PlanFor plan_for, const epoch_options& options = {})
+      : plan_for_(std::move(plan_for)), options_(options) {
+    if (options.epochs == 0) throw invalid_input("epochs", 0, "must be at least 1");
+    begin(0);
+  }
+
+  /// Whether all steps of all epochs are behind.
+  [[nodiscard]] bool done() const noexcept { return step_ == plan_.steps(); }
+  /// Where the run is.
+  [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+  [[nodiscard]] std::uint64_t step() const noexcept { return step_; }
+  /// The number of steps of this epoch.
+  [[nodiscard]] std::uint64_t steps() const noexcept { return plan_.steps(); }
+  /// The plan of this epoch.
+  [[nodiscard]] const dispatch_plan& plan() const noexcept { return plan_; }
+
+  /// The packs of a rank's micro-batches in this step, in order, until the run advances. Throws
+  /// invalid_input for a rank that is not there and after the last step.
+  [[nodiscard]] std::span<const std::uint32_t> packs(std::uint32_t rank) const {
+    check(rank);
+    return plan_.packs(step_, rank);
+  }
+  /// Which of them are real (1) or repeated (0); empty where the epoch repeats none.
+  [[nodiscard]] std::span<const std::uint8_t> real(std::uint32_t rank) const {
+    check(rank);
+    return plan_.real(step_, rank);
+  }
+
+  /// Goes to the next step, of the next epoch where this one has no more. Throws invalid_input when
+  /// done; when plan_for throws, the run stays where it is.
+  void advance() {
+    if (done()) throw invalid_input("step", step_, "is beyond the last step of the last epoch");
+    if (step_ + 1 == plan_.steps() && epoch_ + 1 < options_.epochs)
+      begin(epoch_ + 1);
+    else
+      ++step_;
+  }
+
+  /// Where the run stands, for a checkpoint. O(1).
+  [[nodiscard]] epoch_state state() const noexcept {
+    return {.epoch = epoch_,
+            .step = step_,
+            .global_batch = global_batch(plan_),
+            .inputs = options_.inputs,
+            .plan = fingerprint_};
+  }
+
+  /// Goes where another run stood, maybe one with other ranks or more epochs. Throws invalid_input
+  /// where this run has not the epoch, has other inputs, another global batch, or steps that hold
+  /// other packs, and then stays where it is. Calls plan_for for that epoch.
+  void restore(const epoch_state& state) {
+    if (state.inputs != options_.inputs)
+      throw invalid_input("state inputs", state.inputs,
+                          "is not the fingerprint of this run's, " +
+                              std::to_string(options_.inputs) + ": it was saved for other samples");
+    if (state.epoch >= options_.epochs)
+      throw invalid_input(
+          "state epoch", state.epoch,
+          "must be less than this run's epochs, " + std::to_string(options_.epochs));
+    dispatch_plan plan = checked_plan(state.epoch);
+    check_plan_of(state, plan);
+    if (state.step == plan.steps() && state.epoch + 1 < options_.epochs)
+      begin(state.epoch + 1);
+    else
+      stand_at(state.epoch, state.step, std::move(plan));
+  }
+
+ private:
+  [[nodiscard]] static std::uint64_t global_batch(const dispatch_plan& plan) noexcept {
+    return plan.steps() == 0 ? 0 : plan.packs(0).size();
+  }
+
+  // At the first step from here on.
+  void begin(std::uint64_t epoch) {
+    dispatch_plan plan = checked_plan(epoch);
+    while (plan.steps() == 0 && epoch + 1 < options_.epochs) plan = checked_plan(++epoch);
+    stand_at(epoch, 0, std::move(plan));
+  }
+
+  [[nodiscard]] dispatch_plan checked_plan(std::uint64_t epoch) const {
+    dispatch_plan plan = plan_for_(epoch);
+    detail::validate(plan);
+    return plan;
+  }
+
+  void stand_at(std::uint64_t epoch, std::uint64_t step, dispatch_plan plan) {
+    fingerprint_ = step_fingerprint(plan);
+    plan_ = std::move(plan);
+    epoch_ = epoch;
+    step_ = step;
+  }
+
+  void check(std::uint32_t rank) const {
+    if (rank >= plan_.ranks)
+      throw invalid_input("rank", rank, "must be less than " + std::to_string(plan_.ranks));
+    if (done()) throw invalid_input("step", step_, "is beyond the last step of the last epoch");
+  }
+
+  void check_plan_of(const epoch_state& state, const dispatch_plan& plan) const {
+    const std::uint64_t fingerprint = step_fingerprint(plan);
+    if (state.global_batch != global_batch(plan))
+      throw invalid_input("state global_batch", state.global_batch,
+                          "is not the number of packs in this run's steps, " +
+                              std::to_string(global_batch(plan)) +
+                              ": ranks * microbatches must be what they were");
+    if (state.plan != fingerprint)
+      throw invalid_input("state plan", state.plan,
+                          "is not the fingerprint of this run's epoch " +
+                              std::to_string(state.epoch) + ", " + std::to_string(fingerprint) +
+                              ": packs, costs, seed and options must be what they were");
+    if (state.step > plan.steps())
+      throw invalid_input(
+          "state step", state.step,
+          "must be at most the steps of the epoch, " + std::to_string(plan.steps()));
+  }
+
+  PlanFor plan_for_;
+  epoch_options options_;
+  dispatch_plan plan_;
+  std::uint64_t fingerprint_ = 0;
+  std::uint64_t epoch_ = 0;
+  std::uint64_t step_ = 0;
+};
+
+namespace detail {
+
+inline constexpr std::string_view epoch_state_mark = "OMNISTEP";
+inline constexpr std::uint32_t epoch_state_version = 1;
+
+}  // namespace detail
+
+inline std::vector<std::byte> to_bytes(const epoch_state& state) {
+  detail::byte_writer bytes(detail::epoch_state_mark, detail::epoch_state_version);
+  for (const std::uint64_t number :
+       {state.epoch, state.step, state.global_batch, state.inputs, state.plan})
+    bytes.add(number);
+  return bytes.finish();
+}
+
+inline epoch_state epoch_state_from_bytes(std::span<const std::byte> bytes) {
+  detail::byte_reader reader("state", bytes, detail::epoch_state_mark, detail::epoch_state_version);
+  epoch_state state;
+  for (std::uint64_t* number :
+       {&state.epoch, &state.step, &state.global_batch, &state.inputs, &state.plan})
+    *number = reader.read<std::uint64_t>();
+  reader.expect_end();
+  return state;
+}
+
+}  // namespace omnibal::inline v0
