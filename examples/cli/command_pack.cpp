@@ -12,9 +12,9 @@
 #include <omnibal/packing/isf.hpp>
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/packing/streaming.hpp>
+#include <omnibal/planner/capacity_room.hpp>
 #include <optional>
 
-#include "capacity_rule.hpp"
 #include "commands.hpp"
 #include "files.hpp"
 #include "packs_file.hpp"
@@ -82,6 +82,8 @@ struct packed_tables {
   search_status status = search_status::feasible;
   std::vector<std::uint32_t> oversize = {};
   std::uint64_t bound = 0;
+  json capacities = json::array();  ///< What a search for the capacity looked at.
+  double capacity_seconds = 0;
   double pack_seconds = 0;
   double dispatch_seconds = 0;
 };
@@ -103,19 +105,44 @@ loads<Resources> to_loads(const std::vector<std::int64_t>& amounts) {
   return values;
 }
 
+template <typename Values>
+json by_resource(const std::vector<std::string>& resources, const Values& values) {
+  json object;
+  for (std::size_t r = 0; r < resources.size(); ++r) object[resources[r]] = values[r];
+  return object;
+}
+
+/// The capacities given, or those found.
 template <std::size_t Resources>
-loads<Resources> choose_capacity(const sample_list<Resources>& samples, const length_tables& tables,
-                                 const pack_options& options) {
+capacity_choice<Resources> capacity_for(const sample_list<Resources>& samples,
+                                        const length_tables& tables, const pack_options& options,
+                                        const run_control& control) {
   constexpr integer_range range{.least = 1};
   if (options.capacity != "auto")
-    return to_loads<Resources>(
-        parse_amounts("--capacity", options.capacity, tables.resources, range));
-  capacity_rule<Resources> rule;
-  if (options.samples_per_pack) rule.samples_per_pack = *options.samples_per_pack;
-  if (!options.most.empty())
-    std::ranges::copy(parse_some_amounts("--max", options.most, tables.resources, range),
-                      rule.most.begin());
-  return automatic_capacity<Resources>(samples, rule);
+    return {.best = to_loads<Resources>(
+                parse_amounts("--capacity", options.capacity, tables.resources, range))};
+  room_problem<Resources> problem{.samples = samples,
+                                  .samples_per_pack = options.samples_per_pack,
+                                  .seed = static_cast<std::uint64_t>(options.seed)};
+  if (options.most.empty()) {
+    if (!problem.samples_per_pack) problem.samples_per_pack = 4;
+    return choose_capacity(problem, control);
+  }
+  const auto most = parse_some_amounts("--max", options.most, tables.resources, range);
+  for (std::size_t r = 0; r < Resources; ++r)
+    if (most[r]) problem.most[r] = *most[r];
+  return choose_capacity(problem, control);
+}
+
+template <std::size_t Resources>
+json to_report(const capacity_choice<Resources>& choice, const length_tables& tables) {
+  json rows = json::array();
+  for (const auto& [found, passed_over] : choice.candidates)
+    rows.push_back({{"capacity", by_resource(tables.resources, found.capacity)},
+                    {"samples_per_pack", found.samples_per_pack},
+                    {"room", static_cast<double>(found.room) * 1e-6},
+                    {"passed_over", passed_over.empty() ? json(nullptr) : json(passed_over)}});
+  return rows;
 }
 
 /// Packs samples as they come, in the order of the tables.
@@ -204,7 +231,9 @@ template <std::size_t Resources>
 packed_tables pack_tables(const sample_list<Resources>& samples, const length_tables& tables,
                           const pack_options& options, const run_control& control) {
   stopwatch watch;
-  const loads<Resources> capacity = choose_capacity(samples, tables, options);
+  const capacity_choice<Resources> choice = capacity_for(samples, tables, options, control);
+  const loads<Resources>& capacity = choice.best;
+  const double capacity_seconds = watch.lap();
   packing_result result = pack_samples(samples, tables, capacity, options, control);
   packed_tables packed{.file = {.inputs = tables.inputs,
                                 .resources = tables.resources,
@@ -212,7 +241,9 @@ packed_tables pack_tables(const sample_list<Resources>& samples, const length_ta
                                 .packs = std::move(result.packs)},
                        .status = result.status,
                        .oversize = std::move(result.oversize),
-                       .bound = result.bound};
+                       .bound = result.bound,
+                       .capacities = to_report(choice, tables),
+                       .capacity_seconds = capacity_seconds};
   packed.pack_seconds = watch.lap();
   const auto costs = pack_costs(pack_loads(packed.file.packs, samples), packed.file.capacity);
   packed.file.plan = dispatch_packs(
@@ -275,13 +306,6 @@ packed_tables evaluate_packs(const sample_list<Resources>& samples, const length
   return packed;
 }
 
-template <typename Values>
-json by_resource(const std::vector<std::string>& resources, const Values& values) {
-  json object;
-  for (std::size_t r = 0; r < resources.size(); ++r) object[resources[r]] = values[r];
-  return object;
-}
-
 template <std::size_t Resources>
 json to_report(const sample_list<Resources>& samples, const packed_tables& packed) {
   const packs_file& file = packed.file;
@@ -312,6 +336,7 @@ json to_report(const sample_list<Resources>& samples, const packed_tables& packe
 std::string to_text(const json& report) {
   json shown = report;
   shown["oversize"] = report["oversize"].size();
+  shown.erase("capacities");
   return describe(shown);
 }
 
@@ -331,7 +356,9 @@ exit_status run(const pack_options& options, const command_context& context) {
           packed = evaluate_packs(samples, tables, options);
         }
         json report = to_report(samples, packed);
+        if (!packed.capacities.empty()) report["capacities"] = packed.capacities;
         report["seconds"] = {{"read", read_seconds},
+                             {"capacity", packed.capacity_seconds},
                              {"pack", packed.pack_seconds},
                              {"dispatch", packed.dispatch_seconds}};
         if (!options.out.empty()) write_file(options.out, to_text(packed.file));
@@ -344,13 +371,14 @@ exit_status run(const pack_options& options, const command_context& context) {
 void add_capacity_options(CLI::App& command, pack_options& options) {
   command
       .add_option("--capacity", options.capacity,
-                  "The most a pack may hold of each resource, or auto: what four mean samples need")
+                  "The most a pack may hold of each resource, or auto: those at which packs take "
+                  "the least room for their samples")
       ->type_name("images=9,tokens=4096|auto");
   command
       .add_option("--max", options.most, "With auto: limits on the capacities, tokens=16384 say")
       ->type_name("AMOUNTS");
   add_number(command, "--target-samples-per-pack", options.samples_per_pack,
-             "With auto: how many mean samples a full pack should hold [4]");
+             "With auto: how many samples a pack should hold [4, without --max]");
   add_choice(command, "--oversize", options.oversize,
              "What to do with samples beyond a capacity [reject]",
              {{"reject", oversize_policy::reject},

@@ -101,6 +101,7 @@ json capacity_report(const run_plan& plan) {
           candidate.outcome.fits ? json(candidate.outcome.time_per_sample) : json(nullptr)},
          {"samples_per_step", candidate.outcome.samples_per_step},
          {"packs_over_bound", candidate.outcome.packs_over_bound},
+         {"room", static_cast<double>(candidate.room) * 1e-6},
          {"passed_over",
           candidate.passed_over.empty() ? json(nullptr) : json(candidate.passed_over)}});
   return rows;

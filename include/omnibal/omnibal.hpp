@@ -59,6 +59,7 @@
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/planner/batches.hpp>
 #include <omnibal/planner/capacity.hpp>
+#include <omnibal/planner/capacity_room.hpp>
 #include <omnibal/planner/epoch.hpp>
 #include <omnibal/planner/joint.hpp>
 #include <omnibal/planner/run.hpp>

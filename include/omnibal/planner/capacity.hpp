@@ -2,10 +2,11 @@
 /// @file
 /// The search for pack capacities: how many tiles and tokens a micro-batch may hold for the epoch
 /// to be shortest. Larger packs waste less at their ends but hold more memory, which costs
-/// recomputation, and leave fewer micro-batches to fill the pipeline with; and some capacities
-/// are bad for no reason but arithmetic (two samples of 5 tiles never share 9).
+/// recomputation, and leave fewer micro-batches to fill the pipeline with.
 ///
-/// Every candidate is planned and simulated, on a random part of the samples where there are many.
+/// Candidates come from packing alone (capacity_room.hpp), which finds the tokens that go with each
+/// number of tiles. Every one is planned and simulated, on a random part of the samples where there
+/// are many.
 #pragma once
 
 #include <algorithm>
@@ -14,10 +15,9 @@
 #include <functional>
 #include <limits>
 #include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/progress.hpp>
-#include <omnibal/core/random.hpp>
+#include <omnibal/planner/capacity_room.hpp>
 #include <span>
 #include <string>
 #include <utility>
@@ -35,6 +35,7 @@ struct capacity_outcome {
 
 struct capacity_candidate {
   loads<2> capacity = {};
+  std::int64_t room = 0;  ///< As in capacity_room, millionths.
   capacity_outcome outcome = {};
   std::string passed_over = {};  ///< Why it was not taken; empty for the best.
 };
@@ -55,46 +56,8 @@ struct capacity_problem {
 
 namespace detail {
 
-/// A random part of the samples, all where there are few.
-[[nodiscard]] inline std::vector<loads<2>> sample_part(const capacity_problem& problem) {
-  std::vector<loads<2>> part(problem.samples.begin(), problem.samples.end());
-  if (part.size() <= problem.sample_limit) return part;
-  random_stream random(problem.seed, 7);
-  for (std::uint32_t i = 0; i < problem.sample_limit; ++i) {
-    const auto rest = static_cast<std::uint32_t>(part.size() - i);
-    std::swap(part[i], part[i + uniform_below(random, rest)]);
-  }
-  part.resize(problem.sample_limit);
-  return part;
-}
-
-/// Tile capacities from the largest sample to four times that, with tokens in the proportion of
-/// the whole table and a sixth to spare; only tokens where no sample has tiles.
-[[nodiscard]] inline std::vector<loads<2>> candidate_capacities(std::span<const loads<2>> samples) {
-  loads<2> largest = {0, 1};
-  wide_integer tiles = 0;
-  wide_integer tokens = 0;
-  for (const loads<2>& sample : samples) {
-    for (std::size_t r = 0; r < 2; ++r) largest[r] = std::max(largest[r], sample[r]);
-    tiles += sample[0];
-    tokens += sample[1];
-  }
-  constexpr std::int64_t steps = 12;
-  std::vector<loads<2>> capacities;
-  for (std::int64_t step = steps / 3; step <= 4 * steps / 3 + steps; ++step) {
-    loads<2> capacity;
-    if (tiles > 0) {
-      capacity[0] = std::max<std::int64_t>(1, largest[0] * 3 * step / steps);
-      const wide_integer even = wide_integer{capacity[0]} * tokens * 7 / (tiles * 6);
-      capacity[1] = std::max(largest[1], static_cast<std::int64_t>((even + 127) / 128 * 128));
-    } else {
-      capacity = {1, largest[1] * 3 * step / steps};
-    }
-    if (capacity[0] >= largest[0] && (capacities.empty() || capacities.back() != capacity))
-      capacities.push_back(capacity);
-  }
-  return capacities;
-}
+/// From here on room is the reason for being slow rather than a part of it, millionths.
+inline constexpr std::int64_t most_room = 1'100'000;
 
 [[nodiscard]] inline std::string verdict(const capacity_candidate& candidate,
                                          const capacity_problem& problem, double best_time) {
@@ -103,8 +66,14 @@ namespace detail {
   if (candidate.outcome.samples_per_step > 1.1 * wanted ||
       candidate.outcome.samples_per_step < 0.9 * wanted)
     return "its steps cannot come within 10 % of the global batch";
-  if (candidate.outcome.time_per_sample > best_time) return "slower";
-  return {};
+  if (candidate.outcome.time_per_sample <= best_time) return {};
+  std::string reason = "slower";
+  if (best_time > 0)
+    reason = "takes " + factor_text(candidate.outcome.time_per_sample / best_time) +
+             " the time of the best";
+  if (candidate.room > most_room)
+    reason += "; its packs take " + room_text(candidate.room) + " the room that samples fill";
+  return reason;
 }
 
 }  // namespace detail
@@ -113,14 +82,17 @@ namespace detail {
 /// does both, the fastest that fits; if none fits, the smallest.
 [[nodiscard]] inline capacity_search search_capacity(const capacity_problem& problem,
                                                      const run_control& control = {}) {
-  const std::vector<loads<2>> part = detail::sample_part(problem);
+  const std::vector<loads<2>> part =
+      detail::sample_part(problem.samples, problem.sample_limit, problem.seed);
   capacity_search search;
-  const std::vector<loads<2>> capacities = detail::candidate_capacities(problem.samples);
-  for (std::size_t k = 0; k < capacities.size(); ++k) {
+  const std::vector<capacity_room<2>> rooms =
+      survey_capacities<2>({.samples = problem.samples, .seed = problem.seed}, control);
+  for (std::size_t k = 0; k < rooms.size(); ++k) {
     if (control.stop_requested() && k > 0) break;
-    control.tell("capacities", k, capacities.size());
+    control.tell("capacities", k, rooms.size());
+    const loads<2>& capacity = rooms[k].capacity;
     search.candidates.push_back(
-        {.capacity = capacities[k], .outcome = problem.evaluate(capacities[k], part)});
+        {.capacity = capacity, .room = rooms[k].room, .outcome = problem.evaluate(capacity, part)});
   }
   const auto rank = [&](const capacity_candidate& candidate) {
     const double endless = std::numeric_limits<double>::infinity();
