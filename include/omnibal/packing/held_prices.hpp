@@ -20,6 +20,7 @@
 #include <omnibal/packing/held_knapsack.hpp>
 #include <omnibal/packing/held_samples.hpp>
 #include <omnibal/packing/knapsack.hpp>
+#include <utility>
 #include <vector>
 
 namespace omnibal::inline v0::detail {
@@ -99,7 +100,8 @@ class held_prices {
  private:
   static constexpr unsigned volume_bits = 20;
   static constexpr unsigned share_bits = 16;
-  // Worth of samples of which as many are held as is their share, and the most that any are.
+  // What a share of a pack is worth of which as much is held as is usual, and the most that any is;
+  // so all that fits a pack is worth less than 2³¹.
   static constexpr std::int64_t usual = 1 << 8;
   static constexpr std::int64_t dearest = usual << 4;
 
@@ -127,7 +129,7 @@ class held_prices {
            .samples = static_cast<std::uint32_t>(copies),
            .size = {.row = static_cast<std::uint32_t>(copies) * size.row,
                     .column = static_cast<std::uint32_t>(copies) * size.column},
-           .value = static_cast<std::int32_t>(std::max<std::int64_t>(copies * worth / 16, 1))});
+           .value = static_cast<std::int32_t>(std::max<std::int64_t>(copies * worth, 1))});
     }
   }
 
