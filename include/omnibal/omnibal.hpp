@@ -24,8 +24,14 @@
 #include <omnibal/cost/transformer.hpp>
 #include <omnibal/cost/workload.hpp>
 #include <omnibal/dispatch/baseline.hpp>
+#include <omnibal/dispatch/differencing.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
+#include <omnibal/dispatch/rebalance.hpp>
+#include <omnibal/dispatch/rebalance_bound.hpp>
+#include <omnibal/dispatch/rebalance_exact.hpp>
+#include <omnibal/dispatch/rebalance_problem.hpp>
+#include <omnibal/dispatch/rebalance_search.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/dispatch/tables.hpp>
 #include <omnibal/packing/balanced.hpp>

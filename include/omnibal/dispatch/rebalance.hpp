@@ -50,7 +50,7 @@ struct rebalance_result {
   /// objective and the chosen plan's bytes meet their bounds; feasible: the bounds leave room;
   /// stopped: the caller asked for an early end.
   search_status status = search_status::feasible;
-  /// From the plan without moves to the one of least cost: costs descending, bytes ascending.
+  /// From the plan that sends no bytes to the one of least cost: costs descending, bytes ascending.
   std::vector<rebalance_point> frontier = {};
   /// The point with the fewest bytes whose cost lies within the tolerance of the least.
   std::size_t chosen = 0;
@@ -68,8 +68,7 @@ struct rebalance_result {
 /// exact (rebalance_exact.hpp: O(3^samples) at worst, milliseconds in practice); beyond, it comes
 /// from a search (rebalance_search.hpp: O(ranks² · samples a rank²) for even shares, for some ten
 /// targets) and bounds say how far it could be beaten (rebalance_bound.hpp). The least cost is
-/// never more than that of the differencing method (differencing.hpp), unless a stop is asked for
-/// or problems of hundreds of thousands of samples exhaust the search.
+/// never more than that of the differencing method (differencing.hpp), unless a stop is asked for.
 ///
 /// Throws invalid_input for zero ranks, 2³² − 1 samples or more, a rank that is not there, negative
 /// costs or bytes, and costs or bytes whose sum over all samples is 2⁶³ or more.

@@ -88,13 +88,13 @@ inline std::int64_t bound_cost(const rebalance_problem& problem) {
   std::vector<std::int64_t> costs;
   costs.reserve(problem.samples.size());
   for (const held_sample& sample : problem.samples) costs.push_back(sample.cost);
-  const std::int64_t sum = std::accumulate(costs.begin(), costs.end(), std::int64_t{0});
-  std::int64_t bound = divide_rounding_up<std::int64_t>(sum, problem.ranks);
   std::ranges::sort(costs, std::greater{});
+  std::vector<std::int64_t> sums(costs.size() + 1);  // of the dearest ones
+  std::partial_sum(costs.begin(), costs.end(), sums.begin() + 1);
+  std::int64_t bound = divide_rounding_up<std::int64_t>(sums.back(), problem.ranks);
   for (std::size_t k = 0; k * problem.ranks < costs.size(); ++k) {
-    const auto last = costs.begin() + static_cast<std::ptrdiff_t>(k * problem.ranks);
-    bound = std::max(
-        bound, std::accumulate(last - static_cast<std::ptrdiff_t>(k), last + 1, std::int64_t{0}));
+    const std::size_t last = k * problem.ranks;
+    bound = std::max(bound, sums[last + 1] - sums[last - k]);
   }
   return bound;
 }

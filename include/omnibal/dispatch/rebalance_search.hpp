@@ -62,7 +62,7 @@ class exchange_search {
       offers_ = initial_offers_;
       if (descend(target, control) > target) break;
     }
-    if (!out_of_work(control)) start_from_differencing(bound, control);
+    if (!control.stop_requested()) start_from_differencing(bound, control);
     return !control.stop_requested();
   }
 
@@ -72,7 +72,8 @@ class exchange_search {
   static constexpr std::size_t most_samples_for_pairs = 12;
   static constexpr std::uint32_t most_partners = 256;
   static constexpr std::int64_t most_points = 256;     // of the frontier, for each target
-  static constexpr std::uint64_t most_work = 1 << 28;  // offers looked at: half a second or so
+  static constexpr std::uint64_t sorting_work = 16;    // for each offer sorted
+  static constexpr std::uint64_t most_work = 1 << 28;  // offers looked at: about a second
 
   struct state {
     std::vector<std::uint32_t> ranks = {};  // by sample
@@ -91,8 +92,8 @@ class exchange_search {
 
   struct exchange {
     std::uint32_t partner = 0;
-    offer give = {};
-    offer take = {};
+    const offer* give = nullptr;
+    const offer* take = nullptr;
     std::int64_t bytes = 0;  // sent more than before; negative where samples return home
     std::int64_t cost = 0;   // of the dearer of the two ranks after it
   };
@@ -185,10 +186,10 @@ class exchange_search {
   // look(partner) says whether there is an exchange by now.
   template <typename Look>
   void for_each_partner(std::uint32_t dear, const Look& look) {
+    std::uint32_t partner = dear;
     for (std::uint32_t k = 1; k < problem_.ranks; ++k) {
-      const std::uint64_t next = std::uint64_t{dear} + k;
-      const bool found = look(static_cast<std::uint32_t>(next % problem_.ranks));
-      if (found && k >= most_partners) return;
+      if (++partner == problem_.ranks) partner = 0;
+      if (look(partner) && k >= most_partners) return;
     }
     work_ += problem_.ranks;
   }
@@ -209,8 +210,8 @@ class exchange_search {
         ++work_;
         visit(
             exchange{.partner = partner,
-                     .give = give,
-                     .take = takes[k],
+                     .give = &give,
+                     .take = &takes[k],
                      .bytes = sent(give, partner) + sent(takes[k], dear),
                      .cost = std::max(state_.costs[dear] - moved, state_.costs[partner] + moved)});
       }
@@ -226,8 +227,8 @@ class exchange_search {
   }
 
   void apply(std::uint32_t dear, const exchange& made) {
-    for (const std::uint32_t s : {made.give.first, made.give.second}) move(s, dear, made.partner);
-    for (const std::uint32_t s : {made.take.first, made.take.second}) move(s, made.partner, dear);
+    for (const std::uint32_t s : {made.give->first, made.give->second}) move(s, dear, made.partner);
+    for (const std::uint32_t s : {made.take->first, made.take->second}) move(s, made.partner, dear);
     state_.bytes += made.bytes;
     list_offers(dear);
     list_offers(made.partner);
@@ -263,7 +264,7 @@ class exchange_search {
                             .first = offers[a].first,
                             .second = offers[b].first,
                             .at_home = offers[a].at_home && offers[b].at_home});
-    work_ += offers.size();
+    work_ += sorting_work * offers.size();
     std::ranges::sort(offers, [](const offer& a, const offer& b) {
       return std::tie(a.cost, a.first, a.second) < std::tie(b.cost, b.first, b.second);
     });
