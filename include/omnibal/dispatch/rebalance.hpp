@@ -66,7 +66,7 @@ struct rebalance_result {
 
 /// Plans moves between ranks. Up to four ranks with up to sixteen samples in all, the frontier is
 /// exact (rebalance_exact.hpp: O(3^samples) at worst, milliseconds in practice); beyond, it comes
-/// from a search (rebalance_search.hpp: O(ranks² · samples a rank²) for even shares, for some ten
+/// from a search (rebalance_search.hpp: O(ranks² · samples a rank²) for even shares, for seven
 /// targets) and bounds say how far it could be beaten (rebalance_bound.hpp). The least cost is
 /// never more than that of the differencing method (differencing.hpp), unless a stop is asked for.
 ///

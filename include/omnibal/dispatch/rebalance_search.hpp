@@ -49,7 +49,7 @@ class exchange_search {
   }
 
   /// Fills the frontier. `bound` is a cost that no plan can go below. Returns false where a stop
-  /// was asked for. About ten targets of O(ranks) exchanges, each looked for among up to 256 ranks.
+  /// was asked for. Seven targets of O(ranks) exchanges, each looked for among up to 256 ranks.
   [[nodiscard]] bool run(std::int64_t bound, const run_control& control) {
     const std::int64_t excess = dearest_cost() - bound;
     finest_step_ = excess / most_points;
@@ -68,7 +68,7 @@ class exchange_search {
 
  private:
   static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
-  static constexpr int most_halvings = 8;
+  static constexpr int most_halvings = 6;
   static constexpr std::size_t most_samples_for_pairs = 12;
   static constexpr std::uint32_t most_partners = 256;
   static constexpr std::int64_t most_points = 256;     // of the frontier, for each target
