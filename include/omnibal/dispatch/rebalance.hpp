@@ -65,10 +65,11 @@ struct rebalance_result {
 };
 
 /// Plans moves between ranks. Up to four ranks with up to sixteen samples in all, the frontier is
-/// exact (rebalance_exact.hpp: O(3^samples) at worst, milliseconds in practice); beyond, it comes
-/// from a search (rebalance_search.hpp: O(ranks² · samples a rank²) for even shares, for seven
-/// targets) and bounds say how far it could be beaten (rebalance_bound.hpp). The least cost is
-/// never more than that of the differencing method (differencing.hpp), unless a stop is asked for.
+/// exact (rebalance_exact.hpp: O(3^samples) at worst: milliseconds, or a tenth of a second where
+/// one rank holds all); beyond, it comes from a search (rebalance_search.hpp: O(ranks² · samples a
+/// rank²) for even shares, for seven targets) and bounds say how far it could be beaten
+/// (rebalance_bound.hpp). The least cost is never more than that of the differencing method
+/// (differencing.hpp), unless a stop is asked for.
 ///
 /// Throws invalid_input for zero ranks, 2³² − 1 samples or more, a rank that is not there, negative
 /// costs or bytes, and costs or bytes whose sum over all samples is 2⁶³ or more.
