@@ -27,6 +27,7 @@ void add_commands(CLI::App& application, command_context& context) {
   add_generate(application, context);
   add_partition(application, context);
   add_recompute(application, context);
+  add_rebalance(application, context);
   add_simulate(application, context);
 }
 

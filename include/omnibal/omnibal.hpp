@@ -25,6 +25,7 @@
 #include <omnibal/cost/transformer.hpp>
 #include <omnibal/cost/workload.hpp>
 #include <omnibal/dispatch/baseline.hpp>
+#include <omnibal/dispatch/differencing.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/epoch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
@@ -32,6 +33,11 @@
 #include <omnibal/dispatch/mixture.hpp>
 #include <omnibal/dispatch/plan.hpp>
 #include <omnibal/dispatch/plan_bytes.hpp>
+#include <omnibal/dispatch/rebalance.hpp>
+#include <omnibal/dispatch/rebalance_bound.hpp>
+#include <omnibal/dispatch/rebalance_exact.hpp>
+#include <omnibal/dispatch/rebalance_problem.hpp>
+#include <omnibal/dispatch/rebalance_search.hpp>
 #include <omnibal/dispatch/sample_keys.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/dispatch/step_balancer.hpp>

@@ -42,6 +42,10 @@ struct dispatch_options {
   /// nothing. With one pack a rank nothing else can even the ranks of a step, but steps are no
   /// random draw any more: metrics.hpp has draw_deviation to say by how much.
   std::uint32_t window = 1;
+  /// The stratum of each pack, or nothing. Every full step gets its share of each stratum, so that
+  /// what goes together, the number of samples in a pack and their source say, does not come in
+  /// clusters. Each pack is still as likely to be in one step as in another.
+  std::span<const std::uint32_t> strata = {};
   /// The first step holds the dearest packs, so that it shows at once whether memory suffices. The
   /// other steps share what is left at random.
   bool largest_first = false;
@@ -50,13 +54,13 @@ struct dispatch_options {
 /// Deals packs 0 … costs.size() − 1 to steps, then evens the ranks of each step by the packs' costs
 /// (non-negative, in any unit).
 ///
-/// Steps are a random draw, afresh each epoch; options.window and options.largest_first make
-/// exceptions. Which packs a step holds depends on the packs' costs, the seed, the epoch and the
-/// product ranks · microbatches alone: other ranks with the same product run the same steps. In a
-/// full step every rank has exactly `microbatches` packs; in a short one the numbers of packs
-/// differ by at most one. Which rank gets the dearest pack of a step is drawn too. A rank keeps its
-/// packs in the random order in which they were dealt; order_microbatches makes any other order of
-/// it.
+/// Steps are a random draw, afresh each epoch, stratified where options.strata is given;
+/// options.window and options.largest_first make exceptions. Which packs a step holds depends on
+/// the packs' costs, the seed, the epoch and the product ranks · microbatches alone: other ranks
+/// with the same product run the same steps. In a full step every rank has exactly `microbatches`
+/// packs; in a short one the numbers of packs differ by at most one. Which rank gets the dearest
+/// pack of a step is drawn too. A rank keeps its packs in the random order in which they were
+/// dealt; order_microbatches makes any other order of it.
 ///
 /// Within a step: longest processing time first with a fixed number of packs a rank (Graham,
 /// "Bounds on multiprocessing timing anomalies", 1969), then exchanges between the dearest rank and
@@ -79,11 +83,14 @@ requires std::integral<std::invoke_result_t<const CostFunction&, std::uint32_t>>
 
 namespace detail {
 
-inline void validate(const dispatch_options& options) {
+inline void validate(const dispatch_options& options, std::uint32_t packs) {
   if (options.ranks == 0) throw invalid_input("ranks", 0, "must be at least 1");
   if (options.microbatches == 0) throw invalid_input("microbatches", 0, "must be at least 1");
   if (options.window == 0)
     throw invalid_input("window", 0, "must be at least 1, which is a random draw");
+  if (!options.strata.empty() && options.strata.size() != packs)
+    throw invalid_input("number of strata", options.strata.size(),
+                        "must be 0 or the number of packs, " + std::to_string(packs));
 }
 
 /// Costs as unsigned integers of which a rank's share can be added up.
@@ -105,7 +112,7 @@ template <typename CostFunction>
   return costs;
 }
 
-/// Which packs make which step, by (seed, epoch), costs and the number of packs in a step.
+/// Which packs make which step, by (seed, epoch), costs, strata and the number of packs in a step.
 class step_deal {
  public:
   step_deal(std::span<const std::uint64_t> costs, const dispatch_options& options)
@@ -117,6 +124,7 @@ class step_deal {
     shuffle(order_, random_);
     const std::vector<std::uint32_t> repeated = packs_to_repeat(options.last_step);
     if (options.largest_first) move_dearest_to_first_step();
+    if (!options.strata.empty()) deal_strata(options);
     if (options.last_step == last_step_policy::drop) drop_rest();
     if (options.window > 1) deal_windows(options);
     order_.insert(order_.end(), repeated.begin(), repeated.end());
@@ -163,6 +171,27 @@ class step_deal {
     order_.resize(kept);
   }
 
+  // Stratified sampling: of as many packs in a row as there are full steps, sorted by stratum, each
+  // step gets one, whichever chance says. The rest of the packs stays the random draw that it is.
+  void deal_strata(const dispatch_options& options) {
+    const std::uint64_t first = options.largest_first ? per_step_ : 0;
+    const std::uint64_t full = order_.size() - order_.size() % per_step_;
+    if (full <= first) return;
+    const std::uint64_t steps = (full - first) / per_step_;
+    const auto packs = std::span(order_).subspan(first, full - first);
+    std::ranges::stable_sort(packs, {}, [&](std::uint32_t pack) { return options.strata[pack]; });
+    const std::vector<std::uint32_t> sorted(packs.begin(), packs.end());
+    std::vector<std::uint32_t> turns(steps);
+    std::iota(turns.begin(), turns.end(), 0U);
+    for (std::uint64_t row = 0; row < per_step_; ++row) {
+      shuffle(turns, random_);
+      for (std::uint64_t k = 0; k < steps; ++k)
+        packs[turns[k] * per_step_ + row] = sorted[row * steps + k];
+    }
+    for (std::uint64_t k = 0; k < steps; ++k)
+      shuffle(packs.subspan(k * per_step_, per_step_), random_);
+  }
+
   // Only full steps lie in windows: the rest of the packs is a random draw as it is.
   void deal_windows(const dispatch_options& options) {
     const std::uint64_t steps = order_.size() / per_step_;
@@ -200,7 +229,7 @@ class step_deal {
 template <std::invocable<std::uint32_t> CostFunction>
 requires std::integral<std::invoke_result_t<const CostFunction&, std::uint32_t>> dispatch_plan
 dispatch_packs(std::uint32_t packs, const CostFunction& cost, const dispatch_options& options) {
-  detail::validate(options);
+  detail::validate(options, packs);
   const auto costs = detail::checked_costs(packs, cost, options.microbatches);
   const detail::step_deal deal(costs, options);
   const std::span<const std::uint32_t> order = deal.order();

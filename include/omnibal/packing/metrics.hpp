@@ -40,6 +40,15 @@ struct packing_metrics {
   std::array<double, Resources> padded_batch_ratio = {};
 };
 
+/// How many samples each pack holds. O(packs).
+[[nodiscard]] inline std::vector<std::uint32_t> pack_sizes(const grouping<std::uint32_t>& packs) {
+  std::vector<std::uint32_t> sizes;
+  sizes.reserve(packs.size());
+  for (std::size_t k = 0; k < packs.size(); ++k)
+    sizes.push_back(static_cast<std::uint32_t>(packs[k].size()));
+  return sizes;
+}
+
 /// The loads of each pack: the sums over its samples. Throws invalid_input for negative loads,
 /// sums above 2⁶³ − 1 and packs that name a sample there is not. O(n).
 template <std::ranges::random_access_range Samples, typename Projection = std::identity>
