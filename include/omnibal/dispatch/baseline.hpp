@@ -40,7 +40,7 @@ inline void append_range(grouping<std::uint32_t>& groups, std::uint64_t begin, s
 /// short last step is spread over the ranks. O(packs).
 [[nodiscard]] inline dispatch_plan dispatch_in_order(std::uint32_t packs,
                                                      const baseline_options& options) {
-  detail::validate(options, packs);
+  detail::validate(options);
   dispatch_plan plan{.ranks = options.ranks};
   const std::uint64_t step_size = std::uint64_t{options.ranks} * options.microbatches;
   for (std::uint64_t begin = 0; begin < packs; begin += step_size) {
@@ -57,7 +57,7 @@ inline void append_range(grouping<std::uint32_t>& groups, std::uint64_t begin, s
 /// original drops the remainder; here ranks with a pack more run it in the last step.) O(packs).
 [[nodiscard]] inline dispatch_plan dispatch_contiguous_shards(std::uint32_t packs,
                                                               const baseline_options& options) {
-  detail::validate(options, packs);
+  detail::validate(options);
   dispatch_plan plan{.ranks = options.ranks};
   const auto shard_begin = [&](std::uint64_t rank) {
     return std::uint64_t{packs} * rank / options.ranks;

@@ -141,6 +141,8 @@ class balanced_packer {
     sort_by_key(samples, [&](const auto& sample) { return ~size.share(sums_, sample.load); });
   }
 
+  static constexpr std::size_t hardly_differ = 100;
+
   // Small tables and those of one resource can afford another attempt for less.
   [[nodiscard]] bool worth_another(std::uint64_t packs, std::uint64_t bound) const noexcept {
     constexpr std::uint64_t few = 1U << 16;
@@ -148,10 +150,13 @@ class balanced_packer {
     return packs - bound > packs / (cheap ? 1000 : 64);
   }
 
-  // With one resource packs of one size cost the same. With more, uneven packs make others wait:
-  // by how much a pack differs from the mean counts like as much of a pack.
+  // Fewer packs are better. Patterns level two resources, and uneven packs make others wait, so
+  // there evenness decides between numbers of packs that hardly differ: by how much a pack differs
+  // from the mean counts like as much of a pack.
   [[nodiscard]] bool is_better(const pack_list<Sums>& one, const pack_list<Sums>& other) const {
-    if constexpr (resources == 1) return one.size() < other.size();
+    const std::size_t fewer = std::min(one.size(), other.size());
+    const std::size_t difference = std::max(one.size(), other.size()) - fewer;
+    if (resources != 2 || difference > fewer / hardly_differ) return one.size() < other.size();
     return weight(one) < weight(other);
   }
   [[nodiscard]] wide_integer weight(const pack_list<Sums>& packs) const {
