@@ -66,6 +66,8 @@ void refuse_idle_options(const pack_options& options) {
     refuse(!options.threshold.empty(), "--threshold", "--method isf");
     refuse(options.iterations.has_value(), "--iterations", "--method isf");
     refuse(options.stream.has_value(), "--stream", "--method isf");
+  } else {
+    refuse(options.epoch != 0, "--epoch", "--method balanced");
   }
 }
 

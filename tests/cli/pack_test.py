@@ -333,6 +333,7 @@ class BrokenPack(CommandTest):
         self.refuse("--threshold", "images=1,tokens=1", naming=["--threshold", "--method isf"])
         self.refuse("--iterations", "5", naming=["--iterations", "--method isf"])
         self.refuse("--stream", "native", naming=["--stream", "--method isf"])
+        self.refuse("--method", "isf", "--epoch", "1", naming=["--epoch", "--method balanced"])
         self.refuse("--max", "tokens=5", naming=["--max", "--capacity auto"])
         self.refuse("--target-samples-per-pack", "5", naming=["--target-samples-per-pack", "--capacity auto"])
         self.refuse("--evaluate", "p.json", naming="--evaluate")
