@@ -69,6 +69,8 @@ void refuse_idle_options(const pack_options& options) {
     refuse(!options.threshold.empty(), "--threshold", "--method isf");
     refuse(options.iterations.has_value(), "--iterations", "--method isf");
     refuse(options.stream.has_value(), "--stream", "--method isf");
+  } else {
+    refuse(options.epoch != 0, "--epoch", "--method balanced");
   }
   if (options.method != packing_method::streaming) {
     refuse(options.buffer.has_value(), "--buffer", "--method streaming");
@@ -246,6 +248,7 @@ packed_tables pack_tables(const sample_list<Resources>& samples, const length_ta
                        .capacity_seconds = capacity_seconds};
   packed.pack_seconds = watch.lap();
   const auto costs = pack_costs(pack_loads(packed.file.packs, samples), packed.file.capacity);
+  const std::vector<std::uint32_t> sizes = pack_sizes(packed.file.packs);
   packed.file.plan = dispatch_packs(
       std::span(costs), {.ranks = static_cast<std::uint32_t>(options.ranks),
                          .microbatches = static_cast<std::uint32_t>(options.microbatches),
@@ -253,6 +256,7 @@ packed_tables pack_tables(const sample_list<Resources>& samples, const length_ta
                          .epoch = static_cast<std::uint64_t>(options.epoch),
                          .last_step = options.last_step,
                          .window = static_cast<std::uint32_t>(options.window),
+                         .strata = sizes,
                          .largest_first = options.largest_first});
   packed.dispatch_seconds = watch.lap();
   return packed;

@@ -189,11 +189,13 @@ inline void load_packs(batch_plan& plan, std::span<const vision_language_sample>
       detail::microbatches_for(options, samples.size(), plan.packing.packs.size());
   std::vector<std::int64_t> costs;
   for (const workload& one : plan.load.microbatches) costs.push_back(options.cost.of(one));
+  const std::vector<std::uint32_t> sizes = pack_sizes(plan.packing.packs);
   plan.dispatch =
       dispatch_packs(std::span<const std::int64_t>(costs),
                      {.ranks = static_cast<std::uint32_t>(options.ranks),
                       .microbatches = static_cast<std::uint32_t>(plan.microbatches_per_rank),
-                      .seed = options.seed});
+                      .seed = options.seed,
+                      .strata = sizes});
   detail::measure(plan, options);
   return plan;
 }
