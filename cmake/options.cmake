@@ -9,6 +9,8 @@ option(OMNIBAL_WARNINGS_AS_ERRORS "A warning in tests, benchmarks or examples is
 option(OMNIBAL_TEST_FRAME
        "With the tests: also those of the frame itself (headers alone, structure, package)" ON)
 mark_as_advanced(OMNIBAL_TEST_FRAME)
+option(OMNIBAL_FUZZ "Build the fuzz targets among the tests (clang++ only; preset asan)" OFF)
+mark_as_advanced(OMNIBAL_FUZZ)
 
 # Parts that need something outside: ON makes a missing dependency an error, AUTO leaves the part
 # out, OFF does not look.

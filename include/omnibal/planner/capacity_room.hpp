@@ -132,6 +132,8 @@ class room_surveyor {
       if (control.stop_requested() && k > 0) break;
       control.tell("room", k, leads.size());
       rooms.push_back(least_room(leads[k]));
+      const bool all_in_one = rooms.back().samples_per_pack >= static_cast<double>(part_.size());
+      if (all_in_one && part_.size() == problem_.samples.size()) break;
     }
     return rooms;
   }
