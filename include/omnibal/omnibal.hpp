@@ -44,12 +44,14 @@
 #include <omnibal/partition/chain.hpp>
 #include <omnibal/partition/even.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/frozen.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
+#include <omnibal/planner/advice.hpp>
 #include <omnibal/planner/batches.hpp>
 #include <omnibal/planner/capacity.hpp>
 #include <omnibal/planner/cut_rules.hpp>
@@ -61,6 +63,7 @@
 #include <omnibal/planner/makespan.hpp>
 #include <omnibal/planner/neighbours.hpp>
 #include <omnibal/planner/objective.hpp>
+#include <omnibal/planner/published.hpp>
 #include <omnibal/planner/run.hpp>
 #include <omnibal/planner/scenarios.hpp>
 #include <omnibal/planner/stage_model.hpp>

@@ -128,7 +128,7 @@ TEST_CASE("The tail of scenarios by hand") {
   const auto tail = [](rational alpha, std::vector<std::int64_t> makespans) {
     const makespan_measure measure{.of = makespan_measure::kind::cvar, .alpha = alpha};
     const wide_integer denominator = measure.denominator(makespans.size());
-    return reduced(measure.value(makespans), denominator);
+    return reduced(measure.value(makespans), denominator, "makespan");
   };
   CHECK(tail({1, 2}, {10, 40, 20, 30}) == rational{35});
   CHECK(tail({0, 1}, {10, 40, 20, 30}) == rational{25});

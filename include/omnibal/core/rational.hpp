@@ -55,4 +55,22 @@ namespace detail {
   return static_cast<std::int64_t>(scaled);
 }
 
+/// numerator / denominator in lowest terms. Throws invalid_input naming `field` when those do not
+/// fit 64 bits. Preconditions: numerator ≥ 0, denominator ≥ 1.
+[[nodiscard]] constexpr rational reduced(wide_integer numerator, wide_integer denominator,
+                                         std::string_view field) {
+  wide_integer divisor = numerator;
+  for (wide_integer rest = denominator; rest != 0;) {
+    const wide_integer next = divisor % rest;
+    divisor = rest;
+    rest = next;
+  }
+  numerator /= divisor;
+  denominator /= divisor;
+  constexpr wide_integer most = std::numeric_limits<std::int64_t>::max();
+  if (numerator > most || denominator > most)
+    throw invalid_input(field, "of this problem", "does not fit 64 bits; use coarser units");
+  return {static_cast<std::int64_t>(numerator), static_cast<std::int64_t>(denominator)};
+}
+
 }  // namespace omnibal::inline v0

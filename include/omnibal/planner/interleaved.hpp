@@ -224,18 +224,7 @@ class virtual_stage_search {
 
  private:
   [[nodiscard]] rational value() const {
-    const auto whole = [](wide_integer integer) { return reduced(integer, 1); };
-    switch (objective_) {
-      case plan_objective::bottleneck: return {bottleneck(costs_, problem_.schedule.stages)};
-      case plan_objective::blocking_bottleneck: return {blocking_bottleneck(costs_)};
-      case plan_objective::closed_form:
-        return {closed_form(costs_, problem_.schedule.microbatches)};
-      case plan_objective::period: return period(costs_);
-      case plan_objective::variance:
-        return whole(scaled_forward_variance(costs_, problem_.schedule.stages));
-      case plan_objective::makespan: return {makespan(problem_.schedule, costs_)};
-    }
-    return {};
+    return objective_of(costs_, problem_.schedule, objective_);
   }
 
   [[nodiscard]] stage_cost cost(std::size_t j, std::size_t begin, std::size_t end,
@@ -425,8 +414,8 @@ class virtual_stage_search {
   if (found.cuts.empty()) return {.status = found.status, .why = least_overrun(problem, stages)};
   const wide_integer denominator = measure.denominator(times.scenarios());
   return {.status = found.status,
-          .objective = reduced(found.value, denominator),
-          .bound = reduced(found.bound, denominator),
+          .objective = reduced(found.value, denominator, "makespan"),
+          .bound = reduced(found.bound, denominator, "makespan"),
           .plan = stages.plan_of(found.cuts, found.extra)};
 }
 

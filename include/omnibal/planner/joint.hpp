@@ -49,8 +49,8 @@ namespace detail {
   if (found.cuts.empty()) return {.status = found.status, .why = search.explain()};
   const wide_integer denominator = measure.denominator(scenarios);
   return {.status = found.status,
-          .objective = reduced(found.value, denominator),
-          .bound = reduced(found.bound, denominator),
+          .objective = reduced(found.value, denominator, "makespan"),
+          .bound = reduced(found.bound, denominator, "makespan"),
           .plan = search.table().plan_of(found.cuts)};
 }
 
@@ -80,7 +80,8 @@ namespace detail {
   objective_and_cuts best;
   if (objective == plan_objective::variance) {
     variance_plan found = plan_for_variance(search.table());
-    if (found.found) best = {.objective = reduced(found.value, 1), .cuts = std::move(found.cuts)};
+    if (found.found)
+      best = {.objective = reduced(found.value, 1, "variance"), .cuts = std::move(found.cuts)};
   } else {
     const std::int64_t bottleneck = search.least_bottleneck(
         objective == plan_objective::blocking_bottleneck ? stage_weight::blocking_time
@@ -96,6 +97,12 @@ namespace detail {
 }
 
 }  // namespace detail
+
+/// The objective of a plan, the makespan by simulation. Precondition: both are valid. O(p·m·v).
+[[nodiscard]] inline rational objective_of(const pipeline_problem& problem,
+                                           const pipeline_plan& plan, plan_objective objective) {
+  return detail::objective_of(stage_costs(problem, plan), problem.schedule, objective);
+}
 
 /// Plans cuts and modes for the least objective. Throws invalid_input for problems out of range.
 /// Optimal or infeasible for the recurrences, O(p · w · n) interval prices, each one knapsack

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/cut_search.hpp>
@@ -20,6 +21,27 @@
 #include <vector>
 
 namespace omnibal::inline v0 {
+
+/// The simulated makespan of a plan in every scenario. Precondition: all are valid.
+/// O(scenarios · p·m·v).
+[[nodiscard]] inline std::vector<std::int64_t> scenario_makespans(
+    const pipeline_problem& problem, std::span<const scenario> scenarios,
+    const pipeline_plan& plan) {
+  const step_times times(problem, scenarios);
+  suffix_simulator simulator(problem.schedule, times);
+  for (std::size_t j = 0; j + 1 < plan.cuts.size(); ++j) {
+    std::int64_t extra = 0;
+    for (std::size_t l = plan.cuts[j]; l < plan.cuts[j + 1]; ++l)
+      extra += problem.layers[l].modes[plan.modes[l]].extra_time;
+    times.stage(j % problem.schedule.stages, plan.cuts[j], plan.cuts[j + 1], extra,
+                simulator.durations(j));
+    const layer& last = problem.layers[plan.cuts[j + 1] - 1];
+    simulator.set_latency(j, last.forward_latency, last.backward_latency);
+  }
+  std::vector<std::int64_t> makespans;
+  for (std::size_t k = 0; k < scenarios.size(); ++k) makespans.push_back(simulator.run(0, k).all);
+  return makespans;
+}
 
 namespace detail {
 

@@ -9,8 +9,10 @@
 #include <omnibal/core/progress.hpp>
 #include <omnibal/core/rational.hpp>
 #include <omnibal/core/search.hpp>
-#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/schedule.hpp>
 #include <string_view>
+#include <vector>
 
 namespace omnibal::inline v0 {
 
@@ -34,6 +36,25 @@ enum class plan_objective {
   }
   return "unknown";
 }
+
+namespace detail {
+
+[[nodiscard]] inline rational objective_of(const std::vector<stage_cost>& stages,
+                                           const schedule_shape& schedule,
+                                           plan_objective objective) {
+  switch (objective) {
+    case plan_objective::bottleneck: return {bottleneck(stages, schedule.stages)};
+    case plan_objective::blocking_bottleneck: return {blocking_bottleneck(stages)};
+    case plan_objective::closed_form: return {closed_form(stages, schedule.microbatches)};
+    case plan_objective::period: return period(stages);
+    case plan_objective::makespan: return {makespan(schedule, stages)};
+    case plan_objective::variance:
+      return reduced(scaled_forward_variance(stages, schedule.stages), 1, "variance");
+  }
+  return {};
+}
+
+}  // namespace detail
 
 struct joint_options {
   /// Operations a search by branch and bound may simulate before it stops with what it has

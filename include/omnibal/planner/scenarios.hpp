@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <numeric>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
@@ -63,23 +62,6 @@ struct makespan_measure {
     return sum;
   }
 };
-
-/// value / denominator in lowest terms. Throws invalid_input when it does not fit 64 bits.
-[[nodiscard]] inline rational reduced(wide_integer value, wide_integer denominator) {
-  wide_integer left = value;
-  wide_integer right = denominator;
-  while (right != 0) {
-    const wide_integer rest = left % right;
-    left = right;
-    right = rest;
-  }
-  value /= left;
-  denominator /= left;
-  constexpr wide_integer most = std::numeric_limits<std::int64_t>::max();
-  if (value > most || denominator > most)
-    throw invalid_input("alpha", "this", "makes a fraction too large; use fewer decimals");
-  return {static_cast<std::int64_t>(value), static_cast<std::int64_t>(denominator)};
-}
 
 namespace detail {
 
