@@ -13,10 +13,12 @@
 ///   its work up to its last backward: a device runs strictly in order;
 /// - filled: the most that any prefix stage t makes of: the first micro-batch travels down to the
 ///   last stage and back to t, which then still has all its backwards and the forwards that its
-///   order puts after the first of them, and the last backward travels on.
-/// Every one is the length of a path in the graph of operations, and simulated suffixes are longest
-/// paths of a part of that graph, so in every scenario
-///     max(head + all, through + backward, busy, filled + the suffix's first round trip)
+///   order puts after the first of them, and the last backward travels on;
+/// - work: Σ of all operations; spread over p devices, some device has at least the mean.
+/// Every one but the last is the length of a path in the graph of operations, and simulated
+/// suffixes are longest paths of a part of that graph, so in every scenario
+///     max(head + all, through + backward, busy, filled + the suffix's first round trip, ⌈work /
+///     p⌉)
 /// is a lower bound on every makespan below the node. A measure never falls when a makespan grows,
 /// so the measure of the bounds bounds the measure. Nothing is assumed of latencies, of m or of
 /// the schedule but that F, B and W of a stage each run in the order of micro-batches.
@@ -136,6 +138,7 @@ class cut_search {
     std::int64_t through = unreached;
     std::int64_t busy = unreached;
     std::int64_t filled = unreached;
+    std::int64_t work = unreached;
     std::int64_t forward_cap = unreached;   ///< Least largest F, for GPipe.
     std::int64_t backward_cap = unreached;  ///< Least largest B, for GPipe.
   };
@@ -145,6 +148,7 @@ class cut_search {
   struct chosen {
     suffix_ends ends = {};
     std::int64_t first_round = 0;
+    std::int64_t work = 0;
     std::int64_t sum = 0;  ///< For GPipe: Σ (T + C), largest F and B.
     std::int64_t largest_forward = 0;
     std::int64_t largest_backward = 0;
@@ -335,7 +339,7 @@ class cut_search {
 
   void fill_tables() {
     prefixes_.assign((total_ + 1) * (layers_ + 1) * scenarios_, prefix{});
-    for (std::size_t k = 0; k < scenarios_; ++k) prefixes(0, 0)[k] = {0, 0, 0, 0, 0, 0};
+    for (std::size_t k = 0; k < scenarios_; ++k) prefixes(0, 0)[k] = {0, 0, 0, 0, 0, 0, 0};
     for (std::size_t j = 0; j < total_; ++j)
       for (std::size_t end = j + 1; end <= layers_; ++end) {
         if (!reached(j + 1, end)) continue;
@@ -357,6 +361,7 @@ class cut_search {
         std::min(to.busy, std::max({from.busy, from.head + path.work, from.through + path.span}));
     to.filled = std::min(to.filled, std::max(from.filled + path.first_round + both,
                                              from.through + path.rest + both));
+    to.work = std::min(to.work, from.work + path.work);
     to.forward_cap = std::min(to.forward_cap, std::max(from.forward_cap, path.largest_forward));
     to.backward_cap = std::min(to.backward_cap, std::max(from.backward_cap, path.largest_backward));
   }
@@ -375,8 +380,10 @@ class cut_search {
       const prefix& before = prefixes(j, begin)[k];
       if (before.head == unreached) return cut_plan::none;
       const chosen& after = state[k];
+      const auto devices = static_cast<std::int64_t>(problem_.schedule.stages);
       bounds[k] = std::max({before.head + after.ends.all, before.through + after.ends.backward,
-                            before.busy, before.filled + after.first_round});
+                            before.busy, before.filled + after.first_round,
+                            divide_rounding_up(before.work + after.work, devices)});
       if (closed_form_is_exact()) {
         const auto repeats = static_cast<std::int64_t>(problem_.schedule.microbatches - 1);
         bounds[k] = std::max(bounds[k],
@@ -405,6 +412,7 @@ class cut_search {
       next[k].ends.all = std::max(path.work, path.first_forward + down + state[k].ends.all);
       next[k].ends.backward = std::max(path.span, path.last_round + both + state[k].ends.backward);
       next[k].first_round = path.first_round + both + state[k].first_round;
+      next[k].work = path.work + state[k].work;
       next[k].sum = path.last_round + both + state[k].sum;
       next[k].largest_forward = std::max(state[k].largest_forward, path.largest_forward);
       next[k].largest_backward = std::max(state[k].largest_backward, path.largest_backward);

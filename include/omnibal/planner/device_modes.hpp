@@ -6,12 +6,15 @@
 ///
 /// A chunk is what a device holds of one virtual stage. Its modes come down to the points (kept,
 /// transient, extra) that no other point beats; a choice for the device takes one point of every
-/// chunk and must fit all worst moments of the device's order (pipeline/memory.hpp).
+/// chunk and must fit all worst moments of the device's order (pipeline/memory.hpp). Points that
+/// cannot fit beside the leanest of the others, or whose extra is above a cap that the caller
+/// knows to be useless, are left out before they are combined.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <omnibal/config.hpp>
@@ -19,6 +22,7 @@
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
 #include <omnibal/recompute/exact.hpp>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -32,15 +36,16 @@ struct device_choice {
 };
 
 struct device_choices {
-  std::vector<device_choice> unbeaten = {};  ///< By rising Σ extra; empty if nothing fits.
-  bool proven = true;  ///< Whether every choice is as good in every chunk as one of these.
+  std::vector<device_choice> unbeaten = {};  ///< Empty if nothing fits under the caps.
+  bool proven =
+      true;  ///< Whether every choice under the caps is beaten by or equal to one of them.
 };
 
 /// Chooses for any ranges of one problem's chain. Keeps a reference: the problem must outlive it.
 class device_mode_chooser {
  public:
-  /// More points of a chunk, or more choices of a device, than this are not enumerated.
-  static constexpr std::size_t point_limit = 20'000;
+  static constexpr std::size_t point_limit = 20'000;      ///< Of a chunk; more are not enumerated.
+  static constexpr std::size_t choice_limit = 2'000'000;  ///< Of a device; likewise.
 
   explicit device_mode_chooser(const pipeline_problem& problem)
       : problem_(problem), fixed_(problem) {
@@ -53,177 +58,38 @@ class device_mode_chooser {
   }
   [[nodiscard]] const static_memory& fixed() const noexcept { return fixed_; }
 
-  /// The choices for a device that holds these layers, one range a chunk. Where there are too many
-  /// to enumerate, one that fits is found with every chunk at its worst moment at once.
-  /// O(point_limit · chunks · moments) beside the chunks' points.
-  [[nodiscard]] device_choices choices(std::size_t device, const std::vector<layer_range>& chunks) {
-    if (problem_.memory_limit.empty()) return {.unbeaten = {cautious(device, chunks)}};
-    const std::int64_t budget = problem_.budget(device) - fixed_.bytes(chunks);
+  /// The extra times a chunk of these layers can have, rising; empty where there are too many.
+  [[nodiscard]] std::vector<std::int64_t> extras(const layer_range& chunk) {
+    const chunk_points& all = points_of(chunk);
+    std::vector<std::int64_t> extras;
+    if (!all.complete) return extras;
+    for (const point& one : all.levels.back()) extras.push_back(one.extra);
+    std::ranges::sort(extras);
+    return extras;
+  }
+
+  /// The choices for a device that holds these layers, one range a chunk, with no chunk's extra
+  /// above its cap. Pseudo-polynomial: the product of the chunks' points that are left.
+  [[nodiscard]] device_choices choices(std::size_t device, std::span<const layer_range> chunks,
+                                       std::span<const std::int64_t> caps) {
     device_choices found;
-    if (!enumerable(chunks)) {
+    combination all{.device = device, .chunks = chunks, .budget = budget(device, chunks)};
+    if (!list_points(all, caps)) {
       found.proven = false;
       device_choice one = cautious(device, chunks);
       if (!one.extra.empty()) found.unbeaten.push_back(std::move(one));
       return found;
     }
-    for_each_choice(chunks, [&](const std::vector<const point*>& picked) {
-      if (peak(device, picked) > budget) return;
-      device_choice one;
-      for (const point* each : picked) one.extra.push_back(each->extra);
-      if (std::ranges::any_of(found.unbeaten,
-                              [&](const device_choice& other) { return beats(other, one); }))
-        return;
-      std::erase_if(found.unbeaten, [&](const device_choice& other) { return beats(one, other); });
-      for (const point* each : picked)
-        one.modes.insert(one.modes.end(), each->modes.begin(), each->modes.end());
-      found.unbeaten.push_back(std::move(one));
-    });
-    std::ranges::stable_sort(found.unbeaten, {}, [](const device_choice& one) {
-      std::int64_t sum = 0;
-      for (const std::int64_t extra : one.extra) sum += extra;
-      return sum;
-    });
+    all.loads.assign(chunks.size() + 1, all.floors);
+    combine(all, 0, found);
+    if (all.steps > choice_limit) found.proven = false;
     return found;
   }
 
-  /// Bytes by which the leanest choice overruns the device's memory, negative where it fits; where
-  /// there are too many to enumerate, an upper bound.
-  [[nodiscard]] std::int64_t overrun(std::size_t device, const std::vector<layer_range>& chunks) {
-    const std::int64_t budget = problem_.budget(device) - fixed_.bytes(chunks);
-    std::int64_t least = std::numeric_limits<std::int64_t>::max();
-    const auto visit = [&](const std::vector<const point*>& picked) {
-      least = std::min(least, peak(device, picked));
-    };
-    if (enumerable(chunks)) {
-      for_each_choice(chunks, visit);
-    } else {
-      std::vector<point> lean;
-      for (const layer_range& range : chunks) lean.push_back(leanest(range));
-      std::vector<const point*> picked;
-      for (const point& one : lean) picked.push_back(&one);
-      visit(picked);
-    }
-    return least - budget;
-  }
-
- private:
-  struct point {
-    std::int64_t kept = 0;
-    std::int64_t transient = 0;
-    std::int64_t extra = 0;
-    std::vector<std::size_t> modes = {};
-  };
-  struct chunk_points {
-    std::vector<point> points = {};
-    bool complete = true;
-  };
-
-  [[nodiscard]] static bool beats(const point& left, const point& right) {
-    return left.kept <= right.kept && left.transient <= right.transient &&
-           left.extra <= right.extra;
-  }
-  [[nodiscard]] static bool beats(const device_choice& left, const device_choice& right) {
-    for (std::size_t c = 0; c < left.extra.size(); ++c)
-      if (left.extra[c] > right.extra[c]) return false;
-    return true;
-  }
-
-  /// The unbeaten points of layers begin … end − 1, layer by layer; remembered.
-  [[nodiscard]] const chunk_points& points_of(const layer_range& range) {
-    const auto [found, fresh] = points_.try_emplace({range.begin, range.end});
-    if (!fresh) return found->second;
-    chunk_points& all = found->second;
-    all.points.assign(1, point{});
-    for (std::size_t l = range.begin; l < range.end; ++l) {
-      std::vector<point> next;
-      for (const point& before : all.points)
-        for (std::size_t mode = 0; mode < problem_.layers[l].modes.size(); ++mode)
-          next.push_back(with(before, problem_.layers[l].modes[mode], mode));
-      keep_unbeaten(next);
-      all.points = std::move(next);
-      if (all.points.size() <= point_limit / 16) continue;
-      all.complete = false;
-      return all;
-    }
-    return all;
-  }
-
-  [[nodiscard]] static point with(const point& before, const recompute_mode& mode,
-                                  std::size_t index) {
-    point one{.kept = before.kept + mode.kept_bytes,
-              .transient = std::max(before.transient, mode.transient_bytes),
-              .extra = before.extra + mode.extra_time,
-              .modes = before.modes};
-    one.modes.push_back(index);
-    return one;
-  }
-
-  static void keep_unbeaten(std::vector<point>& points) {
-    std::ranges::stable_sort(points, [](const point& left, const point& right) {
-      if (left.kept != right.kept) return left.kept < right.kept;
-      return left.extra != right.extra ? left.extra < right.extra
-                                       : left.transient < right.transient;
-    });
-    std::vector<point> kept;
-    for (point& one : points)
-      if (std::ranges::none_of(kept, [&](const point& other) { return beats(other, one); }))
-        kept.push_back(std::move(one));
-    points = std::move(kept);
-  }
-
-  [[nodiscard]] bool enumerable(const std::vector<layer_range>& chunks) {
-    std::size_t choices = 1;
-    for (const layer_range& range : chunks) {
-      const chunk_points& all = points_of(range);
-      if (!all.complete || all.points.size() > point_limit / choices) return false;
-      choices *= all.points.size();
-    }
-    return true;
-  }
-
-  template <typename Visit>
-  void for_each_choice(const std::vector<layer_range>& chunks, const Visit& visit) {
-    std::vector<const std::vector<point>*> points;
-    for (const layer_range& range : chunks) points.push_back(&points_of(range).points);
-    std::vector<std::size_t> at(chunks.size(), 0);
-    std::vector<const point*> picked(chunks.size());
-    while (true) {
-      for (std::size_t c = 0; c < at.size(); ++c) picked[c] = &(*points[c])[at[c]];
-      visit(picked);
-      std::size_t c = 0;
-      while (c < at.size() && ++at[c] == points[c]->size()) at[c++] = 0;
-      if (c == at.size()) return;
-    }
-  }
-
-  [[nodiscard]] std::int64_t peak(std::size_t device,
-                                  const std::vector<const point*>& picked) const {
-    std::int64_t worst = 0;
-    for (const memory_moment& moment : moments_[device]) {
-      std::int64_t bytes = picked[moment.running]->transient;
-      for (std::size_t c = 0; c < picked.size(); ++c)
-        bytes += static_cast<std::int64_t>(moment.whole[c]) * picked[c]->kept;
-      worst = std::max(worst, bytes);
-    }
-    return worst;
-  }
-
-  /// Every layer in the mode that keeps least.
-  [[nodiscard]] point leanest(const layer_range& range) const {
-    point lean;
-    for (std::size_t l = range.begin; l < range.end; ++l) {
-      const std::vector<recompute_mode>& modes = problem_.layers[l].modes;
-      std::size_t best = 0;
-      for (std::size_t mode = 1; mode < modes.size(); ++mode)
-        if (modes[mode].kept_bytes < modes[best].kept_bytes) best = mode;
-      lean = with(lean, modes[best], best);
-    }
-    return lean;
-  }
-
   /// The cheapest choice that fits even if all chunks held their most at once: one knapsack, whose
-  /// layers weigh what their chunk holds at most. Empty where nothing fits.
-  [[nodiscard]] device_choice cautious(std::size_t device, const std::vector<layer_range>& chunks) {
+  /// layers weigh what their chunk holds at most. Empty where nothing fits that way.
+  [[nodiscard]] device_choice cautious(std::size_t device,
+                                       std::span<const layer_range> chunks) const {
     std::vector<std::size_t> most(chunks.size(), 0);
     for (const memory_moment& moment : moments_[device])
       for (std::size_t c = 0; c < most.size(); ++c) most[c] = std::max(most[c], moment.whole[c]);
@@ -234,9 +100,8 @@ class device_mode_chooser {
         for (recompute_mode& mode : weighed.back().modes)
           mode.kept_bytes *= static_cast<std::int64_t>(most[c]);
       }
-    const bool bounded = !problem_.memory_limit.empty();
-    const std::int64_t budget = problem_.budget(device) - (bounded ? fixed_.bytes(chunks) : 0);
-    const recompute_choice choice = recompute_chooser(weighed).choose(0, weighed.size(), 1, budget);
+    const recompute_choice choice =
+        recompute_chooser(weighed).choose(0, weighed.size(), 1, budget(device, chunks));
     if (!choice.has_modes()) return {};
     device_choice one{.extra = std::vector<std::int64_t>(chunks.size(), 0), .modes = choice.modes};
     std::size_t at = 0;
@@ -244,6 +109,242 @@ class device_mode_chooser {
       for (std::size_t l = chunks[c].begin; l < chunks[c].end; ++l, ++at)
         one.extra[c] += problem_.layers[l].modes[choice.modes[at]].extra_time;
     return one;
+  }
+
+  /// Bytes by which the leanest choice overruns the device's memory, negative where it fits. Exact
+  /// where each layer has a mode that is leanest in both ways or choices are few; else an upper
+  /// bound.
+  [[nodiscard]] std::int64_t overrun(std::size_t device, std::span<const layer_range> chunks) {
+    combination all{
+        .device = device, .chunks = chunks, .budget = std::numeric_limits<std::int64_t>::max()};
+    const std::vector<std::int64_t> caps(chunks.size(), all.budget);
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    if (list_points(all, caps)) {
+      all.loads.assign(chunks.size() + 1, all.floors);
+      lighten(all, 0, least);
+    }
+    least = std::min(least, leanest_peak(device, chunks));
+    return least - budget(device, chunks);
+  }
+
+ private:
+  struct point {
+    std::int64_t kept = 0;
+    std::int64_t transient = 0;
+    std::int64_t extra = 0;
+    std::uint32_t parent = 0;  ///< Point of the layers before.
+    std::uint32_t mode = 0;    ///< Of the last layer.
+  };
+  /// Unbeaten points of ever more layers of a chunk; level l knows the first l.
+  struct chunk_points {
+    std::vector<std::vector<point>> levels = {};
+    bool complete = true;
+  };
+  /// The search over one point a chunk. Loads are bytes at each moment with the chunks before
+  /// chosen and the others as light as that moment allows.
+  struct combination {
+    std::size_t device = 0;
+    std::span<const layer_range> chunks = {};
+    std::int64_t budget = 0;
+    std::vector<std::vector<std::uint32_t>> points = {};  ///< Per chunk, by rising extra.
+    std::vector<std::int64_t> floors = {};
+    std::vector<std::vector<std::int64_t>> least = {};  ///< Per chunk and moment.
+    std::vector<std::vector<std::int64_t>> loads = {};
+    std::vector<std::uint32_t> picked = {};
+    std::size_t steps = 0;
+  };
+
+  [[nodiscard]] std::int64_t budget(std::size_t device, std::span<const layer_range> chunks) const {
+    if (problem_.memory_limit.empty()) return problem_.budget(device);
+    return problem_.budget(device) - fixed_.bytes(chunks);
+  }
+
+  // ---- points of a chunk ------------------------------------------------------------------------
+
+  [[nodiscard]] const chunk_points& points_of(const layer_range& range) {
+    const auto [found, fresh] = points_.try_emplace({range.begin, range.end});
+    chunk_points& all = found->second;
+    if (!fresh) return all;
+    all.levels.push_back({point{}});
+    for (std::size_t l = range.begin; l < range.end; ++l) {
+      all.levels.push_back(extended(all.levels.back(), problem_.layers[l]));
+      if (all.levels.back().size() <= point_limit) continue;
+      all.complete = false;
+      break;
+    }
+    return all;
+  }
+
+  /// Without a memory limit only time counts.
+  [[nodiscard]] std::vector<point> extended(const std::vector<point>& before,
+                                            const layer& one) const {
+    const bool bounded = !problem_.memory_limit.empty();
+    std::vector<point> next;
+    for (std::uint32_t parent = 0; parent < before.size(); ++parent)
+      for (std::uint32_t mode = 0; mode < one.modes.size(); ++mode) {
+        const recompute_mode& by = one.modes[mode];
+        const point& from = before[parent];
+        next.push_back({.kept = bounded ? from.kept + by.kept_bytes : 0,
+                        .transient = bounded ? std::max(from.transient, by.transient_bytes) : 0,
+                        .extra = from.extra + by.extra_time,
+                        .parent = parent,
+                        .mode = mode});
+      }
+    keep_unbeaten(next);
+    return next;
+  }
+
+  /// Sweeps by rising kept bytes; `stairs` holds the least extra seen for each transient.
+  static void keep_unbeaten(std::vector<point>& points) {
+    std::ranges::stable_sort(points, [](const point& left, const point& right) {
+      if (left.kept != right.kept) return left.kept < right.kept;
+      return left.extra != right.extra ? left.extra < right.extra
+                                       : left.transient < right.transient;
+    });
+    std::map<std::int64_t, std::int64_t> stairs;  // Extra falls as the transient rises.
+    std::vector<point> kept;
+    for (const point& one : points) {
+      auto above = stairs.upper_bound(one.transient);
+      if (above != stairs.begin() && std::prev(above)->second <= one.extra) continue;
+      while (above != stairs.end() && above->second >= one.extra) above = stairs.erase(above);
+      stairs[one.transient] = one.extra;
+      kept.push_back(one);
+    }
+    points = std::move(kept);
+  }
+
+  // ---- combinations -----------------------------------------------------------------------------
+
+  [[nodiscard]] std::int64_t load(const combination& all, std::size_t chunk, const point& one,
+                                  std::size_t moment) const {
+    const memory_moment& when = moments_[all.device][moment];
+    return static_cast<std::int64_t>(when.whole[chunk]) * one.kept +
+           (when.running == chunk ? one.transient : 0);
+  }
+
+  [[nodiscard]] const std::vector<point>& points(const combination& all, std::size_t chunk) {
+    return points_of(all.chunks[chunk]).levels.back();
+  }
+
+  /// The points worth combining; false where they are not known.
+  [[nodiscard]] bool list_points(combination& all, std::span<const std::int64_t> caps) {
+    const std::size_t moments = moments_[all.device].size();
+    for (const layer_range& chunk : all.chunks)
+      if (!points_of(chunk).complete) return false;
+    all.floors.assign(moments, 0);
+    for (std::size_t c = 0; c < all.chunks.size(); ++c) {
+      all.least.emplace_back(moments, std::numeric_limits<std::int64_t>::max());
+      for (const point& one : points(all, c))
+        for (std::size_t k = 0; k < moments; ++k)
+          all.least[c][k] = std::min(all.least[c][k], load(all, c, one, k));
+      for (std::size_t k = 0; k < moments; ++k) all.floors[k] += all.least[c][k];
+    }
+    for (std::size_t c = 0; c < all.chunks.size(); ++c) {
+      const std::vector<point>& every = points(all, c);
+      std::vector<std::uint32_t> useful;
+      for (std::uint32_t at = 0; at < every.size(); ++at)
+        if (every[at].extra <= caps[c] && fits(all, c, every[at], all.floors)) useful.push_back(at);
+      std::ranges::stable_sort(useful, {}, [&](std::uint32_t at) { return every[at].extra; });
+      all.points.push_back(std::move(useful));
+    }
+    all.picked.assign(all.chunks.size(), 0);
+    return true;
+  }
+
+  /// Whether the point can stand in for its chunk's least loads.
+  [[nodiscard]] bool fits(const combination& all, std::size_t chunk, const point& one,
+                          const std::vector<std::int64_t>& loads) const {
+    for (std::size_t k = 0; k < loads.size(); ++k)
+      if (loads[k] - all.least[chunk][k] + load(all, chunk, one, k) > all.budget) return false;
+    return true;
+  }
+
+  void put(combination& all, std::size_t chunk, const point& one) const {
+    for (std::size_t k = 0; k < all.floors.size(); ++k)
+      all.loads[chunk + 1][k] =
+          all.loads[chunk][k] - all.least[chunk][k] + load(all, chunk, one, k);
+  }
+
+  /// With all chunks but the last chosen, only its cheapest point that fits can be unbeaten.
+  void combine(combination& all, std::size_t chunk, device_choices& found) {
+    if (chunk == all.chunks.size()) {
+      add(all, found);
+      return;
+    }
+    for (const std::uint32_t at : all.points[chunk]) {
+      if (++all.steps > choice_limit) return;
+      const point& one = points(all, chunk)[at];
+      if (!fits(all, chunk, one, all.loads[chunk])) continue;
+      put(all, chunk, one);
+      all.picked[chunk] = at;
+      combine(all, chunk + 1, found);
+      if (chunk + 1 == all.chunks.size()) return;
+    }
+  }
+
+  void add(const combination& all, device_choices& found) {
+    device_choice one;
+    for (std::size_t c = 0; c < all.chunks.size(); ++c)
+      one.extra.push_back(points(all, c)[all.picked[c]].extra);
+    const auto beats = [](const device_choice& left, const device_choice& right) {
+      return std::ranges::equal(left.extra, right.extra, std::ranges::less_equal{});
+    };
+    for (const device_choice& other : found.unbeaten)
+      if (beats(other, one)) return;
+    std::erase_if(found.unbeaten, [&](const device_choice& other) { return beats(one, other); });
+    for (std::size_t c = 0; c < all.chunks.size(); ++c) {
+      const std::vector<std::size_t> modes = modes_of(all.chunks[c], all.picked[c]);
+      one.modes.insert(one.modes.end(), modes.begin(), modes.end());
+    }
+    found.unbeaten.push_back(std::move(one));
+  }
+
+  [[nodiscard]] std::vector<std::size_t> modes_of(const layer_range& chunk, std::uint32_t at) {
+    const chunk_points& all = points_of(chunk);
+    std::vector<std::size_t> modes(chunk.end - chunk.begin);
+    for (std::size_t level = modes.size(); level > 0; --level) {
+      const point& one = all.levels[level][at];
+      modes[level - 1] = one.mode;
+      at = one.parent;
+    }
+    return modes;
+  }
+
+  // ---- least bytes ------------------------------------------------------------------------------
+
+  /// The least peak of any choice, as far as the limit allows.
+  void lighten(combination& all, std::size_t chunk, std::int64_t& least) {
+    if (std::ranges::max(all.loads[chunk]) >= least) return;
+    if (chunk == all.chunks.size()) {
+      least = std::ranges::max(all.loads[chunk]);
+      return;
+    }
+    for (const std::uint32_t at : all.points[chunk]) {
+      if (++all.steps > choice_limit) return;
+      put(all, chunk, points(all, chunk)[at]);
+      lighten(all, chunk + 1, least);
+    }
+  }
+
+  /// The peak with every layer in the mode that keeps least.
+  [[nodiscard]] std::int64_t leanest_peak(std::size_t device,
+                                          std::span<const layer_range> chunks) const {
+    std::vector<point> lean(chunks.size());
+    for (std::size_t c = 0; c < chunks.size(); ++c)
+      for (std::size_t l = chunks[c].begin; l < chunks[c].end; ++l) {
+        const recompute_mode& mode =
+            *std::ranges::min_element(problem_.layers[l].modes, {}, &recompute_mode::kept_bytes);
+        lean[c].kept += mode.kept_bytes;
+        lean[c].transient = std::max(lean[c].transient, mode.transient_bytes);
+      }
+    std::int64_t worst = 0;
+    for (const memory_moment& moment : moments_[device]) {
+      std::int64_t bytes = lean[moment.running].transient;
+      for (std::size_t c = 0; c < lean.size(); ++c)
+        bytes += static_cast<std::int64_t>(moment.whole[c]) * lean[c].kept;
+      worst = std::max(worst, bytes);
+    }
+    return worst;
   }
 
   const pipeline_problem& problem_;

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
@@ -87,42 +88,54 @@ class interleaved_stages {
   }
 
   /// The recomputation of least price for a partition, if less than the limit: price(extra) must
-  /// never fall when an entry grows. Devices are branched on one after the other, those still open
-  /// at the least extra of each of their chunks.
+  /// never fall when an entry grows. A choice that fits anyhow lowers the limit; extras that reach
+  /// it even while all others are least are left out; then devices are branched on one after the
+  /// other, those still open at the least extra of each of their chunks.
   template <typename Price, typename Value>
   [[nodiscard]] settlement<Value> settle(const std::vector<std::size_t>& cuts, const Price& price,
                                          const Value& limit) {
     settlement<Value> best{.value = limit};
+    std::vector<std::int64_t> extra(problem_.schedule.total_stages());
+    for (std::size_t j = 0; j < extra.size(); ++j) {
+      extra[j] = least_extra(j, cuts[j], cuts[j + 1]);
+      if (extra[j] == infeasible) return best;
+    }
+    if (!(price(extra) < limit)) return best;
+    settle_cautiously(cuts, price, best);
+    const std::vector<std::int64_t> caps = useful_extras(cuts, extra, price, best.value);
     std::vector<device_choices> devices;
-    std::vector<std::int64_t> extra(problem_.schedule.total_stages(), infeasible);
     for (std::size_t d = 0; d < problem_.schedule.stages; ++d) {
-      devices.push_back(modes_.choices(d, chunks_of(cuts, d)));
+      const std::vector<layer_range> chunks = chunks_of(cuts, d);
+      devices.push_back(modes_.choices(d, chunks, of_device(caps, d)));
       best.proven = best.proven && devices.back().proven;
       if (devices.back().unbeaten.empty()) return best;
-      for (const device_choice& one : devices.back().unbeaten)
-        for (std::size_t c = 0; c < one.extra.size(); ++c)
-          extra[stage(d, c)] = std::min(extra[stage(d, c)], one.extra[c]);
+      for (std::size_t c = 0; c < chunks.size() && devices.back().proven; ++c) {
+        std::int64_t least = infeasible;
+        for (const device_choice& one : devices.back().unbeaten)
+          least = std::min(least, one.extra[c]);
+        extra[stage(d, c)] = least;
+      }
     }
     choose(devices, 0, extra, price, best);
     return best;
   }
 
-  /// The plan whose virtual stages recompute this much, as settle() answered.
+  /// The plan whose virtual stages recompute at most this much, as settle() answered.
   [[nodiscard]] pipeline_plan plan_of(const std::vector<std::size_t>& cuts,
                                       const std::vector<std::int64_t>& extra) {
     pipeline_plan plan{.cuts = cuts, .modes = std::vector<std::size_t>(problem_.layers.size(), 0)};
     for (std::size_t d = 0; d < problem_.schedule.stages; ++d) {
       const std::vector<layer_range> chunks = chunks_of(cuts, d);
-      for (const device_choice& one : modes_.choices(d, chunks).unbeaten) {
-        bool same = true;
-        for (std::size_t c = 0; c < chunks.size(); ++c)
-          same = same && one.extra[c] == extra[stage(d, c)];
-        if (!same) continue;
-        std::size_t at = 0;
-        for (const layer_range& range : chunks)
-          for (std::size_t l = range.begin; l < range.end; ++l) plan.modes[l] = one.modes[at++];
-        break;
-      }
+      const std::vector<std::int64_t> caps = of_device(extra, d);
+      device_choices found = modes_.choices(d, chunks, caps);
+      std::erase_if(found.unbeaten, [&](const device_choice& one) {
+        return !std::ranges::equal(one.extra, caps, std::ranges::less_equal{});
+      });
+      const device_choice one =
+          found.unbeaten.empty() ? modes_.cautious(d, chunks) : found.unbeaten.front();
+      std::size_t at = 0;
+      for (const layer_range& range : chunks)
+        for (std::size_t l = range.begin; l < range.end; ++l) plan.modes[l] = one.modes[at++];
     }
     return plan;
   }
@@ -153,6 +166,50 @@ class interleaved_stages {
     for (std::size_t j = device; j + 1 < cuts.size(); j += problem_.schedule.stages)
       chunks.push_back({cuts[j], cuts[j + 1]});
     return chunks;
+  }
+
+  [[nodiscard]] std::vector<std::int64_t> of_device(const std::vector<std::int64_t>& values,
+                                                    std::size_t device) const {
+    std::vector<std::int64_t> own;
+    for (std::size_t j = device; j < values.size(); j += problem_.schedule.stages)
+      own.push_back(values[j]);
+    return own;
+  }
+
+  /// Takes for every device the choice that fits whenever its chunks hold their most.
+  template <typename Price, typename Value>
+  void settle_cautiously(const std::vector<std::size_t>& cuts, const Price& price,
+                         settlement<Value>& best) const {
+    std::vector<std::int64_t> extra(problem_.schedule.total_stages());
+    for (std::size_t d = 0; d < problem_.schedule.stages; ++d) {
+      const device_choice one = modes_.cautious(d, chunks_of(cuts, d));
+      if (one.extra.empty()) return;
+      for (std::size_t c = 0; c < one.extra.size(); ++c) extra[stage(d, c)] = one.extra[c];
+    }
+    const Value value = price(extra);
+    if (!(value < best.value)) return;
+    best.value = value;
+    best.extra = extra;
+  }
+
+  /// Per virtual stage the largest extra with which the price is still under the limit while all
+  /// others are least. O(stages · log points) prices.
+  template <typename Price, typename Value>
+  [[nodiscard]] std::vector<std::int64_t> useful_extras(const std::vector<std::size_t>& cuts,
+                                                        const std::vector<std::int64_t>& least,
+                                                        const Price& price, const Value& limit) {
+    std::vector<std::int64_t> caps(least.size(), infeasible);
+    for (std::size_t j = 0; j < least.size(); ++j) {
+      std::vector<std::int64_t> extra = least;
+      const std::vector<std::int64_t> known = modes_.extras({cuts[j], cuts[j + 1]});
+      if (known.empty()) continue;
+      const auto useful = std::ranges::partition_point(known, [&](std::int64_t one) {
+        extra[j] = std::max(one, least[j]);
+        return price(extra) < limit;
+      });
+      caps[j] = useful == known.begin() ? least[j] : *std::prev(useful);
+    }
+    return caps;
   }
 
   template <typename Price, typename Value>
@@ -255,11 +312,16 @@ class virtual_stage_search {
     if (cuts.size() != total_ + 1) return false;
     for (std::size_t j = 0; j < total_; ++j)
       if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(cuts[j], cuts[j + 1])) return false;
-    operations_ += total_ * total_;
     const auto price = [&](const std::vector<std::int64_t>& extra) {
       for (std::size_t j = 0; j < total_; ++j) costs_[j] = cost(j, cuts[j], cuts[j + 1], extra[j]);
       return value();
     };
+    for (std::size_t j = 0; j < total_; ++j) {
+      extra_[j] = stages_.least_extra(j, cuts[j], cuts[j + 1]);
+      if (extra_[j] == interleaved_stages::infeasible) return false;
+    }
+    if (found_ && !(price(extra_) < best_)) return false;
+    operations_ += settling * total_;
     constexpr rational none = {std::numeric_limits<std::int64_t>::max()};
     auto settled = stages_.settle(cuts, price, found_ ? best_ : none);
     open_ = open_ || !settled.proven;
@@ -327,6 +389,9 @@ class virtual_stage_search {
     std::int64_t forward_time = 0;
     std::int64_t backward_time = 0;
   };
+
+  /// What settling a partition counts for, in operations a virtual stage.
+  static constexpr std::uint64_t settling = 1000;
 
   const pipeline_problem& problem_;
   plan_objective objective_;
