@@ -187,3 +187,25 @@ TEST_CASE("Searches that are cut short keep a plan and a bound below the optimum
     REQUIRE(test::price(problem, found.plan, plan_objective::makespan) == found.objective);
   }
 }
+
+TEST_CASE("Knapsacks that are cut short leave plans that fit and bounds that hold") {
+  random_stream random(67);
+  int stopped = 0;
+  for (int round = 0; round < 300; ++round) {
+    const pipeline_problem problem =
+        test::random_problem(random, schedule_kind::one_forward_one_backward, 6);
+    if (problem.layers.size() < problem.schedule.stages) continue;
+    const test::oracle expected(problem);
+    if (!expected.feasible()) continue;
+    for (std::size_t k = 0; k < test::objectives.size(); ++k) {
+      const joint_plan found =
+          plan_jointly(problem, test::objectives[k], {.recompute = {.point_limit = 0}});
+      stopped += found.status == search_status::stopped;
+      REQUIRE(!(expected.best[k] < found.bound));
+      REQUIRE(test::overrun(problem, found.plan) <= 0);
+      REQUIRE(!(found.objective < test::price(problem, found.plan, test::objectives[k])));
+      if (found.status == search_status::optimal) REQUIRE(found.objective == expected.best[k]);
+    }
+  }
+  CHECK(stopped > 0);
+}

@@ -14,6 +14,7 @@
 /// | interleaved        | all                                    | interleaved.hpp               |
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <omnibal/config.hpp>
@@ -68,10 +69,10 @@ namespace detail {
   }
 }
 
-[[nodiscard]] inline joint_plan plan_stages(const pipeline_problem& problem,
-                                            plan_objective objective,
-                                            const joint_options& options) {
-  stage_search search(problem);
+/// Plans with what the search's table says stages cost.
+[[nodiscard]] inline joint_plan plan_priced_stages(const pipeline_problem& problem,
+                                                   plan_objective objective, stage_search& search,
+                                                   const joint_options& options) {
   if (objective == plan_objective::makespan) {
     const makespan_measure one{.of = makespan_measure::kind::worst};
     const step_times times(problem);
@@ -94,6 +95,44 @@ namespace detail {
           .objective = best.objective,
           .bound = best.objective,
           .plan = search.table().plan_of(best.cuts)};
+}
+
+/// The same problem with memory enough for everything.
+[[nodiscard]] inline pipeline_problem without_memory_limit(pipeline_problem problem) {
+  problem.memory_limit.clear();
+  problem.reserved.clear();
+  return problem;
+}
+
+/// Where a knapsack reached its limit, a stage may cost less than the table says, and an optimum
+/// over the table is no bound; what a plan costs without a memory limit is.
+inline void weaken(joint_plan& found, const rational& bound) {
+  if (found.plan.cuts.empty()) return;
+  found.bound = std::min(found.bound, bound);
+  found.status = found.bound == found.objective ? search_status::optimal : search_status::stopped;
+}
+
+[[nodiscard]] inline joint_plan plan_stages(const pipeline_problem& problem,
+                                            plan_objective objective,
+                                            const joint_options& options) {
+  stage_search search(problem, options.recompute);
+  joint_plan found = plan_priced_stages(problem, objective, search, options);
+  if (!search.table().proven())
+    weaken(found, plan_stages(without_memory_limit(problem), objective, options).bound);
+  return found;
+}
+
+/// The same for scenarios; `average` is the problem on their mean times.
+[[nodiscard]] inline joint_plan plan_stages(const pipeline_problem& average,
+                                            const step_times& times,
+                                            const makespan_measure& measure,
+                                            const joint_options& options) {
+  stage_search search(average, options.recompute);
+  joint_plan found = answer(plan_for_makespan(average, times, measure, search, options), measure,
+                            times.scenarios(), search);
+  if (!search.table().proven())
+    weaken(found, plan_stages(without_memory_limit(average), times, measure, options).bound);
+  return found;
 }
 
 }  // namespace detail
@@ -138,9 +177,7 @@ namespace detail {
   const step_times times(problem, scenarios);
   if (problem.schedule.kind == schedule_kind::interleaved)
     return detail::plan_interleaved_makespan(average, times, measure, options);
-  stage_search search(average);
-  return detail::answer(detail::plan_for_makespan(average, times, measure, search, options),
-                        measure, scenarios.size(), search);
+  return detail::plan_stages(average, times, measure, options);
 }
 
 }  // namespace omnibal::inline v0

@@ -11,6 +11,7 @@
 #include <omnibal/core/search.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/schedule.hpp>
+#include <omnibal/recompute/exact.hpp>
 #include <string_view>
 #include <vector>
 
@@ -60,6 +61,7 @@ struct joint_options {
   /// Operations a search by branch and bound may simulate before it stops with what it has
   /// proven; about 4 ns each. A count and not a time, so that answers repeat.
   std::uint64_t operation_limit = 1'500'000'000;
+  recompute_options recompute = {};  ///< Of the knapsacks of stages that are devices of their own.
   run_control control = {};
 };
 

@@ -27,6 +27,7 @@
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/stage_table.hpp>
+#include <omnibal/recompute/exact.hpp>
 #include <vector>
 
 namespace omnibal::inline v0 {
@@ -43,7 +44,8 @@ class stage_search {
  public:
   static constexpr std::int64_t infeasible = stage_table::infeasible;
 
-  explicit stage_search(const pipeline_problem& problem) : table_(problem) {}
+  explicit stage_search(const pipeline_problem& problem, const recompute_options& recompute = {})
+      : table_(problem, recompute) {}
 
   /// Least largest weight of a stage, or `infeasible`. Intervals heavier than a guess are never
   /// priced; the guess grows until a plan fits under it.

@@ -32,7 +32,7 @@ class stage_table {
 
   /// Keeps a reference: the problem must outlive the table. Throws invalid_input for schedules
   /// with virtual stages, whose memory does not belong to one stage alone.
-  explicit stage_table(const pipeline_problem& problem)
+  explicit stage_table(const pipeline_problem& problem, const recompute_options& recompute = {})
       : problem_(problem),
         rules_(problem),
         fixed_(problem),
@@ -42,7 +42,7 @@ class stage_table {
       throw invalid_input("schedule", to_string(problem.schedule.kind),
                           "has stages that share a device's memory; see interleaved.hpp");
     sum_prefixes();
-    weigh_modes();
+    weigh_modes(recompute);
     extra_.assign(problem.schedule.stages * layers_ * layers_, unknown);
   }
 
@@ -141,7 +141,7 @@ class stage_table {
 
   /// With a split backward stages weigh the same mode differently, so each gets its own chooser
   /// over what its modes weigh in all.
-  void weigh_modes() {
+  void weigh_modes(const recompute_options& recompute) {
     const bool split = problem_.schedule.splits_backward();
     for (std::size_t stage = 0; stage < stages(); ++stage) {
       const memory_moment worst = worst_moments(problem_.schedule, stage).front();
@@ -153,9 +153,9 @@ class stage_table {
           mode.kept_bytes =
               static_cast<std::int64_t>(worst.whole.front()) * mode.kept_bytes +
               static_cast<std::int64_t>(worst.waiting.front()) * mode.kept_for_weight_gradient;
-      choosers_.emplace_back(weighed);
+      choosers_.emplace_back(weighed, recompute);
     }
-    if (!split) choosers_.emplace_back(problem_.layers);
+    if (!split) choosers_.emplace_back(problem_.layers, recompute);
   }
 
   [[nodiscard]] recompute_chooser& chooser(std::size_t stage) {
