@@ -36,13 +36,17 @@ struct variance_label {
   std::size_t parent = 0;  ///< Label of the stages before.
 };
 
-/// Drops labels that no rest of the chain can make best. The final value is
+/// The labels that some rest of the chain could make best, of those that `fits` allows: it is asked
+/// only of labels that are not beaten, since it prices memory. The final value is
 /// p · (squares + q) − (sum + x)², with x at most `longest`: of two labels the one with fewer
 /// squares wins whatever follows, unless its lesser sum costs more than that.
-inline void keep_the_best(std::vector<variance_label>& labels, wide_integer stages,
-                          wide_integer longest) {
+template <typename Fits>
+[[nodiscard]] std::vector<variance_label> keep_the_best(std::vector<variance_label> labels,
+                                                        wide_integer stages, wide_integer longest,
+                                                        const Fits& fits) {
   std::ranges::sort(labels, [](const variance_label& left, const variance_label& right) {
-    return left.squares != right.squares ? left.squares < right.squares : left.sum > right.sum;
+    if (left.squares != right.squares) return left.squares < right.squares;
+    return left.sum != right.sum ? left.sum > right.sum : left.begin < right.begin;
   });
   std::vector<variance_label> kept;
   for (const variance_label& one : labels) {
@@ -52,9 +56,9 @@ inline void keep_the_best(std::vector<variance_label>& labels, wide_integer stag
           (one.sum + longest) * (one.sum + longest) - (other.sum + longest) * (other.sum + longest);
       return stages * (one.squares - other.squares) >= most_gained;
     });
-    if (!beaten) kept.push_back(one);
+    if (!beaten && fits(one)) kept.push_back(one);
   }
-  labels = std::move(kept);
+  return kept;
 }
 
 }  // namespace detail
@@ -75,17 +79,18 @@ inline void keep_the_best(std::vector<variance_label>& labels, wide_integer stag
   labels[0][0].push_back({});
   for (std::size_t s = 0; s < table.stages(); ++s)
     for (std::size_t end = s + 1; end <= layers; ++end) {
-      std::vector<detail::variance_label>& here = labels[s + 1][end];
+      std::vector<detail::variance_label> reached;
       for (std::size_t begin = end; begin-- > s;) {
         if (labels[s][begin].empty() || !table.rules().allows(begin, end)) continue;
-        if (table.overrun(s, begin, end) > 0) break;
         const wide_integer forward = table.cost_with(s, begin, end, 0).forward_time;
         for (std::size_t parent = 0; parent < labels[s][begin].size(); ++parent) {
           const detail::variance_label& from = labels[s][begin][parent];
-          here.push_back({from.sum + forward, from.squares + forward * forward, begin, parent});
+          reached.push_back({from.sum + forward, from.squares + forward * forward, begin, parent});
         }
       }
-      detail::keep_the_best(here, stages, longest);
+      labels[s + 1][end] = detail::keep_the_best(
+          std::move(reached), stages, longest,
+          [&](const detail::variance_label& one) { return table.overrun(s, one.begin, end) <= 0; });
     }
 
   const std::vector<detail::variance_label>& last = labels[table.stages()][layers];
