@@ -285,9 +285,9 @@ class cut_search {
 
   // ---- tables -----------------------------------------------------------------------------------
 
-  /// Calls visit(begin, extra) for the intervals that end after `end` layers and whose work alone
-  /// does not reach the best plan's value, from the shortest on. `bare` asks for times without
-  /// recomputation, which prices nothing.
+  /// Calls visit(begin) for the intervals that end after `end` layers and whose work alone does not
+  /// reach the best plan's value, from the shortest on, with the interval's durations in spare_.
+  /// `bare` asks for those without recomputation, which prices nothing.
   template <typename Visit>
   void for_each_begin(std::size_t j, std::size_t end, bool bare, const Visit& visit) {
     const cut_rules& rules = stages_.rules();
@@ -307,7 +307,7 @@ class cut_search {
     }
   }
 
-  /// Leaves the durations in spare_.
+  /// Whether the interval's work leaves room for a better plan. Leaves its durations in spare_.
   [[nodiscard]] bool works_within(std::size_t j, std::size_t begin, std::size_t end,
                                   std::int64_t extra) {
     times_.stage(j % problem_.schedule.stages, begin, end, extra, spare_);

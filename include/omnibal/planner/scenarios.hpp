@@ -46,7 +46,8 @@ struct makespan_measure {
     return std::max<wide_integer>(count * (alpha.denominator - alpha.numerator), alpha.denominator);
   }
 
-  /// The measure times its denominator. Never falls when a makespan grows. O(n log n).
+  /// The measure times its denominator. Never falls when a makespan grows. Sorts the makespans
+  /// where it needs their order. O(n log n).
   [[nodiscard]] wide_integer value(std::vector<std::int64_t>& makespans) const {
     if (of == kind::worst) return *std::ranges::max_element(makespans);
     if (of == kind::mean)
