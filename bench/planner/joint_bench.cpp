@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Joint plans of cuts and recomputation: the nine presets, and chains of distinct layers.
+// Joint plans of cuts and recomputation: the nine presets, chains of distinct layers, and a family
+// of seeded instances for makespans.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <ctime>
 #include <omnibal/core/random.hpp>
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/planner/joint.hpp>
@@ -63,9 +66,85 @@ void distinct_layers(benchmark::State& state, plan_objective objective) {
     problem.layers.push_back(one);
   }
   problem.memory_limit.assign(problem.schedule.stages, kept * 6 / 10);
-  search_status status{};
-  for (auto _ : state) status = plan_jointly(problem, objective).status;
-  state.SetLabel(std::string(to_string(status)));
+  joint_plan found;
+  for (auto _ : state) found = plan_jointly(problem, objective);
+  state.SetLabel(std::string(to_string(found.status)));
+  state.counters["gap"] = relative_gap(found.objective.value(), found.bound.value());
+}
+
+/// Instance `seed` of the family: layers of three kinds of spread (any, nearly equal, repeated),
+/// four modes, latencies of none to a third of a layer, times and bytes of unit, 37 and nanosecond
+/// scale, memory that binds in four of five.
+pipeline_problem family(std::uint64_t seed, schedule_kind kind, std::size_t layers,
+                        std::size_t stages) {
+  random_stream random(seed);
+  const auto draw = [&](std::int64_t least, std::int64_t most) {
+    return least + uniform_below(random, static_cast<std::uint32_t>(most - least + 1));
+  };
+  constexpr std::int64_t scales[] = {1, 37, 1'000'003};
+  const std::int64_t scale = scales[seed % 3];
+  const std::int64_t spread = draw(0, 2);
+  const std::int64_t latency = 15 * draw(0, 2);
+  pipeline_problem problem{
+      .schedule = {.kind = kind,
+                   .stages = stages,
+                   .microbatches = static_cast<std::size_t>(draw(1, seed % 2 == 0 ? 64 : 8))}};
+  std::int64_t kept = 0;
+  std::int64_t fixed = 0;
+  while (problem.layers.size() < layers) {
+    layer one;
+    if (spread == 2 && !problem.layers.empty() && draw(0, 9) > 0) {
+      one = problem.layers.back();
+    } else {
+      one.forward_time = (spread == 0 ? draw(0, 100) : draw(95, 105)) * scale + draw(0, scale / 3);
+      one.backward_time = one.forward_time * draw(1, 3) + draw(0, scale / 3);
+      one.weight_gradient_time = one.backward_time / 2;
+      one.static_bytes = draw(0, 50) * scale;
+      one.forward_latency = draw(0, latency) * scale;
+      one.backward_latency = draw(0, latency) * scale;
+      const std::int64_t all = draw(20, 60) * scale;
+      one.modes = {
+          {.kept_bytes = all},
+          {.extra_time = one.forward_time / 10,
+           .kept_bytes = all * 6 / 10,
+           .transient_bytes = all * 4 / 10},
+          {.extra_time = one.forward_time * 6 / 10,
+           .kept_bytes = all * 3 / 10,
+           .transient_bytes = all * 4 / 10},
+          {.extra_time = one.forward_time, .kept_bytes = all / 20, .transient_bytes = all}};
+    }
+    kept += one.modes.front().kept_bytes;
+    fixed += one.static_bytes;
+    problem.layers.push_back(one);
+  }
+  if (seed % 5 > 0)
+    problem.memory_limit.assign(
+        stages, 2 * fixed / static_cast<std::int64_t>(stages) + kept * draw(2, 12) / 10);
+  return problem;
+}
+
+/// A hundred instances: how many are proven optimal, the longest time and the largest gap.
+void seeded_family(benchmark::State& state, schedule_kind kind) {
+  int plans = 0;
+  int optimal = 0;
+  double longest = 0;
+  double gap = 0;
+  for (auto _ : state)
+    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+      const pipeline_problem problem = family(seed, kind, static_cast<std::size_t>(state.range(0)),
+                                              static_cast<std::size_t>(state.range(1)));
+      const auto start = std::clock();
+      const joint_plan found = plan_jointly(problem, plan_objective::makespan);
+      longest = std::max(longest, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
+      if (found.plan.cuts.empty()) continue;
+      ++plans;
+      optimal += found.status == search_status::optimal;
+      gap = std::max(gap, relative_gap(found.objective.value(), found.bound.value()));
+    }
+  state.counters["plans"] = plans;
+  state.counters["optimal"] = optimal;
+  state.counters["longest_s"] = longest;
+  state.counters["largest_gap"] = gap;
 }
 
 void add_presets(benchmark::internal::Benchmark* bench) {
@@ -81,13 +160,32 @@ BENCHMARK_CAPTURE(presets, bottleneck, plan_objective::bottleneck)
 BENCHMARK_CAPTURE(presets, closed_form, plan_objective::closed_form)
     ->Apply(add_presets)
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(distinct_layers, bottleneck, plan_objective::bottleneck)
-    ->Args({32, 8})
-    ->Args({95, 16})
-    ->Args({128, 32})
+BENCHMARK_CAPTURE(presets, period, plan_objective::period)
+    ->Apply(add_presets)
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(distinct_layers, closed_form, plan_objective::closed_form)
-    ->Args({32, 8})
-    ->Args({95, 16})
-    ->Args({128, 32})
+BENCHMARK_CAPTURE(presets, makespan, plan_objective::makespan)
+    ->Apply(add_presets)
     ->Unit(benchmark::kMillisecond);
+#define DISTINCT_LAYERS(objective)                                         \
+  BENCHMARK_CAPTURE(distinct_layers, objective, plan_objective::objective) \
+      ->Args({32, 8})                                                      \
+      ->Args({95, 16})                                                     \
+      ->Args({128, 32})                                                    \
+      ->Unit(benchmark::kMillisecond)
+
+DISTINCT_LAYERS(bottleneck);
+DISTINCT_LAYERS(closed_form);
+DISTINCT_LAYERS(period);
+DISTINCT_LAYERS(makespan);
+DISTINCT_LAYERS(variance);
+
+#define SEEDED_FAMILY(name, kind)              \
+  BENCHMARK_CAPTURE(seeded_family, name, kind) \
+      ->Args({24, 4})                          \
+      ->Args({32, 8})                          \
+      ->Iterations(1)                          \
+      ->Unit(benchmark::kMillisecond)
+
+SEEDED_FAMILY(gpipe, schedule_kind::gpipe);
+SEEDED_FAMILY(one_forward_one_backward, schedule_kind::one_forward_one_backward);
+SEEDED_FAMILY(zero_bubble_h1, schedule_kind::zero_bubble_h1);

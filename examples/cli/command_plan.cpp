@@ -53,6 +53,17 @@ void add_training_options(CLI::App& command, plan_arguments& arguments) {
               {0, std::numeric_limits<std::uint32_t>::max() - 1000});
 }
 
+void add_problem_options(CLI::App& command, plan_arguments& arguments) {
+  command.add_option("--alpha", arguments.alpha,
+                     "With cvar: the share of scenarios that are not looked at [0.95]");
+  add_choice(command, "--method", arguments.published, "How to plan a --problem [exact]",
+             {{"exact", false}, {"published", true}});
+  add_number(command, "--time-limit", arguments.time_limit,
+             "Seconds after which the search of a --problem stops with what it has");
+  command.add_option("--evaluate", arguments.evaluate,
+                     "A plan for the --problem to price instead of searching for one");
+}
+
 /// The chosen way to run, once both are known not to be mixed up.
 exit_status plan(const command_context& context, const plan_arguments& arguments) {
   if (arguments.problem.empty() == arguments.tables.files.empty())
@@ -81,10 +92,12 @@ void add_plan(CLI::App& application, command_context& context) {
   add_table_options(*command, arguments->tables);
   command->get_option("--lengths")->required(false);
   command->add_option("--problem", arguments->problem,
-                      "A problem of plain numbers instead: kind joint");
+                      "A problem of plain numbers instead: kind joint or stochastic");
   command->add_option("--objective", arguments->objective,
                       "What to minimise: expected_makespan for --lengths; bottleneck, "
-                      "blocking_bottleneck, closed_form or period for --problem");
+                      "blocking_bottleneck, closed_form, period, makespan, variance, "
+                      "expected_makespan, worst_makespan or cvar for --problem");
+  add_problem_options(*command, *arguments);
   add_training_options(*command, *arguments);
   add_cluster_options(*command, *arguments);
   command->add_option("--out", arguments->out, "Where to write the plan as JSON");
@@ -92,7 +105,7 @@ void add_plan(CLI::App& application, command_context& context) {
       "\nExamples:\n"
       "  omnibal plan --lengths lengths.json --model internvl-chat-1.5 --dp 8 --pp 4 --tp 2 \\\n"
       "    --memory 80GiB --global-batch 256 --out plan.json\n"
-      "  omnibal plan --problem problem.json --objective closed_form");
+      "  omnibal plan --problem problem.json --objective makespan --time-limit 10");
   command->callback([&context, arguments] {
     context.run = [&context, arguments] { return plan(context, *arguments); };
   });

@@ -35,6 +35,10 @@ struct plan_arguments {
   bool sequence_parallel = false;
   std::int64_t optimizer_bytes = 12;
   std::optional<std::string> objective = {};
+  std::optional<std::string> alpha = {};
+  bool published = false;
+  std::optional<double> time_limit = {};
+  std::string evaluate = {};
   std::int64_t seed = 1024;
   std::string out = {};
 };

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "units.hpp"
+
 namespace omnibal::cli {
 namespace {
 
@@ -52,6 +54,49 @@ recompute_mode as_mode(const json& value, const std::string& field) {
           .kept_for_weight_gradient = member(value, "act_w", field, 0)};
 }
 
+bool as_truth(const json& value, const std::string& field) {
+  if (!value.is_boolean()) throw invalid_input(field, json_text(value), "must be true or false");
+  return value.get<bool>();
+}
+
+layer_training as_training(const json& value, const std::string& field) {
+  layer_training training;
+  if (const auto found = value.find("trainable"); found != value.end())
+    training.trainable = as_truth(*found, field + ".trainable");
+  if (const auto found = value.find("input_grad"); found != value.end() && !found->is_null())
+    training.input_gradient = as_truth(*found, field + ".input_grad");
+  return training;
+}
+
+/// {num, den}.
+rational as_rational(const json& value, const std::string& field) {
+  if (!value.is_object())
+    throw invalid_input(field, json_text(value), "must be an object of num and den");
+  const rational one{member(value, "num", field), member(value, "den", field, 1)};
+  if (one.denominator < 1)
+    throw invalid_input(field + ".den", one.denominator, "must be at least 1");
+  return one;
+}
+
+std::size_t as_index(const json& value, const std::string& field) {
+  const std::int64_t index = as_integer(value, field);
+  if (index < 0) throw invalid_input(field, index, "must not be negative");
+  return static_cast<std::size_t>(index);
+}
+
+std::vector<std::vector<std::int64_t>> as_table(const json& object, const char* key,
+                                                const std::string& field) {
+  const auto found = object.find(key);
+  const std::string name = field + "." + key;
+  if (found == object.end()) throw invalid_input(name, "nothing", "is missing");
+  if (!found->is_array())
+    throw invalid_input(name, json_text(*found), "must be a list of lists, [layer][micro-batch]");
+  std::vector<std::vector<std::int64_t>> rows;
+  for (const json& row : *found)
+    rows.push_back(as_integers(row, name + "[" + std::to_string(rows.size()) + "]"));
+  return rows;
+}
+
 layer as_layer(const json& value, const std::string& field) {
   if (!value.is_object()) throw invalid_input(field, json_text(value), "must be an object");
   layer one{.name = name_of(value, field),
@@ -94,9 +139,9 @@ operation as_operation(const json& value, const std::string& field) {
 
 }  // namespace
 
-problem_file::problem_file(const std::string& path)
-    : path_(path), values_(read_json_file("--problem", path)) {
-  if (!values_.is_object()) throw invalid_input("--problem", path, "must hold one JSON object");
+problem_file::problem_file(const std::string& path, const std::string& option)
+    : path_(path), values_(read_json_file(option, path)) {
+  if (!values_.is_object()) throw invalid_input(option, path, "must hold one JSON object");
 }
 
 void problem_file::expect_kind(const std::vector<std::string>& kinds,
@@ -109,6 +154,11 @@ void problem_file::expect_kind(const std::vector<std::string>& kinds,
   for (const std::string& kind : kinds) known += (known.empty() ? "" : ", ") + kind;
   throw invalid_input(named("kind"), json_text(*found),
                       "is not a problem for omnibal " + command + ", which takes " + known);
+}
+
+bool problem_file::is_kind(const std::string& kind) const {
+  const auto found = values_.find("kind");
+  return found != values_.end() && *found == kind;
 }
 
 bool problem_file::has(const std::string& key) const {
@@ -169,6 +219,78 @@ std::vector<layer> problem_file::layers() const {
   return layers;
 }
 
+std::vector<gradient_needs> problem_file::gradients() const {
+  std::vector<layer_training> training;
+  for (const json& one : at("layers"))
+    training.push_back(as_training(one, named("layers[") + std::to_string(training.size()) + "]"));
+  return gradients_of(training);
+}
+
+std::vector<layer_pair> problem_file::pairs(const std::string& key) const {
+  std::vector<layer_pair> pairs;
+  if (!has(key)) return pairs;
+  const json& list = at(key);
+  if (!list.is_array())
+    throw invalid_input(named(key), json_text(list), "must be a list of pairs of layers");
+  for (const json& pair : list) {
+    const std::string field = named(key) + "[" + std::to_string(pairs.size()) + "]";
+    if (!pair.is_array() || pair.size() != 2)
+      throw invalid_input(field, json_text(pair), "must be two layers, as in [0, 31]");
+    pairs.push_back({as_index(pair[0], field), as_index(pair[1], field)});
+  }
+  return pairs;
+}
+
+std::vector<rational> problem_file::speeds(std::size_t devices) const {
+  if (!has("devices")) return {};
+  const json& list = at("devices");
+  if (!list.is_array()) throw invalid_input(named("devices"), json_text(list), "must be a list");
+  if (list.size() != devices)
+    throw invalid_input(named("devices"), list.size(),
+                        "must have one entry per device, " + std::to_string(devices));
+  std::vector<rational> factors;
+  for (const json& device : list) {
+    const std::string field = named("devices[") + std::to_string(factors.size()) + "]";
+    if (!device.is_object()) throw invalid_input(field, json_text(device), "must be an object");
+    const auto speed = device.find("speed");
+    factors.push_back(speed == device.end() ? rational{1} : as_rational(*speed, field + ".speed"));
+  }
+  return factors;
+}
+
+std::optional<rational> problem_file::alpha() const {
+  if (!has("alpha")) return std::nullopt;
+  const json& value = at("alpha");
+  if (value.is_object()) return as_rational(value, named("alpha"));
+  const fraction share = parse_fraction(named("alpha"), json_text(value));
+  return rational{share.numerator, share.denominator};
+}
+
+std::vector<scenario> problem_file::scenarios() const {
+  const json& list = at("scenarios");
+  if (!list.is_array()) throw invalid_input(named("scenarios"), json_text(list), "must be a list");
+  const std::vector<gradient_needs> needs = gradients();
+  std::vector<scenario> scenarios;
+  for (const json& value : list) {
+    const std::string field = named("scenarios[") + std::to_string(scenarios.size()) + "]";
+    if (!value.is_object()) throw invalid_input(field, json_text(value), "must be an object");
+    scenario one{.forward = as_table(value, "fwd", field),
+                 .backward = as_table(value, "bwd", field)};
+    if (value.contains("wgrad")) one.weight_gradient = as_table(value, "wgrad", field);
+    scenarios.push_back(std::move(one));
+  }
+  validate(pipeline(), scenarios);
+  for (scenario& one : scenarios)
+    for (std::size_t l = 0; l < needs.size(); ++l)
+      for (std::size_t k = 0; k < one.backward[l].size(); ++k) {
+        std::int64_t unknown = 0;
+        leave_out_gradients(one.backward[l][k],
+                            one.weight_gradient.empty() ? unknown : one.weight_gradient[l][k],
+                            needs[l]);
+      }
+  return scenarios;
+}
+
 std::vector<std::int64_t> problem_file::per_device(const std::string& key,
                                                    std::size_t devices) const {
   if (!has(key)) return {};
@@ -193,14 +315,32 @@ std::vector<std::vector<operation>> problem_file::device_order() const {
 }
 
 pipeline_problem problem_file::pipeline() const {
-  // What this version cannot plan with is refused rather than left out of the account.
-  for (const char* key : {"devices", "tied", "together", "apart", "memory_margin"})
-    if (has(key)) throw invalid_input(named(key), "given", "is not supported yet");
   const schedule_shape shape = schedule();
-  return {.schedule = shape,
-          .layers = layers(),
-          .memory_limit = per_device("mem_limit", shape.stages),
-          .reserved = per_device("reserved", shape.stages)};
+  pipeline_problem problem{.schedule = shape,
+                           .layers = layers(),
+                           .memory_limit = per_device("mem_limit", shape.stages),
+                           .reserved = per_device("reserved", shape.stages),
+                           .memory_margin = integer("memory_margin", 0),
+                           .time_factor = speeds(shape.stages),
+                           .tied = pairs("tied"),
+                           .together = pairs("together"),
+                           .apart = pairs("apart")};
+  // Checked as given: what is left out of frozen layers would hide bad values.
+  validate(problem);
+  leave_out_gradients(problem.layers, gradients());
+  return problem;
+}
+
+pipeline_plan problem_file::plan() const {
+  const auto indices = [&](const char* key) {
+    std::vector<std::size_t> values;
+    for (const std::int64_t value : integers(key)) {
+      if (value < 0) throw invalid_input(named(key), value, "must not be negative");
+      values.push_back(static_cast<std::size_t>(value));
+    }
+    return values;
+  };
+  return {.cuts = indices("cuts"), .modes = indices("modes")};
 }
 
 recompute_problem problem_file::recompute() const {

@@ -134,18 +134,130 @@ class Plan(CommandTest):
         report = self.succeed("plan", "--problem", self.write("p.json", joint([layer()] * 4, stages=5)), status=3)
         self.assertEqual(report["reason"], "fewer_layers_than_stages")
 
-    def test_what_is_not_planned_yet_says_so(self):
-        problem = self.write("p.json", joint([layer()] * 2))
-        for objective in ["makespan", "variance", "expected_makespan", "worst_makespan", "cvar"]:
-            self.expect_failure("plan", "--problem", problem, "--objective", objective, naming=[objective, "not planned for yet"])
+    def test_makespan_and_variance(self):
+        problem = self.write("p.json", joint([layer(cf=5, cb=5)] * 4, stages=4, microbatches=8))
+        for objective, value in [("makespan", 410), ("variance", 0), ("expected_makespan", 410), ("cvar", 410)]:
+            report = self.succeed("plan", "--problem", problem, "--objective", objective)
+            self.assertEqual((report["status"], report["objective"], report["bound"]), ("optimal", value, value))
+            self.assertEqual(report["makespan"], 410)
         self.expect_failure("plan", "--problem", problem, "--objective", "botleneck", naming=["botleneck", "bottleneck"])
-        self.expect_failure("plan", "--problem", self.write("p.json", joint([layer()] * 2, schedule="zbh1")), naming="zbh1")
-        self.expect_failure("plan", "--problem", self.write("p.json", joint([layer()] * 2, tied=[[0, 1]])), naming="tied")
+
+    def test_zbh1_and_interleaved(self):
+        for more, makespan in [({"schedule": "zbh1"}, 140), ({"schedule": "interleaved", "virtual": 2}, 150)]:
+            layers = [layer(wgrad=10)] * 4
+            report = self.succeed("plan", "--problem", self.write("p.json", joint(layers, **{"microbatches": 2, **more})),
+                                  "--objective", "makespan")
+            self.assertEqual((report["status"], report["objective"], report["makespan"]), ("optimal", makespan, makespan))
+
+    def test_scenarios(self):
+        times = [[1, 2], [3, 4], [5, 6]]
+        problem = {"kind": "stochastic", "schedule": "1f1b", "stages": 2, "microbatches": 2,
+                   "layers": [layer(fwd=0, bwd=0)] * 3, "mem_limit": None,
+                   "scenarios": [{"fwd": times, "bwd": times}, {"fwd": times[::-1], "bwd": times[::-1]}]}
+        path = self.write("p.json", problem)
+        mean = self.succeed("plan", "--problem", path)
+        worst = self.succeed("plan", "--problem", path, "--objective", "worst_makespan")
+        self.assertEqual(mean["objective_numerator"] * 2, sum(mean["makespans"]) * mean["objective_denominator"])
+        self.assertEqual(worst["objective"], max(worst["makespans"]))
+        for alpha, like in [("0", mean), ("0.5", worst), ("1", worst)]:
+            tail = self.succeed("plan", "--problem", path, "--objective", "cvar", "--alpha", alpha)
+            self.assertEqual(tail["objective"], like["objective"])
+        for given in [0.5, {"num": 1, "den": 2}]:
+            tail = self.succeed("plan", "--problem", self.write("q.json", {**problem, "alpha": given}), "--objective", "cvar")
+            self.assertEqual(tail["objective"], worst["objective"])
+        self.expect_failure("plan", "--problem", path, "--objective", "period", naming=["period", "cvar"])
+        for change, words in [({"scenarios": []}, ["scenarios"]), ({"scenarios": 3}, ["scenarios", "3"]),
+                              ({"scenarios": [{"fwd": times}]}, ["scenarios[0].bwd", "missing"]),
+                              ({"scenarios": [{"fwd": times, "bwd": times[1:]}]}, ["bwd", "2"]),
+                              ({"scenarios": [{"fwd": times, "bwd": [[1, -2], [1, 1], [1, 1]]}]}, ["bwd", "-2"]),
+                              ({"alpha": 1.5}, ["alpha", "1.5"]), ({"alpha": {"num": 3, "den": 2}}, ["alpha"])]:
+            self.expect_failure("plan", "--problem", self.write("q.json", {**problem, **change}), "--objective", "cvar",
+                                naming=words)
+
+    def test_fields(self):
+        def plan(objective="bottleneck", status=0, **more):
+            return self.succeed("plan", "--problem", self.write("p.json", joint([layer()] * 6, **more)), "--objective",
+                                objective, status=status)
+        self.assertEqual(plan(devices=[{"speed": {"num": 1, "den": 1}}, {"speed": {"num": 2, "den": 1}}])["cuts"], [0, 4, 6])
+        self.assertEqual(plan(devices=[{}, {}])["cuts"], [0, 3, 6])
+        self.assertEqual(plan(together=[[0, 3]])["cuts"], [0, 4, 6])
+        self.assertEqual(plan(apart=[[0, 1]])["cuts"], [0, 1, 6])
+        self.assertEqual(plan(apart=[[0, 1]], together=[[1, 0]], status=3)["reason"], "together_and_apart")
+        self.assertEqual(plan(mem_limit=[6, 3])["status"], "optimal")
+        self.assertEqual(plan(mem_limit=[6, 3], memory_margin=1, status=3)["bytes_short"], 1)
+        tied = plan(tied=[[0, 5]])
+        self.assertEqual(tied["gradient_reductions"], [[0, 5]])
+        self.assertEqual(plan(schedule="interleaved", virtual=2, tied=[[0, 5]], group_size=3)["status"], "optimal")
+
+    def test_frozen_layers(self):
+        # Two frozen layers without backward, two trained ones.
+        frozen = layer(trainable=False, cb=7)
+        report = self.succeed("plan", "--problem", self.write("p.json", joint([frozen, frozen, layer(), layer()])))
+        self.assertEqual((report["objective"], report["cuts"], report["stage_backward"]), (50, [0, 3, 4], [20, 20]))
+        self.assertEqual(report["peak_memory"], [2, 1])
+        above = self.succeed("plan", "--problem", self.write("p.json", joint([layer(), layer(trainable=False, wgrad=5)])))
+        self.assertEqual(above["stage_backward"], [20, 15])
+        self.expect_failure("plan", "--problem", self.write("p.json", joint([layer(), layer(input_grad=False)])),
+                            naming=["input_grad", "1", "layer below"])
+        self.expect_failure("plan", "--problem", self.write("p.json", joint([layer(trainable=1), layer()])),
+                            naming=["layers[0].trainable", "1"])
+
+    def test_evaluate(self):
+        problem = self.write("p.json", joint([layer(cf=1)] * 4, mem_limit=[6, 2]))
+        plan = self.succeed("plan", "--problem", problem, "--objective", "makespan", "--out", "plan.json")
+        again = self.succeed("plan", "--problem", problem, "--objective", "makespan", "--evaluate", "plan.json")
+        for key in ("objective", "makespan", "cuts", "modes", "peak_memory"):
+            self.assertEqual(again[key], plan[key])
+        self.assertEqual((again["status"], "bound" in again), ("feasible", False))
+        bad = self.write("bad.json", {"cuts": [0, 1, 4], "modes": [0, 0, 0, 0]})
+        report = self.succeed("plan", "--problem", problem, "--evaluate", bad, status=3)
+        self.assertEqual((report["binding_stage"], report["bytes_short"]), (1, 1))
+        for plan, words in [({"cuts": [0, 4], "modes": [0] * 4}, ["cuts"]), ({"cuts": [0, 2, 4]}, ["modes", "missing"]),
+                            ({"cuts": [0, 2, 4], "modes": [0, 0, 0, 9]}, ["modes[3]", "9"])]:
+            self.expect_failure("plan", "--problem", problem, "--evaluate", self.write("bad.json", plan), naming=words)
+
+    def test_published_method(self):
+        # Equal forwards, but backwards that only the exact method looks at.
+        problem = self.write("p.json", joint([layer(bwd=200), layer(), layer(), layer()]))
+        published = self.succeed("plan", "--problem", problem, "--objective", "bottleneck", "--method", "published")
+        exact = self.succeed("plan", "--problem", problem, "--objective", "bottleneck")
+        self.assertEqual(published["bound"], exact["objective"])
+        self.assertGreaterEqual(published["objective"], exact["objective"])
+        self.expect_failure("plan", "--problem", self.write("p.json", joint([layer()] * 2, schedule="zbh1")), "--method",
+                            "published", naming=["zbh1", "published"])
+        self.expect_failure("plan", "--problem", problem, "--method", "best", naming=["best", "exact"])
+
+    def test_time_limit(self):
+        problem = self.write("p.json", joint([layer(fwd=7 + i * i % 5, cf=i % 3) for i in range(24)], stages=6))
+        for limit in ["0", "1.5", "1e300"]:
+            report = self.succeed("plan", "--problem", problem, "--objective", "makespan", "--time-limit", limit)
+            self.assertIn(report["status"], ["optimal", "stopped"])
+            self.assertLessEqual(report["bound"], report["objective"])
+        self.expect_failure("plan", "--problem", problem, "--time-limit", "-1", naming="--time-limit")
+
+    def test_advice_names_changes_that_fit(self):
+        problem = joint([layer()] * 4, mem_limit=[3, 2])
+        advice = self.succeed("plan", "--problem", self.write("p.json", problem), status=3)["suggestion"]
+        for words in ["at most 1 micro-batches", "3 pipeline stages", "1 bytes more", "layer 0"]:
+            self.assertIn(words, advice)
+        self.succeed("plan", "--problem", self.write("p.json", {**problem, "microbatches": 1}))
+        self.succeed("plan", "--problem", self.write("p.json", {**problem, "stages": 3, "mem_limit": [3, 2, 2]}))
 
     def test_bad_input(self):
         for problem, words in [(joint([layer(fwd=-1)] * 2), ["fwd", "-1"]), (joint([layer()] * 2, mem_limit=[1]), ["mem_limit"]),
                                (joint([layer()] * 2, reserved=[-1, 0]), ["reserved[0]", "-1"]),
                                (joint([layer(fwd=2**61)] * 2), ["times"]), (joint("no"), ["layers"]),
+                               (joint([layer()] * 2, tied=[[0, 2]]), ["tied", "2"]),
+                               (joint([layer()] * 2, tied=[0]), ["tied[0]", "0"]),
+                               (joint([layer()] * 2, apart=[[1, 1]]), ["apart", "1"]),
+                               (joint([layer()] * 2, together=3), ["together", "3"]),
+                               (joint([layer()] * 2, together=[[-1, 0]]), ["together[0]", "-1"]),
+                               (joint([layer()] * 2, memory_margin=-1), ["memory_margin", "-1"]),
+                               (joint([layer()] * 2, memory_margin=0.1), ["memory_margin", "0.1"]),
+                               (joint([layer()] * 2, devices=[{}]), ["devices", "1"]),
+                               (joint([layer()] * 2, devices=[{"speed": {"num": 1, "den": 0}}, {}]), ["den", "0"]),
+                               (joint([layer()] * 2, devices=[{"speed": {"num": -1}}, {}]), ["num", "-1"]),
+                               (joint([layer()] * 2, devices=[{"speed": 2}, {}]), ["speed", "2"]),
                                ({"kind": "ccp"}, ["kind", "ccp"])]:
             self.expect_failure("plan", "--problem", self.write("p.json", problem), naming=words)
 
@@ -175,19 +287,28 @@ class KnownOptima(CommandTest):
             for key, value in expected.items():
                 self.assertEqual(report[key], value, f"{path} {key}")
 
-    def test_joint_plans(self):
-        names = {"bottleneck": "bottleneck", "closed_form": "closed_form",
-                 "blocking_bottleneck": "blocking_bottleneck", "period_x840": "period"}
-        for path, case, expected in self.cases(["joint", "joint_mid"]):
-            if case["schedule"] not in ("1f1b", "gpipe"):
-                continue
+    def test_plans(self):
+        names = {"bottleneck": "bottleneck", "closed_form": "closed_form", "blocking_bottleneck": "blocking_bottleneck",
+                 "period_x840": "period", "des_makespan": "makespan", "fwd_var_xp2_feasible": "variance"}
+        for path, case, expected in self.cases(["joint", "joint_mid", "joint_interleaved"]):
             for key, objective in names.items():
+                if expected["feasible"] and not expected.get(key):
+                    continue
                 report = self.succeed("plan", "--problem", path, "--objective", objective,
                                       status=0 if expected["feasible"] else 3)
                 if expected["feasible"]:
+                    value = expected[key]["value"] if isinstance(expected[key], dict) else expected[key]
                     factor = 840 if key == "period_x840" else 1
-                    self.assertEqual(report["objective_numerator"] * factor,
-                                     expected[key]["value"] * report["objective_denominator"], f"{path} {key}")
+                    self.assertEqual(report["objective_numerator"] * factor, value * report["objective_denominator"],
+                                     f"{path} {key}")
+
+    def test_scenarios(self):
+        for path, case, expected in self.cases(["stochastic"]):
+            mean = self.succeed("plan", "--problem", path, "--objective", "expected_makespan")
+            self.assertEqual(mean["objective_numerator"] * len(case["scenarios"]),
+                             expected["min_sum_makespan"]["value"] * mean["objective_denominator"], path)
+            worst = self.succeed("plan", "--problem", path, "--objective", "worst_makespan")
+            self.assertEqual(worst["objective"], expected["min_worst_makespan"]["value"], path)
 
 
 if __name__ == "__main__":

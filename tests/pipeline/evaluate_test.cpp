@@ -57,7 +57,7 @@ TEST_CASE("Stage costs, objectives and memory of a plan worked out by hand") {
   CHECK(closed_form(stages, 4) == 11 + 24 + 3 + 3 * 24);
   CHECK(blocking_bottleneck(stages) == 27);
   CHECK(period(stages) == rational{24, 1});
-  CHECK(scaled_forward_variance(stages) == 2 * (9 + 81) - 144);
+  CHECK(scaled_forward_variance(stages, 2) == 2 * (9 + 81) - 144);
   // 1F1B: stage 0 holds two micro-batches and its transient, stage 1 one.
   CHECK(peak_memory(problem, stages) ==
         std::vector<std::int64_t>{11 + 100 + 2 * 2 + 10, 13 + 120 + 20});

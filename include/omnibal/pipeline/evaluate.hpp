@@ -10,7 +10,7 @@
 /// | closed form         | Σ T + Σ C + (m − 1) · max T                                        |
 /// | blocking bottleneck | max over stages of T plus the latencies of both its edges          |
 /// | period              | max over stage intervals of (Σ T + Σ inner C) / stages of interval  |
-/// | variance            | p · Σ F² − (Σ F)², p² times the variance of the forward times      |
+/// | variance            | p · Σ F² − (Σ F)², p² times the variance of devices' forward times |
 /// | makespan            | simulated                                                          |
 ///
 /// Sources: closed form, Narayanan et al., SC 2021; variance, OmniBal, arXiv 2407.20761; period,
@@ -22,16 +22,20 @@
 #include <cstdint>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/rational.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/simulate.hpp>
+#include <omnibal/pipeline/static_memory.hpp>
 #include <vector>
 
 namespace omnibal::inline v0 {
 
-/// The sums over the layers of one virtual stage, each in the mode the plan gives it.
+/// The sums over the layers of one virtual stage, each in the mode the plan gives it, as its device
+/// takes for them.
 struct stage_cost {
+  layer_range layers = {};
   std::int64_t forward_time = 0;
   std::int64_t backward_time = 0;  ///< With recomputation; with W also where W runs apart.
   std::int64_t weight_gradient_time = 0;
@@ -48,23 +52,41 @@ struct stage_cost {
   }
 };
 
+namespace detail {
+
+/// Durations as a device takes for them: every operation is scaled by itself, so where W runs
+/// apart it and B are rounded up one by one.
+inline void scale_times(stage_cost& stage, const rational& factor, bool splits_backward) {
+  const std::int64_t apart = splits_backward ? stage.weight_gradient_time : 0;
+  stage.forward_time = scaled_rounding_up(stage.forward_time, factor);
+  stage.weight_gradient_time = scaled_rounding_up(stage.weight_gradient_time, factor);
+  stage.backward_time = scaled_rounding_up(stage.backward_time - apart, factor) +
+                        (splits_backward ? stage.weight_gradient_time : 0);
+}
+
+}  // namespace detail
+
 /// The stages of a plan. Precondition: problem and plan are valid. O(layers).
 [[nodiscard]] inline std::vector<stage_cost> stage_costs(const pipeline_problem& problem,
                                                          const pipeline_plan& plan) {
   std::vector<stage_cost> stages(plan.cuts.size() - 1);
+  const static_memory fixed(problem);
   for (std::size_t j = 0; j < stages.size(); ++j) {
     stage_cost& stage = stages[j];
+    stage.layers = {plan.cuts[j], plan.cuts[j + 1]};
+    stage.static_bytes = fixed.bytes(stage.layers);
     for (std::size_t l = plan.cuts[j]; l < plan.cuts[j + 1]; ++l) {
       const layer& one = problem.layers[l];
       const recompute_mode& mode = one.modes[plan.modes[l]];
       stage.forward_time += one.forward_time;
       stage.backward_time += one.backward_time + mode.extra_time;
       stage.weight_gradient_time += one.weight_gradient_time;
-      stage.static_bytes += one.static_bytes;
       stage.activation.kept += mode.kept_bytes;
       stage.activation.transient = std::max(stage.activation.transient, mode.transient_bytes);
       stage.activation.kept_for_weight_gradient += mode.kept_for_weight_gradient;
     }
+    detail::scale_times(stage, problem.factor(j % problem.schedule.stages),
+                        problem.schedule.splits_backward());
     if (j + 1 < stages.size()) {
       stage.forward_latency = problem.layers[plan.cuts[j + 1] - 1].forward_latency;
       stage.backward_latency = problem.layers[plan.cuts[j + 1] - 1].backward_latency;
@@ -87,23 +109,6 @@ struct stage_cost {
   }
   return times;
 }
-
-/// A fraction of integers; the period is one.
-struct rational {
-  std::int64_t numerator = 0;
-  std::int64_t denominator = 1;
-
-  [[nodiscard]] constexpr double value() const noexcept {
-    return static_cast<double>(numerator) / static_cast<double>(denominator);
-  }
-  friend constexpr bool operator<(const rational& left, const rational& right) noexcept {
-    return static_cast<wide_integer>(left.numerator) * right.denominator <
-           static_cast<wide_integer>(right.numerator) * left.denominator;
-  }
-  friend constexpr bool operator==(const rational& left, const rational& right) noexcept {
-    return !(left < right) && !(right < left);
-  }
-};
 
 /// Largest sum of stage times on one of `devices` devices.
 [[nodiscard]] inline std::int64_t bottleneck(const std::vector<stage_cost>& stages,
@@ -150,28 +155,36 @@ struct rational {
   return largest;
 }
 
-/// p · Σ F² − (Σ F)²: the order of variances without a division.
-[[nodiscard]] inline wide_integer scaled_forward_variance(const std::vector<stage_cost>& stages) {
+/// p · Σ F² − (Σ F)² with F the forward time of a device: the order of variances without a
+/// division.
+[[nodiscard]] inline wide_integer scaled_forward_variance(const std::vector<stage_cost>& stages,
+                                                          std::size_t devices) {
+  std::vector<wide_integer> forward(devices, 0);
+  for (std::size_t j = 0; j < stages.size(); ++j) forward[j % devices] += stages[j].forward_time;
   wide_integer sum = 0;
   wide_integer squares = 0;
-  for (const stage_cost& stage : stages) {
-    sum += stage.forward_time;
-    squares += static_cast<wide_integer>(stage.forward_time) * stage.forward_time;
+  for (const wide_integer time : forward) {
+    sum += time;
+    squares += time * time;
   }
-  return static_cast<wide_integer>(stages.size()) * squares - sum * sum;
+  return static_cast<wide_integer>(devices) * squares - sum * sum;
 }
 
-/// Bytes at the worst moment of each device: reserved, static and activations. O(p·m·v).
+/// Bytes at the worst moment of each device: reserved, static and activations. A plan fits when
+/// these and the margin are within the limits. O(p·m·v).
 [[nodiscard]] inline std::vector<std::int64_t> peak_memory(const pipeline_problem& problem,
                                                            const std::vector<stage_cost>& stages) {
   const std::size_t devices = problem.schedule.stages;
+  const static_memory fixed(problem);
   std::vector<std::int64_t> peaks(devices, 0);
   for (std::size_t device = 0; device < devices; ++device) {
     const auto bytes = [&](const operation& work) { return stages[work.stage].activation; };
     peaks[device] = peak_activation(device_order(problem.schedule, device), bytes).bytes;
     if (!problem.reserved.empty()) peaks[device] += problem.reserved[device];
+    std::vector<layer_range> chunks;
     for (std::size_t j = device; j < stages.size(); j += devices)
-      peaks[device] += stages[j].static_bytes;
+      chunks.push_back(stages[j].layers);
+    peaks[device] += fixed.bytes(chunks);
   }
   return peaks;
 }

@@ -3,352 +3,181 @@
 /// Cuts and recomputation planned together: the layer partition that is best when every stage
 /// recomputes just what its own memory makes it.
 ///
-/// With T(s, i, j) the time of layers i … j − 1 as stage s, cheapest recomputation included
-/// (stage_table.hpp), and C(j) the latency of an edge after j layers:
-/// - bottleneck: f(s, j) = min over i of max(f(s − 1, i), T(s, i, j)); blocking bottleneck: the
-/// same
-///   with T + C(i) + C(j);
-/// - closed form, Σ (T + C) + (m − 1) · max T: for a cap τ on every T, the least Σ (T + C) by the
-///   same recurrence with sums. Lowering τ from the largest value that could still win to the
-///   least bottleneck visits every pair (max, Σ) that no other beats;
-/// - period: whether a plan beats λ shows in the least g(s, j) = max(0, g(s − 1, i) + C(i)) + T −
-/// λ,
-///   which must stay negative. The period of a plan that does is the next λ, until none does.
 /// The partition alone is in partition/, the recomputation alone in recompute/; doing one after
 /// the other loses what only both together can see, and gains nothing when memory is ample.
+///
+/// | schedule           | objective                              | search                        |
+/// |--------------------|----------------------------------------|-------------------------------|
+/// | gpipe, 1f1b, zbh1  | bottlenecks, closed form, period       | stage_search.hpp, dynamic     |
+/// | gpipe, 1f1b, zbh1  | variance                               | variance.hpp, dynamic         |
+/// | gpipe, 1f1b, zbh1  | makespan, one or over scenarios        | cut_search.hpp, branch & bound|
+/// | interleaved        | all                                    | interleaved.hpp               |
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/search.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/problem.hpp>
-#include <omnibal/planner/stage_table.hpp>
-#include <string_view>
+#include <omnibal/planner/interleaved.hpp>
+#include <omnibal/planner/makespan.hpp>
+#include <omnibal/planner/objective.hpp>
+#include <omnibal/planner/scenarios.hpp>
+#include <omnibal/planner/stage_search.hpp>
+#include <omnibal/planner/step_times.hpp>
+#include <omnibal/planner/variance.hpp>
+#include <span>
 #include <vector>
 
 namespace omnibal::inline v0 {
 
-enum class plan_objective {
-  bottleneck,           ///< Largest T; among equals the least Σ (T + C).
-  blocking_bottleneck,  ///< Largest T plus the latencies of both edges; likewise.
-  closed_form,          ///< Σ (T + C) + (m − 1) · max T.
-  period,  ///< Steady period of 1F1B: max over intervals of (Σ T + Σ inner C) / stages.
-};
-
-/// Why no plan exists, so that a person can act on it.
-struct infeasibility {
-  enum class cause { none, fewer_layers_than_stages, memory };
-
-  cause reason = cause::none;
-  std::size_t binding_stage = 0;  ///< For memory: the stage that lacks most in the best partition.
-  std::int64_t bytes_short = 0;   ///< For memory: what every device would need more, at least.
-};
-
-[[nodiscard]] constexpr std::string_view to_string(infeasibility::cause reason) noexcept {
-  switch (reason) {
-    case infeasibility::cause::none: return "none";
-    case infeasibility::cause::fewer_layers_than_stages: return "fewer_layers_than_stages";
-    case infeasibility::cause::memory: return "memory";
-  }
-  return "unknown";
-}
-
-struct joint_plan {
-  search_status status = search_status::infeasible;
-  rational objective = {};  ///< A fraction only for the period.
-  rational bound = {};
-  pipeline_plan plan = {};
-  infeasibility why = {};  ///< If infeasible.
-};
-
-/// What a stage of layers begin … end − 1 weighs for the bottlenecks.
-enum class stage_weight {
-  time,           ///< T.
-  blocking_time,  ///< T plus the latencies of both edges.
-};
-
-/// Dynamic programs over the stages of a problem, for GPipe and 1F1B. Keeps a reference: the
-/// problem must outlive it. Preconditions: it is valid and has a layer for each stage.
-class joint_search {
- public:
-  static constexpr std::int64_t infeasible = stage_table::infeasible;
-
-  explicit joint_search(const pipeline_problem& problem) : table_(problem) {}
-
-  /// Least largest weight of a stage, or `infeasible`. Intervals heavier than a guess are never
-  /// priced; the guess grows until a plan fits under it.
-  [[nodiscard]] std::int64_t least_bottleneck(stage_weight weight) {
-    const std::int64_t least = least_conceivable_bottleneck();
-    const std::int64_t ample = 2 * table_.least_time(0, table_.layers());
-    for (std::int64_t excess = 0; least + excess <= ample;
-         excess = excess == 0 ? std::max<std::int64_t>(1, least / 64) : 2 * excess) {
-      const std::int64_t found = bottleneck_within(least + excess, weight);
-      if (found != infeasible) return found;
-    }
-    return bottleneck_within(infeasible - 1, weight);
-  }
-
-  /// The plan of least Σ (T + C) among those with every stage within the cap: its sum, or
-  /// `infeasible`, and its cuts.
-  [[nodiscard]] std::int64_t least_sum_within(std::int64_t cap, stage_weight weight,
-                                              std::vector<std::size_t>& cuts) {
-    const std::size_t layers = table_.layers();
-    start_cuts();
-    std::vector<std::int64_t> before(layers + 1, infeasible);
-    before[0] = 0;
-    for (std::size_t stage = 0; stage < table_.stages(); ++stage) {
-      std::vector<std::int64_t> sums(layers + 1, infeasible);
-      for (std::size_t end = first_end(stage); end <= last_end(stage); ++end)
-        for (std::size_t begin = end; begin-- > stage;) {
-          if (table_.least_time(begin, end) > cap) break;
-          if (before[begin] >= sums[end]) continue;
-          const std::int64_t time = table_.time(stage, begin, end);
-          if (time > cap) break;
-          if (time + edges(begin, end, weight) > cap) continue;
-          const std::int64_t sum = before[begin] + time + table_.latency(end);
-          if (sum >= sums[end]) continue;
-          sums[end] = sum;
-          from_[stage][end] = begin;
-        }
-      before = sums;
-    }
-    if (before[layers] != infeasible) cuts = traced_cuts();
-    return before[layers];
-  }
-
-  /// The cuts of a plan whose period is less than `limit`; empty if there is none.
-  [[nodiscard]] std::vector<std::size_t> cuts_of_period_below(const rational& limit) {
-    const std::size_t layers = table_.layers();
-    start_cuts();
-    constexpr wide_integer none = 0;  // A plan below the limit has negative values only.
-    std::vector<wide_integer> before(layers + 1, none);
-    for (std::size_t stage = 0; stage < table_.stages(); ++stage) {
-      std::vector<wide_integer> now(layers + 1, none);
-      for (std::size_t end = first_end(stage); end <= last_end(stage); ++end)
-        for (std::size_t begin = end; begin-- > stage;) {
-          const bool reached = stage == 0 ? begin == 0 : before[begin] < none;
-          if (excess(table_.least_time(begin, end), limit) >= now[end]) break;
-          if (!reached) continue;
-          const std::int64_t time = table_.time(stage, begin, end);
-          if (time == infeasible) break;
-          const wide_integer carried = std::max<wide_integer>(
-              0,
-              before[begin] + static_cast<wide_integer>(table_.latency(begin)) * limit.denominator);
-          const wide_integer value = carried + excess(time, limit);
-          if (value >= now[end]) continue;
-          now[end] = value;
-          from_[stage][end] = begin;
-        }
-      before = now;
-    }
-    return before[layers] < none ? traced_cuts() : std::vector<std::size_t>{};
-  }
-
-  [[nodiscard]] std::int64_t largest_time(const std::vector<std::size_t>& cuts) {
-    std::int64_t largest = 0;
-    for (std::size_t stage = 0; stage < table_.stages(); ++stage)
-      largest = std::max(largest, table_.time(stage, cuts[stage], cuts[stage + 1]));
-    return largest;
-  }
-
-  /// The plan of these cuts with the cheapest modes that fit.
-  [[nodiscard]] pipeline_plan plan_of(const std::vector<std::size_t>& cuts) {
-    pipeline_plan plan{.cuts = cuts};
-    for (std::size_t stage = 0; stage < table_.stages(); ++stage)
-      for (const std::size_t mode : table_.modes(stage, cuts[stage], cuts[stage + 1]))
-        plan.modes.push_back(mode);
-    return plan;
-  }
-
-  /// The least largest overrun of any partition in its leanest modes, and the stage that has it.
-  [[nodiscard]] infeasibility explain() {
-    struct need {
-      std::int64_t bytes = infeasible;
-      std::size_t stage = 0;
-    };
-    const std::size_t layers = table_.layers();
-    std::vector<need> before(layers + 1);
-    before[0].bytes = std::numeric_limits<std::int64_t>::min();
-    for (std::size_t stage = 0; stage < table_.stages(); ++stage) {
-      std::vector<need> now(layers + 1);
-      for (std::size_t end = first_end(stage); end <= last_end(stage); ++end)
-        for (std::size_t begin = end; begin-- > stage;) {
-          if (before[begin].bytes >= now[end].bytes) continue;
-          const std::int64_t overrun = table_.overrun(stage, begin, end);
-          if (overrun >= now[end].bytes) break;
-          now[end] = overrun > before[begin].bytes ? need{overrun, stage} : before[begin];
-        }
-      before = now;
-    }
-    return {.reason = infeasibility::cause::memory,
-            .binding_stage = before[layers].stage,
-            .bytes_short = before[layers].bytes};
-  }
-
-  /// Least Σ (T + C) conceivable: no recomputation, the cheapest edges.
-  [[nodiscard]] std::int64_t least_conceivable_sum() const {
-    std::vector<std::int64_t> latencies;
-    for (std::size_t cut = 1; cut < table_.layers(); ++cut)
-      latencies.push_back(table_.latency(cut));
-    std::ranges::sort(latencies);
-    std::int64_t sum = table_.least_time(0, table_.layers());
-    for (std::size_t edge = 0; edge + 1 < table_.stages(); ++edge) sum += latencies[edge];
-    return sum;
-  }
-
- private:
-  /// Stage s ends no earlier than after s + 1 layers, the last one only behind the last layer.
-  [[nodiscard]] std::size_t first_end(std::size_t stage) const {
-    return stage + 1 == table_.stages() ? table_.layers() : stage + 1;
-  }
-  /// Every later stage needs a layer.
-  [[nodiscard]] std::size_t last_end(std::size_t stage) const {
-    return table_.layers() - (table_.stages() - 1 - stage);
-  }
-
-  [[nodiscard]] std::int64_t edges(std::size_t begin, std::size_t end, stage_weight weight) const {
-    return weight == stage_weight::time ? 0 : table_.latency(begin) + table_.latency(end);
-  }
-
-  [[nodiscard]] static wide_integer excess(std::int64_t time, const rational& limit) {
-    return static_cast<wide_integer>(time) * limit.denominator - limit.numerator;
-  }
-
-  [[nodiscard]] std::int64_t least_conceivable_bottleneck() const {
-    std::int64_t least = 0;
-    for (std::size_t l = 0; l < table_.layers(); ++l)
-      least = std::max(least, table_.least_time(l, l + 1));
-    const auto stages = static_cast<std::int64_t>(table_.stages());
-    return std::max(least, divide_rounding_up(table_.least_time(0, table_.layers()), stages));
-  }
-
-  [[nodiscard]] std::int64_t bottleneck_within(std::int64_t cap, stage_weight weight) {
-    const std::size_t layers = table_.layers();
-    std::vector<std::int64_t> before(layers + 1, infeasible);
-    before[0] = 0;
-    for (std::size_t stage = 0; stage < table_.stages(); ++stage) {
-      std::vector<std::int64_t> now(layers + 1, infeasible);
-      for (std::size_t end = first_end(stage); end <= last_end(stage); ++end)
-        for (std::size_t begin = end; begin-- > stage;) {
-          const std::int64_t least = table_.least_time(begin, end);
-          if (least > cap || least >= now[end]) break;
-          if (before[begin] >= now[end]) continue;
-          const std::int64_t time = table_.time(stage, begin, end);
-          if (time > cap || time >= now[end]) break;
-          const std::int64_t weighed = time + edges(begin, end, weight);
-          if (weighed <= cap) now[end] = std::min(now[end], std::max(before[begin], weighed));
-        }
-      before = now;
-    }
-    return before[layers];
-  }
-
-  void start_cuts() {
-    from_.assign(table_.stages(), std::vector<std::size_t>(table_.layers() + 1, 0));
-  }
-
-  [[nodiscard]] std::vector<std::size_t> traced_cuts() const {
-    std::vector<std::size_t> cuts(table_.stages() + 1, table_.layers());
-    for (std::size_t stage = table_.stages(); stage-- > 0;)
-      cuts[stage] = from_[stage][cuts[stage + 1]];
-    return cuts;
-  }
-
-  stage_table table_;
-  std::vector<std::vector<std::size_t>> from_;  ///< Per stage and end: where the stage begins.
-};
-
 namespace detail {
 
-struct objective_and_cuts {
-  rational objective = {};
-  std::vector<std::size_t> cuts = {};
-};
-
-[[nodiscard]] inline objective_and_cuts plan_for_bottleneck(joint_search& search,
-                                                            std::int64_t bottleneck,
-                                                            stage_weight weight) {
-  objective_and_cuts best{.objective = {bottleneck}};
-  (void)search.least_sum_within(bottleneck, weight, best.cuts);
-  return best;
+/// Why no partition can exist, whatever memory is; `none` if one can.
+[[nodiscard]] inline infeasibility impossible_partition(const pipeline_problem& problem) {
+  const std::size_t stages = problem.schedule.total_stages();
+  if (problem.layers.size() < stages)
+    return {.reason = infeasibility::cause::fewer_layers_than_stages};
+  if (!cut_rules(problem).allow_partition(stages)) return {.reason = infeasibility::cause::rules};
+  return {};
 }
 
-[[nodiscard]] inline objective_and_cuts plan_for_closed_form(joint_search& search,
-                                                             std::int64_t bottleneck,
-                                                             std::size_t microbatches) {
-  const auto repeats = static_cast<std::int64_t>(microbatches - 1);
-  std::vector<std::size_t> best_cuts;
-  std::int64_t best =
-      search.least_sum_within(bottleneck, stage_weight::time, best_cuts) + repeats * bottleneck;
-  std::int64_t cap = repeats == 0 ? joint_search::infeasible - 1
-                                  : (best - 1 - search.least_conceivable_sum()) / repeats;
-  std::vector<std::size_t> cuts;
-  while (cap > bottleneck) {
-    const std::int64_t sum = search.least_sum_within(cap, stage_weight::time, cuts);
-    // Sums only grow as the cap falls: once even the least bottleneck cannot save one, stop.
-    if (sum + repeats * bottleneck >= best) break;
-    const std::int64_t largest = search.largest_time(cuts);
-    if (sum + repeats * largest < best) {
-      best = sum + repeats * largest;
-      best_cuts = cuts;
-    }
-    cap = largest - 1;
-  }
-  return {.objective = {best}, .cuts = best_cuts};
+[[nodiscard]] inline joint_plan answer(const cut_plan& found, const makespan_measure& measure,
+                                       std::size_t scenarios, stage_search& search) {
+  if (found.cuts.empty()) return {.status = found.status, .why = search.explain()};
+  const wide_integer denominator = measure.denominator(scenarios);
+  return {.status = found.status,
+          .objective = reduced(found.value, denominator, "makespan"),
+          .bound = reduced(found.bound, denominator, "makespan"),
+          .plan = search.table().plan_of(found.cuts)};
 }
 
-[[nodiscard]] inline objective_and_cuts plan_for_period(const pipeline_problem& problem,
-                                                        joint_search& search,
-                                                        std::int64_t bottleneck) {
-  objective_and_cuts best = plan_for_bottleneck(search, bottleneck, stage_weight::time);
-  while (true) {
-    best.objective = period(stage_costs(problem, search.plan_of(best.cuts)));
-    const std::vector<std::size_t> cuts = search.cuts_of_period_below(best.objective);
-    if (cuts.empty()) return best;
-    best.cuts = cuts;
+[[nodiscard]] inline objective_and_cuts plan_by_recurrence(const pipeline_problem& problem,
+                                                           plan_objective objective,
+                                                           stage_search& search,
+                                                           std::int64_t bottleneck) {
+  switch (objective) {
+    case plan_objective::closed_form:
+      return plan_for_closed_form(search, bottleneck, problem.schedule.microbatches);
+    case plan_objective::period: return plan_for_period(problem, search, bottleneck);
+    case plan_objective::blocking_bottleneck:
+      return plan_for_bottleneck(search, bottleneck, stage_weight::blocking_time);
+    default: return plan_for_bottleneck(search, bottleneck, stage_weight::time);
   }
+}
+
+/// Plans with what the search's table says stages cost.
+[[nodiscard]] inline joint_plan plan_priced_stages(const pipeline_problem& problem,
+                                                   plan_objective objective, stage_search& search,
+                                                   const joint_options& options) {
+  if (objective == plan_objective::makespan) {
+    const makespan_measure one{.of = makespan_measure::kind::worst};
+    const step_times times(problem);
+    return answer(plan_for_makespan(problem, times, one, search, options), one, 1, search);
+  }
+  objective_and_cuts best;
+  if (objective == plan_objective::variance) {
+    variance_plan found = plan_for_variance(search.table());
+    if (found.found)
+      best = {.objective = reduced(found.value, 1, "variance"), .cuts = std::move(found.cuts)};
+  } else {
+    const std::int64_t bottleneck = search.least_bottleneck(
+        objective == plan_objective::blocking_bottleneck ? stage_weight::blocking_time
+                                                         : stage_weight::time);
+    if (bottleneck != stage_search::infeasible)
+      best = plan_by_recurrence(problem, objective, search, bottleneck);
+  }
+  if (best.cuts.empty()) return {.why = search.explain()};
+  return {.status = search_status::optimal,
+          .objective = best.objective,
+          .bound = best.objective,
+          .plan = search.table().plan_of(best.cuts)};
+}
+
+/// The same problem with memory enough for everything.
+[[nodiscard]] inline pipeline_problem without_memory_limit(pipeline_problem problem) {
+  problem.memory_limit.clear();
+  problem.reserved.clear();
+  return problem;
+}
+
+/// Where a knapsack reached its limit, a stage may cost less than the table says, and an optimum
+/// over the table is no bound; what a plan costs without a memory limit is.
+inline void weaken(joint_plan& found, const rational& bound) {
+  if (found.plan.cuts.empty()) return;
+  found.bound = std::min(found.bound, bound);
+  found.status = found.bound == found.objective ? search_status::optimal : search_status::stopped;
+}
+
+[[nodiscard]] inline joint_plan plan_stages(const pipeline_problem& problem,
+                                            plan_objective objective,
+                                            const joint_options& options) {
+  stage_search search(problem, options.recompute);
+  joint_plan found = plan_priced_stages(problem, objective, search, options);
+  if (!search.table().proven())
+    weaken(found, plan_stages(without_memory_limit(problem), objective, options).bound);
+  return found;
+}
+
+/// The same for scenarios; `average` is the problem on their mean times.
+[[nodiscard]] inline joint_plan plan_stages(const pipeline_problem& average,
+                                            const step_times& times,
+                                            const makespan_measure& measure,
+                                            const joint_options& options) {
+  stage_search search(average, options.recompute);
+  joint_plan found = answer(plan_for_makespan(average, times, measure, search, options), measure,
+                            times.scenarios(), search);
+  if (!search.table().proven())
+    weaken(found, plan_stages(without_memory_limit(average), times, measure, options).bound);
+  return found;
 }
 
 }  // namespace detail
 
-/// Plans cuts and modes for the least objective. Optimal or infeasible; for GPipe and 1F1B.
-/// Throws invalid_input for problems out of range or other schedules.
-/// O(p · w · n) interval prices, each one knapsack (recompute/exact.hpp), with w the most layers
-/// whose fastest times fit under the answer; the closed form adds O(p · w · n) for each cap, the
-/// period for each improvement.
-[[nodiscard]] inline joint_plan plan_jointly(const pipeline_problem& problem,
-                                             plan_objective objective) {
-  validate(problem);
-  joint_search search(problem);
-  if (problem.layers.size() < problem.schedule.stages)
-    return {.why = {.reason = infeasibility::cause::fewer_layers_than_stages}};
-  const stage_weight weight = objective == plan_objective::blocking_bottleneck
-                                  ? stage_weight::blocking_time
-                                  : stage_weight::time;
-  const std::int64_t bottleneck = search.least_bottleneck(weight);
-  if (bottleneck == joint_search::infeasible) return {.why = search.explain()};
+/// The objective of a plan, the makespan by simulation. Precondition: both are valid. O(p·m·v).
+[[nodiscard]] inline rational objective_of(const pipeline_problem& problem,
+                                           const pipeline_plan& plan, plan_objective objective) {
+  return detail::objective_of(stage_costs(problem, plan), problem.schedule, objective);
+}
 
-  detail::objective_and_cuts best;
-  switch (objective) {
-    case plan_objective::bottleneck:
-    case plan_objective::blocking_bottleneck:
-      best = detail::plan_for_bottleneck(search, bottleneck, weight);
-      break;
-    case plan_objective::closed_form:
-      best = detail::plan_for_closed_form(search, bottleneck, problem.schedule.microbatches);
-      break;
-    case plan_objective::period: best = detail::plan_for_period(problem, search, bottleneck); break;
-  }
-  return {.status = search_status::optimal,
-          .objective = best.objective,
-          .bound = best.objective,
-          .plan = search.plan_of(best.cuts)};
+/// Plans cuts and modes for the least objective. Throws invalid_input for problems out of range.
+/// Optimal or infeasible for the recurrences, O(p · w · n) interval prices, each one knapsack
+/// (recompute/exact.hpp), with w the most layers whose fastest times fit under the answer; the
+/// closed form adds O(p · w · n) for each cap, the period for each improvement. Branch and bound is
+/// exponential in the worst case; at its limit it is `stopped`, with the best plan and its bound.
+[[nodiscard]] inline joint_plan plan_jointly(const pipeline_problem& problem,
+                                             plan_objective objective,
+                                             const joint_options& options = {}) {
+  validate(problem);
+  if (const infeasibility why = detail::impossible_partition(problem);
+      why.reason != infeasibility::cause::none)
+    return {.why = why};
+  if (problem.schedule.kind == schedule_kind::interleaved)
+    return detail::plan_interleaved(problem, objective, options);
+  return detail::plan_stages(problem, objective, options);
+}
+
+/// Plans for a measure of the makespans of scenarios, whose times stand for those of the layers;
+/// memory is as in the problem, whose bytes are those of the largest micro-batch, so that every
+/// window of micro-batches in flight fits.
+[[nodiscard]] inline joint_plan plan_jointly(const pipeline_problem& problem,
+                                             std::span<const scenario> scenarios,
+                                             const makespan_measure& measure,
+                                             const joint_options& options = {}) {
+  validate(problem);
+  validate(problem, scenarios);
+  validate(measure);
+  if (const infeasibility why = detail::impossible_partition(problem);
+      why.reason != infeasibility::cause::none)
+    return {.why = why};
+  const pipeline_problem average = on_average(problem, scenarios);
+  const step_times times(problem, scenarios);
+  if (problem.schedule.kind == schedule_kind::interleaved)
+    return detail::plan_interleaved_makespan(average, times, measure, options);
+  return detail::plan_stages(average, times, measure, options);
 }
 
 }  // namespace omnibal::inline v0

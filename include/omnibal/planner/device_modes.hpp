@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Recomputation where several virtual stages share the memory of a device: bytes one of them saves
+/// another may keep, so a partition has no single cheapest choice of modes but, per device, a set
+/// of them that no other beats.
+///
+/// A chunk is what a device holds of one virtual stage. Its modes come down to the points (kept,
+/// transient, extra) that no other point beats; a choice for the device takes one point of every
+/// chunk and must fit all worst moments of the device's order (pipeline/memory.hpp). Points that
+/// cannot fit beside the leanest of the others, or whose extra is above a cap that the caller
+/// knows to be useless, are left out before they are combined.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <omnibal/config.hpp>
+#include <omnibal/pipeline/memory.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/static_memory.hpp>
+#include <omnibal/recompute/exact.hpp>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+/// One way to recompute a device: Σ extra of each of its chunks, and the modes of their layers in
+/// order.
+struct device_choice {
+  std::vector<std::int64_t> extra = {};
+  std::vector<std::size_t> modes = {};
+};
+
+struct device_choices {
+  std::vector<device_choice> unbeaten = {};  ///< Empty if nothing fits under the caps.
+  bool proven =
+      true;  ///< Whether every choice under the caps is beaten by or equal to one of them.
+};
+
+/// Chooses for any ranges of one problem's chain. Keeps a reference: the problem must outlive it.
+class device_mode_chooser {
+ public:
+  static constexpr std::size_t point_limit = 20'000;      ///< Of a chunk; more are not enumerated.
+  static constexpr std::size_t choice_limit = 2'000'000;  ///< Of a device; likewise.
+
+  explicit device_mode_chooser(const pipeline_problem& problem)
+      : problem_(problem), fixed_(problem) {
+    for (std::size_t d = 0; d < problem.schedule.stages; ++d)
+      moments_.push_back(worst_moments(problem.schedule, d));
+  }
+
+  [[nodiscard]] const std::vector<memory_moment>& moments(std::size_t device) const {
+    return moments_[device];
+  }
+  [[nodiscard]] const static_memory& fixed() const noexcept { return fixed_; }
+
+  /// The extra times a chunk of these layers can have, rising; empty where there are too many.
+  [[nodiscard]] std::vector<std::int64_t> extras(const layer_range& chunk) {
+    const chunk_points& all = points_of(chunk);
+    std::vector<std::int64_t> extras;
+    if (!all.complete) return extras;
+    for (const point& one : all.levels.back()) extras.push_back(one.extra);
+    std::ranges::sort(extras);
+    return extras;
+  }
+
+  /// The choices for a device that holds these layers, one range a chunk, with no chunk's extra
+  /// above its cap. Pseudo-polynomial: the product of the chunks' points that are left.
+  [[nodiscard]] device_choices choices(std::size_t device, std::span<const layer_range> chunks,
+                                       std::span<const std::int64_t> caps) {
+    device_choices found;
+    combination all{.device = device, .chunks = chunks, .budget = budget(device, chunks)};
+    if (!list_points(all, caps)) {
+      found.proven = false;
+      device_choice one = cautious(device, chunks);
+      if (!one.extra.empty()) found.unbeaten.push_back(std::move(one));
+      return found;
+    }
+    all.loads.assign(chunks.size() + 1, all.floors);
+    combine(all, 0, found);
+    if (all.steps > choice_limit) found.proven = false;
+    return found;
+  }
+
+  /// The cheapest choice that fits even if all chunks held their most at once: one knapsack, whose
+  /// layers weigh what their chunk holds at most. Empty where nothing fits that way.
+  [[nodiscard]] device_choice cautious(std::size_t device,
+                                       std::span<const layer_range> chunks) const {
+    std::vector<std::size_t> most(chunks.size(), 0);
+    for (const memory_moment& moment : moments_[device])
+      for (std::size_t c = 0; c < most.size(); ++c) most[c] = std::max(most[c], moment.whole[c]);
+    std::vector<layer> weighed;
+    for (std::size_t c = 0; c < chunks.size(); ++c)
+      for (std::size_t l = chunks[c].begin; l < chunks[c].end; ++l) {
+        weighed.push_back(problem_.layers[l]);
+        for (recompute_mode& mode : weighed.back().modes)
+          mode.kept_bytes *= static_cast<std::int64_t>(most[c]);
+      }
+    const recompute_choice choice =
+        recompute_chooser(weighed).choose(0, weighed.size(), 1, budget(device, chunks));
+    if (!choice.has_modes()) return {};
+    device_choice one{.extra = std::vector<std::int64_t>(chunks.size(), 0), .modes = choice.modes};
+    std::size_t at = 0;
+    for (std::size_t c = 0; c < chunks.size(); ++c)
+      for (std::size_t l = chunks[c].begin; l < chunks[c].end; ++l, ++at)
+        one.extra[c] += problem_.layers[l].modes[choice.modes[at]].extra_time;
+    return one;
+  }
+
+  /// Bytes by which the leanest choice overruns the device's memory, negative where it fits. Exact
+  /// where each layer has a mode that is leanest in both ways or choices are few; else an upper
+  /// bound.
+  [[nodiscard]] std::int64_t overrun(std::size_t device, std::span<const layer_range> chunks) {
+    combination all{
+        .device = device, .chunks = chunks, .budget = std::numeric_limits<std::int64_t>::max()};
+    const std::vector<std::int64_t> caps(chunks.size(), all.budget);
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    if (list_points(all, caps)) {
+      all.loads.assign(chunks.size() + 1, all.floors);
+      lighten(all, 0, least);
+    }
+    least = std::min(least, leanest_peak(device, chunks));
+    return least - budget(device, chunks);
+  }
+
+ private:
+  struct point {
+    std::int64_t kept = 0;
+    std::int64_t transient = 0;
+    std::int64_t extra = 0;
+    std::uint32_t parent = 0;  ///< Point of the layers before.
+    std::uint32_t mode = 0;    ///< Of the last layer.
+  };
+  /// Unbeaten points of ever more layers of a chunk; level l knows the first l.
+  struct chunk_points {
+    std::vector<std::vector<point>> levels = {};
+    bool complete = true;
+  };
+  /// The search over one point a chunk. Loads are bytes at each moment with the chunks before
+  /// chosen and the others as light as that moment allows.
+  struct combination {
+    std::size_t device = 0;
+    std::span<const layer_range> chunks = {};
+    std::int64_t budget = 0;
+    std::vector<std::vector<std::uint32_t>> points = {};  ///< Per chunk, by rising extra.
+    std::vector<std::int64_t> floors = {};
+    std::vector<std::vector<std::int64_t>> least = {};  ///< Per chunk and moment.
+    std::vector<std::vector<std::int64_t>> loads = {};
+    std::vector<std::uint32_t> picked = {};
+    std::size_t steps = 0;
+  };
+
+  [[nodiscard]] std::int64_t budget(std::size_t device, std::span<const layer_range> chunks) const {
+    if (problem_.memory_limit.empty()) return problem_.budget(device);
+    return problem_.budget(device) - fixed_.bytes(chunks);
+  }
+
+  // ---- points of a chunk ------------------------------------------------------------------------
+
+  [[nodiscard]] const chunk_points& points_of(const layer_range& range) {
+    const auto [found, fresh] = points_.try_emplace({range.begin, range.end});
+    chunk_points& all = found->second;
+    if (!fresh) return all;
+    all.levels.push_back({point{}});
+    for (std::size_t l = range.begin; l < range.end; ++l) {
+      all.levels.push_back(extended(all.levels.back(), problem_.layers[l]));
+      if (all.levels.back().size() <= point_limit) continue;
+      all.complete = false;
+      break;
+    }
+    return all;
+  }
+
+  /// Without a memory limit only time counts.
+  [[nodiscard]] std::vector<point> extended(const std::vector<point>& before,
+                                            const layer& one) const {
+    const bool bounded = !problem_.memory_limit.empty();
+    std::vector<point> next;
+    for (std::uint32_t parent = 0; parent < before.size(); ++parent)
+      for (std::uint32_t mode = 0; mode < one.modes.size(); ++mode) {
+        const recompute_mode& by = one.modes[mode];
+        const point& from = before[parent];
+        next.push_back({.kept = bounded ? from.kept + by.kept_bytes : 0,
+                        .transient = bounded ? std::max(from.transient, by.transient_bytes) : 0,
+                        .extra = from.extra + by.extra_time,
+                        .parent = parent,
+                        .mode = mode});
+      }
+    keep_unbeaten(next);
+    return next;
+  }
+
+  /// Sweeps by rising kept bytes; `stairs` holds the least extra seen for each transient.
+  static void keep_unbeaten(std::vector<point>& points) {
+    std::ranges::stable_sort(points, [](const point& left, const point& right) {
+      if (left.kept != right.kept) return left.kept < right.kept;
+      return left.extra != right.extra ? left.extra < right.extra
+                                       : left.transient < right.transient;
+    });
+    std::map<std::int64_t, std::int64_t> stairs;  // Extra falls as the transient rises.
+    std::vector<point> kept;
+    for (const point& one : points) {
+      auto above = stairs.upper_bound(one.transient);
+      if (above != stairs.begin() && std::prev(above)->second <= one.extra) continue;
+      while (above != stairs.end() && above->second >= one.extra) above = stairs.erase(above);
+      stairs[one.transient] = one.extra;
+      kept.push_back(one);
+    }
+    points = std::move(kept);
+  }
+
+  // ---- combinations -----------------------------------------------------------------------------
+
+  [[nodiscard]] std::int64_t load(const combination& all, std::size_t chunk, const point& one,
+                                  std::size_t moment) const {
+    const memory_moment& when = moments_[all.device][moment];
+    return static_cast<std::int64_t>(when.whole[chunk]) * one.kept +
+           (when.running == chunk ? one.transient : 0);
+  }
+
+  [[nodiscard]] const std::vector<point>& points(const combination& all, std::size_t chunk) {
+    return points_of(all.chunks[chunk]).levels.back();
+  }
+
+  /// The points worth combining; false where they are not known.
+  [[nodiscard]] bool list_points(combination& all, std::span<const std::int64_t> caps) {
+    const std::size_t moments = moments_[all.device].size();
+    for (const layer_range& chunk : all.chunks)
+      if (!points_of(chunk).complete) return false;
+    all.floors.assign(moments, 0);
+    for (std::size_t c = 0; c < all.chunks.size(); ++c) {
+      all.least.emplace_back(moments, std::numeric_limits<std::int64_t>::max());
+      for (const point& one : points(all, c))
+        for (std::size_t k = 0; k < moments; ++k)
+          all.least[c][k] = std::min(all.least[c][k], load(all, c, one, k));
+      for (std::size_t k = 0; k < moments; ++k) all.floors[k] += all.least[c][k];
+    }
+    for (std::size_t c = 0; c < all.chunks.size(); ++c) {
+      const std::vector<point>& every = points(all, c);
+      std::vector<std::uint32_t> useful;
+      for (std::uint32_t at = 0; at < every.size(); ++at)
+        if (every[at].extra <= caps[c] && fits(all, c, every[at], all.floors)) useful.push_back(at);
+      std::ranges::stable_sort(useful, {}, [&](std::uint32_t at) { return every[at].extra; });
+      all.points.push_back(std::move(useful));
+    }
+    all.picked.assign(all.chunks.size(), 0);
+    return true;
+  }
+
+  /// Whether the point can stand in for its chunk's least loads.
+  [[nodiscard]] bool fits(const combination& all, std::size_t chunk, const point& one,
+                          const std::vector<std::int64_t>& loads) const {
+    for (std::size_t k = 0; k < loads.size(); ++k)
+      if (loads[k] - all.least[chunk][k] + load(all, chunk, one, k) > all.budget) return false;
+    return true;
+  }
+
+  void put(combination& all, std::size_t chunk, const point& one) const {
+    for (std::size_t k = 0; k < all.floors.size(); ++k)
+      all.loads[chunk + 1][k] =
+          all.loads[chunk][k] - all.least[chunk][k] + load(all, chunk, one, k);
+  }
+
+  /// With all chunks but the last chosen, only its cheapest point that fits can be unbeaten.
+  void combine(combination& all, std::size_t chunk, device_choices& found) {
+    if (chunk == all.chunks.size()) {
+      add(all, found);
+      return;
+    }
+    for (const std::uint32_t at : all.points[chunk]) {
+      if (++all.steps > choice_limit) return;
+      const point& one = points(all, chunk)[at];
+      if (!fits(all, chunk, one, all.loads[chunk])) continue;
+      put(all, chunk, one);
+      all.picked[chunk] = at;
+      combine(all, chunk + 1, found);
+      if (chunk + 1 == all.chunks.size()) return;
+    }
+  }
+
+  void add(const combination& all, device_choices& found) {
+    device_choice one;
+    for (std::size_t c = 0; c < all.chunks.size(); ++c)
+      one.extra.push_back(points(all, c)[all.picked[c]].extra);
+    const auto beats = [](const device_choice& left, const device_choice& right) {
+      return std::ranges::equal(left.extra, right.extra, std::ranges::less_equal{});
+    };
+    for (const device_choice& other : found.unbeaten)
+      if (beats(other, one)) return;
+    std::erase_if(found.unbeaten, [&](const device_choice& other) { return beats(one, other); });
+    for (std::size_t c = 0; c < all.chunks.size(); ++c) {
+      const std::vector<std::size_t> modes = modes_of(all.chunks[c], all.picked[c]);
+      one.modes.insert(one.modes.end(), modes.begin(), modes.end());
+    }
+    found.unbeaten.push_back(std::move(one));
+  }
+
+  [[nodiscard]] std::vector<std::size_t> modes_of(const layer_range& chunk, std::uint32_t at) {
+    const chunk_points& all = points_of(chunk);
+    std::vector<std::size_t> modes(chunk.end - chunk.begin);
+    for (std::size_t level = modes.size(); level > 0; --level) {
+      const point& one = all.levels[level][at];
+      modes[level - 1] = one.mode;
+      at = one.parent;
+    }
+    return modes;
+  }
+
+  // ---- least bytes ------------------------------------------------------------------------------
+
+  /// The least peak of any choice, as far as the limit allows.
+  void lighten(combination& all, std::size_t chunk, std::int64_t& least) {
+    if (std::ranges::max(all.loads[chunk]) >= least) return;
+    if (chunk == all.chunks.size()) {
+      least = std::ranges::max(all.loads[chunk]);
+      return;
+    }
+    for (const std::uint32_t at : all.points[chunk]) {
+      if (++all.steps > choice_limit) return;
+      put(all, chunk, points(all, chunk)[at]);
+      lighten(all, chunk + 1, least);
+    }
+  }
+
+  /// The peak with every layer in the mode that keeps least.
+  [[nodiscard]] std::int64_t leanest_peak(std::size_t device,
+                                          std::span<const layer_range> chunks) const {
+    std::vector<point> lean(chunks.size());
+    for (std::size_t c = 0; c < chunks.size(); ++c)
+      for (std::size_t l = chunks[c].begin; l < chunks[c].end; ++l) {
+        const recompute_mode& mode =
+            *std::ranges::min_element(problem_.layers[l].modes, {}, &recompute_mode::kept_bytes);
+        lean[c].kept += mode.kept_bytes;
+        lean[c].transient = std::max(lean[c].transient, mode.transient_bytes);
+      }
+    std::int64_t worst = 0;
+    for (const memory_moment& moment : moments_[device]) {
+      std::int64_t bytes = lean[moment.running].transient;
+      for (std::size_t c = 0; c < lean.size(); ++c)
+        bytes += static_cast<std::int64_t>(moment.whole[c]) * lean[c].kept;
+      worst = std::max(worst, bytes);
+    }
+    return worst;
+  }
+
+  const pipeline_problem& problem_;
+  static_memory fixed_;
+  std::vector<std::vector<memory_moment>> moments_;  ///< Per device.
+  std::map<std::pair<std::size_t, std::size_t>, chunk_points> points_;
+};
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Local search over partitions: neighbouring cuts move together by one layer, which hands a layer
+/// from one stage to another over all stages between them.
+#pragma once
+
+#include <cstddef>
+#include <omnibal/config.hpp>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+/// Calls consider(neighbour), which says whether that is a better plan than the best and makes it
+/// the best, until no neighbour of best() is better or done() says stop. Neighbours may be no
+/// partitions: consider() must refuse those. O(cuts²) neighbours a step.
+template <typename Best, typename Consider, typename Done>
+void improve_cuts(const Best& best, const Consider& consider, const Done& done) {
+  const auto step = [&] {
+    const std::vector<std::size_t> cuts = best();
+    for (std::size_t first = 1; first + 1 < cuts.size(); ++first)
+      for (std::size_t last = first; last + 1 < cuts.size(); ++last)
+        for (const bool up : {true, false}) {
+          std::vector<std::size_t> moved = cuts;
+          for (std::size_t j = first; j <= last; ++j) moved[j] = up ? cuts[j] + 1 : cuts[j] - 1;
+          if (consider(moved)) return true;
+        }
+    return false;
+  };
+  while (!done() && step()) {
+  }
+}
+
+}  // namespace omnibal::inline v0

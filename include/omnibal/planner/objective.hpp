@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What joint planning minimises, how long it may take, and what it answers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <omnibal/config.hpp>
+#include <omnibal/core/progress.hpp>
+#include <omnibal/core/rational.hpp>
+#include <omnibal/core/search.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/schedule.hpp>
+#include <omnibal/recompute/exact.hpp>
+#include <string_view>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+enum class plan_objective {
+  bottleneck,           ///< Largest Σ T on a device; among equals the least Σ (T + C).
+  blocking_bottleneck,  ///< Largest T plus the latencies of both edges; likewise.
+  closed_form,          ///< Σ (T + C) + (m − 1) · max T.
+  period,    ///< Steady period of 1F1B: max over intervals of (Σ T + Σ inner C) / stages.
+  makespan,  ///< The simulated time of a step.
+  variance,  ///< p · Σ F² − (Σ F)², the published rank; the modes are the cheapest that fit.
+};
+
+[[nodiscard]] constexpr std::string_view to_string(plan_objective objective) noexcept {
+  switch (objective) {
+    case plan_objective::bottleneck: return "bottleneck";
+    case plan_objective::blocking_bottleneck: return "blocking_bottleneck";
+    case plan_objective::closed_form: return "closed_form";
+    case plan_objective::period: return "period";
+    case plan_objective::makespan: return "makespan";
+    case plan_objective::variance: return "variance";
+  }
+  return "unknown";
+}
+
+namespace detail {
+
+[[nodiscard]] inline rational objective_of(const std::vector<stage_cost>& stages,
+                                           const schedule_shape& schedule,
+                                           plan_objective objective) {
+  switch (objective) {
+    case plan_objective::bottleneck: return {bottleneck(stages, schedule.stages)};
+    case plan_objective::blocking_bottleneck: return {blocking_bottleneck(stages)};
+    case plan_objective::closed_form: return {closed_form(stages, schedule.microbatches)};
+    case plan_objective::period: return period(stages);
+    case plan_objective::makespan: return {makespan(schedule, stages)};
+    case plan_objective::variance:
+      return reduced(scaled_forward_variance(stages, schedule.stages), 1, "variance");
+  }
+  return {};
+}
+
+}  // namespace detail
+
+struct joint_options {
+  /// Operations a search by branch and bound may simulate before it stops with what it has
+  /// proven; about 4 ns each. A count and not a time, so that answers repeat.
+  std::uint64_t operation_limit = 1'500'000'000;
+  recompute_options recompute = {};  ///< Of the knapsacks of stages that are devices of their own.
+  run_control control = {};
+};
+
+/// Why no plan exists, so that a person can act on it.
+struct infeasibility {
+  enum class cause { none, fewer_layers_than_stages, rules, memory };
+
+  cause reason = cause::none;
+  std::size_t binding_stage = 0;  ///< For memory: the stage that lacks most in the best partition.
+  std::int64_t bytes_short = 0;   ///< For memory: what every device would need more, at least.
+};
+
+[[nodiscard]] constexpr std::string_view to_string(infeasibility::cause reason) noexcept {
+  switch (reason) {
+    case infeasibility::cause::none: return "none";
+    case infeasibility::cause::fewer_layers_than_stages: return "fewer_layers_than_stages";
+    case infeasibility::cause::rules: return "together_and_apart";
+    case infeasibility::cause::memory: return "memory";
+  }
+  return "unknown";
+}
+
+struct joint_plan {
+  search_status status = search_status::infeasible;
+  rational objective = {};  ///< A fraction only for the period and for means over scenarios.
+  rational bound = {};
+  pipeline_plan plan = {};
+  infeasibility why = {};  ///< If infeasible.
+};
+
+}  // namespace omnibal::inline v0

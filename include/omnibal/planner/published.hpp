@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The paper's plan for a problem of plain numbers, as a baseline: partitions near a greedy anchor
+/// by least variance (partition/anchor.hpp), each with adaptive recomputation
+/// (recompute/adaptive.hpp), the best few tried out under the simulator.
+/// Source: OmniBal, arXiv 2407.20761. Its code was not published.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/partition/anchor.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/memory.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/planner/stage_table.hpp>
+#include <omnibal/recompute/adaptive.hpp>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+struct published_options {
+  std::size_t radius = 2;  ///< To start with; doubled until some partition fits.
+  std::size_t top = 10;    ///< How many partitions are simulated.
+};
+
+namespace detail {
+
+/// The plan of these cuts with every stage's modes by the paper's rule, if they fit.
+[[nodiscard]] inline std::optional<pipeline_plan> with_adaptive_recomputation(
+    const pipeline_problem& problem, const std::vector<std::size_t>& cuts) {
+  pipeline_plan plan{.cuts = cuts};
+  const static_memory fixed(problem);
+  const std::span<const layer> layers(problem.layers);
+  for (std::size_t s = 0; s + 1 < cuts.size(); ++s) {
+    const bool bounded = !problem.memory_limit.empty();
+    const std::int64_t budget =
+        problem.budget(s) - (bounded ? fixed.bytes({cuts[s], cuts[s + 1]}) : 0);
+    const recompute_choice choice = choose_recomputation_adaptively(
+        layers.subspan(cuts[s], cuts[s + 1] - cuts[s]),
+        static_cast<std::int64_t>(in_flight(problem.schedule, s)), budget);
+    if (!choice.has_modes()) return std::nullopt;
+    plan.modes.insert(plan.modes.end(), choice.modes.begin(), choice.modes.end());
+  }
+  return plan;
+}
+
+}  // namespace detail
+
+/// The published plan; nothing where none of its partitions fits. Throws invalid_input for
+/// problems out of range and for schedules the paper does not treat: GPipe and 1F1B are left.
+[[nodiscard]] inline std::optional<pipeline_plan> plan_as_published(
+    const pipeline_problem& problem, const published_options& options = {}) {
+  validate(problem);
+  if (problem.schedule.kind != schedule_kind::gpipe &&
+      problem.schedule.kind != schedule_kind::one_forward_one_backward)
+    throw invalid_input("schedule", to_string(problem.schedule.kind),
+                        "is not planned by the published method; use 1f1b or gpipe");
+  std::vector<std::int64_t> forward;
+  std::vector<std::int64_t> latency;
+  for (const layer& one : problem.layers) {
+    forward.push_back(one.forward_time);
+    latency.push_back(one.forward_latency + one.backward_latency);
+  }
+  stage_table table(problem);
+  const auto fits = [&](std::size_t stage, std::size_t begin, std::size_t end) {
+    return table.rules().allows(begin, end) && table.overrun(stage, begin, end) <= 0;
+  };
+  // A radius in which nothing fits is no use to anybody: its user would widen it.
+  std::vector<anchored_partition> candidates;
+  for (std::size_t radius = options.radius; candidates.empty() && radius < 4 * forward.size() + 4;
+       radius *= 2)
+    candidates = anchored_partitions(forward, latency, problem.schedule.stages,
+                                     {.radius = radius, .top = options.top, .allows = fits});
+  std::optional<pipeline_plan> best;
+  std::int64_t least = 0;
+  for (const anchored_partition& candidate : candidates) {
+    const auto plan = detail::with_adaptive_recomputation(problem, candidate.cuts);
+    if (!plan) continue;
+    const std::int64_t time = makespan(problem.schedule, stage_costs(problem, *plan));
+    if (best && time >= least) continue;
+    best = plan;
+    least = time;
+  }
+  return best;
+}
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Durations of the operations of any stage in every scenario, and the simulation of the last
+/// stages of a pipeline by themselves, over and over with other durations.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <omnibal/config.hpp>
+#include <omnibal/core/rational.hpp>
+#include <omnibal/pipeline/operation_graph.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/planner/scenarios.hpp>
+#include <span>
+#include <vector>
+
+namespace omnibal::inline v0 {
+
+/// F, B and W of one micro-batch, at operation_kind's index. W is 0 where it is a part of B.
+using operation_durations = std::array<std::int64_t, 3>;
+
+/// Prefix sums of layer times. Where all micro-batches are alike one column stands for all.
+class step_times {
+ public:
+  /// One scenario in which all micro-batches take the layers' times.
+  explicit step_times(const pipeline_problem& problem)
+      : step_times(problem, 1, 1, [&](std::size_t l, std::size_t, std::size_t) {
+          const layer& one = problem.layers[l];
+          return operation_durations{one.forward_time, one.backward_time, one.weight_gradient_time};
+        }) {}
+
+  step_times(const pipeline_problem& problem, std::span<const scenario> scenarios)
+      : step_times(problem, scenarios.size(), problem.schedule.microbatches,
+                   [&](std::size_t l, std::size_t k, std::size_t column) {
+                     const scenario& one = scenarios[k];
+                     return operation_durations{
+                         one.forward[l][column], one.backward[l][column],
+                         one.weight_gradient.empty() ? 0 : one.weight_gradient[l][column]};
+                   }) {}
+
+  [[nodiscard]] std::size_t scenarios() const noexcept { return scenarios_; }
+  [[nodiscard]] std::size_t columns() const noexcept { return columns_; }
+  /// Durations of one stage in all scenarios and columns.
+  [[nodiscard]] std::size_t width() const noexcept { return scenarios_ * columns_; }
+  [[nodiscard]] std::size_t column_of(std::size_t microbatch) const noexcept {
+    return columns_ == 1 ? 0 : microbatch;
+  }
+
+  /// The durations of layers begin … end − 1 on a device with this much recomputation, by scenario
+  /// and column. O(width). Precondition: `durations` has width() entries.
+  void stage(std::size_t device, std::size_t begin, std::size_t end, std::int64_t extra,
+             std::span<operation_durations> durations) const {
+    for (std::size_t at = 0; at < width(); ++at) {
+      const operation_durations& high = before_[end * width() + at];
+      const operation_durations& low = before_[begin * width() + at];
+      operation_durations& one = durations[at];
+      one = {high[0] - low[0], high[1] - low[1] + extra, high[2] - low[2]};
+      if (factors_.empty()) continue;
+      for (std::int64_t& time : one) time = scaled_rounding_up(time, factors_[device]);
+    }
+  }
+
+ private:
+  template <typename Times>
+  step_times(const pipeline_problem& problem, std::size_t scenarios, std::size_t columns,
+             const Times& times)
+      : scenarios_(scenarios),
+        columns_(columns),
+        factors_(problem.time_factor),
+        before_(width(), operation_durations{}) {
+    const bool split = problem.schedule.splits_backward();
+    before_.reserve((problem.layers.size() + 1) * width());
+    for (std::size_t l = 0; l < problem.layers.size(); ++l)
+      for (std::size_t k = 0; k < scenarios; ++k)
+        for (std::size_t column = 0; column < columns; ++column) {
+          operation_durations sum = times(l, k, column);
+          sum[2] = split ? sum[2] : 0;
+          sum[1] -= sum[2];
+          const operation_durations& low = before_[before_.size() - width()];
+          for (std::size_t kind = 0; kind < sum.size(); ++kind) sum[kind] += low[kind];
+          before_.push_back(sum);
+        }
+  }
+
+  std::size_t scenarios_;
+  std::size_t columns_;
+  std::vector<rational> factors_;
+  std::vector<operation_durations> before_;
+};
+
+/// What the stages from some first one on take when nothing keeps their inputs waiting.
+struct suffix_ends {
+  std::int64_t all = 0;       ///< End of their last operation.
+  std::int64_t backward = 0;  ///< End of the first stage's last backward.
+};
+
+/// Simulates the operations of stages s … last alone, for any s: a pipeline of its own whose
+/// inputs are all there at time 0. Durations are set stage by stage and kept.
+class suffix_simulator {
+ public:
+  /// O(stages² · m). Precondition: the schedule is valid.
+  suffix_simulator(const schedule_shape& schedule, const step_times& times)
+      : width_(times.width()),
+        columns_(times.columns()),
+        durations_(schedule.total_stages() * times.width()),
+        latencies_(2 * schedule.total_stages() + 1, 0),
+        device_ends_(schedule.stages) {
+    const operation_graph graph(schedule);
+    for (std::size_t first = 0; first < schedule.total_stages(); ++first)
+      suffixes_.push_back(suffix_of(graph, first, schedule, times));
+  }
+
+  /// The durations of a stage, to be filled.
+  [[nodiscard]] std::span<operation_durations> durations(std::size_t stage) {
+    return std::span(durations_).subspan(stage * width_, width_);
+  }
+
+  /// The latencies of the edge after a stage.
+  void set_latency(std::size_t stage, std::int64_t forward, std::int64_t backward) {
+    latencies_[2 * stage + 1] = forward;
+    latencies_[2 * stage + 2] = backward;
+  }
+
+  [[nodiscard]] std::size_t operations(std::size_t first) const noexcept {
+    return suffixes_[first].nodes.size();
+  }
+
+  /// O(operations(first)): one maximum and two additions each.
+  [[nodiscard]] suffix_ends run(std::size_t first, std::size_t scenario) {
+    const suffix& one = suffixes_[first];
+    const operation_durations* const durations = durations_.data() + scenario * columns_;
+    ends_.resize(one.nodes.size() + 1);
+    std::ranges::fill(device_ends_, 0);
+    ends_[0] = 0;
+    for (std::size_t at = 0; at < one.nodes.size(); ++at) {
+      const node& work = one.nodes[at];
+      std::int64_t& free = device_ends_[work.device];
+      free = std::max(free, ends_[work.producer] + latencies_[work.latency]) +
+             durations[work.duration][work.kind];
+      ends_[at + 1] = free;
+    }
+    return {.all = *std::ranges::max_element(device_ends_),
+            .backward = ends_[one.last_backward + 1]};
+  }
+
+ private:
+  struct node {
+    std::uint32_t producer = 0;  ///< 1 + its position; 0 for none, which ends at 0.
+    std::uint32_t duration = 0;  ///< In the first scenario.
+    std::uint32_t latency = 0;
+    std::uint16_t kind = 0;
+    std::uint16_t device = 0;
+  };
+  struct suffix {
+    std::vector<node> nodes;
+    std::size_t last_backward = 0;
+  };
+
+  [[nodiscard]] suffix suffix_of(const operation_graph& graph, std::size_t first,
+                                 const schedule_shape& schedule, const step_times& times) const {
+    suffix result;
+    std::vector<std::uint32_t> position(graph.nodes().size(), 0);
+    for (std::size_t at = 0; at < graph.nodes().size(); ++at) {
+      const operation_graph::node& from = graph.nodes()[at];
+      const operation& work = from.work;
+      if (work.stage < first) continue;
+      node to{.duration = static_cast<std::uint32_t>(work.stage * width_ +
+                                                     times.column_of(work.microbatch)),
+              .latency = latency_of(work, schedule.total_stages()),
+              .kind = static_cast<std::uint16_t>(work.kind),
+              .device = static_cast<std::uint16_t>(from.device)};
+      if (from.producer != operation_graph::nothing) to.producer = position[from.producer];
+      if (to.producer == 0) to.latency = 0;
+      if (work == operation{operation_kind::backward, static_cast<std::uint32_t>(first),
+                            static_cast<std::uint32_t>(schedule.microbatches - 1)})
+        result.last_backward = result.nodes.size();
+      result.nodes.push_back(to);
+      position[at] = static_cast<std::uint32_t>(result.nodes.size());
+    }
+    return result;
+  }
+
+  [[nodiscard]] static std::uint32_t latency_of(const operation& work, std::size_t stages) {
+    if (work.kind == operation_kind::forward && work.stage > 0) return 2 * (work.stage - 1) + 1;
+    if (work.kind == operation_kind::backward && work.stage + 1 < stages) return 2 * work.stage + 2;
+    return 0;
+  }
+
+  std::size_t width_;
+  std::size_t columns_;
+  std::vector<suffix> suffixes_;
+  std::vector<operation_durations> durations_;  ///< By stage, scenario and column.
+  std::vector<std::int64_t> latencies_;         ///< 0, then both ways of every edge in turn.
+  std::vector<std::int64_t> device_ends_;
+  std::vector<std::int64_t> ends_;
+};
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <omnibal/planner/advice.hpp>
+#include <omnibal/planner/published.hpp>
+
+#include "../catch.hpp"
+#include "plan_oracle.hpp"
+
+using namespace omnibal;
+
+TEST_CASE("Every piece of advice makes the problem fit, and a smaller change does not") {
+  random_stream random(83);
+  constexpr schedule_kind kinds[] = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
+                                     schedule_kind::zero_bubble_h1};
+  int microbatches = 0;
+  int stages = 0;
+  int layers = 0;
+  for (int round = 0; round < 600; ++round) {
+    pipeline_problem problem = test::random_problem(random, kinds[round % 3], 6);
+    const auto infeasible = [](const pipeline_problem& changed) {
+      return plan_jointly(changed, plan_objective::bottleneck).status == search_status::infeasible;
+    };
+    const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
+    if (found.why.reason != infeasibility::cause::memory) continue;
+    const fit_advice advice = advise(problem, found.why);
+    {
+      pipeline_problem changed = problem;
+      for (std::int64_t& limit : changed.memory_limit) limit += advice.bytes;
+      REQUIRE(!infeasible(changed));
+      for (std::int64_t& limit : changed.memory_limit) --limit;
+      REQUIRE(infeasible(changed));
+    }
+    if (advice.microbatches) {
+      ++microbatches;
+      pipeline_problem changed = problem;
+      changed.schedule.microbatches = *advice.microbatches;
+      REQUIRE(!infeasible(changed));
+      ++changed.schedule.microbatches;
+      REQUIRE(infeasible(changed));
+    }
+    if (advice.stages) {
+      ++stages;
+      REQUIRE(*advice.stages > problem.schedule.stages);
+      pipeline_problem changed = problem;
+      const auto least = std::ranges::min(problem.memory_limit);
+      const auto most = std::ranges::max(problem.reserved);
+      while (changed.schedule.stages < *advice.stages) {
+        REQUIRE(infeasible(changed));
+        ++changed.schedule.stages;
+        changed.memory_limit.push_back(least);
+        changed.reserved.push_back(most);
+      }
+      REQUIRE(!infeasible(changed));
+    }
+    if (advice.layer) {
+      ++layers;
+      pipeline_problem changed = problem;
+      layer& one = changed.layers[*advice.layer];
+      const std::int64_t kept =
+          std::ranges::min(one.modes, {}, &recompute_mode::kept_bytes).kept_bytes;
+      one.modes.push_back({.transient_bytes = kept});
+      REQUIRE(!infeasible(changed));
+    }
+  }
+  CHECK(microbatches > 10);
+  CHECK(stages > 10);
+  CHECK(layers > 10);
+}
+
+TEST_CASE("The published plan fits and is never better than the optimum") {
+  random_stream random(89);
+  int found = 0;
+  int worse = 0;
+  for (int round = 0; round < 400; ++round) {
+    pipeline_problem problem = test::random_problem(
+        random, round % 2 == 0 ? schedule_kind::gpipe : schedule_kind::one_forward_one_backward, 7);
+    if (round % 3 == 0) test::vary(problem, random);
+    const auto plan = plan_as_published(problem);
+    const joint_plan exact = plan_jointly(problem, plan_objective::makespan);
+    if (!plan) continue;
+    ++found;
+    validate(problem, *plan);
+    REQUIRE(test::overrun(problem, *plan) <= 0);
+    const rational value = test::price(problem, *plan, plan_objective::makespan);
+    REQUIRE(!(value < exact.objective));
+    worse += exact.objective < value;
+  }
+  CHECK(found > 100);
+  CHECK(worse > 5);
+  CHECK_THROWS_WITH(
+      plan_as_published({.schedule = {.kind = schedule_kind::zero_bubble_h1}, .layers = {layer{}}}),
+      Catch::Matchers::ContainsSubstring("schedule = zbh1"));
+}
