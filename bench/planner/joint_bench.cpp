@@ -40,9 +40,10 @@ pipeline_problem preset_problem(const model_shape& model, std::size_t stages) {
 void presets(benchmark::State& state, plan_objective objective) {
   const model_shape model = model_presets()[static_cast<std::size_t>(state.range(0))];
   const pipeline_problem problem = preset_problem(model, static_cast<std::size_t>(state.range(1)));
-  search_status status{};
-  for (auto _ : state) status = plan_jointly(problem, objective).status;
-  state.SetLabel(model.id + ", " + std::string(to_string(status)));
+  joint_plan found;
+  for (auto _ : state) found = plan_jointly(problem, objective);
+  state.SetLabel(model.id + ", " + std::string(to_string(found.status)));
+  state.counters["gap"] = relative_gap(found.objective.value(), found.bound.value());
 }
 
 void distinct_layers(benchmark::State& state, plan_objective objective) {

@@ -45,7 +45,7 @@ asked_objective read_objective(const plan_arguments& arguments, const problem_fi
       {"expected_makespan", {.over_scenarios = makespan_measure{.of = kind::mean}}},
       {"worst_makespan", {.over_scenarios = makespan_measure{.of = kind::worst}}},
       {"cvar", {.over_scenarios = makespan_measure{.of = kind::cvar}}}};
-  const bool stochastic = file.is_kind("stochastic");
+  const bool stochastic = file.is_stochastic();
   const std::string name =
       arguments.objective.value_or(stochastic ? "expected_makespan" : "bottleneck");
   std::vector<std::string> names;
@@ -227,7 +227,7 @@ exit_status plan_problem(const command_context& context, const plan_arguments& a
   file.expect_kind({"joint", "joint_mid", "joint_interleaved", "stochastic"}, "plan");
   const asked_objective objective = read_objective(arguments, file);
   asked_problem asked{.problem = file.pipeline(), .scenarios = {}};
-  if (file.is_kind("stochastic")) asked.scenarios = file.scenarios();
+  if (file.is_stochastic()) asked.scenarios = file.scenarios();
   expect_writable(arguments.out);
   auto [status, report] =
       arguments.evaluate.empty()

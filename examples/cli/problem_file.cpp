@@ -156,9 +156,9 @@ void problem_file::expect_kind(const std::vector<std::string>& kinds,
                       "is not a problem for omnibal " + command + ", which takes " + known);
 }
 
-bool problem_file::is_kind(const std::string& kind) const {
-  const auto found = values_.find("kind");
-  return found != values_.end() && *found == kind;
+bool problem_file::is_stochastic() const {
+  const auto kind = values_.find("kind");
+  return kind == values_.end() ? has("scenarios") : *kind == "stochastic";
 }
 
 bool problem_file::has(const std::string& key) const {

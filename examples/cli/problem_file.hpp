@@ -30,7 +30,8 @@ class problem_file {
   /// Throws unless the file's kind, if it says one, is among these.
   void expect_kind(const std::vector<std::string>& kinds, const std::string& command) const;
 
-  [[nodiscard]] bool is_kind(const std::string& kind) const;
+  /// Whether the problem has scenarios: by its kind, or, if it says none, because it lists some.
+  [[nodiscard]] bool is_stochastic() const;
   [[nodiscard]] bool has(const std::string& key) const;
   [[nodiscard]] std::int64_t integer(const std::string& key) const;
   [[nodiscard]] std::int64_t integer(const std::string& key, std::int64_t otherwise) const;

@@ -166,6 +166,8 @@ class Plan(CommandTest):
             tail = self.succeed("plan", "--problem", self.write("q.json", {**problem, "alpha": given}), "--objective", "cvar")
             self.assertEqual(tail["objective"], worst["objective"])
         self.expect_failure("plan", "--problem", path, "--objective", "period", naming=["period", "cvar"])
+        del problem["kind"]
+        self.assertEqual(self.succeed("plan", "--problem", self.write("q.json", problem))["makespans"], mean["makespans"])
         for change, words in [({"scenarios": []}, ["scenarios"]), ({"scenarios": 3}, ["scenarios", "3"]),
                               ({"scenarios": [{"fwd": times}]}, ["scenarios[0].bwd", "missing"]),
                               ({"scenarios": [{"fwd": times, "bwd": times[1:]}]}, ["bwd", "2"]),

@@ -247,3 +247,40 @@ TEST_CASE("Knapsacks that are cut short leave plans that fit and bounds that hol
   }
   CHECK(stopped > 0);
 }
+
+TEST_CASE("Plans are the same bytes everywhere") {
+  struct expected {
+    schedule_kind kind;
+    std::int64_t makespan;
+    pipeline_plan plan;
+  };
+  const expected golden[] = {
+      {schedule_kind::one_forward_one_backward,
+       2688,
+       {.cuts = {0, 4, 8, 10, 14}, .modes = {2, 2, 1, 2, 2, 0, 1, 0, 2, 0, 1, 2, 0, 2}}},
+      {schedule_kind::gpipe,
+       3128,
+       {.cuts = {0, 4, 7, 10, 14}, .modes = {2, 2, 2, 2, 2, 0, 1, 0, 2, 1, 1, 2, 2, 2}}},
+      {schedule_kind::zero_bubble_h1,
+       2370,
+       {.cuts = {0, 4, 8, 10, 14}, .modes = {2, 2, 1, 2, 2, 0, 1, 0, 2, 0, 1, 2, 0, 2}}},
+      {schedule_kind::interleaved,
+       2445,
+       {.cuts = {0, 1, 3, 6, 8, 9, 11, 12, 14},
+        .modes = {2, 2, 2, 2, 2, 0, 1, 0, 2, 0, 1, 2, 0, 2}}}};
+  for (const auto& [kind, makespan, plan] : golden) {
+    INFO(to_string(kind));
+    random_stream random(101);
+    pipeline_problem problem{
+        .schedule = {.kind = kind,
+                     .stages = 4,
+                     .virtual_stages = kind == schedule_kind::interleaved ? 2U : 1U,
+                     .microbatches = 8}};
+    for (int l = 0; l < 14; ++l) problem.layers.push_back(test::random_layer(random, 3));
+    problem.memory_limit.assign(4, kind == schedule_kind::gpipe ? 700 : 450);
+    const joint_plan found = plan_jointly(problem, plan_objective::makespan);
+    CHECK(found.status == search_status::optimal);
+    CHECK(found.objective == rational{makespan});
+    CHECK(found.plan == plan);
+  }
+}

@@ -46,7 +46,8 @@ template <typename Fits>
                                                         const Fits& fits) {
   std::ranges::sort(labels, [](const variance_label& left, const variance_label& right) {
     if (left.squares != right.squares) return left.squares < right.squares;
-    return left.sum != right.sum ? left.sum > right.sum : left.begin < right.begin;
+    if (left.sum != right.sum) return left.sum > right.sum;
+    return left.begin != right.begin ? left.begin < right.begin : left.parent < right.parent;
   });
   std::vector<variance_label> kept;
   for (const variance_label& one : labels) {
