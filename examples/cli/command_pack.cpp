@@ -68,8 +68,11 @@ void refuse_idle_options(const pack_options& options) {
     refuse(!options.most.empty(), "--max", "--capacity auto");
     refuse(options.samples_per_pack.has_value(), "--target-samples-per-pack", "--capacity auto");
   }
-  if (options.samples_per_pack == 0.0)
-    throw invalid_input("--target-samples-per-pack", 0, "must be more than 0");
+  if (options.samples_per_pack &&
+      !(*options.samples_per_pack > 0 && *options.samples_per_pack < 1e9))
+    throw invalid_input("--target-samples-per-pack",
+                        CLI::detail::to_string(*options.samples_per_pack),
+                        "must be more than 0 and less than a billion");
   if (options.method != packing_method::isf) {
     refuse(!options.threshold.empty(), "--threshold", "--method isf");
     refuse(options.iterations.has_value(), "--iterations", "--method isf");
@@ -485,11 +488,13 @@ exit_status run(const pack_options& options, const command_context& context) {
           packed = evaluate_packs(samples, tables, options);
         }
         json report = to_report(samples, packed);
-        if (!packed.capacities.empty()) report["capacities"] = packed.capacities;
         report["seconds"] = {{"read", read_seconds},
-                             {"capacity", packed.capacity_seconds},
                              {"pack", packed.pack_seconds},
                              {"dispatch", packed.dispatch_seconds}};
+        if (!packed.capacities.empty()) {
+          report["capacities"] = packed.capacities;
+          report["seconds"]["capacities"] = packed.capacity_seconds;
+        }
         if (!options.out.empty()) write_file(options.out, to_text(packed.file));
         print_report(context, report, [](const json& all) { return to_text(all); });
       },

@@ -229,14 +229,19 @@ class Packs(CommandTest):
         rows = [(1, 100), (1, 100), (4, 700)]
         table = self.write("b.json", samples(*rows))
         auto = lambda *arguments: self.pack(*arguments, capacity="auto", table=table)[1]["capacity"]
-        self.assertEqual(auto(), {"images": 8, "tokens": 1200})
-        self.assertEqual(auto("--target-samples-per-pack", "2.5"), {"images": 5, "tokens": 750})
+        # All three in one pack waste no room; packs of one do.
+        self.assertEqual(auto(), {"images": 6, "tokens": 900})
         self.assertEqual(auto("--target-samples-per-pack", "1"), {"images": 4, "tokens": 700})
-        self.assertEqual(auto("--max", "tokens=1000"), {"images": 8, "tokens": 1000})
-        self.assertEqual(auto("--max", "tokens=9999,images=7"), {"images": 7, "tokens": 1200})
+        self.assertEqual(auto("--max", "tokens=800"), {"images": 4, "tokens": 700})
+        self.assertEqual(auto("--max", "tokens=9999,images=5"), {"images": 4, "tokens": 700})
+        report = self.pack(capacity="auto", table=table)[0]
+        looked_at = report["capacities"]
+        self.assertEqual([one["capacity"]["images"] for one in looked_at], [4, 5, 6])
+        self.assertEqual([one["passed_over"] is None for one in looked_at], [False, False, True])
+        self.assertIn("capacities", report["seconds"])
         self.expect_failure("pack", "--lengths", table, "--capacity", "auto", "--max", "tokens=600", naming="tokens[2] = 700")
         text = self.write("c.json", samples((0, 10), (0, 20)))
-        self.assertEqual(self.pack(capacity="auto", table=text)[1]["capacity"], {"images": 1, "tokens": 60})
+        self.assertEqual(self.pack(capacity="auto", table=text)[1]["capacity"], {"images": 1, "tokens": 30})
 
     def test_one_sample(self):
         report, packs = self.pack(table=self.write("b.json", samples((1, 300))))

@@ -117,6 +117,9 @@ class room_surveyor {
         largest_[r] = std::max(largest_[r], sample[r]);
         volume_[r] += sample[r];
       }
+    // Only their proportions matter, and these times a capacity must fit.
+    while (*std::ranges::max_element(volume_) >= wide_integer{1} << 62)
+      for (wide_integer& volume : volume_) volume = (volume + 1) / 2;
     for (const loads<Resources>& sample : part_)
       for (std::size_t r = 0; r < Resources; ++r) part_volume_[r] += sample[r];
     lead_ = leading_resource();
@@ -164,8 +167,8 @@ class room_surveyor {
   [[nodiscard]] std::int64_t last_wanted() const {
     constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
     if (!problem_.samples_per_pack) return largest_[lead_] > most / 4 ? most : 4 * largest_[lead_];
-    const double mean = static_cast<double>(volume_[lead_]) /
-                        static_cast<double>(std::max<std::size_t>(problem_.samples.size(), 1));
+    const double mean = static_cast<double>(part_volume_[lead_]) /
+                        static_cast<double>(std::max<std::size_t>(part_.size(), 1));
     const double wanted = 1.5 * *problem_.samples_per_pack * mean;
     return wanted < 9e18 ? static_cast<std::int64_t>(wanted) : most;
   }
