@@ -4,9 +4,11 @@
 #include <array>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <omnibal/core/error.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
+#include <omnibal/dispatch/sample_keys.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/isf.hpp>
@@ -14,9 +16,11 @@
 #include <omnibal/packing/streaming.hpp>
 #include <omnibal/planner/capacity_room.hpp>
 #include <optional>
+#include <set>
 
 #include "commands.hpp"
 #include "files.hpp"
+#include "mixture_draw.hpp"
 #include "packs_file.hpp"
 #include "progress_line.hpp"
 #include "report.hpp"
@@ -31,6 +35,7 @@ enum class packing_method { balanced, isf, streaming };
 
 struct pack_options {
   table_options tables = {};
+  std::string repeat = {};
   std::string capacity = {};
   std::string most = {};
   std::optional<double> samples_per_pack = {};
@@ -72,7 +77,7 @@ void refuse_idle_options(const pack_options& options) {
     refuse(!options.threshold.empty(), "--threshold", "--method isf");
     refuse(options.iterations.has_value(), "--iterations", "--method isf");
     refuse(options.stream.has_value(), "--stream", "--method isf");
-  } else {
+  } else if (options.repeat.empty()) {
     refuse(options.epoch != 0, "--epoch", "--method balanced");
   }
   if (options.method != packing_method::streaming) {
@@ -81,9 +86,19 @@ void refuse_idle_options(const pack_options& options) {
   }
 }
 
+/// With --evaluate nothing is made, so no option that says how may be there.
+void refuse_options_beside_evaluate(const CLI::App& command) {
+  static const std::set<std::string> heard = {"--lengths", "--resource", "--evaluate",
+                                              "--out",     "--format",   "--progress"};
+  for (const CLI::Option* option : command.get_options())
+    if (option->count() > 0 && !heard.contains(option->get_name()))
+      throw usage_error(option->get_name() + " has no meaning beside --evaluate");
+}
+
 /// What the samples are packed into: all of the report.
 struct packed_tables {
   packs_file file;
+  std::optional<std::size_t> drawn = {};  ///< How many samples a mixture drew, if one did.
   search_status status = search_status::feasible;
   std::vector<std::uint32_t> oversize = {};
   std::uint64_t bound = 0;
@@ -232,9 +247,10 @@ std::vector<std::int64_t> pack_costs(const std::vector<loads<Resources>>& packs,
   return costs;
 }
 
+/// Packs samples: all of a packed_tables but its plan.
 template <std::size_t Resources>
-packed_tables pack_tables(const sample_list<Resources>& samples, const length_tables& tables,
-                          const pack_options& options, const run_control& control) {
+packed_tables group_samples(const sample_list<Resources>& samples, const length_tables& tables,
+                            const pack_options& options, const run_control& control) {
   stopwatch watch;
   const capacity_choice<Resources> choice = capacity_for(samples, tables, options, control);
   const loads<Resources>& capacity = choice.best;
@@ -250,6 +266,68 @@ packed_tables pack_tables(const sample_list<Resources>& samples, const length_ta
                        .capacities = to_report(choice, tables),
                        .capacity_seconds = capacity_seconds};
   packed.pack_seconds = watch.lap();
+  return packed;
+}
+
+/// The mixture that the options ask for.
+mixture_draw mixture_for(const length_tables& tables, const pack_options& options) {
+  mixture_draw mixture{.rates = parse_rates("--repeat", options.repeat),
+                       .seed = static_cast<std::uint64_t>(options.seed),
+                       .epoch = static_cast<std::uint64_t>(options.epoch)};
+  if (mixture.rates.size() != tables.inputs.size())
+    throw invalid_input("--repeat", options.repeat,
+                        "must have a rate for each file of --lengths, " +
+                            std::to_string(tables.inputs.size()) + ", not " +
+                            std::to_string(mixture.rates.size()));
+  return mixture;
+}
+
+/// The loads of these samples, repeats included.
+template <std::size_t Resources>
+sample_list<Resources> loads_of(const std::vector<std::uint32_t>& ids,
+                                const sample_list<Resources>& samples) {
+  sample_list<Resources> some;
+  some.reserve(ids.size());
+  for (const std::uint32_t id : ids) some.push_back(samples[id]);
+  return some;
+}
+
+/// Packs the samples that a mixture draws. The packer sees them as samples 0, 1, … in the order
+/// drawn; packs name them by their ids.
+template <std::size_t Resources>
+packed_tables group_mixture(const sample_list<Resources>& samples, const length_tables& tables,
+                            const pack_options& options, const run_control& control) {
+  const mixture_draw mixture = mixture_for(tables, options);
+  const std::vector<std::uint32_t> drawn = draw_samples(mixture, tables.inputs);
+  if (drawn.empty())
+    throw invalid_input("--repeat", options.repeat,
+                        "draws no sample in epoch " + std::to_string(options.epoch));
+  packed_tables packed;
+  try {
+    packed = group_samples(loads_of(drawn, samples), tables, options, control);
+  } catch (const invalid_input& error) {
+    const auto& names = tables.resources;
+    if (!error.index() || std::find(names.begin(), names.end(), error.field()) == names.end())
+      throw;
+    throw invalid_input(error.field(), drawn[*error.index()], error.value(),
+                        "exceeds the capacity; raise it, or choose to skip such samples or to "
+                        "give them own packs with --oversize");
+  }
+  packed.drawn = drawn.size();
+  packed.file.mixture = mixture;
+  packed.file.packs = renumber_samples(packed.file.packs, drawn);
+  for (std::uint32_t& id : packed.oversize) id = drawn[id];
+  std::sort(packed.oversize.begin(), packed.oversize.end());
+  packed.oversize.erase(std::unique(packed.oversize.begin(), packed.oversize.end()),
+                        packed.oversize.end());
+  return packed;
+}
+
+/// Deals the packs to steps and ranks.
+template <std::size_t Resources>
+void deal_packs(const sample_list<Resources>& samples, const pack_options& options,
+                packed_tables& packed) {
+  stopwatch watch;
   const auto costs = pack_costs(pack_loads(packed.file.packs, samples), packed.file.capacity);
   const std::vector<std::uint32_t> sizes = pack_sizes(packed.file.packs);
   packed.file.plan = dispatch_packs(
@@ -262,27 +340,58 @@ packed_tables pack_tables(const sample_list<Resources>& samples, const length_ta
                          .strata = sizes,
                          .largest_first = options.largest_first});
   packed.dispatch_seconds = watch.lap();
+}
+
+template <std::size_t Resources>
+packed_tables pack_tables(const sample_list<Resources>& samples, const length_tables& tables,
+                          const pack_options& options, const run_control& control) {
+  packed_tables packed = options.repeat.empty() ? group_samples(samples, tables, options, control)
+                                                : group_mixture(samples, tables, options, control);
+  deal_packs(samples, options, packed);
   return packed;
 }
 
-/// Holds packs made elsewhere against the capacity. Returns the samples beyond it, ascending.
+/// How often the packs of a file must hold each sample that fits.
+std::vector<std::uint32_t> expected_times(const packs_file& file, std::size_t samples) {
+  if (!file.mixture) return std::vector<std::uint32_t>(samples, 1);
+  std::vector<std::uint32_t> times(samples);
+  for (const std::uint32_t id : draw_samples(*file.mixture, file.inputs)) ++times[id];
+  return times;
+}
+
+/// Refuses packs that hold sample `id` so many times.
+[[noreturn]] void refuse_times(const packs_file& file, const std::string& path, std::uint32_t id,
+                               std::uint32_t times, std::uint32_t expected) {
+  const std::string field = path + ": indices";
+  if (file.mixture)
+    throw invalid_input(field, id,
+                        "is a sample in packs " + std::to_string(times) +
+                            " times, but the mixture of repeat draws it " +
+                            std::to_string(expected) + " times");
+  throw invalid_input(
+      field, id,
+      times == 0 ? "is a sample in no pack, though it fits" : "is a sample in two packs");
+}
+
+/// Holds packs made elsewhere against the capacity and the number of times that each sample must be
+/// there. Returns the samples beyond the capacity, ascending.
 template <std::size_t Resources>
 std::vector<std::uint32_t> check_packs(const sample_list<Resources>& samples,
+                                       const std::vector<std::uint32_t>& expected,
                                        const packs_file& file, const std::string& path) {
   const auto exceeds = [&](const loads<Resources>& load) {
     for (std::size_t r = 0; r < Resources; ++r)
       if (load[r] > file.capacity[r]) return true;
     return false;
   };
-  std::vector<std::uint8_t> packed(samples.size());
-  for (const std::uint32_t id : file.packs.indices())
-    if (packed[id]++ != 0) throw invalid_input(path + ": indices", id, "is a sample in two packs");
+  std::vector<std::uint32_t> times(samples.size());
+  for (const std::uint32_t id : file.packs.indices()) ++times[id];
   std::vector<std::uint32_t> oversize;
   for (std::uint32_t id = 0; id < samples.size(); ++id) {
-    if (exceeds(samples[id]))
-      oversize.push_back(id);
-    else if (packed[id] == 0)
-      throw invalid_input(path + ": indices", id, "is a sample in no pack, though it fits");
+    const bool fits = !exceeds(samples[id]);
+    if (times[id] > expected[id] || (fits && times[id] < expected[id]))
+      refuse_times(file, path, id, times[id], expected[id]);
+    if (!fits && expected[id] > 0) oversize.push_back(id);
   }
   const auto sums = pack_loads(file.packs, samples);
   for (std::size_t k = 0; k < sums.size(); ++k) {
@@ -295,20 +404,35 @@ std::vector<std::uint32_t> check_packs(const sample_list<Resources>& samples,
   return oversize;
 }
 
+/// A proven bound on the number of packs: those of samples beyond the capacity, and what all
+/// others need.
+template <std::size_t Resources>
+std::uint64_t bound_on_packs(const sample_list<Resources>& samples,
+                             const std::vector<std::uint32_t>& times, const packs_file& file,
+                             const std::vector<std::uint32_t>& oversize,
+                             const length_tables& tables) {
+  std::vector<std::uint32_t> left = times;
+  for (const std::uint32_t id : oversize) left[id] = 0;
+  sample_list<Resources> fitting;
+  for (std::size_t id = 0; id < samples.size(); ++id)
+    fitting.insert(fitting.end(), left[id], samples[id]);
+  const std::size_t own_packs = file.packs.indices().size() - fitting.size();
+  return own_packs +
+         bound_packs(fitting,
+                     bound_options<Resources>{.capacity = to_loads<Resources>(file.capacity),
+                                              .names = names_of<Resources>(tables)})
+             .packs;
+}
+
 /// Measures the packs of a file instead of making them.
 template <std::size_t Resources>
 packed_tables evaluate_packs(const sample_list<Resources>& samples, const length_tables& tables,
                              const pack_options& options) {
   packed_tables packed{.file = read_packs_file(options.evaluate, tables)};
-  packed.oversize = check_packs(samples, packed.file, options.evaluate);
-  const std::size_t own_packs =
-      packed.file.packs.indices().size() + packed.oversize.size() - samples.size();
-  packed.bound = own_packs + bound_packs(samples,
-                                         bound_options<Resources>{
-                                             .capacity = to_loads<Resources>(packed.file.capacity),
-                                             .oversize = oversize_policy::skip,
-                                             .names = names_of<Resources>(tables)})
-                                 .packs;
+  const std::vector<std::uint32_t> times = expected_times(packed.file, samples.size());
+  packed.oversize = check_packs(samples, times, packed.file, options.evaluate);
+  if (packed.file.mixture) packed.drawn = std::reduce(times.begin(), times.end(), std::size_t{0});
+  packed.bound = bound_on_packs(samples, times, packed.file, packed.oversize, tables);
   if (packed.bound == packed.file.packs.size()) packed.status = search_status::optimal;
   return packed;
 }
@@ -320,23 +444,24 @@ json to_report(const sample_list<Resources>& samples, const packed_tables& packe
   const std::vector<std::int64_t> costs = pack_costs(sums, file.capacity);
   const auto metrics = measure_packing(file.packs, samples, to_loads<Resources>(file.capacity));
   const auto dist = dist_ratio(file.plan, std::span<const loads<Resources>>(sums));
-  return {{"status", to_string(packed.status)},
-          {"samples", samples.size()},
-          {"packed", metrics.samples},
-          {"oversize", packed.oversize},
-          {"capacity", by_resource(file.resources, file.capacity)},
-          {"packs", metrics.packs},
-          {"bound", packed.bound},
-          {"fill", by_resource(file.resources, metrics.fill)},
-          {"samples_per_pack", metrics.samples_per_pack},
-          {"steps", file.plan.steps()},
-          {"dropped", file.plan.dropped.size()},
-          {"dist_ratio", by_resource(file.resources, dist)},
-          {"cost_ratio", cost_ratio(file.plan, std::span(costs))},
-          {"cost_ratio_bound", cost_ratio_bound(file.plan, std::span(costs))},
-          {"full_steps_cost_ratio", full_steps_cost_ratio(file.plan, std::span(costs))},
-          {"window_deviation", draw_deviation(file.plan, std::span(costs))},
-          {"pack_cost_variation", pack_cost_variation(std::span(costs))}};
+  json report{{"status", to_string(packed.status)}, {"samples", samples.size()}};
+  if (packed.drawn) report["drawn"] = *packed.drawn;
+  report.update({{"packed", metrics.samples},
+                 {"oversize", packed.oversize},
+                 {"capacity", by_resource(file.resources, file.capacity)},
+                 {"packs", metrics.packs},
+                 {"bound", packed.bound},
+                 {"fill", by_resource(file.resources, metrics.fill)},
+                 {"samples_per_pack", metrics.samples_per_pack},
+                 {"steps", file.plan.steps()},
+                 {"dropped", file.plan.dropped.size()},
+                 {"dist_ratio", by_resource(file.resources, dist)},
+                 {"cost_ratio", cost_ratio(file.plan, std::span(costs))},
+                 {"cost_ratio_bound", cost_ratio_bound(file.plan, std::span(costs))},
+                 {"full_steps_cost_ratio", full_steps_cost_ratio(file.plan, std::span(costs))},
+                 {"window_deviation", draw_deviation(file.plan, std::span(costs))},
+                 {"pack_cost_variation", pack_cost_variation(std::span(costs))}});
+  return report;
 }
 
 /// The report with the number of oversize samples in place of their ids.
@@ -451,6 +576,11 @@ void add_pack(CLI::App& application, command_context& context) {
       "pack", "Group samples into packs and deal the packs to steps and ranks");
   const auto options = std::make_shared<pack_options>();
   add_table_options(*command, options->tables);
+  command
+      ->add_option("--repeat", options->repeat,
+                   "How often an epoch holds the samples of each file of --lengths, in order: "
+                   "5/2 or 2.5 is two or three times, 1/4 every fourth sample [each sample once]")
+      ->type_name("RATE,...");
   add_capacity_options(*command, *options);
   add_method_options(*command, *options);
   add_dispatch_options(*command, *options);
@@ -466,7 +596,8 @@ void add_pack(CLI::App& application, command_context& context) {
       "  omnibal pack --lengths a.jsonl b.csv --capacity auto --max tokens=16384 --dp 64\n"
       "  omnibal pack --lengths text.npy --resource tokens=0 --capacity tokens=32768\n"
       "  omnibal pack --lengths lengths.json --evaluate packs.json");
-  command->callback([options, &context] {
+  command->callback([options, command, &context] {
+    if (!options->evaluate.empty()) refuse_options_beside_evaluate(*command);
     context.run = [options, &context] { return run(*options, context); };
   });
 }

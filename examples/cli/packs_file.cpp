@@ -52,6 +52,7 @@ std::string to_text(const packs_file& file, const json& more) {
   text += ",\n\"inputs\":" + json_text(to_json(file.inputs));
   for (const auto& [key, value] : more.items())
     text += ",\n" + json_text(key) + ":" + json_text(value);
+  if (file.mixture) text += ",\n\"repeat\":" + json_text(to_json(*file.mixture));
   text += ",\n\"capacity\":" + json_text(capacity_of(file));
   text += ",\n\"offsets\":";
   append_list(file.packs.offsets(), text);
@@ -79,6 +80,7 @@ class packs_reader {
   packs_file read() {
     check_inputs();
     packs_file packs{.inputs = tables_.inputs, .resources = tables_.resources};
+    packs.mixture = read_mixture();
     read_capacity(packs);
     packs.packs = read_packs();
     packs.plan = read_plan(packs.packs.size());
@@ -102,6 +104,27 @@ class packs_reader {
                "held other bytes than " + tables_.inputs[k].name +
                    " holds: these packs were made from another table");
     }
+  }
+
+  std::optional<mixture_draw> read_mixture() const {
+    if (!file_.contains("repeat")) return std::nullopt;
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    const json& repeat = member(file_, "repeat", json::value_t::object);
+    mixture_draw mixture;
+    for (const json& rate : member(repeat, "rates", json::value_t::array)) {
+      if (!rate.is_string()) refuse("repeat", json_text(rate), "must be a rate like \"5/2\"");
+      mixture.rates.push_back(
+          parse_rate(path_ + ": repeat", mixture.rates.size(), rate.get_ref<const std::string&>()));
+    }
+    if (mixture.rates.size() != tables_.inputs.size())
+      refuse("repeat", json_text(repeat), "must have a rate for each of the inputs");
+    const auto number = [&](const char* name) {
+      const json& value = member(repeat, name, json::value_t::number_unsigned);
+      return static_cast<std::uint64_t>(integer("repeat", value, most));
+    };
+    mixture.seed = number("seed");
+    mixture.epoch = number("epoch");
+    return mixture;
   }
 
   void read_capacity(packs_file& packs) const {

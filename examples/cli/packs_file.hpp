@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "json.hpp"
+#include "mixture_draw.hpp"
 #include "tables.hpp"
 
 namespace omnibal::cli {
@@ -18,7 +20,8 @@ namespace omnibal::cli {
 struct packs_file {
   std::vector<table_input> inputs = {};
   std::vector<std::string> resources = {};
-  std::vector<std::int64_t> capacity = {};  ///< One per resource.
+  std::optional<mixture_draw> mixture = {};  ///< What the samples were drawn by, if not all once.
+  std::vector<std::int64_t> capacity = {};   ///< One per resource.
   grouping<std::uint32_t> packs = {};
   dispatch_plan plan = {};
 

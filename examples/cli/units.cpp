@@ -38,13 +38,17 @@ constexpr std::array byte_units = {
     byte_unit{"TiB", std::int64_t{1} << 40},
 };
 
-/// digits / 10^decimals, exactly.
-struct decimal {
-  std::int64_t digits = 0;
-  std::int64_t scale = 1;
-};
+/// The product when it is a whole number that fits.
+std::optional<std::int64_t> whole_product(decimal number, std::int64_t factor) {
+  const wide_integer product = wide_integer{number.digits} * factor;
+  if (product % number.scale != 0) return std::nullopt;
+  const wide_integer whole = product / number.scale;
+  if (whole > std::numeric_limits<std::int64_t>::max()) return std::nullopt;
+  return static_cast<std::int64_t>(whole);
+}
 
-/// A decimal number without sign or exponent, or nothing when it is none or too long.
+}  // namespace
+
 std::optional<decimal> parse_decimal(std::string_view text) {
   decimal number;
   bool after_point = false;
@@ -65,16 +69,6 @@ std::optional<decimal> parse_decimal(std::string_view text) {
   return any_digit ? std::optional(number) : std::nullopt;
 }
 
-/// The product when it is a whole number that fits.
-std::optional<std::int64_t> whole_product(decimal number, std::int64_t factor) {
-  const wide_integer product = wide_integer{number.digits} * factor;
-  if (product % number.scale != 0) return std::nullopt;
-  const wide_integer whole = product / number.scale;
-  if (whole > std::numeric_limits<std::int64_t>::max()) return std::nullopt;
-  return static_cast<std::int64_t>(whole);
-}
-
-/// The parts of `text` between separators.
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   for (;;) {
@@ -84,8 +78,6 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     text.remove_prefix(end + 1);
   }
 }
-
-}  // namespace
 
 std::int64_t parse_integer(std::string_view option, std::string_view text, integer_range range) {
   std::int64_t value = 0;

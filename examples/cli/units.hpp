@@ -26,6 +26,18 @@ struct integer_range {
 [[nodiscard]] std::int64_t parse_integer(std::string_view option, std::string_view text,
                                          integer_range range);
 
+/// digits / scale, exactly; the scale is a power of ten.
+struct decimal {
+  std::int64_t digits = 0;
+  std::int64_t scale = 1;
+};
+
+/// A decimal number without sign or exponent, or nothing when it is none or too long.
+[[nodiscard]] std::optional<decimal> parse_decimal(std::string_view text);
+
+/// The parts of `text` between separators.
+[[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);
+
 /// A share of a whole, exactly as written.
 struct fraction {
   std::uint32_t numerator = 0;

@@ -316,6 +316,120 @@ class Evaluate(CommandTest):
         self.expect_failure(*evaluate(steps=[[[0], [2]]]), naming=["p.json: steps"])
 
 
+    def test_options_that_make_packs_are_refused_by_name(self):
+        self.succeed(*self.arguments, "--capacity", "images=9,tokens=4096", "--out", "p.json")
+        evaluate = [*self.arguments, "--evaluate", "p.json"]
+        for option, value in (("--dp", 8), ("--micro-batches", 1), ("--last-step", "short"), ("--window", 1),
+                              ("--epoch", 0), ("--seed", 1024), ("--method", "balanced"), ("--oversize", "reject"),
+                              ("--repeat", 1), ("--capacity", "auto")):
+            self.expect_failure(*evaluate, option, value, naming=[option, "--evaluate"])
+        self.expect_failure(*evaluate, "--largest-first", naming=["--largest-first", "--evaluate"])
+        self.succeed(*evaluate, "--resource", "images=vit_num", "--resource", "tokens=token_num", "--out", "q.json")
+
+
+class Mixture(CommandTest):
+    CAPACITY = ["--capacity", "images=9,tokens=4096"]
+
+    def setUp(self):
+        super().setUp()
+        self.rows = [mixed_rows(60, 1), mixed_rows(40, 2)]
+        for name, rows in zip("ab", self.rows):
+            self.write(f"{name}.json", samples(*rows))
+        self.arguments = ["pack", "--lengths", "a.json", "b.json", "--out", "p.json"]
+
+    def pack(self, *arguments):
+        report = self.succeed(*self.arguments, *self.CAPACITY, *arguments)
+        return report, json.loads(self.read("p.json"))
+
+    def times(self, packs):
+        return [packs["indices"].count(id) for id in range(100)]
+
+    def test_samples_are_there_as_often_as_the_rates_say(self):
+        rows = self.rows[0] + self.rows[1]
+        for method in ("balanced", "isf", "streaming"):
+            report, packs = self.pack("--repeat", "1,5/2", "--method", method)
+            times = self.times(packs)
+            self.assertEqual(set(times[:60]), {1})
+            self.assertEqual((set(times[60:]), sum(times[60:])), ({2, 3}, 100))
+            self.assertEqual((report["samples"], report["drawn"], report["packed"]), (100, 160, 160))
+            self.assertEqual(packs["repeat"], {"rates": ["1", "5/2"], "seed": 1024, "epoch": 0})
+            self.assertLessEqual(report["bound"], report["packs"])
+            for begin, end in zip(packs["offsets"], packs["offsets"][1:]):
+                loads = [sum(rows[id][r] for id in packs["indices"][begin:end]) for r in range(2)]
+                self.assertTrue(begin < end and loads[0] <= 9 and loads[1] <= 4096)
+
+    def test_epochs_take_turns(self):
+        total = [0] * 100
+        for epoch in range(4):
+            _, packs = self.pack("--repeat", "1/4,0.75", "--epoch", epoch)
+            total = [a + b for a, b in zip(total, self.times(packs))]
+            self.assertEqual(packs["repeat"]["epoch"], epoch)
+        self.assertEqual(total, [1] * 60 + [3] * 40)
+
+    def test_with_isf_an_epoch_has_a_meaning(self):
+        self.assertNotEqual(self.pack("--repeat", "1/2,1", "--method", "isf")[1]["indices"],
+                            self.pack("--repeat", "1/2,1", "--method", "isf", "--epoch", 1)[1]["indices"])
+
+    def test_rates_are_the_same_however_written(self):
+        self.pack("--repeat", "2.5,0.25")
+        expected = self.read("p.json")
+        for rates in ("5/2,1/4", "10/4,.25", "2.50,00.2500"):
+            self.pack("--repeat", rates)
+            self.assertEqual(self.read("p.json"), expected)
+
+    def test_rates_that_are_none_are_refused_by_index(self):
+        refuse = lambda rates, naming: self.expect_failure(*self.arguments, *self.CAPACITY, "--repeat=" + rates,
+                                                           naming=naming)
+        for rate in ("0", "0/3", "3/0", "-1", "x", "1/2/3", "1.5/2", "1/", "/2", "1e3", ".", "+1", "4294967296",
+                     "1/4294967296", "0.0000000001", "99999999999999999999"):
+            refuse("1," + rate, ["--repeat[1]", rate])
+            refuse(rate + ",1", ["--repeat[0]", rate])
+        refuse("1,", ["--repeat[1]", "nothing"])
+        refuse("1", ["--repeat", "2, not 1"])
+        refuse("1,2,3", ["--repeat", "1,2,3", "2, not 3"])
+        refuse("1/1000,1/1000", ["--repeat", "no sample", "epoch 0"])
+
+    def test_samples_beyond_the_capacity_are_named_by_their_ids(self):
+        self.write("b.json", samples(*[(1, 10)] * 39, (12, 10)))
+        arguments = [*self.arguments, *self.CAPACITY, "--repeat", "1,3"]
+        self.expect_failure(*arguments, naming=["images[99] = 12", "--oversize"])
+        for oversize, packed in (("skip", 177), ("own_pack", 180)):
+            made = self.succeed(*arguments, "--oversize", oversize)
+            self.assertEqual((made["oversize"], made["packed"], made["drawn"]), ([99], packed, 180))
+            measured = self.succeed("pack", "--lengths", "a.json", "b.json", "--evaluate", "p.json")
+            del made["seconds"], measured["seconds"]
+            self.assertEqual(measured, made)
+        # Nobody draws the last sample in this epoch.
+        _, packs = self.pack("--repeat", "1,1/4", "--oversize", "skip")
+        drawn = [epoch for epoch in range(4) if self.succeed(
+            *self.arguments, *self.CAPACITY, "--repeat", "1,1/4", "--oversize", "skip", "--epoch", epoch)["oversize"]]
+        self.assertEqual(len(drawn), 1)
+        self.pack("--repeat", "1,1/4", "--epoch", (drawn[0] + 1) % 4)
+
+    def test_packs_are_measured_as_they_were_when_made(self):
+        evaluate = ["pack", "--lengths", "a.json", "b.json", "--evaluate"]
+        for more in ([], ["--epoch", 3, "--seed", 7], ["--method", "streaming"], ["--last-step", "pad"]):
+            made, _ = self.pack("--repeat", "5/2,1/3", *more)
+            measured = self.succeed(*evaluate, "p.json", "--out", "q.json")
+            del made["seconds"], measured["seconds"]
+            self.assertEqual(measured, made)
+            self.assertEqual(self.read("q.json"), self.read("p.json"))
+
+    def test_packs_of_another_mixture_are_refused(self):
+        _, packs = self.pack("--repeat", "1,1/4")
+        evaluate = lambda **changes: ["pack", "--lengths", "a.json", "b.json", "--evaluate",
+                                      self.write("q.json", {**packs, **changes})]
+        repeat = packs["repeat"]
+        for change in ({"seed": 1}, {"epoch": 1}, {"rates": ["1", "1/2"]}, {"rates": ["2", "1/4"]}):
+            self.expect_failure(*evaluate(repeat={**repeat, **change}), naming=["q.json: indices", "mixture", "times"])
+        for change, naming in (({"rates": ["1"]}, "rate for each"), ({"rates": ["1", "0"]}, "repeat[1] = 0"),
+                               ({"rates": ["1", 2]}, "5/2"), ({"seed": -1}, "seed"), ({"epoch": 2**32}, "epoch")):
+            self.expect_failure(*evaluate(repeat={**repeat, **change}), naming=naming)
+        self.expect_failure(*evaluate(repeat=[]), naming="q.json: repeat")
+        del packs["repeat"]
+        self.expect_failure(*evaluate(), naming=["q.json: indices", "in no pack"])
+
+
 class BrokenPack(CommandTest):
     def setUp(self):
         super().setUp()
