@@ -10,7 +10,13 @@ using namespace omnibal;
 
 namespace {
 
-const std::vector<loads<2>> table = {{5, 1400}, {3, 900}, {1, 300}, {5, 1500}};
+const std::vector<loads<2>> table = [] {
+  std::vector<loads<2>> samples;
+  for (int k = 0; k < 25; ++k)
+    for (const loads<2>& one : {loads<2>{5, 1400}, {3, 900}, {1, 300}, {5, 1500}})
+      samples.push_back(one);
+  return samples;
+}();
 
 capacity_search search(const std::vector<loads<2>>& samples,
                        const std::function<capacity_outcome(const loads<2>&)>& evaluate,
