@@ -9,6 +9,7 @@
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
 #include <omnibal/dispatch/sample_keys.hpp>
+#include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/isf.hpp>
@@ -24,6 +25,7 @@
 #include "packs_file.hpp"
 #include "progress_line.hpp"
 #include "report.hpp"
+#include "sample_names.hpp"
 #include "stopwatch.hpp"
 #include "tables.hpp"
 #include "units.hpp"
@@ -47,6 +49,7 @@ struct pack_options {
   std::optional<std::int64_t> age_limit = {};
   std::int64_t ranks = 8;
   std::int64_t microbatches = 1;
+  std::int64_t sequence_parallel_size = 1;
   last_step_policy last_step = last_step_policy::spread;
   std::int64_t window = 1;
   bool largest_first = false;
@@ -88,7 +91,7 @@ void refuse_idle_options(const pack_options& options) {
 
 /// With --evaluate nothing is made, so no option that says how may be there.
 void refuse_options_beside_evaluate(const CLI::App& command) {
-  static const std::set<std::string> heard = {"--lengths", "--resource", "--evaluate",
+  static const std::set<std::string> heard = {"--lengths", "--resource", "--key",     "--evaluate",
                                               "--out",     "--format",   "--progress"};
   for (const CLI::Option* option : command.get_options())
     if (option->count() > 0 && !heard.contains(option->get_name()))
@@ -256,15 +259,18 @@ packed_tables group_samples(const sample_list<Resources>& samples, const length_
   const loads<Resources>& capacity = choice.best;
   const double capacity_seconds = watch.lap();
   packing_result result = pack_samples(samples, tables, capacity, options, control);
-  packed_tables packed{.file = {.inputs = tables.inputs,
-                                .resources = tables.resources,
-                                .capacity = {capacity.begin(), capacity.end()},
-                                .packs = std::move(result.packs)},
-                       .status = result.status,
-                       .oversize = std::move(result.oversize),
-                       .bound = result.bound,
-                       .capacities = to_report(choice, tables),
-                       .capacity_seconds = capacity_seconds};
+  packed_tables packed{
+      .file = {.inputs = tables.inputs,
+               .resources = tables.resources,
+               .keys = tables.keys,
+               .fingerprint = tables.keys.empty() ? std::string() : keys_fingerprint(tables),
+               .capacity = {capacity.begin(), capacity.end()},
+               .packs = std::move(result.packs)},
+      .status = result.status,
+      .oversize = std::move(result.oversize),
+      .bound = result.bound,
+      .capacities = to_report(choice, tables),
+      .capacity_seconds = capacity_seconds};
   packed.pack_seconds = watch.lap();
   return packed;
 }
@@ -272,6 +278,7 @@ packed_tables group_samples(const sample_list<Resources>& samples, const length_
 /// The mixture that the options ask for.
 mixture_draw mixture_for(const length_tables& tables, const pack_options& options) {
   mixture_draw mixture{.rates = parse_rates("--repeat", options.repeat),
+                       .rows = rows_of(tables.inputs),
                        .seed = static_cast<std::uint64_t>(options.seed),
                        .epoch = static_cast<std::uint64_t>(options.epoch)};
   if (mixture.rates.size() != tables.inputs.size())
@@ -298,7 +305,7 @@ template <std::size_t Resources>
 packed_tables group_mixture(const sample_list<Resources>& samples, const length_tables& tables,
                             const pack_options& options, const run_control& control) {
   const mixture_draw mixture = mixture_for(tables, options);
-  const std::vector<std::uint32_t> drawn = draw_samples(mixture, tables.inputs);
+  const std::vector<std::uint32_t> drawn = draw_samples(mixture);
   if (drawn.empty())
     throw invalid_input("--repeat", options.repeat,
                         "draws no sample in epoch " + std::to_string(options.epoch));
@@ -323,22 +330,42 @@ packed_tables group_mixture(const sample_list<Resources>& samples, const length_
   return packed;
 }
 
-/// Deals the packs to steps and ranks.
+/// The samples of each micro-batch: of each pack, or of each group of packs.
+grouping<std::uint32_t> samples_by_microbatch(const packs_file& file) {
+  if (file.groups.empty()) return file.packs;
+  grouping<std::uint32_t> microbatches;
+  microbatches.reserve(file.groups.size(), file.packs.indices().size());
+  for (std::size_t group = 0; group < file.groups.size(); ++group) {
+    for (const std::uint32_t pack : file.groups[group])
+      for (const std::uint32_t id : file.packs[pack]) microbatches.push_back(id);
+    microbatches.close_group();
+  }
+  return microbatches;
+}
+
+/// Deals the packs to steps and ranks, in groups if so asked.
 template <std::size_t Resources>
 void deal_packs(const sample_list<Resources>& samples, const pack_options& options,
                 packed_tables& packed) {
   stopwatch watch;
-  const auto costs = pack_costs(pack_loads(packed.file.packs, samples), packed.file.capacity);
-  const std::vector<std::uint32_t> sizes = pack_sizes(packed.file.packs);
-  packed.file.plan = dispatch_packs(
-      std::span(costs), {.ranks = static_cast<std::uint32_t>(options.ranks),
-                         .microbatches = static_cast<std::uint32_t>(options.microbatches),
-                         .seed = static_cast<std::uint64_t>(options.seed),
-                         .epoch = static_cast<std::uint64_t>(options.epoch),
-                         .last_step = options.last_step,
-                         .window = static_cast<std::uint32_t>(options.window),
-                         .strata = sizes,
-                         .largest_first = options.largest_first});
+  packs_file& file = packed.file;
+  if (options.sequence_parallel_size > 1)
+    file.groups = group_packs(std::span<const loads<Resources>>(pack_loads(file.packs, samples)),
+                              {.size = static_cast<std::uint32_t>(options.sequence_parallel_size),
+                               .seed = static_cast<std::uint64_t>(options.seed),
+                               .epoch = static_cast<std::uint64_t>(options.epoch)});
+  const grouping<std::uint32_t> microbatches = samples_by_microbatch(file);
+  const auto costs = pack_costs(pack_loads(microbatches, samples), file.capacity);
+  const std::vector<std::uint32_t> sizes = pack_sizes(microbatches);
+  file.plan = dispatch_packs(std::span(costs),
+                             {.ranks = static_cast<std::uint32_t>(options.ranks),
+                              .microbatches = static_cast<std::uint32_t>(options.microbatches),
+                              .seed = static_cast<std::uint64_t>(options.seed),
+                              .epoch = static_cast<std::uint64_t>(options.epoch),
+                              .last_step = options.last_step,
+                              .window = static_cast<std::uint32_t>(options.window),
+                              .strata = sizes,
+                              .largest_first = options.largest_first});
   packed.dispatch_seconds = watch.lap();
 }
 
@@ -355,7 +382,8 @@ packed_tables pack_tables(const sample_list<Resources>& samples, const length_ta
 std::vector<std::uint32_t> expected_times(const packs_file& file, std::size_t samples) {
   if (!file.mixture) return std::vector<std::uint32_t>(samples, 1);
   std::vector<std::uint32_t> times(samples);
-  for (const std::uint32_t id : draw_samples(*file.mixture, file.inputs)) ++times[id];
+  for (const std::uint32_t id : draw_samples(*file.mixture))
+    ++times[file.places.empty() ? id : file.places[id]];
   return times;
 }
 
@@ -429,6 +457,12 @@ template <std::size_t Resources>
 packed_tables evaluate_packs(const sample_list<Resources>& samples, const length_tables& tables,
                              const pack_options& options) {
   packed_tables packed{.file = read_packs_file(options.evaluate, tables)};
+  const auto& mixture = packed.file.mixture;
+  const bool as_drawn =
+      packed.file.places.empty() && (!mixture || mixture->rows == rows_of(packed.file.inputs));
+  if (mixture && !as_drawn && !options.out.empty())
+    throw usage_error("--out has no meaning here: a mixture goes by the order of the tables, and " +
+                      options.evaluate + " was made for another");
   const std::vector<std::uint32_t> times = expected_times(packed.file, samples.size());
   packed.oversize = check_packs(samples, times, packed.file, options.evaluate);
   if (packed.file.mixture) packed.drawn = std::reduce(times.begin(), times.end(), std::size_t{0});
@@ -437,30 +471,49 @@ packed_tables evaluate_packs(const sample_list<Resources>& samples, const length
   return packed;
 }
 
+/// The variation of costs over what a plan deals, once each.
+double dealt_cost_variation(const dispatch_plan& plan, const std::vector<std::int64_t>& costs) {
+  std::vector<std::int64_t> dealt;
+  const auto groups = plan.groups.indices();
+  for (std::size_t k = 0; k < groups.size(); ++k)
+    if (plan.mask.empty() || plan.mask[k] != 0) dealt.push_back(costs[groups[k]]);
+  return pack_cost_variation(std::span(std::as_const(dealt)));
+}
+
+std::size_t dropped_packs(const packs_file& file) {
+  return file.groups.empty() ? file.plan.dropped.size()
+                             : plan_of_packs(file.plan, file.groups).dropped.size();
+}
+
 template <std::size_t Resources>
 json to_report(const sample_list<Resources>& samples, const packed_tables& packed) {
   const packs_file& file = packed.file;
   const auto sums = pack_loads(file.packs, samples);
   const std::vector<std::int64_t> costs = pack_costs(sums, file.capacity);
+  const auto sums_of_microbatches = pack_loads(samples_by_microbatch(file), samples);
+  const auto microbatch_costs = pack_costs(sums_of_microbatches, file.capacity);
   const auto metrics = measure_packing(file.packs, samples, to_loads<Resources>(file.capacity));
-  const auto dist = dist_ratio(file.plan, std::span<const loads<Resources>>(sums));
+  const auto dist = dist_ratio(file.plan, std::span<const loads<Resources>>(sums_of_microbatches));
   json report{{"status", to_string(packed.status)}, {"samples", samples.size()}};
   if (packed.drawn) report["drawn"] = *packed.drawn;
-  report.update({{"packed", metrics.samples},
-                 {"oversize", packed.oversize},
-                 {"capacity", by_resource(file.resources, file.capacity)},
-                 {"packs", metrics.packs},
-                 {"bound", packed.bound},
-                 {"fill", by_resource(file.resources, metrics.fill)},
-                 {"samples_per_pack", metrics.samples_per_pack},
-                 {"steps", file.plan.steps()},
-                 {"dropped", file.plan.dropped.size()},
-                 {"dist_ratio", by_resource(file.resources, dist)},
-                 {"cost_ratio", cost_ratio(file.plan, std::span(costs))},
-                 {"cost_ratio_bound", cost_ratio_bound(file.plan, std::span(costs))},
-                 {"full_steps_cost_ratio", full_steps_cost_ratio(file.plan, std::span(costs))},
-                 {"window_deviation", draw_deviation(file.plan, std::span(costs))},
-                 {"pack_cost_variation", pack_cost_variation(std::span(costs))}});
+  report.update(
+      {{"packed", metrics.samples},
+       {"oversize", packed.oversize},
+       {"capacity", by_resource(file.resources, file.capacity)},
+       {"packs", metrics.packs},
+       {"bound", packed.bound},
+       {"fill", by_resource(file.resources, metrics.fill)},
+       {"samples_per_pack", metrics.samples_per_pack},
+       {"steps", file.plan.steps()},
+       {"dropped", dropped_packs(file)},
+       {"dist_ratio", by_resource(file.resources, dist)},
+       {"cost_ratio", cost_ratio(file.plan, std::span(microbatch_costs))},
+       {"cost_ratio_bound", cost_ratio_bound(file.plan, std::span(microbatch_costs))},
+       {"full_steps_cost_ratio", full_steps_cost_ratio(file.plan, std::span(microbatch_costs))},
+       {"window_deviation", draw_deviation(file.plan, std::span(microbatch_costs))},
+       {"pack_cost_variation", pack_cost_variation(std::span(costs))}});
+  if (!file.groups.empty())
+    report["group_cost_variation"] = dealt_cost_variation(file.plan, microbatch_costs);
   return report;
 }
 
@@ -550,7 +603,11 @@ void add_dispatch_options(CLI::App& command, pack_options& options) {
   constexpr integer_range count{1, 1 << 20};
   add_integer(command, "--dp", options.ranks, "Data-parallel ranks [8]", count);
   add_integer(command, "--micro-batches", options.microbatches,
-              "Packs for each rank in a full step [1]", count);
+              "Micro-batches for each rank in a full step, each a pack [1]", count);
+  add_integer(command, "--sequence-parallel-size", options.sequence_parallel_size,
+              "Packs in a micro-batch, for ranks that share the work on them; such groups of packs "
+              "are even in all resources [1]",
+              count);
   add_choice(command, "--last-step", options.last_step,
              "What to do with packs that do not fill a step: a short step, none, or repeat some "
              "[short]",
@@ -576,6 +633,16 @@ void add_pack(CLI::App& application, command_context& context) {
       "pack", "Group samples into packs and deal the packs to steps and ranks");
   const auto options = std::make_shared<pack_options>();
   add_table_options(*command, options->tables);
+  const auto take_key = [options](const std::string& name) {
+    if (name.empty()) throw invalid_input("--key", "nothing", "must be the name of a field");
+    options->tables.key = name;
+  };
+  command
+      ->add_option_function<std::string>(
+          "--key", take_key,
+          "The field of the tables, texts or integers, that names samples, so that packs can be "
+          "held against the same samples in another order")
+      ->type_name("FIELD");
   command
       ->add_option("--repeat", options->repeat,
                    "How often an epoch holds the samples of each file of --lengths, in order: "

@@ -54,6 +54,15 @@ std::string json_text(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+bool is_utf8(const std::string& text) {
+  try {
+    (void)json(text).dump();
+    return true;
+  } catch (const json::type_error&) {
+    return false;
+  }
+}
+
 std::string parser_words(const std::exception& error) {
   std::string_view words = error.what();
   const auto skip_past = [&words](std::string_view mark) {

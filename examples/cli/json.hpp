@@ -21,6 +21,9 @@ using json = nlohmann::ordered_json;
 /// The text of a value in one line. Bytes that are no UTF-8, in names of files say, are replaced.
 [[nodiscard]] std::string json_text(const json& value);
 
+/// Whether a text can be written as JSON as it is.
+[[nodiscard]] bool is_utf8(const std::string& text);
+
 /// What a parse error of nlohmann's says is wrong, without its number and place.
 [[nodiscard]] std::string parser_words(const std::exception& error);
 

@@ -56,11 +56,14 @@ std::vector<mixture_rate> parse_rates(std::string_view option, std::string_view 
   return rates;
 }
 
-std::vector<std::uint32_t> draw_samples(const mixture_draw& mixture,
-                                        const std::vector<table_input>& inputs) {
+std::vector<std::uint64_t> rows_of(const std::vector<table_input>& inputs) {
   std::vector<std::uint64_t> rows;
   for (const table_input& input : inputs) rows.push_back(input.samples);
-  const table_index tables(rows);
+  return rows;
+}
+
+std::vector<std::uint32_t> draw_samples(const mixture_draw& mixture) {
+  const table_index tables(mixture.rows);
   if (tables.samples() > static_cast<std::uint64_t>(most))
     throw invalid_input("number of samples", tables.samples(), "must be at most 2^32 - 1");
   const auto drawn =

@@ -17,6 +17,7 @@ namespace omnibal::cli {
 /// What an epoch's samples are drawn by.
 struct mixture_draw {
   std::vector<mixture_rate> rates = {};  ///< One per table.
+  std::vector<std::uint64_t> rows = {};  ///< Of each table. Not written: inputs say so.
   std::uint64_t seed = 0;
   std::uint64_t epoch = 0;
 
@@ -32,10 +33,12 @@ struct mixture_draw {
 [[nodiscard]] mixture_rate parse_rate(std::string_view field, std::size_t index,
                                       std::string_view text);
 
-/// The ids of the epoch's samples in the order drawn, each as often as it was drawn, from tables
-/// with as many rows as `inputs` say. Throws invalid_input where draw_mixture does.
-[[nodiscard]] std::vector<std::uint32_t> draw_samples(const mixture_draw& mixture,
-                                                      const std::vector<table_input>& inputs);
+/// How many samples each table has.
+[[nodiscard]] std::vector<std::uint64_t> rows_of(const std::vector<table_input>& inputs);
+
+/// The ids of the epoch's samples in the order drawn, each as often as it was drawn. Throws
+/// invalid_input where draw_mixture does.
+[[nodiscard]] std::vector<std::uint32_t> draw_samples(const mixture_draw& mixture);
 
 /// As written into packs: {rates: ["1", "5/2"], seed, epoch}.
 [[nodiscard]] json to_json(const mixture_draw& mixture);

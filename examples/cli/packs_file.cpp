@@ -5,11 +5,14 @@
 #include <charconv>
 #include <limits>
 #include <omnibal/core/error.hpp>
+#include <omnibal/dispatch/sample_keys.hpp>
+#include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/version.hpp>
 #include <span>
 #include <string_view>
 
 #include "json.hpp"
+#include "sample_names.hpp"
 
 namespace omnibal::cli {
 namespace {
@@ -38,6 +41,14 @@ void append_steps(const dispatch_plan& plan, std::span<const Integer> values, st
   text += plan.groups.empty() ? "[]" : "]]";
 }
 
+/// How many packs each group has, in the order of the plan.
+std::vector<std::uint64_t> group_sizes(const packs_file& file) {
+  std::vector<std::uint64_t> sizes;
+  for (const std::uint32_t group : file.plan.groups.indices())
+    sizes.push_back(file.groups[group].size());
+  return sizes;
+}
+
 json capacity_of(const packs_file& file) {
   json capacity;
   for (std::size_t r = 0; r < file.resources.size(); ++r)
@@ -53,18 +64,28 @@ std::string to_text(const packs_file& file, const json& more) {
   for (const auto& [key, value] : more.items())
     text += ",\n" + json_text(key) + ":" + json_text(value);
   if (file.mixture) text += ",\n\"repeat\":" + json_text(to_json(*file.mixture));
+  if (!file.keys.empty()) {
+    text += ",\n\"keys_fingerprint\":" + json_text(file.fingerprint);
+    text += ",\n\"keys\":" + json_text(file.keys);
+  }
   text += ",\n\"capacity\":" + json_text(capacity_of(file));
   text += ",\n\"offsets\":";
   append_list(file.packs.offsets(), text);
   text += ",\n\"indices\":";
   append_list(file.packs.indices(), text);
+  const dispatch_plan& plan =
+      file.groups.empty() ? file.plan : plan_of_packs(file.plan, file.groups);
   text += ",\n\"steps\":";
-  append_steps(file.plan, file.plan.groups.indices(), text);
+  append_steps(plan, plan.groups.indices(), text);
+  if (!file.groups.empty()) {
+    text += ",\n\"group_sizes\":";
+    append_steps(file.plan, std::span<const std::uint64_t>(group_sizes(file)), text);
+  }
   text += ",\n\"dropped\":";
-  append_list(std::span(file.plan.dropped), text);
-  if (!file.plan.mask.empty()) {
+  append_list(std::span(plan.dropped), text);
+  if (!plan.mask.empty()) {
     text += ",\n\"mask\":";
-    append_steps(file.plan, std::span(file.plan.mask), text);
+    append_steps(plan, std::span(plan.mask), text);
   }
   return text + "}\n";
 }
@@ -78,12 +99,15 @@ class packs_reader {
       : path_(path), tables_(tables), file_(read_json_file("--evaluate", path)) {}
 
   packs_file read() {
-    check_inputs();
+    if (!by_keys()) check_inputs();
     packs_file packs{.inputs = tables_.inputs, .resources = tables_.resources};
+    read_keys(packs);
     packs.mixture = read_mixture();
     read_capacity(packs);
     packs.packs = read_packs();
     packs.plan = read_plan(packs.packs.size());
+    if (file_.contains("group_sizes")) gather_groups(packs);
+    if (!packs.places.empty()) packs.packs = renumber_samples(packs.packs, packs.places);
     return packs;
   }
 
@@ -106,6 +130,36 @@ class packs_reader {
     }
   }
 
+  /// Whether the tables at hand are to be known by their keys rather than by their bytes.
+  [[nodiscard]] bool by_keys() const { return !tables_.keys.empty(); }
+
+  void read_keys(packs_file& packs) const {
+    if (!file_.contains("keys")) {
+      if (by_keys()) refuse("keys", "nothing", "is missing: these packs were made without --key");
+      return;
+    }
+    for (const json& key : member(file_, "keys", json::value_t::array)) {
+      if (!key.is_string()) refuse("keys", json_text(key), "must be a text");
+      packs.keys.push_back(key.get<std::string>());
+    }
+    packs.fingerprint = member(file_, "keys_fingerprint", json::value_t::string).get<std::string>();
+    if (by_keys()) return find_samples(packs);
+    if (packs.keys.size() != tables_.size())
+      refuse("keys", std::to_string(packs.keys.size()), "keys must be as many as samples");
+  }
+
+  /// Finds the samples of the file in the tables by their keys.
+  void find_samples(packs_file& packs) const {
+    std::vector<std::uint32_t> places = places_of_keys(path_, packs.keys, tables_);
+    const std::string fingerprint = keys_fingerprint(tables_);
+    if (packs.fingerprint != fingerprint)
+      refuse("keys_fingerprint", packs.fingerprint,
+             "is not that of the tables, " + fingerprint +
+                 ": a sample weighs other than when these packs were made");
+    packs.keys = tables_.keys;
+    if (!std::is_sorted(places.begin(), places.end())) packs.places = std::move(places);
+  }
+
   std::optional<mixture_draw> read_mixture() const {
     if (!file_.contains("repeat")) return std::nullopt;
     constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
@@ -116,7 +170,8 @@ class packs_reader {
       mixture.rates.push_back(
           parse_rate(path_ + ": repeat", mixture.rates.size(), rate.get_ref<const std::string&>()));
     }
-    if (mixture.rates.size() != tables_.inputs.size())
+    mixture.rows = read_rows();
+    if (mixture.rates.size() != mixture.rows.size())
       refuse("repeat", json_text(repeat), "must have a rate for each of the inputs");
     const auto number = [&](const char* name) {
       const json& value = member(repeat, name, json::value_t::number_unsigned);
@@ -125,6 +180,22 @@ class packs_reader {
     mixture.seed = number("seed");
     mixture.epoch = number("epoch");
     return mixture;
+  }
+
+  /// The numbers of samples of the tables that the packs were made from.
+  std::vector<std::uint64_t> read_rows() const {
+    if (!by_keys()) return rows_of(tables_.inputs);
+    std::vector<std::uint64_t> rows;
+    std::uint64_t total = 0;
+    for (const json& input : member(file_, "inputs", json::value_t::array)) {
+      const json& samples = member(input, "samples", json::value_t::number_unsigned);
+      rows.push_back(static_cast<std::uint64_t>(
+          integer("inputs", samples, static_cast<std::int64_t>(tables_.size()))));
+      total += rows.back();
+    }
+    if (total != tables_.size())
+      refuse("inputs", std::to_string(total), "samples must be as many as keys");
+    return rows;
   }
 
   void read_capacity(packs_file& packs) const {
@@ -179,6 +250,79 @@ class packs_reader {
     if (mask.size() != plan.groups.indices().size())
       refuse("mask", std::to_string(mask.size()), "entries must be as many as packs in steps");
     return mask;
+  }
+
+  /// Gathers the packs of the plan into the groups whose sizes the file says, and makes the plan
+  /// one of groups. A dropped pack is a group of its own.
+  void gather_groups(packs_file& packs) const {
+    const grouping<std::uint32_t> sizes = read_group_sizes(packs.plan);
+    std::vector<std::uint32_t> group_of(packs.packs.size());
+    const auto add_group = [&](std::span<const std::uint32_t> members) {
+      for (const std::uint32_t pack : members)
+        group_of[pack] = static_cast<std::uint32_t>(packs.groups.size());
+      packs.groups.append(members);
+    };
+    for_each_group(packs.plan, sizes, [&](std::span<const std::uint32_t> members, bool real) {
+      if (real) add_group(members);
+    });
+    dispatch_plan plan{.ranks = packs.plan.ranks};
+    for_each_group(packs.plan, sizes, [&](std::span<const std::uint32_t> members, bool real) {
+      const std::uint32_t group = group_of[members[0]];
+      if (!std::ranges::equal(packs.groups[group], members))
+        refuse("group_sizes", std::to_string(members.size()),
+               "packs from " + std::to_string(members[0]) + " on are repeated, but are no group");
+      plan.groups.push_back(group);
+      if (!packs.plan.mask.empty()) plan.mask.push_back(real ? 1 : 0);
+    });
+    plan.groups =
+        grouping<std::uint32_t>({sizes.offsets().begin(), sizes.offsets().end()},
+                                {plan.groups.indices().begin(), plan.groups.indices().end()});
+    for (const std::uint32_t pack : packs.plan.dropped) {
+      plan.dropped.push_back(static_cast<std::uint32_t>(packs.groups.size()));
+      packs.groups.append(std::span(&pack, 1));
+    }
+    packs.plan = std::move(plan);
+  }
+
+  /// The sizes of the groups of each rank in each step, which add up to its packs.
+  grouping<std::uint32_t> read_group_sizes(const dispatch_plan& plan) const {
+    grouping<std::uint32_t> sizes;
+    for (const json& step : member(file_, "group_sizes", json::value_t::array)) {
+      if (!step.is_array() || step.size() != plan.ranks)
+        refuse("group_sizes", json_text(step), "must hold a list for each rank");
+      for (const json& rank : step) {
+        const std::size_t packs =
+            sizes.size() < plan.groups.size() ? plan.groups[sizes.size()].size() : 0;
+        std::uint64_t sum = 0;
+        for (const std::uint32_t size : read_ids(rank, "group_sizes", packs + 1)) {
+          if (size == 0) refuse("group_sizes", json_text(rank), "must not hold empty groups");
+          sizes.push_back(size);
+          sum += size;
+        }
+        if (sum != packs)
+          refuse("group_sizes", json_text(rank),
+                 "must add up to the packs of the rank, " + std::to_string(packs));
+        sizes.close_group();
+      }
+    }
+    if (sizes.size() != plan.groups.size())
+      refuse("group_sizes", std::to_string(sizes.size()), "lists must be as many as in steps");
+    return sizes;
+  }
+
+  /// Calls visit(packs, whether they are real) for each group in the order of the plan.
+  template <typename Visit>
+  void for_each_group(const dispatch_plan& plan, const grouping<std::uint32_t>& sizes,
+                      const Visit& visit) const {
+    std::size_t first = 0;
+    for (const std::uint32_t size : sizes.indices()) {
+      const auto real = [&](std::size_t k) { return plan.mask.empty() || plan.mask[k] != 0; };
+      for (std::size_t k = first; k < first + size; ++k)
+        if (real(k) != real(first))
+          refuse("mask", std::to_string(k), "is where a group is half real, half repeated");
+      visit(plan.groups.indices().subspan(first, size), real(first));
+      first += size;
+    }
   }
 
   void check_places(const dispatch_plan& plan, std::size_t packs) const {

@@ -16,14 +16,24 @@
 
 namespace omnibal::cli {
 
-/// What the file holds. Pack k holds the samples packs[k].
+/// What the file holds. Pack k holds the samples packs[k]. Steps are written as lists of packs,
+/// those of a group one after the other, with the sizes of the groups beside them.
 struct packs_file {
   std::vector<table_input> inputs = {};
   std::vector<std::string> resources = {};
   std::optional<mixture_draw> mixture = {};  ///< What the samples were drawn by, if not all once.
-  std::vector<std::int64_t> capacity = {};   ///< One per resource.
+  std::vector<std::string> keys = {};  ///< What names each sample of the inputs, if anything does.
+  std::string fingerprint = {};        ///< Of keys and loads, where there are keys.
+  std::vector<std::int64_t> capacity = {};  ///< One per resource.
   grouping<std::uint32_t> packs = {};
-  dispatch_plan plan = {};
+  /// The groups of packs that are micro-batches under sequence parallelism; empty where each pack
+  /// is a micro-batch.
+  grouping<std::uint32_t> groups = {};
+  dispatch_plan plan = {};  ///< Deals the groups, where there are any, or else the packs.
+
+  /// Where each sample that the file speaks of is in the tables that it was read for; empty where
+  /// that is as it was. Not written.
+  std::vector<std::uint32_t> places = {};
 
   friend bool operator==(const packs_file&, const packs_file&) = default;
 };
@@ -35,6 +45,9 @@ struct packs_file {
 /// Reads a file written for these tables. Throws invalid_input where it is broken, where it was
 /// made from other tables, naming the first that differs, or where not every pack is in exactly
 /// one place. What the packs weigh is not looked at.
+///
+/// Where the tables have keys, so must the file; then the tables must hold the same keys with the
+/// same loads, in whatever order, and the packs that are returned name samples as the tables do.
 [[nodiscard]] packs_file read_packs_file(const std::string& path, const length_tables& tables);
 
 }  // namespace omnibal::cli

@@ -75,22 +75,26 @@ std::string joined(const std::vector<std::string>& fields) {
   return text;
 }
 
+/// Where the heading names a column.
+std::size_t find_column(const table_text& table, const std::vector<std::string>& heading,
+                        const std::string& wanted) {
+  const auto refuse = [&](const std::string& advice) {
+    throw invalid_input(table.field_at(1, "heading"), excerpt(joined(heading)), advice);
+  };
+  const auto found = std::find(heading.begin(), heading.end(), wanted);
+  if (found == heading.end()) refuse("lacks " + wanted);
+  if (std::find(found + 1, heading.end(), wanted) != heading.end())
+    refuse("says " + wanted + " twice");
+  return static_cast<std::size_t>(found - heading.begin());
+}
+
 /// Where the heading names each resource.
 template <std::size_t Resources>
 std::array<std::size_t, Resources> find_columns(const table_text& table,
                                                 const std::vector<std::string>& heading) {
   std::array<std::size_t, Resources> columns;
-  for (std::size_t r = 0; r < Resources; ++r) {
-    const std::string& wanted = table.resources[r].column;
-    const auto found = std::find(heading.begin(), heading.end(), wanted);
-    if (found == heading.end())
-      throw invalid_input(table.field_at(1, "heading"), excerpt(joined(heading)),
-                          "lacks " + wanted);
-    if (std::find(found + 1, heading.end(), wanted) != heading.end())
-      throw invalid_input(table.field_at(1, "heading"), excerpt(joined(heading)),
-                          "says " + wanted + " twice");
-    columns[r] = static_cast<std::size_t>(found - heading.begin());
-  }
+  for (std::size_t r = 0; r < Resources; ++r)
+    columns[r] = find_column(table, heading, table.resources[r].column);
   return columns;
 }
 
@@ -117,6 +121,20 @@ void append_csv(const table_text& table, load_table<Resources>& samples) {
       sample[r] = *load;
     }
     samples.push_back(sample);
+  }
+}
+
+void append_csv_keys(const table_text& table, const std::string& column,
+                     std::vector<std::string>& keys) {
+  csv_rows rows(table);
+  std::vector<std::string> fields;
+  rows.next(fields);
+  const std::size_t place = find_column(table, fields, column);
+  for (std::size_t record = 0; rows.next(fields); ++record) {
+    if (fields[place].empty() || !is_utf8(fields[place]))
+      throw invalid_input(table.field_at(rows.line(), column), record, excerpt(fields[place]),
+                          key_advice);
+    keys.push_back(fields[place]);
   }
 }
 

@@ -70,6 +70,18 @@ void append_csv(const table_text& table, load_table<Resources>& samples);
 template <std::size_t Resources>
 void append_npy(const table_text& table, load_table<Resources>& samples);
 
+/// What a key must be, for messages.
+inline constexpr const char* key_advice =
+    "must be a text in UTF-8 or an integer that names the sample";
+
+/// The texts and integers, as text, of one field of a JSON table that append_json() took.
+void append_json_keys(json_kind kind, const table_text& table, const std::string& column,
+                      std::vector<std::string>& keys);
+
+/// One column of comma-separated values that append_csv() took, as it is there.
+void append_csv_keys(const table_text& table, const std::string& column,
+                     std::vector<std::string>& keys);
+
 /// The integer from 0 to 2^63 - 1 that these characters are, whole and nothing else.
 [[nodiscard]] std::optional<std::int64_t> parse_load(std::string_view characters);
 

@@ -36,15 +36,28 @@ void append(const table_text& table, load_table<Resources>& samples) {
   }
 }
 
+void append_keys(const table_text& table, const std::string& column,
+                 std::vector<std::string>& keys) {
+  switch (format_of(table.name, table.bytes)) {
+    case table_format::json: return append_json_keys(json_kind::list, table, column, keys);
+    case table_format::json_lines: return append_json_keys(json_kind::lines, table, column, keys);
+    case table_format::csv: return append_csv_keys(table, column, keys);
+    case table_format::npy:
+      throw invalid_input("--key", column,
+                          "names a field, but NumPy arrays like " + table.name + " have none");
+  }
+}
+
 std::string_view without_byte_order_mark(std::string_view bytes) {
   constexpr std::string_view mark = "\xEF\xBB\xBF";
   return bytes.starts_with(mark) ? bytes.substr(mark.size()) : bytes;
 }
 
-/// Appends the samples of a file and returns what is remembered of it.
+/// Appends the samples of a file, and their keys where there are any, and returns what is
+/// remembered of it.
 template <std::size_t Resources>
 table_input read_file(const table_options& options, const std::string& name,
-                      load_table<Resources>& samples) {
+                      load_table<Resources>& samples, std::vector<std::string>& keys) {
   const file_bytes file(options.source, name);
   const table_text table{name, without_byte_order_mark(file.view()), options.resources};
   if (table.bytes.empty()) throw invalid_input(options.source, name, "is empty");
@@ -52,6 +65,7 @@ table_input read_file(const table_options& options, const std::string& name,
   std::future<std::string> digest = std::async(std::launch::async, sha256, file.view());
   const std::size_t before = samples.size();
   append(table, samples);
+  if (!options.key.empty()) append_keys(table, options.key, keys);
   if (samples.size() == before) throw invalid_input(options.source, name, "holds no samples");
   return {name, samples.size() - before, digest.get()};
 }
@@ -61,7 +75,7 @@ length_tables read_files(const table_options& options) {
   load_table<Resources> samples;
   length_tables tables;
   for (const std::string& name : options.files)
-    tables.inputs.push_back(read_file(options, name, samples));
+    tables.inputs.push_back(read_file(options, name, samples, tables.keys));
   for (const resource_column& resource : options.resources)
     tables.resources.push_back(resource.name);
   tables.samples = std::move(samples);

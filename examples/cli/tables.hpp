@@ -26,6 +26,7 @@ struct table_options {
   std::string source = "--lengths";  ///< The option that the files came with, for messages.
   std::vector<std::string> files = {};
   std::vector<resource_column> resources = {{"images", "vit_num"}, {"tokens", "token_num"}};
+  std::string key = {};  ///< The field that names samples; empty where none does.
 };
 
 /// A file that was read, as plans and packs remember it.
@@ -43,6 +44,8 @@ struct length_tables {
   std::vector<std::string> resources;
   std::variant<std::vector<loads<1>>, std::vector<loads<2>>, std::vector<loads<3>>> samples;
   std::vector<table_input> inputs;
+  /// What names each sample; empty without table_options::key.
+  std::vector<std::string> keys = {};
 
   [[nodiscard]] std::size_t size() const {
     return std::visit([](const auto& of_any) { return of_any.size(); }, samples);

@@ -327,6 +327,154 @@ class Evaluate(CommandTest):
         self.succeed(*evaluate, "--resource", "images=vit_num", "--resource", "tokens=token_num", "--out", "q.json")
 
 
+class SequenceParallel(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.rows = mixed_rows(300)
+        self.arguments = ["pack", "--lengths", self.write("a.json", samples(*self.rows))]
+
+    def pack(self, *arguments):
+        report = self.succeed(*self.arguments, "--capacity", "images=9,tokens=4096", "--out", "p.json", *arguments)
+        return report, json.loads(self.read("p.json"))
+
+    def groups(self, packs):
+        """The groups of packs, in the order of the plan."""
+        groups = []
+        for step, of_step in zip(packs["steps"], packs["group_sizes"]):
+            for rank, sizes in zip(step, of_step):
+                self.assertEqual(len(rank), sum(sizes))
+                for size in sizes:
+                    groups.append(rank[:size])
+                    rank = rank[size:]
+        return groups
+
+    def test_each_rank_has_groups_of_packs(self):
+        for size, microbatches in ((2, 1), (4, 3), (1000, 1)):
+            report, packs = self.pack("--sequence-parallel-size", size, "--micro-batches", microbatches, "--dp", 3)
+            groups = self.groups(packs)
+            self.assertEqual(sorted(pack for group in groups for pack in group), list(range(report["packs"])))
+            self.assertEqual(sorted(map(len, groups), reverse=True),
+                             [size] * (report["packs"] // size) + [report["packs"] % size] * (report["packs"] % size > 0))
+            for of_step in packs["group_sizes"][:-1]:
+                self.assertEqual([len(rank) for rank in of_step], [microbatches] * 3)
+            loads = [[sum(self.rows[i][r] for i in packs["indices"][begin:end]) for r in range(2)]
+                     for begin, end in zip(packs["offsets"], packs["offsets"][1:])]
+            costs = [sum(10**6 * sum(loads[pack][r] for pack in group) // (9, 4096)[r] for r in range(2)) for group in groups]
+            mean = sum(costs) / len(costs)
+            deviation = math.sqrt(sum((cost - mean) ** 2 for cost in costs) / len(costs))
+            self.assertAlmostEqual(report["group_cost_variation"], deviation / mean)
+            on_ranks = [[[sum(loads[pack][r] for pack in rank) for rank in step] for step in packs["steps"]] for r in range(2)]
+            for r, name in enumerate(("images", "tokens")):
+                self.assertAlmostEqual(report["dist_ratio"][name],
+                                       sum(1 - sum(step) / 3 / max(step) for step in on_ranks[r]) / report["steps"])
+
+    def test_groups_of_one_are_packs(self):
+        self.assertEqual(self.pack("--sequence-parallel-size", 1)[1], self.pack()[1])
+        self.assertNotIn("group_sizes", self.pack()[1])
+        self.assertNotIn("group_cost_variation", self.pack()[0])
+
+    def test_packs_are_measured_as_they_were_when_made(self):
+        for more in ([], ["--last-step", "pad"], ["--last-step", "drop"], ["--window", 4, "--epoch", 2]):
+            made, _ = self.pack("--sequence-parallel-size", 4, "--dp", 5, "--micro-batches", 2, *more)
+            measured = self.succeed(*self.arguments, "--evaluate", "p.json", "--out", "q.json")
+            del made["seconds"], measured["seconds"]
+            self.assertEqual(measured, made)
+            self.assertEqual(self.read("q.json"), self.read("p.json"))
+
+    def test_group_sizes_that_do_not_fit_the_steps_are_refused(self):
+        _, packs = self.pack("--sequence-parallel-size", 2, "--dp", 2, "--last-step", "pad")
+        evaluate = lambda **changes: self.arguments + ["--evaluate", self.write("q.json", {**packs, **changes})]
+        sizes = packs["group_sizes"]
+        self.succeed(*evaluate())
+        for bad, naming in (([], "as in steps"), (sizes + sizes[:1], "integer"), ([[[2]]] + sizes[1:], "each rank"),
+                            ([[[1], [2]]] + sizes[1:], "add up"), ([[[2, 0], [2]]] + sizes[1:], "empty"),
+                            ([[[-2], [2]]] + sizes[1:], "integer"), (sizes + [[[], []]], "as in steps"),
+                            (7, "array")):
+            self.expect_failure(*evaluate(group_sizes=bad), naming=["q.json: group_sizes", naming])
+        if "mask" in packs:
+            mask = json.loads(json.dumps(packs["mask"]))
+            mask[0][0][0] = 0
+            self.expect_failure(*evaluate(mask=mask), naming="q.json")
+
+
+class Keys(CommandTest):
+    CAPACITY = ["--capacity", "images=9,tokens=4096"]
+
+    def setUp(self):
+        super().setUp()
+        self.rows = mixed_rows(80)
+        self.records = [{"id": f"s{k}", "vit_num": images, "token_num": tokens}
+                        for k, (images, tokens) in enumerate(self.rows)]
+        self.write("a.json", json.dumps(self.records))
+
+    def make(self, *arguments):
+        report = self.succeed("pack", "--lengths", "a.json", "--key", "id", *self.CAPACITY, "--out", "p.json", *arguments)
+        del report["seconds"]
+        return report, json.loads(self.read("p.json"))
+
+    def evaluate(self, *tables, more=()):
+        report = self.succeed("pack", "--lengths", *tables, "--key", "id", "--evaluate", "p.json", *more)
+        del report["seconds"]
+        return report
+
+    def shuffled(self):
+        records = self.records[:]
+        random.Random(3).shuffle(records)
+        return records
+
+    def test_keys_are_written(self):
+        _, packs = self.make()
+        self.assertEqual(packs["keys"], [record["id"] for record in self.records])
+        self.assertRegex(packs["keys_fingerprint"], "^[0-9a-f]{16}$")
+
+    def test_packs_outlive_another_order_and_another_format_of_the_table(self):
+        made, packs = self.make()
+        records = self.shuffled()
+        self.write("b.json", json.dumps(records[:30]))
+        self.write("c.csv", "id,vit_num,token_num\n" + "".join(f"{r['id']},{r['vit_num']},{r['token_num']}\n" for r in records[30:]))
+        self.assertEqual(self.evaluate("b.json", "c.csv", more=["--out", "q.json"]), made)
+        again = json.loads(self.read("q.json"))
+        self.assertEqual([records[k]["id"] for k in again["indices"]], [f"s{k}" for k in packs["indices"]])
+        self.assertEqual(again["keys_fingerprint"], packs["keys_fingerprint"])
+        self.assertEqual([again[part] for part in ("offsets", "steps")], [packs[part] for part in ("offsets", "steps")])
+
+    def test_the_samples_of_a_mixture_are_found_too(self):
+        made, _ = self.make("--repeat", "5/2")
+        self.write("b.json", json.dumps(self.shuffled()))
+        self.assertEqual(self.evaluate("b.json"), made)
+        self.expect_failure("pack", "--lengths", "b.json", "--key", "id", "--evaluate", "p.json", "--out", "q.json",
+                            naming=["--out", "mixture"])
+
+    def test_other_samples_are_refused(self):
+        self.make()
+        evaluate = lambda records: ["pack", "--lengths", self.write("b.json", json.dumps(records)), "--key", "id",
+                                    "--evaluate", "p.json"]
+        self.expect_failure(*evaluate(self.records[1:]), naming=["keys[0] = s0", "missing"])
+        self.expect_failure(*evaluate(self.records + [{"id": "new", "vit_num": 1, "token_num": 1}]), naming=["keys[80] = new", "new"])
+        self.expect_failure(*evaluate([{**self.records[0], "token_num": 7}] + self.records[1:]), naming=["keys_fingerprint", "weighs"])
+        self.succeed("pack", "--lengths", "a.json", *self.CAPACITY, "--out", "p.json")
+        self.expect_failure(*evaluate(self.records), naming=["p.json: keys", "without --key"])
+
+    def test_keys_may_be_integers(self):
+        self.write("a.jsonl", "".join(json.dumps({**record, "id": k}) + "\n" for k, record in enumerate(self.records)))
+        report = self.succeed("pack", "--lengths", "a.jsonl", "--key", "id", *self.CAPACITY, "--out", "p.json")
+        self.assertEqual(json.loads(self.read("p.json"))["keys"], [str(k) for k in range(80)])
+
+    def test_bad_keys_are_refused_by_place(self):
+        def refuse(naming, name="b.json", key="id", **change):
+            text = json.dumps([self.records[0], {**self.records[1], **change}, self.records[2]])
+            self.expect_failure("pack", "--lengths", self.write(name, text), "--key", key, *self.CAPACITY, naming=naming)
+        for bad in (None, True, 1.5, [], {}, ""):
+            refuse(["b.json", "id[1]", "must be a text"], id=bad)
+        refuse(["id[1]"], id=["nested"])
+        refuse(["--key", "keys[1] = s0", "sample 0"], id="s0")
+        refuse(["name[0]", "missing", "--key"], key="name")
+        refuse(["--key", "nothing"], key="")
+        self.write("b.csv", "id,vit_num,token_num\na,1,10\n,1,10\n")
+        self.expect_failure("pack", "--lengths", "b.csv", "--key", "id", *self.CAPACITY, naming=["b.csv", "id", "must be a text"])
+        self.expect_failure("pack", "--lengths", "b.csv", "--key", "name", *self.CAPACITY, naming=["b.csv", "lacks name"])
+
+
 class Mixture(CommandTest):
     CAPACITY = ["--capacity", "images=9,tokens=4096"]
 

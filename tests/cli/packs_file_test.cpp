@@ -79,6 +79,24 @@ TEST_CASE("packs come back as they were written") {
   CHECK(read_back(to_text(some_packs()), some_tables()) == some_packs());
 }
 
+TEST_CASE("groups of packs come back as they were written") {
+  packs_file file = some_packs();
+  file.groups = {{0, 2, 3}, {2, 0, 1}};
+  file.plan = {.ranks = 2, .groups = {{0, 1, 2, 3, 3}, {0, 1, 0}}, .mask = {1, 1, 0}};
+  const std::string text = to_text(file);
+  CHECK_THAT(text, ContainsSubstring("\"steps\":[[[2,0],[1]],\n[[2,0],[]]],\n"
+                                     "\"group_sizes\":[[[2],[1]],\n[[2],[]]],\n"
+                                     "\"dropped\":[],\n"
+                                     "\"mask\":[[[1,1],[1]],\n[[0,0],[]]]}"));
+  CHECK(read_back(text, some_tables()) == file);
+  const auto refused = [&](std::string from, const std::string& to) {
+    std::string changed = text;
+    return why_refused(changed.replace(changed.find(from), from.size(), to));
+  };
+  CHECK_THAT(refused("[[0,0],[]]", "[[0,1],[]]"), ContainsSubstring("two places"));
+  CHECK_THAT(refused("[[2],[]]],\n\"d", "[[1,1],[]]],\n\"d"), ContainsSubstring("are no group"));
+}
+
 TEST_CASE("the bytes of a packs file are pinned") {
   CHECK(to_text(some_packs()) ==
         "{\"version\":\"0.1.0\",\n"

@@ -104,3 +104,18 @@ TEST_CASE("group_packs takes weightless and huge packs, and refuses negative one
   CHECK_THROWS_AS(group({{1, -1}}, {.size = 1}), invalid_input);
   CHECK_THROWS_WITH(group({{1, 1}}, {.size = 0}), "size = 0: must be at least 1");
 }
+
+TEST_CASE("a plan of groups is a plan of their packs") {
+  const grouping<std::uint32_t> groups({0, 2, 4, 5, 6}, {3, 0, 5, 1, 4, 2});
+  const dispatch_plan plan{
+      .ranks = 2, .groups = {{0, 1, 2, 3, 3}, {2, 0, 2}}, .dropped = {3, 1}, .mask = {1, 1, 0}};
+  const dispatch_plan packs = plan_of_packs(plan, groups);
+  CHECK(packs == dispatch_plan{.ranks = 2,
+                               .groups = {{0, 1, 3, 4, 4}, {4, 3, 0, 4}},
+                               .dropped = {1, 2, 5},
+                               .mask = {1, 1, 1, 0}});
+  CHECK(plan_of_packs({}, {}) == dispatch_plan{});
+  CHECK_THROWS_AS(plan_of_packs({.ranks = 0}, groups), invalid_input);
+  CHECK_THROWS_AS(plan_of_packs({.groups = {{0, 1}, {4}}}, groups), invalid_input);
+  CHECK_THROWS_AS(plan_of_packs({.dropped = {9}}, groups), invalid_input);
+}

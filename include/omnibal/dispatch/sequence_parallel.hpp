@@ -17,6 +17,7 @@
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/random.hpp>
+#include <omnibal/dispatch/plan.hpp>
 #include <omnibal/packing/random_streams.hpp>
 #include <span>
 #include <string>
@@ -43,6 +44,35 @@ template <std::size_t Resources, std::integral Integer>
 [[nodiscard]] grouping<std::uint32_t> group_packs(
     std::span<const std::array<Integer, Resources>> packs,
     const sequence_parallel_options& options);
+
+/// A plan that deals groups of packs, as the plan of their packs: each rank's packs are those of
+/// its groups, in order; the packs of a repeated group are repeated, those of a dropped one
+/// dropped. Throws invalid_input where the plan names a group that is not there. O(packs ·
+/// log(packs)).
+[[nodiscard]] inline dispatch_plan plan_of_packs(const dispatch_plan& plan,
+                                                 const grouping<std::uint32_t>& groups) {
+  detail::validate(plan);
+  dispatch_plan packs{.ranks = plan.ranks};
+  const auto append_group = [&](std::uint32_t group, auto append) {
+    if (group >= groups.size()) throw invalid_input("plan", group, "names a group beyond the last");
+    for (const std::uint32_t pack : groups[group]) append(pack);
+  };
+  std::size_t place = 0;
+  for (std::size_t rank = 0; rank < plan.groups.size(); ++rank) {
+    for (const std::uint32_t group : plan.groups[rank]) {
+      append_group(group, [&](std::uint32_t pack) {
+        packs.groups.push_back(pack);
+        if (!plan.mask.empty()) packs.mask.push_back(plan.mask[place]);
+      });
+      ++place;
+    }
+    packs.groups.close_group();
+  }
+  for (const std::uint32_t group : plan.dropped)
+    append_group(group, [&](std::uint32_t pack) { packs.dropped.push_back(pack); });
+  std::ranges::sort(packs.dropped);
+  return packs;
+}
 
 namespace detail {
 
