@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/core/hash.hpp>
 #include <omnibal/core/grouping.hpp>
+#include <omnibal/core/hash.hpp>
 #include <random>
 #include <span>
 #include <string>

@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <omnibal/config.hpp>
 #include <thread>
 #include <vector>
@@ -19,20 +20,16 @@ namespace omnibal::inline v0 {
   return wanted != 0 ? wanted : std::max(1U, std::thread::hardware_concurrency());
 }
 
-/// Calls body(begin, end) on consecutive parts that together cover 0 … count − 1, one part a
-/// thread, the first on the calling thread. `threads` = 0 means as many as the hardware has.
-/// When bodies throw, the exception of the first part in order is rethrown after all have ended.
-template <std::invocable<std::size_t, std::size_t> Body>
-void parallel_for(std::size_t count, unsigned threads, const Body& body) {
-  const std::size_t parts = std::min<std::size_t>(thread_count(threads), count);
-  if (parts <= 1) {
-    if (count > 0) body(std::size_t{0}, count);
-    return;
-  }
+namespace detail {
+
+/// Runs the parts 0 … parts − 1, each on a thread of its own, the first on the calling one. When
+/// parts throw, the exception of the first of them in order is rethrown after all have ended. No
+/// template, because every loop in a program would bring its own copy of the threads' machinery.
+inline void run_parts(std::size_t parts, const std::function<void(std::size_t)>& run) {
   std::vector<std::exception_ptr> failures(parts);
   const auto run_part = [&](std::size_t part) {
     try {
-      body(count * part / parts, count * (part + 1) / parts);
+      run(part);
     } catch (...) {
       failures[part] = std::current_exception();
     }
@@ -45,6 +42,21 @@ void parallel_for(std::size_t count, unsigned threads, const Body& body) {
   }
   for (const std::exception_ptr& failure : failures)
     if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace detail
+
+/// Calls body(begin, end) on consecutive parts that together cover 0 … count − 1, one part a
+/// thread, the first on the calling thread. `threads` = 0 means as many as the hardware has.
+/// When bodies throw, the exception of the first part in order is rethrown after all have ended.
+template <std::invocable<std::size_t, std::size_t> Body>
+void parallel_for(std::size_t count, unsigned threads, const Body& body) {
+  const std::size_t parts = std::min<std::size_t>(thread_count(threads), count);
+  if (parts > 1)
+    detail::run_parts(
+        parts, [&](std::size_t part) { body(count * part / parts, count * (part + 1) / parts); });
+  else if (count > 0)
+    body(std::size_t{0}, count);
 }
 
 }  // namespace omnibal::inline v0
