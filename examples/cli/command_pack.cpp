@@ -47,6 +47,7 @@ struct pack_options {
   std::optional<isf_stream> stream = {};
   std::optional<std::int64_t> buffer = {};
   std::optional<std::int64_t> age_limit = {};
+  std::optional<std::int64_t> good_enough = {};
   std::int64_t ranks = 8;
   std::int64_t microbatches = 1;
   std::int64_t sequence_parallel_size = 1;
@@ -86,6 +87,7 @@ void refuse_idle_options(const pack_options& options) {
   if (options.method != packing_method::streaming) {
     refuse(options.buffer.has_value(), "--buffer", "--method streaming");
     refuse(options.age_limit.has_value(), "--age-limit", "--method streaming");
+    refuse(options.good_enough.has_value(), "--good-enough", "--method streaming");
   }
 }
 
@@ -215,6 +217,8 @@ packing_result pack_samples(const sample_list<Resources>& samples, const length_
         .capacity = capacity, .oversize = options.oversize, .names = names};
     if (options.buffer) streaming.buffer = static_cast<std::uint32_t>(*options.buffer);
     if (options.age_limit) streaming.age_limit = static_cast<std::uint64_t>(*options.age_limit);
+    if (options.good_enough)
+      streaming.good_enough = static_cast<std::uint32_t>(*options.good_enough);
     return stream_samples(samples, streaming);
   }
   isf_options<Resources> isf{.capacity = capacity,
@@ -596,6 +600,10 @@ void add_method_options(CLI::App& command, pack_options& options) {
               "With streaming: how many more samples may come until one must be packed "
               "[8 times the buffer]",
               {.least = 0});
+  add_integer(command, "--good-enough", options.good_enough,
+              "With streaming: from how many thousandths of a capacity on a pack is made at once, "
+              "not when the buffer is full [always when it is full]",
+              {1, 1000});
   add_integer(command, "--seed", options.seed, "The same seed gives the same bytes [1024]", {});
 }
 

@@ -128,7 +128,53 @@ TEST_CASE("the streaming packer keeps its promises on random streams") {
       require_promises(random_stream_of<3>(700, 300, seed),
                        {.capacity = {900, 305, 300}, .buffer = buffer, .age_limit = age_limit});
     }
+    for (const std::uint32_t good_enough : {1U, 900U, 1000U})
+      require_promises(random_stream_of<2>(700, 60, seed),
+                       {.capacity = {60, 90}, .buffer = buffer, .good_enough = good_enough});
   }
+}
+
+TEST_CASE("the streaming packer makes a pack as soon as one is good enough") {
+  const auto samples = random_stream_of<2>(3000, 30, 7);
+  const loads<2> capacity{60, 90};
+  const std::uint32_t good_enough = GENERATE(1U, 800U, 950U, 1000U);
+  // The buffer holds all, so only good packs are made before the end.
+  streaming_packer<2> packer({.capacity = capacity, .buffer = 3000, .good_enough = good_enough});
+  std::size_t packs = 0;
+  std::size_t most_held = 0;
+  for (std::size_t k = 0; k < samples.size(); ++k) {
+    packer.push(k, samples[k]);
+    most_held = std::max(most_held, packer.held());
+    while (const auto pack = packer.pop()) {
+      ++packs;
+      loads<2> sums{};
+      for (const std::uint64_t id : *pack)
+        for (std::size_t r = 0; r < 2; ++r) sums[r] += samples[id][r];
+      REQUIRE((1000 * sums[0] >= good_enough * capacity[0] ||
+               1000 * sums[1] >= good_enough * capacity[1]));
+    }
+  }
+  CHECK(packs > 300);
+  CHECK(most_held < 1000);
+}
+
+TEST_CASE("of samples that are alike none waits once they fill a pack") {
+  streaming_packer<1> packer({.capacity = {100}, .good_enough = 1000});
+  for (std::uint64_t id = 0; id < 100; ++id) {
+    packer.push(id, loads<1>{25});
+    REQUIRE(packer.held() == (id + 1) % 4);
+  }
+}
+
+TEST_CASE("a try for a good pack that fails leaves no trace") {
+  // Even loads never fill an odd capacity.
+  auto samples = random_stream_of<2>(3000, 30, 8);
+  for (auto& sample : samples)
+    for (std::int64_t& load : sample) load *= 2;
+  streaming_options<2> options{.capacity = {61, 91}, .buffer = 100};
+  const pack_ids expected = pack_stream(samples, options);
+  options.good_enough = 1000;
+  CHECK(pack_stream(samples, options) == expected);
 }
 
 TEST_CASE("the streaming packer keeps its promises on streams of extremes") {
@@ -233,9 +279,11 @@ TEST_CASE("long samples do not silt up in the buffer") {
 
 TEST_CASE("the streaming packer goes on from its state with the same packs") {
   const std::size_t stop = GENERATE(0U, 1U, 50U, 777U, 5000U);
+  const bool eager = GENERATE(false, true);
   const auto samples = random_stream_of<3>(6000, 60, 4);
-  const streaming_options<3> options{
+  streaming_options<3> options{
       .capacity = {60, 90, 50}, .buffer = 100, .oversize = oversize_policy::skip};
+  if (eager) options.good_enough = 970;
   streaming_packer<3> one(options);
   for (std::size_t k = 0; k < stop; ++k) one.push(k, samples[k]);
   const streaming_state<3> state = one.state();
@@ -353,6 +401,9 @@ TEST_CASE("the streaming packer refuses broken options") {
                     "buffer = 0: must be from 1 to 1048576");
   CHECK_THROWS_WITH(streaming_packer<1>({.capacity = {1}, .buffer = (1U << 20) + 1}),
                     "buffer = 1048577: must be from 1 to 1048576");
+  CHECK_THROWS_WITH(streaming_packer<1>({.capacity = {1}, .good_enough = 0}),
+                    "good_enough = 0: must be from 1 to 1000 thousandths");
+  CHECK_THROWS_AS(streaming_packer<1>({.capacity = {1}, .good_enough = 1001}), invalid_input);
 }
 
 TEST_CASE("the streaming packer with nothing pushed has nothing to give") {

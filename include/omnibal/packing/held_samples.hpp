@@ -182,6 +182,20 @@ class held_samples {
     return taken.sample;
   }
 
+  /// Undoes take(slot), to where the sample was in its queues. Precondition: whatever was inserted
+  /// or taken since is undone; so several are put back last taken first.
+  void put_back(std::uint32_t slot) noexcept {
+    slot_data& taken = slots_[slot];
+    free_ = taken.next_free;
+    relink(by_age_, &slot_data::by_age, slot);
+    cell_data& cell = cells_[taken.cell];
+    relink(cell.queue, &slot_data::in_cell, slot);
+    ++cell.count;
+    const plane_point point = grid_.point(taken.cell);
+    filled_[point.row] |= std::uint64_t{1} << point.column;
+    ++size_;
+  }
+
   /// Sorts all samples into the cells of another grid.
   void arrange(const cell_grid<Resources>& grid) {
     grid_ = grid;
@@ -229,6 +243,12 @@ class held_samples {
     const auto [previous, next] = slots_[slot].*which;
     (previous == none ? from.first : (slots_[previous].*which).next) = next;
     (next == none ? from.last : (slots_[next].*which).previous) = previous;
+  }
+  // A slot that was taken still knows its neighbours.
+  void relink(queue_ends& into, links slot_data::*which, std::uint32_t slot) noexcept {
+    const auto [previous, next] = slots_[slot].*which;
+    (previous == none ? into.first : (slots_[previous].*which).next) = slot;
+    (next == none ? into.last : (slots_[next].*which).previous) = slot;
   }
 
   cell_grid<Resources> grid_;

@@ -38,6 +38,9 @@ struct streaming_options {
   std::uint32_t buffer = 1000;
   /// How many more samples may be pushed until a sample must be in a pack. By default 8 · buffer.
   std::optional<std::uint64_t> age_limit = {};
+  /// From how many thousandths of a capacity on, whichever is filled most, a pack is made at once
+  /// instead of when the buffer is full: 1 … 1000. By default packs wait, which makes the fewest.
+  std::optional<std::uint32_t> good_enough = {};
   oversize_policy oversize = oversize_policy::reject;
   resource_names<Resources> names = {};
 };
@@ -93,7 +96,9 @@ struct streaming_state {
 /// A push takes constant time until the buffer is full or its oldest sample at its limit; then it
 /// makes a pack for each 64 samples held, at least one. That takes one dynamic program over the
 /// occupied cells (held_samples.hpp; at most 65 · 33) and the size of a pack in as many units,
-/// however many samples are held, and constant time a sample packed.
+/// however many samples are held, and constant time a sample packed. With `good_enough` a pack is
+/// also tried for at every sample up to the 16th held, then ever less often: about eight times
+/// while their number doubles.
 template <std::size_t Resources>
 class streaming_packer {
  public:
@@ -141,14 +146,18 @@ class streaming_packer {
 
   /// The pack being filled.
   struct open_pack {
-    std::vector<std::uint64_t> ids;
+    std::vector<std::uint32_t> slots;
     word sum;
   };
 
   void hold(const detail::held_sample<Resources>& sample);
   void take_oversize(std::uint64_t id);
   void make_packs();
-  void fill();
+  [[nodiscard]] bool make_good_pack();
+  [[nodiscard]] bool worth_a_try() const noexcept;
+  [[nodiscard]] bool is_good_enough(const open_pack& pack) const noexcept;
+  [[nodiscard]] open_pack fill();
+  void deliver(const open_pack& pack);
   void top_up(open_pack& pack);
   void put(std::uint32_t slot, open_pack& pack);
   void deliver(std::vector<std::uint64_t> ids);
@@ -168,6 +177,7 @@ class streaming_packer {
   detail::pack_limits<Resources> limits_;
   std::uint32_t buffer_;
   std::uint64_t age_limit_;
+  std::optional<std::uint32_t> good_enough_;
   sums_type sums_;
   detail::held_samples<Resources> held_;
   detail::held_prices<Resources> prices_;
@@ -185,12 +195,15 @@ streaming_packer<Resources>::streaming_packer(const streaming_options<Resources>
     : limits_(detail::limits_of<Resources>(options)),
       buffer_(options.buffer),
       age_limit_(options.age_limit.value_or(8 * std::uint64_t{options.buffer})),
+      good_enough_(options.good_enough),
       sums_({.capacity = options.capacity, .threshold = options.capacity}),
       held_(detail::cell_grid<Resources>(options.capacity, 0, Resources > 1 ? 1 : 0)),
       prices_(options.capacity, 2048 + 16 * std::uint64_t{options.buffer}) {
   constexpr std::uint32_t most = 1U << 20;
   if (buffer_ < 1 || buffer_ > most)
     throw invalid_input("buffer", buffer_, "must be from 1 to " + std::to_string(most));
+  if (good_enough_ && (*good_enough_ < 1 || *good_enough_ > 1000))
+    throw invalid_input("good_enough", *good_enough_, "must be from 1 to 1000 thousandths");
   prices_.start(held_);
 }
 
@@ -206,6 +219,7 @@ requires(resource_count<Loads> ==
     take_oversize(id);
   }
   ++pushed_;
+  while (worth_a_try() && make_good_pack()) continue;
   while (held_.size() > buffer_ || (!held_.empty() && oldest_age() >= age_limit_)) make_packs();
 }
 
@@ -248,16 +262,46 @@ void streaming_packer<Resources>::make_packs() {
   constexpr std::size_t samples_per_pack = 64;
   const std::size_t packs = std::max<std::size_t>(held_.size() / samples_per_pack, 1);
   knapsack_.solve(held_.grid().corner(), prices_.price(held_));
-  for (std::size_t k = 0; k < packs && !held_.empty(); ++k) fill();
+  for (std::size_t k = 0; k < packs && !held_.empty(); ++k) deliver(fill());
+}
+
+// Whether a pack is to be tried for now: rarely where many samples are held, because each try takes
+// a program of its own.
+template <std::size_t Resources>
+bool streaming_packer<Resources>::worth_a_try() const noexcept {
+  return good_enough_ && !held_.empty() &&
+         held_.size() % std::max<std::size_t>(std::bit_floor(held_.size()) / 8, 1) == 0;
+}
+
+// Makes one pack, unless none is good enough.
+template <std::size_t Resources>
+bool streaming_packer<Resources>::make_good_pack() {
+  knapsack_.solve(held_.grid().corner(), prices_.price(held_));
+  const open_pack pack = fill();
+  if (is_good_enough(pack)) {
+    deliver(pack);
+    return true;
+  }
+  for (std::size_t k = pack.slots.size(); k-- > 0;) held_.put_back(pack.slots[k]);
+  return false;
+}
+
+template <std::size_t Resources>
+bool streaming_packer<Resources>::is_good_enough(const open_pack& pack) const noexcept {
+  for (std::size_t r = 0; r < Resources; ++r) {
+    const auto capacity = wide_integer{limits_.capacity[r]};
+    if ((capacity - sums_.room(pack.sum, r)) * 1000 >= capacity * *good_enough_) return true;
+  }
+  return false;
 }
 
 // Cells say about what goes in; the last sample is the one that fits best.
 template <std::size_t Resources>
-void streaming_packer<Resources>::fill() {
+auto streaming_packer<Resources>::fill() -> open_pack {
   const auto& grid = held_.grid();
   const std::uint32_t oldest = held_.oldest();
   const detail::plane_point first = grid.point(held_.cell_of(oldest));
-  open_pack pack{.ids = {}, .sum = sums_.empty()};
+  open_pack pack{.slots = {}, .sum = sums_.empty()};
   put(oldest, pack);
   std::vector<std::uint32_t> cells;
   knapsack_.choose({grid.corner().row - first.row, grid.corner().column - first.column},
@@ -271,7 +315,7 @@ void streaming_packer<Resources>::fill() {
     if (slot != held_.none) put(slot, pack);
   }
   top_up(pack);
-  deliver(std::move(pack.ids));
+  return pack;
 }
 
 // Fills what room is left with whatever fits.
@@ -290,9 +334,16 @@ void streaming_packer<Resources>::top_up(open_pack& pack) {
 
 template <std::size_t Resources>
 void streaming_packer<Resources>::put(std::uint32_t slot, open_pack& pack) {
-  const detail::held_sample<Resources> sample = held_.take(slot);
-  pack.ids.push_back(sample.id);
-  pack.sum = sums_.add(pack.sum, sample.load);
+  pack.slots.push_back(slot);
+  pack.sum = sums_.add(pack.sum, held_.take(slot).load);
+}
+
+template <std::size_t Resources>
+void streaming_packer<Resources>::deliver(const open_pack& pack) {
+  std::vector<std::uint64_t> ids;
+  ids.reserve(pack.slots.size());
+  for (const std::uint32_t slot : pack.slots) ids.push_back(held_[slot].id);
+  deliver(std::move(ids));
 }
 
 template <std::size_t Resources>
