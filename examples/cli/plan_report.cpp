@@ -51,20 +51,22 @@ json column_report(const plan_subject& subject, const run_column& column) {
     return report;
   }
   const batch_plan& data = column.data;
-  json report = {{"step_seconds", column.step_seconds()},
-                 {"epoch_seconds", column.epoch_seconds()},
-                 {"steps", column.epoch.steps},
-                 {"microbatches_per_rank", data.microbatches_per_rank},
-                 {"samples_per_step",
-                  {{"mean", data.mean_samples_per_step},
-                   {"min", data.least_samples_per_step},
-                   {"max", data.most_samples_per_step}}},
-                 {"bubble_ratio", column.epoch.bubble_ratio},
-                 {"pad_ratio", data.pad_ratio},
-                 {"dist_ratio", {{"images", data.dist_ratio[0]}, {"tokens", data.dist_ratio[1]}}},
-                 {"cost_ratio", data.cost_ratio},
-                 {"peak_memory", column.epoch.peak_memory},
-                 {"fits", column.fits}};
+  json report = {
+      {"step_seconds", column.step_seconds()},
+      {"epoch_seconds", column.epoch_seconds()},
+      {"steps", column.epoch.steps},
+      {"microbatches_per_rank", data.microbatches_per_rank},
+      {"samples_per_step",
+       {{"mean", data.mean_samples_per_step},
+        {"min", data.least_samples_per_step},
+        {"max", data.most_samples_per_step}}},
+      {"order_gain", static_cast<double>(column.time_as_dealt) * 1e-9 / column.epoch_seconds()},
+      {"bubble_ratio", column.epoch.bubble_ratio},
+      {"pad_ratio", data.pad_ratio},
+      {"dist_ratio", {{"images", data.dist_ratio[0]}, {"tokens", data.dist_ratio[1]}}},
+      {"cost_ratio", data.cost_ratio},
+      {"peak_memory", column.epoch.peak_memory},
+      {"fits", column.fits}};
   if (column.capacity) {
     report["capacity"] = {{"images", (*column.capacity)[0]}, {"tokens", (*column.capacity)[1]}};
     report["packs"] = data.packing.objective;
@@ -218,6 +220,9 @@ std::string comparison_table(const json& report) {
       row(report, "waiting between ranks",
           field("cost_ratio",
                 [](const json& value) { return percent(1.0 - 1.0 / value.get<double>()); })),
+      row(report, "gained by their order",
+          field("order_gain",
+                [](const json& value) { return percent(value.get<double>() - 1.0); })),
       row(report, "idle in all", field("bubble_ratio", share)),
       row(report, "largest memory", field("peak_memory", memory)),
       row(report, "layers a stage", field("cuts", cuts))};

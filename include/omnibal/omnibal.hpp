@@ -79,6 +79,7 @@
 #include <omnibal/planner/makespan.hpp>
 #include <omnibal/planner/neighbours.hpp>
 #include <omnibal/planner/objective.hpp>
+#include <omnibal/planner/order_search.hpp>
 #include <omnibal/planner/published.hpp>
 #include <omnibal/planner/run.hpp>
 #include <omnibal/planner/scenarios.hpp>

@@ -33,6 +33,8 @@ class MainJob(CommandTest):
             self.assertEqual(len(figures["peak_memory"]), 4)
             self.assertEqual(len(figures["cuts"]), 5)
         planned = report["planned"]
+        self.assertGreater(planned["order_gain"], 1)
+        self.assertEqual(report["published"]["order_gain"], 1)
         self.assertLessEqual(max(planned["peak_memory"]), 80 * 2**30)
         self.assertLessEqual(planned["packs_bound"], planned["packs"])
         for rival in ("unbalanced", "published"):
