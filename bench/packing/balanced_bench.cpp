@@ -13,6 +13,7 @@
 #include <numeric>
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/balanced.hpp>
+#include <omnibal/packing/leveling.hpp>
 #include <omnibal/packing/random_streams.hpp>
 #include <span>
 #include <string>
@@ -130,6 +131,19 @@ void balanced(benchmark::State& state, Samples (*make)(std::size_t), loads<Resou
   state.counters["bytes_a_sample"] = static_cast<double>(beside) / count;
 }
 
+/// By rounds.
+void level_mixed(benchmark::State& state) {
+  const auto samples = mixed_samples(2'400'000);
+  const loads<2> capacity{10, 4096};
+  packing_result result = pack_balanced(samples, {.capacity = capacity, .threads = 1});
+  const grouping<std::uint32_t> packs = result.packs;
+  for (auto _ : state)
+    result.packs =
+        level_packs(packs, samples,
+                    {.capacity = capacity, .rounds = static_cast<std::uint32_t>(state.range(0))});
+  state.counters["cost_variation"] = cost_variation(result, samples);
+}
+
 }  // namespace
 
 BENCHMARK_CAPTURE(floor_of, tiled, tiled_samples)
@@ -165,6 +179,7 @@ BENCHMARK_CAPTURE(balanced, mixed, mixed_samples, loads<2>{10, 4096})
     ->Arg(2'400'000)
     ->Arg(12'000'000)
     ->Unit(benchmark::kMillisecond);
+BENCHMARK(level_mixed)->Arg(1)->Arg(16)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(floor_of, text, text_samples)->Arg(1'200'000)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(balanced, text, text_samples, loads<1>{4096})
     ->Arg(1'200'000)

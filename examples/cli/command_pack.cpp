@@ -13,6 +13,7 @@
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/isf.hpp>
+#include <omnibal/packing/leveling.hpp>
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/packing/streaming.hpp>
 #include <omnibal/planner/capacity_room.hpp>
@@ -48,6 +49,7 @@ struct pack_options {
   std::optional<std::int64_t> buffer = {};
   std::optional<std::int64_t> age_limit = {};
   std::optional<std::int64_t> good_enough = {};
+  std::int64_t level_rounds = 0;
   std::int64_t ranks = 8;
   std::int64_t microbatches = 1;
   std::int64_t sequence_parallel_size = 1;
@@ -263,6 +265,10 @@ packed_tables group_samples(const sample_list<Resources>& samples, const length_
   const loads<Resources>& capacity = choice.best;
   const double capacity_seconds = watch.lap();
   packing_result result = pack_samples(samples, tables, capacity, options, control);
+  if (options.level_rounds > 0)
+    result.packs = level_packs(
+        result.packs, samples,
+        {.capacity = capacity, .rounds = static_cast<std::uint32_t>(options.level_rounds)});
   packed_tables packed{
       .file = {.inputs = tables.inputs,
                .resources = tables.resources,
@@ -604,6 +610,8 @@ void add_method_options(CLI::App& command, pack_options& options) {
               "With streaming: from how many thousandths of a capacity on a pack is made at once, "
               "not when the buffer is full [always when it is full]",
               {1, 1000});
+  add_integer(command, "--level", options.level_rounds,
+              "Rounds of exchanges between packs that even their costs [0]", {0, 1000});
   add_integer(command, "--seed", options.seed, "The same seed gives the same bytes [1024]", {});
 }
 

@@ -49,6 +49,7 @@
 #include <omnibal/packing/cutting_stock.hpp>
 #include <omnibal/packing/histogram.hpp>
 #include <omnibal/packing/isf.hpp>
+#include <omnibal/packing/leveling.hpp>
 #include <omnibal/packing/load_sums.hpp>
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/packing/published_stream.hpp>

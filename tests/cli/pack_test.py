@@ -141,6 +141,14 @@ class Packs(CommandTest):
             self.assertEqual(group[0], min(left))
             left -= set(group)
 
+    def test_levelled_packs_are_as_many_and_more_even(self):
+        report, packs = self.pack()
+        self.assertEqual(self.pack("--level", 0)[1], packs)
+        level, moved = self.pack("--level", 16)
+        self.check(level, moved)
+        self.assertEqual(moved["offsets"], packs["offsets"])
+        self.assertLess(level["pack_cost_variation"], report["pack_cost_variation"])
+
     def test_ranks_and_microbatches(self):
         for ranks, microbatches in ((1, 1), (3, 2), (8, 4), (64, 1)):
             report, packs = self.pack("--dp", ranks, "--micro-batches", microbatches)
@@ -321,7 +329,8 @@ class Evaluate(CommandTest):
         evaluate = [*self.arguments, "--evaluate", "p.json"]
         for option, value in (("--dp", 8), ("--micro-batches", 1), ("--last-step", "short"), ("--window", 1),
                               ("--epoch", 0), ("--seed", 1024), ("--method", "balanced"), ("--oversize", "reject"),
-                              ("--repeat", 1), ("--capacity", "auto")):
+                              ("--repeat", 1), ("--level", 1), ("--sequence-parallel-size", 2),
+                              ("--capacity", "auto")):
             self.expect_failure(*evaluate, option, value, naming=[option, "--evaluate"])
         self.expect_failure(*evaluate, "--largest-first", naming=["--largest-first", "--evaluate"])
         self.succeed(*evaluate, "--resource", "images=vit_num", "--resource", "tokens=token_num", "--out", "q.json")
