@@ -108,8 +108,6 @@ class run_planner {
       result.capacities = search_capacity(capacity_question(), control_);
       result.planned = planned(result.capacities.best);
     }
-    if (result.planned.status != search_status::infeasible)
-      result.planned = in_order(std::move(result.planned));
     result.ablation = ablation(result.unbalanced, result.planned);
     result.bound_epoch_time = bound(result);
     return result;
@@ -272,7 +270,7 @@ class run_planner {
                     .data = balanced_batches(problem_.samples, capacity, batches())};
     const pipeline_problem numbers = numbers_for(best.data, capacity);
     for (const plan_objective objective :
-         {plan_objective::bottleneck, plan_objective::closed_form}) {
+         {plan_objective::bottleneck, plan_objective::closed_form, plan_objective::period}) {
       const joint_plan joint = plan_jointly(numbers, objective);
       if (joint.status == search_status::infeasible) {
         best.why = joint.why;
@@ -291,7 +289,7 @@ class run_planner {
                          .capacity = best.capacity,
                          .data = best.data,
                          .plan = plan};
-    candidate = simulated(std::move(candidate));
+    candidate = in_order(simulated(std::move(candidate)));
     if (best.status == search_status::infeasible || candidate.epoch.time < best.epoch.time)
       best = std::move(candidate);
   }
@@ -329,10 +327,11 @@ class run_planner {
                                                    const run_column& planned) const {
     std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
     if (planned.status == search_status::infeasible) return rows;
-    const pipeline_problem numbers = numbers_for(planned.data, *planned.capacity);
+    const batch_plan dealt = balanced_batches(problem_.samples, *planned.capacity, batches());
+    const pipeline_problem numbers = numbers_for(dealt, *planned.capacity);
     const auto add = [&](const char* name, const cuts_and_modes& plan) {
       if (!plan) return;
-      run_column column{.data = planned.data, .plan = *plan};
+      run_column column{.data = dealt, .plan = *plan};
       rows.push_back(row(name, in_order(simulated(std::move(column)))));
     };
     add("+ data", even_and_full());
