@@ -263,8 +263,7 @@ class step_orderer {
     std::vector<bool> searched(load_.ranks);
     for (std::size_t slowest = slowest_rank(); !searched[slowest]; slowest = slowest_rank()) {
       searched[slowest] = true;
-      searches_[slowest] =
-          search(step, slowest, {.simulations = a_step, .goal = longest_bound()});
+      searches_[slowest] = search(step, slowest, {.simulations = a_step, .goal = longest_bound()});
     }
     for (std::size_t rank = 0; rank < load_.ranks; ++rank) {
       for (const std::uint32_t k : searches_[rank].order)
