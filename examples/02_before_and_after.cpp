@@ -34,9 +34,10 @@ examples::timeline first_step(const std::string& title, const run_column& column
   const auto microbatches = column.data.load.assignment[0];
   const operation_graph graph({.stages = stages.size(), .microbatches = microbatches.size()});
   microbatch_times times;
-  times.price(stages, column.data.load, microbatches);
+  times.price(stages, column.data.load, microbatches, microbatches.size());
   microbatch_times times_without;
-  times_without.price(stages_without_recomputation, column.data.load, microbatches);
+  times_without.price(stages_without_recomputation, column.data.load, microbatches,
+                      microbatches.size());
 
   std::vector<std::int64_t> ends;
   (void)simulate(graph, times, ends);

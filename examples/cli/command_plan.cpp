@@ -29,6 +29,8 @@ void add_cluster_options(CLI::App& command, plan_arguments& arguments) {
               {"gpipe", schedule_kind::gpipe},
               {"interleaved", schedule_kind::interleaved},
               {"zbh1", schedule_kind::zero_bubble_h1}});
+  add_integer(command, "--virtual", arguments.virtual_stages,
+              "Virtual stages a device of the interleaved schedule [1]", {1, 1 << 10});
 }
 
 void add_training_options(CLI::App& command, plan_arguments& arguments) {

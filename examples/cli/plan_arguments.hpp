@@ -29,6 +29,7 @@ struct plan_arguments {
   double margin = 0;
   std::int64_t global_batch = 0;
   schedule_kind schedule = schedule_kind::one_forward_one_backward;
+  std::int64_t virtual_stages = 1;
   std::string capacity = "auto";
   frozen_part freeze = frozen_part::none;
   bool shard_optimizer = false;

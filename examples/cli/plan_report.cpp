@@ -23,6 +23,7 @@ json setting(const plan_subject& subject) {
           {"pp", subject.arguments.pipeline_parallel},
           {"tp", subject.arguments.tensor_parallel},
           {"schedule", std::string(to_string(subject.arguments.schedule))},
+          {"virtual", subject.arguments.virtual_stages},
           {"global_batch", subject.arguments.global_batch}};
 }
 
@@ -124,19 +125,30 @@ json assumptions(const plan_subject& subject) {
                 device.id.c_str(), device.matrix_flops * 1e-12, device.attention_flops * 1e-12,
                 device.memory_bandwidth * 1e-9, device.tensor_parallel_bandwidth * 1e-9,
                 device.pipeline_bandwidth * 1e-9);
-  return {"times come from FLOPs and achieved rates, not from measured layers",
-          rates,
-          "token counts are the table's; attention is over each sample alone, causal",
-          "gradient reduction and optimizer step are not overlapped with the pipeline",
-          "loading data costs nothing; images arrive at the first stage, token ids at every stage",
-          "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
-          "parameter counts, full recomputation",
-          "published: packs of 50 iterations of sampling and filtering" +
-              std::string(subject.arguments.capacity == "auto"
-                              ? " at the paper's capacity of 9 images and 4096 tokens"
-                              : "") +
-              ", contiguous shares a rank, the best of ten anchored partitions, adaptive "
-              "recomputation"};
+  json list = {
+      "times come from FLOPs and achieved rates, not from measured layers",
+      rates,
+      "token counts are the table's; attention is over each sample alone, causal",
+      "gradient reduction and optimizer step are not overlapped with the pipeline",
+      "loading data costs nothing; images arrive at the first stage, token ids at every stage",
+      "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
+      "parameter counts, full recomputation",
+      "published: packs of 50 iterations of sampling and filtering" +
+          std::string(subject.arguments.capacity == "auto"
+                          ? " at the paper's capacity of 9 images and 4096 tokens"
+                          : "") +
+          ", contiguous shares a rank, the best of ten anchored partitions, adaptive "
+          "recomputation"};
+  const schedule_kind schedule = subject.arguments.schedule;
+  if (schedule == schedule_kind::interleaved)
+    list.push_back("ranks run multiples of pp micro-batches, filled up with empty ones");
+  if (schedule == schedule_kind::zero_bubble_h1)
+    list.push_back(
+        "a layer that recomputes does so for the gradient of its inputs and again for "
+        "that of its weights, and holds what it keeps until the latter");
+  if (schedule != schedule_kind::gpipe && schedule != schedule_kind::one_forward_one_backward)
+    list.push_back("published runs 1f1b, the schedule its method knows");
+  return list;
 }
 
 // ---- text ---------------------------------------------------------------------------------------

@@ -33,10 +33,9 @@ void check(const plan_arguments& arguments) {
   if (arguments.objective && *arguments.objective != "expected_makespan")
     throw invalid_input("--objective", *arguments.objective,
                         "must be expected_makespan with --lengths; the epoch is what is judged");
-  if (arguments.schedule != schedule_kind::one_forward_one_backward &&
-      arguments.schedule != schedule_kind::gpipe)
-    throw invalid_input("--schedule", to_string(arguments.schedule),
-                        "is not planned for yet; use 1f1b or gpipe");
+  if (arguments.virtual_stages > 1 && arguments.schedule != schedule_kind::interleaved)
+    throw invalid_input("--virtual", arguments.virtual_stages,
+                        "needs --schedule interleaved; other schedules have one stage a device");
 }
 
 /// Tables of a run say tiles and tokens, in this order.
@@ -81,6 +80,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& ar
                 .chain = chain,
                 .schedule = arguments.schedule,
                 .stages = static_cast<std::size_t>(arguments.pipeline_parallel),
+                .virtual_stages = static_cast<std::size_t>(arguments.virtual_stages),
                 .data_parallel = static_cast<std::size_t>(arguments.data_parallel),
                 .global_batch = arguments.global_batch,
                 .memory = {.limit = arguments.memory > 0 ? arguments.memory : device.memory_bytes,

@@ -134,6 +134,14 @@ class MainJob(CommandTest):
         self.assertEqual(text.returncode, 3)
         self.assertIn("lacks", text.stdout)
 
+    def test_schedules(self):
+        for more in (["gpipe"], ["zbh1"], ["interleaved", "--virtual", 2], ["interleaved"]):
+            report = self.succeed(*job("--schedule", *more, "--out", "plan.json", "--shard-optimizer"))
+            self.check_order(report)
+            self.assertEqual(len(report["planned"]["cuts"]), 4 * (more[2] if len(more) > 1 else 1) + 1)
+            self.assertEqual(len(report["planned"]["peak_memory"]), 4)
+            self.assertEqual(json.loads(self.read("plan.json"))["schedule"], more[0])
+
     def test_more_stages_than_layers(self):
         report = self.succeed(*job(pp=97), status=3)
         self.assertEqual(report["reason"], "fewer_layers_than_stages")
@@ -149,7 +157,8 @@ class MainJob(CommandTest):
         self.expect_failure(*job("--margin", "-1"), naming="--margin")
         self.expect_failure(*job(capacity="images=4,tokens=4096"), naming=["images", "exceeds the capacity 4"])
         self.expect_failure(*job(capacity="images=0,tokens=4096"), naming=["images", "0"])
-        self.expect_failure(*job("--schedule", "zbh1"), naming=["zbh1", "not planned for yet"])
+        self.expect_failure(*job("--virtual", 2), naming=["--virtual", "2", "interleaved"])
+        self.expect_failure(*job("--schedule", "interleaved", "--virtual", 0), naming=["--virtual", "0"])
         self.expect_failure(*job("--objective", "bottleneck"), naming=["bottleneck", "expected_makespan"])
         self.expect_failure(*job("--report", "r.html"), naming="unknown option --report")
         self.expect_failure("plan", naming=["--lengths", "--problem"])

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <numeric>
 #include <omnibal/planner/order_search.hpp>
@@ -13,7 +14,9 @@ using namespace omnibal;
 namespace {
 
 /// Two stages or more, the first for tiles and the others for tokens.
-std::vector<stage_model> some_stages(random_stream& random, std::size_t count) {
+/// Those of a schedule that does not split the backward know no weight gradient.
+std::vector<stage_model> some_stages(random_stream& random, const schedule_shape& shape) {
+  const std::size_t count = shape.total_stages();
   std::vector<stage_model> stages(count);
   for (std::size_t s = 0; s < count; ++s) {
     const auto cost = [&](std::int64_t most) {
@@ -22,6 +25,8 @@ std::vector<stage_model> some_stages(random_stream& random, std::size_t count) {
                          .per_token = test::draw(random, 0, most) << fixed_point_bits};
     };
     stages[s] = {.forward_time = cost(50), .backward_time = cost(99)};
+    if (shape.splits_backward())
+      stages[s].weight_gradient_time = {.per_token = stages[s].backward_time.per_token / 2};
     stages[s].step_time = test::draw(random, 0, 200);
     if (s + 1 < count) stages[s].forward_latency = stages[s].backward_latency = cost(5);
   }
@@ -43,6 +48,9 @@ epoch_load some_load(random_stream& random, std::size_t steps, std::size_t ranks
   return load;
 }
 
+constexpr std::array kinds = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
+                              schedule_kind::interleaved, schedule_kind::zero_bubble_h1};
+
 struct searched_rank {
   microbatch_order found;
   std::int64_t best = 0;  ///< Over all orders.
@@ -50,31 +58,31 @@ struct searched_rank {
 
 searched_rank search_and_enumerate(std::uint64_t seed, std::size_t microbatches) {
   random_stream random(seed);
-  const auto stages = some_stages(random, static_cast<std::size_t>(test::draw(random, 1, 4)));
-  const schedule_kind kind =
-      seed % 2 == 0 ? schedule_kind::gpipe : schedule_kind::one_forward_one_backward;
+  schedule_shape shape{.kind = kinds[seed % 4],
+                       .stages = static_cast<std::size_t>(test::draw(random, 1, 4))};
+  if (shape.kind == schedule_kind::interleaved) shape.virtual_stages = 2;
+  shape.microbatches = runnable_microbatches(shape, microbatches);
+  const auto stages = some_stages(random, shape);
   epoch_load load{.ranks = 1};
   std::vector<std::uint32_t> ids(microbatches);
   std::iota(ids.begin(), ids.end(), 0U);
   for (std::size_t k = 0; k < microbatches; ++k)
     load.microbatches.push_back(
         {.tiles = test::draw(random, 0, 9), .tokens = test::draw(random, 1, 20)});
-  std::vector<std::int64_t> step_times;
-  for (const stage_model& stage : stages) step_times.push_back(stage.step_time);
-  const detail::prepared_schedule prepared(
-      {.kind = kind, .stages = stages.size(), .microbatches = microbatches});
+  const std::vector<std::int64_t> step_times = detail::device_step_times(stages, shape.stages);
+  const detail::prepared_schedule prepared(shape);
   microbatch_times times;
-  times.price(stages, load, ids);
+  times.price(stages, load, ids, shape.microbatches);
   searched_rank rank{.found =
                          search_microbatch_order(prepared.graph, times, microbatches, step_times)};
   // Enumerated by pricing each order itself.
   std::vector<std::uint32_t> order = ids;
   const auto time_of_order = [&] {
     microbatch_times priced;
-    priced.price(stages, load, order);
+    priced.price(stages, load, order, shape.microbatches);
     const auto run = simulate(prepared.graph, priced);
     std::int64_t end = 0;
-    for (std::size_t s = 0; s < stages.size(); ++s) end = std::max(end, run.end[s] + step_times[s]);
+    for (std::size_t d = 0; d < shape.stages; ++d) end = std::max(end, run.end[d] + step_times[d]);
     return end;
   };
   CHECK(rank.found.given == time_of_order());
@@ -120,23 +128,24 @@ TEST_CASE("the order of more micro-batches is near the best, and no order beats 
 TEST_CASE("an epoch in order holds the same micro-batches and takes no longer") {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     random_stream random(seed);
-    const auto stages = some_stages(random, 3);
+    schedule_shape shape{.kind = kinds[seed % 4], .stages = 3};
+    if (shape.kind == schedule_kind::interleaved) shape.virtual_stages = 2;
+    const auto stages = some_stages(random, shape);
     const epoch_load load = some_load(random, 5, 3, 8);
-    const auto kind = schedule_kind::one_forward_one_backward;
     epoch_load ordered = load;
-    ordered.assignment = order_epoch(stages, kind, load);
+    ordered.assignment = order_epoch(stages, shape, load);
     REQUIRE(ordered.assignment.size() == load.assignment.size());
     for (std::size_t group = 0; group < load.assignment.size(); ++group)
       REQUIRE(std::ranges::is_permutation(ordered.assignment[group], load.assignment[group]));
-    const auto before = simulate_epoch(stages, kind, load, 0);
-    const auto after = simulate_epoch(stages, kind, ordered, 0);
+    const auto before = simulate_epoch(stages, shape, load, 0);
+    const auto after = simulate_epoch(stages, shape, ordered, 0);
     REQUIRE(after.time <= before.time);
   }
 }
 
 TEST_CASE("searches for an order end at their limits") {
   random_stream random(1);
-  const auto stages = some_stages(random, 4);
+  const auto stages = some_stages(random, {.stages = 4});
   epoch_load load{.ranks = 1};
   std::vector<std::uint32_t> ids(12);
   std::iota(ids.begin(), ids.end(), 0U);
@@ -146,7 +155,7 @@ TEST_CASE("searches for an order end at their limits") {
   const detail::prepared_schedule prepared(
       {.kind = schedule_kind::one_forward_one_backward, .stages = 4, .microbatches = 12});
   microbatch_times times;
-  times.price(stages, load, ids);
+  times.price(stages, load, ids, ids.size());
   const std::vector<std::int64_t> no_steps(4, 0);
   const auto search = [&](const order_search_limits& limits) {
     return search_microbatch_order(prepared.graph, times, ids.size(), no_steps, limits);

@@ -133,6 +133,76 @@ TEST_CASE("A plan never holds more than it was planned for, and simulated memory
   }
 }
 
+TEST_CASE("A run is planned under every schedule") {
+  const auto samples = some_samples(1500, 8);
+  const auto chain = small_chain();
+  run_problem problem = small_run(samples, chain);
+  const std::int64_t plain = plan_run(problem).planned.epoch.time;
+  for (const schedule_kind kind :
+       {schedule_kind::gpipe, schedule_kind::interleaved, schedule_kind::zero_bubble_h1}) {
+    CAPTURE(to_string(kind));
+    problem.schedule = kind;
+    problem.virtual_stages = kind == schedule_kind::interleaved ? 2 : 1;
+    const run_plan plan = plan_run(problem);
+    REQUIRE(plan.planned.status == search_status::feasible);
+    check_complete(plan.planned.data, samples.size());
+    CHECK(plan.planned.plan.cuts.size() == 4 * problem.virtual_stages + 1);
+    CHECK(plan.planned.epoch.peak_memory.size() == 4);
+    CHECK(plan.planned.fits);
+    CHECK(plan.bound_epoch_time <= plan.planned.epoch.time);
+    CHECK(plan.planned.epoch.time <= plan.unbalanced.epoch.time);
+    for (const ablation_row& row : plan.ablation)
+      if (row.fits) CHECK(plan.planned.epoch.time <= row.epoch_time);
+    if (kind == schedule_kind::interleaved) {
+      CHECK(plan.planned.data.microbatches_per_rank % 4 == 0);
+      CHECK(plan.planned.epoch.time < plain);
+    }
+  }
+}
+
+TEST_CASE("An interleaved epoch is filled up with empty micro-batches") {
+  // Two devices of two stages of one layer each; one rank with one micro-batch runs two.
+  const linear_cost per_token{.per_token = std::int64_t{1} << fixed_point_bits};
+  layer_cost layer{.forward_time = per_token,
+                   .backward_time = per_token + per_token,
+                   .static_bytes = 1000,
+                   .step_time = 5,
+                   .modes = {{.kept_bytes = per_token}}};
+  const std::vector<layer_cost> chain(4, layer);
+  const auto stages = stage_models(chain, {.cuts = {0, 1, 2, 3, 4}, .modes = {0, 0, 0, 0}});
+  epoch_load load{.ranks = 1, .microbatches = {{.tokens = 10}}};
+  load.assignment.append(std::vector<std::uint32_t>{0});
+  const epoch_outcome outcome = simulate_epoch(
+      stages, {.kind = schedule_kind::interleaved, .stages = 2, .virtual_stages = 2}, load, 100);
+  CHECK(outcome.time == 4 * 10 + 4 * 20 + 2 * 5);
+  CHECK(outcome.peak_memory == std::vector<std::int64_t>{2120, 2120});
+}
+
+TEST_CASE("ZB-H1 splits the backward and recomputes twice") {
+  const linear_cost per_token{.per_token = std::int64_t{1} << fixed_point_bits};
+  const layer_cost layer{
+      .forward_time = per_token,
+      .backward_time = per_token + per_token,
+      .weight_gradient_time = per_token,
+      .modes = {{.name = "none", .kept_bytes = per_token},
+                {.name = "full", .extra_time = per_token, .transient_bytes = per_token}}};
+  const std::vector<layer_cost> chain(2, layer);
+  CHECK(chain_under(schedule_kind::gpipe, chain)[0].weight_gradient_time == linear_cost{});
+  CHECK(chain_under(schedule_kind::gpipe, chain)[0].modes == layer.modes);
+  const auto split = chain_under(schedule_kind::zero_bubble_h1, chain);
+  CHECK(split[1].modes[1].extra_time == per_token + per_token);
+
+  const auto stages = stage_models(split, {.cuts = {0, 1, 2}, .modes = {0, 0}});
+  epoch_load load{.ranks = 1, .microbatches = {{.tokens = 10}, {.tokens = 20}}};
+  load.assignment.append(std::vector<std::uint32_t>{0, 1});
+  const epoch_outcome outcome =
+      simulate_epoch(stages, {.kind = schedule_kind::zero_bubble_h1, .stages = 2}, load, 0);
+  // Stage 0: F 0-10, F 10-30, B 30-40, W 40-50, B 70-90, W 90-110.
+  // Stage 1: F 10-20, B 20-30, F 30-50, B 50-70, W 70-80, W 80-100.
+  CHECK(outcome.time == 110);
+  CHECK(outcome.peak_memory == std::vector<std::int64_t>{30, 30});
+}
+
 TEST_CASE("An epoch worked out by hand") {
   // Two stages of one layer, two ranks, one step: rank 0 runs two micro-batches, rank 1 one.
   const linear_cost per_token{.per_token = std::int64_t{1} << fixed_point_bits};
@@ -146,8 +216,7 @@ TEST_CASE("An epoch worked out by hand") {
   epoch_load load{.ranks = 2, .microbatches = {{.tokens = 10}, {.tokens = 20}, {.tokens = 7}}};
   load.assignment.append(std::vector<std::uint32_t>{0, 1});
   load.assignment.append(std::vector<std::uint32_t>{2});
-  const epoch_outcome outcome =
-      simulate_epoch(stages, schedule_kind::one_forward_one_backward, load, 100);
+  const epoch_outcome outcome = simulate_epoch(stages, {.stages = 2}, load, 100);
   // Rank 0, stage 0: F 0-10, F 10-30, B 40-60, B 90-130. Stage 1: F 10-20, B 20-40, F 40-60, B
   // 60-100. B of micro-batch 1 on stage 0 starts at 100.
   CHECK(outcome.time == 140 + 5);
@@ -229,5 +298,5 @@ TEST_CASE("Runs out of range are refused by name") {
   CHECK(field([](run_problem& p) { p.stages = 0; }) == "stages");
   CHECK(field([](run_problem& p) { p.memory.limit = p.memory.reserved; }) == "memory");
   CHECK(field([](run_problem& p) { p.capacity = loads<2>{4, 4096}; }) == "images");
-  CHECK(field([](run_problem& p) { p.schedule = schedule_kind::interleaved; }) == "schedule");
+  CHECK(field([](run_problem& p) { p.virtual_stages = 2; }) == "virtual");
 }

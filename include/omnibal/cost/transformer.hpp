@@ -67,10 +67,11 @@ struct layer_cost {
   std::int64_t parameters = 0;  ///< On all tensor-parallel ranks together.
   bool trainable = true;
   linear_cost forward_time = {};
-  linear_cost backward_time = {};     ///< Without recomputation.
-  linear_cost forward_latency = {};   ///< To the next stage, if one starts after this layer.
-  linear_cost backward_latency = {};  ///< From the next stage.
-  std::int64_t static_bytes = 0;      ///< Weights, gradients, optimizer state on one device.
+  linear_cost backward_time = {};         ///< Without recomputation, weight gradient included.
+  linear_cost weight_gradient_time = {};  ///< The part of backward_time that is W.
+  linear_cost forward_latency = {};       ///< To the next stage, if one starts after this layer.
+  linear_cost backward_latency = {};      ///< From the next stage.
+  std::int64_t static_bytes = 0;          ///< Weights, gradients, optimizer state on one device.
   std::int64_t step_time = 0;  ///< Gradient reduction and optimizer step, once a training step.
   std::vector<mode_cost> modes = {};
 
@@ -235,6 +236,8 @@ struct transformer_layer {
                                    communication) +
       build.squared_token_seconds(2.5 * build.attention_seconds(shape.squared_attention_flops)) +
       build.overhead();
+  if (gradients.of_weights)
+    layer.weight_gradient_time = build.seconds(shape.per, build.matrix_seconds(shape.matrix_flops));
   layer.backward_latency = layer.forward_latency;
 
   const linear_cost all = build.cost(shape.per, replicated + divided);
@@ -302,6 +305,7 @@ struct transformer_layer {
   const double matrix = build.matrix_seconds(static_cast<double>(projector_flops(model)));
   layer.forward_time = build.seconds(unit::tile, matrix);
   layer.backward_time = build.seconds(unit::tile, gradients.passes() * matrix);
+  layer.weight_gradient_time = build.seconds(unit::tile, matrix);
   layer.forward_latency =
       build.handover(unit::tile, tokens * 2 * static_cast<double>(model.language.hidden));
   layer.backward_latency = layer.forward_latency;
@@ -321,6 +325,7 @@ struct transformer_layer {
   const double lookup = build.memory_seconds(2 * row) + build.all_reduce_seconds(row);
   layer.forward_time = build.seconds(unit::token, lookup);
   layer.backward_time = build.seconds(unit::token, trainable ? build.memory_seconds(3 * row) : 0.0);
+  layer.weight_gradient_time = layer.backward_time;
   layer.forward_latency = build.handover(unit::token, row);
   layer.backward_latency = layer.forward_latency;
   layer.static_bytes = build.static_bytes(layer.parameters, trainable);
@@ -343,6 +348,7 @@ struct transformer_layer {
   layer.forward_time = build.seconds(unit::token, matrix + loss);
   layer.backward_time = build.seconds(
       unit::token, gradients.passes() * matrix + loss + build.all_reduce_seconds(2 * h));
+  if (trainable) layer.weight_gradient_time = build.seconds(unit::token, matrix);
   layer.static_bytes = build.static_bytes(layer.parameters, trainable);
   layer.step_time = build.step_time(layer.parameters, trainable);
   const linear_cost all =

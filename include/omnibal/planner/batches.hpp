@@ -48,6 +48,8 @@ struct batch_options {
   std::size_t ranks = 1;
   std::int64_t global_batch = 1;  ///< Samples a step, in the mean.
   std::uint64_t seed = 1024;
+  /// Micro-batches a rank runs in a full step are a multiple of this.
+  std::size_t microbatch_multiple = 1;
   linear_cost cost = {};  ///< What a micro-batch costs; ranks are evened by it.
   run_control control = {};
 };
@@ -58,11 +60,13 @@ namespace detail {
 /// batch.
 [[nodiscard]] inline std::size_t microbatches_for(const batch_options& options, std::size_t samples,
                                                   std::size_t microbatches) {
-  if (samples == 0) return 1;
+  const std::size_t multiple = options.microbatch_multiple;
+  if (samples == 0) return multiple;
   const wide_integer wanted = static_cast<wide_integer>(options.global_batch) * microbatches;
-  const wide_integer each = static_cast<wide_integer>(samples) * options.ranks;
+  const wide_integer each = static_cast<wide_integer>(samples) * options.ranks * multiple;
   const wide_integer count = (2 * wanted + each) / (2 * each);
-  return static_cast<std::size_t>(std::clamp<wide_integer>(count, 1, 1 << 20));
+  return multiple *
+         static_cast<std::size_t>(std::clamp<wide_integer>(count, 1, (1 << 20) / multiple));
 }
 
 /// Fills in what follows from packs and dispatch: the epoch's load and its figures.

@@ -72,35 +72,38 @@ struct epoch_outcome {
   std::int64_t time = 0;  ///< Nanoseconds of all steps, one after the other.
   double bubble_ratio =
       0;  ///< Share of all devices' time in which they neither compute nor reduce.
-  std::vector<std::int64_t> peak_memory = {};  ///< Bytes per stage, over all steps and ranks.
+  std::vector<std::int64_t> peak_memory = {};  ///< Bytes per device, over all steps and ranks.
 };
 
 /// The durations, latencies and bytes of one rank's micro-batches on every stage, priced once.
-/// Models operation_times and activation_model for schedules without a split backward.
+/// Models operation_times and activation_model.
 class microbatch_times {
  public:
-  /// Prices micro-batches of the load, named in their order in the step.
+  /// Prices micro-batches of the load, named in their order in the step, and after them as many
+  /// empty ones as make `count` of all.
   void price(std::span<const stage_model> stages, const epoch_load& load,
-             std::span<const std::uint32_t> microbatches) {
-    count_ = microbatches.size();
+             std::span<const std::uint32_t> microbatches, std::size_t count) {
+    count_ = count;
     costs_.clear();
-    for (const stage_model& stage : stages)
-      for (const std::uint32_t id : microbatches) {
-        const workload& work = load.microbatches[id];
-        costs_.push_back({stage.forward_time.of(work), stage.backward_time.of(work),
-                          stage.forward_latency.of(work), stage.backward_latency.of(work),
-                          stage.activation(work)});
-      }
+    for (const stage_model& stage : stages) {
+      for (const std::uint32_t id : microbatches)
+        costs_.push_back(cost_of(stage, load.microbatches[id]));
+      costs_.resize(costs_.size() + count - microbatches.size(), cost_of(stage, {}));
+    }
   }
 
   [[nodiscard]] std::int64_t duration(const operation& work) const noexcept {
-    return work.kind == operation_kind::forward ? at(work.stage, work).forward
-                                                : at(work.stage, work).backward;
+    switch (work.kind) {
+      case operation_kind::forward: return at(work.stage, work).forward;
+      case operation_kind::backward: return at(work.stage, work).backward;
+      case operation_kind::weight_gradient: return at(work.stage, work).weight_gradient;
+    }
+    return 0;
   }
   [[nodiscard]] std::int64_t latency(const operation& work) const noexcept {
     if (work.kind == operation_kind::forward)
       return work.stage == 0 ? 0 : at(work.stage - 1, work).forward_latency;
-    return at(work.stage, work).backward_latency;
+    return work.kind == operation_kind::backward ? at(work.stage, work).backward_latency : 0;
   }
   [[nodiscard]] activation_bytes operator()(const operation& work) const noexcept {
     return at(work.stage, work).activation;
@@ -110,10 +113,21 @@ class microbatch_times {
   struct cost {
     std::int64_t forward;
     std::int64_t backward;
+    std::int64_t weight_gradient;
     std::int64_t forward_latency;
     std::int64_t backward_latency;
     activation_bytes activation;
   };
+
+  [[nodiscard]] static cost cost_of(const stage_model& stage, const workload& work) {
+    const std::int64_t weight_gradient = stage.weight_gradient_time.of(work);
+    return {stage.forward_time.of(work),
+            stage.backward_time.of(work) - weight_gradient,
+            weight_gradient,
+            stage.forward_latency.of(work),
+            stage.backward_latency.of(work),
+            stage.activation(work)};
+  }
 
   [[nodiscard]] const cost& at(std::size_t stage, const operation& work) const noexcept {
     return costs_[stage * count_ + work.microbatch];
@@ -122,6 +136,13 @@ class microbatch_times {
   std::size_t count_ = 0;
   std::vector<cost> costs_;
 };
+
+/// The fewest micro-batches that a schedule can run and that are not fewer than these.
+[[nodiscard]] constexpr std::size_t runnable_microbatches(const schedule_shape& schedule,
+                                                          std::size_t microbatches) noexcept {
+  if (schedule.kind != schedule_kind::interleaved) return microbatches;
+  return (microbatches + schedule.stages - 1) / schedule.stages * schedule.stages;
+}
 
 namespace detail {
 
@@ -134,51 +155,75 @@ struct prepared_schedule {
       : orders(device_orders(shape)), graph(orders, shape.total_stages(), shape.microbatches) {}
 };
 
+/// A schedule prepared for every number of micro-batches that it is asked for.
+class prepared_schedules {
+ public:
+  explicit prepared_schedules(const schedule_shape& shape) : shape_(shape) {}
+
+  [[nodiscard]] const prepared_schedule& of(std::size_t microbatches) {
+    schedule_shape shape = shape_;
+    shape.microbatches = runnable_microbatches(shape_, microbatches);
+    return prepared_.try_emplace(shape.microbatches, shape).first->second;
+  }
+
+ private:
+  schedule_shape shape_;
+  std::map<std::size_t, prepared_schedule> prepared_;
+};
+
+/// Per device: what its virtual stages need once a step, nanoseconds.
+[[nodiscard]] inline std::vector<std::int64_t> device_step_times(
+    std::span<const stage_model> stages, std::size_t devices) {
+  std::vector<std::int64_t> times(devices, 0);
+  for (std::size_t j = 0; j < stages.size(); ++j) times[j % devices] += stages[j].step_time;
+  return times;
+}
+
 }  // namespace detail
 
-/// Simulates every step of an epoch under a schedule without virtual stages or split backward
-/// (gpipe, 1f1b). `reserved` bytes are added to each stage's peak memory.
-/// O(micro-batches · stages).
+/// Simulates every step of an epoch under a schedule of any number of micro-batches: its own is
+/// ignored, and where it runs only multiples of the stages, empty micro-batches fill a rank up.
+/// `reserved` bytes are added to each device's peak memory. O(micro-batches · virtual stages).
+/// Precondition: `stages` are the schedule's virtual stages.
 [[nodiscard]] inline epoch_outcome simulate_epoch(std::span<const stage_model> stages,
-                                                  schedule_kind schedule, const epoch_load& load,
-                                                  std::int64_t reserved,
+                                                  const schedule_shape& schedule,
+                                                  const epoch_load& load, std::int64_t reserved,
                                                   const run_control& control = {}) {
+  const std::size_t devices = schedule.stages;
   epoch_outcome outcome{.steps = load.steps(),
-                        .peak_memory = std::vector<std::int64_t>(stages.size(), 0)};
-  std::map<std::size_t, detail::prepared_schedule> schedules;
+                        .peak_memory = std::vector<std::int64_t>(devices, 0)};
+  const std::vector<std::int64_t> step_times = detail::device_step_times(stages, devices);
+  detail::prepared_schedules schedules(schedule);
   microbatch_times times;
   std::vector<std::int64_t> ends;
   double busy = 0;
   for (std::size_t step = 0; step < outcome.steps; ++step) {
     if (step % 64 == 0) control.tell("simulate", step, outcome.steps);
-    std::vector<std::int64_t> stage_end(stages.size(), 0);
+    std::vector<std::int64_t> device_end(devices, 0);
     for (std::size_t rank = 0; rank < load.ranks; ++rank) {
       const std::span<const std::uint32_t> microbatches = load.assignment[step * load.ranks + rank];
       if (microbatches.empty()) continue;
-      const schedule_shape shape{
-          .kind = schedule, .stages = stages.size(), .microbatches = microbatches.size()};
-      const detail::prepared_schedule& prepared =
-          schedules.try_emplace(microbatches.size(), shape).first->second;
-      times.price(stages, load, microbatches);
+      const detail::prepared_schedule& prepared = schedules.of(microbatches.size());
+      times.price(stages, load, microbatches, prepared.graph.microbatches());
       const simulation<std::int64_t> run = simulate(prepared.graph, times, ends);
-      for (std::size_t s = 0; s < stages.size(); ++s) {
-        stage_end[s] = std::max(stage_end[s], run.end[s]);
-        busy += static_cast<double>(run.busy[s]);
-        outcome.peak_memory[s] =
-            std::max(outcome.peak_memory[s], peak_activation(prepared.orders[s], times).bytes);
+      for (std::size_t d = 0; d < devices; ++d) {
+        device_end[d] = std::max(device_end[d], run.end[d]);
+        busy += static_cast<double>(run.busy[d]);
+        outcome.peak_memory[d] =
+            std::max(outcome.peak_memory[d], peak_activation(prepared.orders[d], times).bytes);
       }
     }
     std::int64_t step_end = 0;
-    for (std::size_t s = 0; s < stages.size(); ++s) {
-      step_end = std::max(step_end, stage_end[s] + stages[s].step_time);
-      busy += static_cast<double>(stages[s].step_time) * static_cast<double>(load.ranks);
+    for (std::size_t d = 0; d < devices; ++d) {
+      step_end = std::max(step_end, device_end[d] + step_times[d]);
+      busy += static_cast<double>(step_times[d]) * static_cast<double>(load.ranks);
     }
     outcome.time = checked_add(outcome.time, step_end, "epoch time");
   }
-  for (std::size_t s = 0; s < stages.size(); ++s)
-    outcome.peak_memory[s] += stages[s].static_bytes + reserved;
-  const double paid =
-      static_cast<double>(outcome.time) * static_cast<double>(stages.size() * load.ranks);
+  for (std::size_t d = 0; d < devices; ++d) outcome.peak_memory[d] += reserved;
+  for (std::size_t j = 0; j < stages.size(); ++j)
+    outcome.peak_memory[j % devices] += stages[j].static_bytes;
+  const double paid = static_cast<double>(outcome.time) * static_cast<double>(devices * load.ranks);
   outcome.bubble_ratio = paid > 0 ? 1.0 - busy / paid : 0.0;
   return outcome;
 }

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <map>
 #include <numeric>
 #include <omnibal/config.hpp>
 #include <omnibal/core/grouping.hpp>
@@ -39,16 +38,16 @@ struct microbatch_order {
   std::int64_t given = 0;                 ///< What the order takes in which they were given.
 };
 
-/// Searches for the order of a rank's micro-batches that ends first under GPipe or 1F1B, where
-/// stage s needs step_times[s] more after its last operation. `times` knows the micro-batches as
-/// they were given.
+/// Searches for the order of a rank's micro-batches that ends first, where device d needs
+/// step_times[d] more after its last operation. `times` knows the micro-batches as they were given;
+/// where the graph has more of them, those come last in every order.
 ///
 /// Up to five micro-batches all orders are tried, and the status is optimal. More of them start as
 /// given, by rising and falling work, with the longest in the middle, and with the longest at both
 /// ends; the best of these is improved by exchanges of two, and by moves of one where none helps,
-/// until neither does or a limit is reached. The bound holds for every order: a stage can start
-/// when some micro-batch has come through those before, works for all of them, and then some
-/// micro-batch has to go back.
+/// until neither does or a limit is reached. The bound holds for every order: a device can start
+/// when some micro-batch has come through the stages before, works for all of them, and when it has
+/// run its forwards and backwards, some micro-batch has to go back.
 ///
 /// O(simulations · operations); a round of exchanges takes microbatches² / 2 simulations, one of
 /// moves microbatches².
@@ -62,7 +61,8 @@ template <operation_times Times>
 /// as early as the search finds: in each step the slowest rank is put in order until another is,
 /// or until it can do no better. O(steps) searches for a few ranks of each.
 [[nodiscard]] grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
-                                                  schedule_kind schedule, const epoch_load& load,
+                                                  const schedule_shape& schedule,
+                                                  const epoch_load& load,
                                                   const run_control& control = {});
 
 namespace detail {
@@ -80,6 +80,7 @@ struct reordered_times {
     return times.latency(renamed(work));
   }
   [[nodiscard]] operation renamed(const operation& work) const noexcept {
+    if (work.microbatch >= order.size()) return work;
     return {work.kind, work.stage, order[work.microbatch]};
   }
 };
@@ -151,7 +152,8 @@ class order_searcher {
   void try_shapes() {
     std::vector<std::int64_t> work(microbatches_);
     for (const operation_graph::node& node : graph_.nodes())
-      work[node.work.microbatch] += times_.duration(node.work);
+      if (node.work.microbatch < microbatches_)
+        work[node.work.microbatch] += times_.duration(node.work);
     std::vector<std::uint32_t> rising = as_given();
     std::ranges::stable_sort(rising,
                              [&](std::uint32_t a, std::uint32_t b) { return work[a] < work[b]; });
@@ -199,20 +201,28 @@ class order_searcher {
   }
 
   [[nodiscard]] std::int64_t bound() const {
-    const auto stages = static_cast<std::uint32_t>(step_times_.size());
-    std::vector<std::int64_t> busy(stages, 0);
-    for (const operation_graph::node& node : graph_.nodes())
-      busy[node.work.stage] += times_.duration(node.work);
+    const auto devices = static_cast<std::uint32_t>(step_times_.size());
+    std::vector<std::int64_t> busy(devices, 0);
+    std::vector<std::int64_t> weight_gradients(devices, 0);
+    for (const operation_graph::node& node : graph_.nodes()) {
+      const std::int64_t duration = times_.duration(node.work);
+      busy[node.device] += duration;
+      if (node.work.kind == operation_kind::weight_gradient)
+        weight_gradients[node.device] += duration;
+    }
     std::int64_t least = 0;
-    for (std::uint32_t s = 0; s < stages; ++s)
-      least = std::max(least, first_arrival(s) + busy[s] + last_return(s));
+    for (std::uint32_t d = 0; d < devices; ++d) {
+      const std::int64_t first = first_arrival(d);
+      least = std::max({least, first + busy[d] + step_times_[d],
+                        first + busy[d] - weight_gradients[d] + last_return(d)});
+    }
     return least;
   }
 
-  // The first forward pass that can reach a stage.
+  // The first forward pass that can reach a device, which has the stage of its own number.
   [[nodiscard]] std::int64_t first_arrival(std::uint32_t stage) const {
     std::int64_t first = std::numeric_limits<std::int64_t>::max();
-    for (std::uint32_t m = 0; m < microbatches_; ++m) {
+    for (std::uint32_t m = 0; m < graph_.microbatches(); ++m) {
       std::int64_t time = 0;
       for (std::uint32_t s = 0; s < stage; ++s)
         time += times_.duration({operation_kind::forward, s, m}) +
@@ -222,10 +232,10 @@ class order_searcher {
     return first;
   }
 
-  // From the end of a stage's last backward pass to the end of the step.
+  // From the end of a device's last backward pass to the end of the step.
   [[nodiscard]] std::int64_t last_return(std::uint32_t stage) const {
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
-    for (std::uint32_t m = 0; m < microbatches_; ++m) {
+    for (std::uint32_t m = 0; m < graph_.microbatches(); ++m) {
       std::int64_t time = 0;
       std::int64_t end = step_times_[stage];
       for (std::uint32_t s = stage; s-- > 0;) {
@@ -251,10 +261,13 @@ class order_searcher {
 /// The ranks of one step, put in order one by one.
 class step_orderer {
  public:
-  step_orderer(std::span<const stage_model> stages, schedule_kind schedule, const epoch_load& load)
-      : stages_(stages), schedule_(schedule), load_(load), searches_(load.ranks) {
-    for (const stage_model& stage : stages) step_times_.push_back(stage.step_time);
-  }
+  step_orderer(std::span<const stage_model> stages, const schedule_shape& schedule,
+               const epoch_load& load)
+      : stages_(stages),
+        load_(load),
+        step_times_(device_step_times(stages, schedule.stages)),
+        searches_(load.ranks),
+        schedules_(schedule) {}
 
   /// Appends the micro-batches of each rank of a step in their new order.
   void append_step(std::size_t step, grouping<std::uint32_t>& ordered) {
@@ -280,11 +293,8 @@ class step_orderer {
                                         const order_search_limits& limits) {
     const auto microbatches = load_.assignment[step * load_.ranks + rank];
     if (microbatches.empty()) return {};
-    const schedule_shape shape{
-        .kind = schedule_, .stages = stages_.size(), .microbatches = microbatches.size()};
-    const prepared_schedule& prepared =
-        schedules_.try_emplace(microbatches.size(), shape).first->second;
-    times_.price(stages_, load_, microbatches);
+    const prepared_schedule& prepared = schedules_.of(microbatches.size());
+    times_.price(stages_, load_, microbatches, prepared.graph.microbatches());
     return search_microbatch_order(prepared.graph, times_, microbatches.size(), step_times_,
                                    limits);
   }
@@ -300,11 +310,10 @@ class step_orderer {
   }
 
   std::span<const stage_model> stages_;
-  schedule_kind schedule_;
   const epoch_load& load_;
   std::vector<std::int64_t> step_times_;
   std::vector<microbatch_order> searches_;
-  std::map<std::size_t, prepared_schedule> schedules_;
+  prepared_schedules schedules_;
   microbatch_times times_;
 };
 
@@ -319,7 +328,7 @@ microbatch_order search_microbatch_order(const operation_graph& graph, const Tim
 }
 
 inline grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
-                                           schedule_kind schedule, const epoch_load& load,
+                                           const schedule_shape& schedule, const epoch_load& load,
                                            const run_control& control) {
   grouping<std::uint32_t> ordered;
   ordered.reserve(load.assignment.size(), load.assignment.indices().size());

@@ -16,9 +16,12 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <numeric>
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/search.hpp>
@@ -29,8 +32,10 @@
 #include <omnibal/planner/batches.hpp>
 #include <omnibal/planner/capacity.hpp>
 #include <omnibal/planner/epoch.hpp>
+#include <omnibal/planner/interleaved.hpp>
 #include <omnibal/planner/joint.hpp>
 #include <omnibal/planner/order_search.hpp>
+#include <omnibal/planner/scenarios.hpp>
 #include <omnibal/planner/stage_model.hpp>
 #include <omnibal/recompute/adaptive.hpp>
 #include <optional>
@@ -45,9 +50,10 @@ struct run_problem {
   std::span<const vision_language_sample> samples = {};
   std::span<const layer_cost> chain = {};
   schedule_kind schedule = schedule_kind::one_forward_one_backward;
-  std::size_t stages = 1;         ///< Pipeline-parallel devices of a rank.
-  std::size_t data_parallel = 1;  ///< Ranks.
-  std::int64_t global_batch = 1;  ///< Samples an optimizer step, in the mean.
+  std::size_t stages = 1;          ///< Pipeline-parallel devices of a rank.
+  std::size_t virtual_stages = 1;  ///< Virtual stages a device; more than 1 only if interleaved.
+  std::size_t data_parallel = 1;   ///< Ranks.
+  std::int64_t global_batch = 1;   ///< Samples an optimizer step, in the mean.
   memory_setup memory = {};
   std::optional<loads<2>> capacity = {};  ///< Tiles and tokens a pack; searched for when absent.
   std::uint64_t seed = 1024;
@@ -57,6 +63,7 @@ struct run_problem {
 /// then only data figures and `why` mean anything.
 struct run_column {
   search_status status = search_status::infeasible;
+  schedule_shape schedule = {};           ///< With the most micro-batches of any rank and step.
   std::optional<loads<2>> capacity = {};  ///< Where samples are packed.
   batch_plan data = {};
   pipeline_plan plan = {};
@@ -108,6 +115,7 @@ class run_planner {
       result.capacities = search_capacity(capacity_question(), control_);
       result.planned = planned(result.capacities.best);
     }
+    result.planned = improved(std::move(result.planned));
     result.ablation = ablation(result.unbalanced, result.planned);
     result.bound_epoch_time = bound(result);
     return result;
@@ -116,23 +124,44 @@ class run_planner {
  private:
   using cuts_and_modes = std::optional<pipeline_plan>;
 
-  [[nodiscard]] batch_options batches() const {
+  static constexpr std::array objectives = {plan_objective::bottleneck, plan_objective::closed_form,
+                                            plan_objective::period};
+
+  [[nodiscard]] schedule_shape schedule() const {
+    return {.kind = problem_.schedule,
+            .stages = problem_.stages,
+            .virtual_stages = problem_.virtual_stages};
+  }
+
+  /// The paper knows schedules whose devices hold one stage and run whole backwards.
+  [[nodiscard]] schedule_shape published_schedule() const {
+    return {.kind = problem_.schedule == schedule_kind::gpipe
+                        ? schedule_kind::gpipe
+                        : schedule_kind::one_forward_one_backward,
+            .stages = problem_.stages};
+  }
+
+  [[nodiscard]] batch_options batches(const schedule_shape& schedule) const {
     return {.ranks = problem_.data_parallel,
             .global_batch = problem_.global_batch,
             .seed = problem_.seed,
+            .microbatch_multiple = runnable_microbatches(schedule, 1),
             .cost = necessary_,
             .control = control_};
   }
 
-  [[nodiscard]] schedule_shape shape_for(const batch_plan& data) const {
-    return {.kind = problem_.schedule,
-            .stages = problem_.stages,
-            .microbatches = std::max<std::size_t>(1, data.load.most_microbatches())};
+  [[nodiscard]] static schedule_shape shape_for(schedule_shape schedule, const batch_plan& data) {
+    const std::size_t most = std::max<std::size_t>(1, data.load.most_microbatches());
+    schedule.microbatches = runnable_microbatches(schedule, most);
+    return schedule;
+  }
+
+  [[nodiscard]] std::vector<stage_model> stages_of(const run_column& column) const {
+    return stage_models(chain_under(column.schedule.kind, problem_.chain), column.plan);
   }
 
   [[nodiscard]] run_column simulated(run_column column) const {
-    const std::vector<stage_model> stages = stage_models(problem_.chain, column.plan);
-    column.epoch = simulate_epoch(stages, problem_.schedule, column.data.load,
+    column.epoch = simulate_epoch(stages_of(column), column.schedule, column.data.load,
                                   problem_.memory.reserved, control_);
     column.time_as_dealt = column.epoch.time;
     column.fits = std::ranges::all_of(
@@ -143,8 +172,8 @@ class run_planner {
   /// The same plan with every rank's micro-batches in an order that suits it.
   [[nodiscard]] run_column in_order(run_column column) const {
     const std::int64_t as_dealt = column.epoch.time;
-    column.data.dispatch.groups = order_epoch(stage_models(problem_.chain, column.plan),
-                                              problem_.schedule, column.data.load, control_);
+    column.data.dispatch.groups =
+        order_epoch(stages_of(column), column.schedule, column.data.load, control_);
     column.data.load.assignment = column.data.dispatch.groups;
     column = simulated(std::move(column));
     column.time_as_dealt = as_dealt;
@@ -158,14 +187,15 @@ class run_planner {
       parameters.push_back(layer.parameters);
       plan.modes.push_back(layer.modes.size() - 1);
     }
-    plan.cuts = partition_evenly(parameters, problem_.stages);
+    plan.cuts = partition_evenly(parameters, schedule().total_stages());
     return plan;
   }
 
   [[nodiscard]] run_column unbalanced() const {
     run_column column{.status = search_status::feasible,
-                      .data = unbalanced_batches(problem_.samples, batches()),
+                      .data = unbalanced_batches(problem_.samples, batches(schedule())),
                       .plan = even_and_full()};
+    column.schedule = shape_for(schedule(), column.data);
     return simulated(std::move(column));
   }
 
@@ -182,11 +212,11 @@ class run_planner {
 
   [[nodiscard]] run_column published() const {
     const loads<2> capacity = published_capacity();
-    run_column column{.capacity = capacity,
-                      .data = published_batches(problem_.samples, capacity, batches())};
-    const pipeline_problem numbers =
-        problem_of(problem_.chain, shape_for(column.data), column.data.load.typical(),
-                   at_capacity(capacity), problem_.memory);
+    run_column column{
+        .capacity = capacity,
+        .data = published_batches(problem_.samples, capacity, batches(published_schedule()))};
+    column.schedule = shape_for(published_schedule(), column.data);
+    const pipeline_problem numbers = numbers_for(column);
     std::vector<std::int64_t> forward;
     std::vector<std::int64_t> latency;
     for (const layer& one : numbers.layers) {
@@ -258,37 +288,93 @@ class run_planner {
     return {.tiles = capacity[0], .tokens = capacity[1]};
   }
 
-  [[nodiscard]] pipeline_problem numbers_for(const batch_plan& data,
-                                             const loads<2>& capacity) const {
-    return problem_of(problem_.chain, shape_for(data), data.load.typical(), at_capacity(capacity),
-                      problem_.memory);
+  /// Precondition: the column has data, a schedule and a capacity.
+  [[nodiscard]] pipeline_problem numbers_for(const run_column& column) const {
+    return problem_of(chain_under(column.schedule.kind, problem_.chain), column.schedule,
+                      column.data.load.typical(), at_capacity(*column.capacity), problem_.memory);
+  }
+
+  /// Balanced data that no plan uses yet.
+  [[nodiscard]] run_column balanced(const loads<2>& capacity) const {
+    run_column column{.capacity = capacity,
+                      .data = balanced_batches(problem_.samples, capacity, batches(schedule()))};
+    column.schedule = shape_for(schedule(), column.data);
+    return column;
   }
 
   /// The best of the plans that are optimal for one of our objectives, judged by the epoch itself.
   [[nodiscard]] run_column planned(const loads<2>& capacity) const {
-    run_column best{.capacity = capacity,
-                    .data = balanced_batches(problem_.samples, capacity, batches())};
-    const pipeline_problem numbers = numbers_for(best.data, capacity);
-    for (const plan_objective objective :
-         {plan_objective::bottleneck, plan_objective::closed_form, plan_objective::period}) {
-      const joint_plan joint = plan_jointly(numbers, objective);
-      if (joint.status == search_status::infeasible) {
+    const run_column dealt = balanced(capacity);
+    const pipeline_problem numbers = numbers_for(dealt);
+    run_column best = dealt;
+    for (const plan_objective objective : objectives) {
+      const joint_plan joint = plan_jointly(numbers, objective, a_plan());
+      if (joint.plan.cuts.empty()) {
         best.why = joint.why;
         best.fits = false;
         return best;
       }
-      consider(best, joint.plan);
+      consider(best, dealt, joint.plan);
     }
-    if (const cuts_and_modes plan = sequential(numbers)) consider(best, *plan);
+    if (const cuts_and_modes plan = sequential(numbers)) consider(best, dealt, *plan);
     return best;
   }
 
-  void consider(run_column& best, const pipeline_plan& plan) const {
+  /// Considers the plan of least mean makespan over real micro-batches of some ranks and steps,
+  /// too.
+  [[nodiscard]] run_column improved(run_column best) const {
+    if (best.status == search_status::infeasible) return best;
+    const run_column dealt = balanced(*best.capacity);
+    const std::vector<scenario> scenarios = scenarios_of(dealt);
+    if (scenarios.empty()) return best;
+    const joint_plan joint =
+        plan_jointly(numbers_for(dealt), scenarios, {.of = makespan_measure::kind::mean}, a_plan());
+    if (!joint.plan.cuts.empty()) consider(best, dealt, joint.plan);
+    return best;
+  }
+
+  /// The times of every layer for ranks that run as many micro-batches as any, evenly over the
+  /// epoch.
+  [[nodiscard]] std::vector<scenario> scenarios_of(const run_column& column) const {
+    constexpr std::size_t most = 6;
+    const grouping<std::uint32_t>& ranks = column.data.load.assignment;
+    std::vector<std::size_t> full;
+    for (std::size_t group = 0; group < ranks.size(); ++group)
+      if (ranks[group].size() == column.schedule.microbatches) full.push_back(group);
+    std::vector<scenario> scenarios;
+    const std::size_t count = std::min(most, full.size());
+    for (std::size_t k = 0; k < count; ++k)
+      scenarios.push_back(scenario_of(column, ranks[full[k * full.size() / count]]));
+    return scenarios;
+  }
+
+  [[nodiscard]] scenario scenario_of(const run_column& column,
+                                     std::span<const std::uint32_t> microbatches) const {
+    scenario times;
+    for (const layer_cost& layer : chain_under(column.schedule.kind, problem_.chain)) {
+      times.forward.emplace_back();
+      times.backward.emplace_back();
+      times.weight_gradient.emplace_back();
+      for (const std::uint32_t id : microbatches) {
+        const workload& work = column.data.load.microbatches[id];
+        times.forward.back().push_back(layer.forward_time.of(work));
+        times.backward.back().push_back(layer.backward_time.of(work));
+        times.weight_gradient.back().push_back(layer.weight_gradient_time.of(work));
+      }
+    }
+    return times;
+  }
+
+  /// How long one search for a plan may take: a run asks for some of them for each capacity.
+  [[nodiscard]] joint_options a_plan() const {
+    return {.operation_limit = 30'000'000, .control = control_};
+  }
+
+  void consider(run_column& best, const run_column& dealt, const pipeline_plan& plan) const {
     if (best.status != search_status::infeasible && plan == best.plan) return;
-    run_column candidate{.status = search_status::feasible,
-                         .capacity = best.capacity,
-                         .data = best.data,
-                         .plan = plan};
+    run_column candidate = dealt;
+    candidate.status = search_status::feasible;
+    candidate.plan = plan;
     candidate = in_order(simulated(std::move(candidate)));
     if (best.status == search_status::infeasible || candidate.epoch.time < best.epoch.time)
       best = std::move(candidate);
@@ -300,19 +386,31 @@ class run_planner {
     return numbers;
   }
 
-  /// Least bottleneck under full recomputation.
-  [[nodiscard]] static cuts_and_modes balanced_and_full(const pipeline_problem& numbers) {
-    joint_plan joint = plan_jointly(fully_recomputed(numbers), plan_objective::bottleneck);
-    if (joint.status == search_status::infeasible) return std::nullopt;
+  /// The best cuts under full recomputation: of those optimal for one of our objectives, the ones
+  /// of least makespan.
+  [[nodiscard]] cuts_and_modes balanced_and_full(const pipeline_problem& numbers) const {
+    const pipeline_problem full = fully_recomputed(numbers);
+    cuts_and_modes best;
+    std::int64_t least = 0;
+    for (const plan_objective objective : objectives) {
+      const pipeline_plan plan = plan_jointly(full, objective, a_plan()).plan;
+      if (plan.cuts.empty()) return std::nullopt;
+      const std::int64_t time = makespan(full.schedule, stage_costs(full, plan));
+      if (best && time >= least) continue;
+      best = plan;
+      least = time;
+    }
     for (std::size_t l = 0; l < numbers.layers.size(); ++l)
-      joint.plan.modes[l] = extremes(numbers.layers[l]).leanest;
-    return joint.plan;
+      best->modes[l] = extremes(numbers.layers[l]).leanest;
+    return best;
   }
 
   /// First the cuts, under full recomputation, then the modes: planning one after the other.
-  [[nodiscard]] static cuts_and_modes sequential(const pipeline_problem& numbers) {
+  [[nodiscard]] cuts_and_modes sequential(const pipeline_problem& numbers) const {
     cuts_and_modes plan = balanced_and_full(numbers);
     if (!plan) return std::nullopt;
+    if (numbers.schedule.kind == schedule_kind::interleaved)
+      return with_least_recomputation(numbers, plan->cuts);
     stage_table table(numbers);
     plan->modes.clear();
     for (std::size_t s = 0; s < numbers.schedule.stages; ++s)
@@ -321,17 +419,30 @@ class run_planner {
     return plan;
   }
 
+  /// Where virtual stages share a device's memory: modes that recompute least in all.
+  [[nodiscard]] static cuts_and_modes with_least_recomputation(
+      const pipeline_problem& numbers, const std::vector<std::size_t>& cuts) {
+    interleaved_stages stages(numbers);
+    const auto all = [](const std::vector<std::int64_t>& extra) {
+      return std::accumulate(extra.begin(), extra.end(), wide_integer{0});
+    };
+    const auto settled = stages.settle(cuts, all, std::numeric_limits<wide_integer>::max());
+    if (settled.extra.empty()) return std::nullopt;
+    return stages.plan_of(cuts, settled.extra);
+  }
+
   // ---- comparison -------------------------------------------------------------------------------
 
   [[nodiscard]] std::vector<ablation_row> ablation(const run_column& unbalanced,
                                                    const run_column& planned) const {
     std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
     if (planned.status == search_status::infeasible) return rows;
-    const batch_plan dealt = balanced_batches(problem_.samples, *planned.capacity, batches());
-    const pipeline_problem numbers = numbers_for(dealt, *planned.capacity);
+    const run_column dealt = balanced(*planned.capacity);
+    const pipeline_problem numbers = numbers_for(dealt);
     const auto add = [&](const char* name, const cuts_and_modes& plan) {
       if (!plan) return;
-      run_column column{.data = dealt, .plan = *plan};
+      run_column column = dealt;
+      column.plan = *plan;
       rows.push_back(row(name, in_order(simulated(std::move(column)))));
     };
     add("+ data", even_and_full());
@@ -398,10 +509,6 @@ class run_planner {
 inline void validate(const run_problem& problem) {
   if (problem.samples.empty())
     throw invalid_input("samples", "nothing", "a run needs at least one sample");
-  if (problem.schedule != schedule_kind::gpipe &&
-      problem.schedule != schedule_kind::one_forward_one_backward)
-    throw invalid_input("schedule", to_string(problem.schedule),
-                        "is not planned for yet; use 1f1b or gpipe");
   if (problem.data_parallel == 0 || problem.data_parallel > (std::size_t{1} << 20))
     throw invalid_input("dp", problem.data_parallel, "must be between 1 and 2^20");
   if (problem.global_batch < 1)
@@ -419,8 +526,12 @@ inline void validate(const run_problem& problem) {
 [[nodiscard]] inline run_plan plan_run(const run_problem& problem,
                                        const run_control& control = {}) {
   detail::validate(problem);
-  omnibal::validate(schedule_shape{.kind = problem.schedule, .stages = problem.stages});
-  if (problem.chain.size() < problem.stages) {
+  const schedule_shape schedule{.kind = problem.schedule,
+                                .stages = problem.stages,
+                                .virtual_stages = problem.virtual_stages,
+                                .microbatches = problem.stages};
+  omnibal::validate(schedule);
+  if (problem.chain.size() < schedule.total_stages()) {
     run_plan result;
     result.planned.why = {.reason = infeasibility::cause::fewer_layers_than_stages};
     return result;

@@ -27,9 +27,26 @@ struct memory_setup {
   double margin = 0.0;        ///< Share by which predicted activations are taken to be larger.
 };
 
+/// The chain as a schedule runs it. Where the schedule splits the backward, a layer recomputes
+/// twice, for the gradient of its inputs and again for that of its weights, and what it keeps it
+/// keeps until the latter; both recomputations are charged to the former. Elsewhere the weight
+/// gradient is no operation of its own. O(layers · modes).
+[[nodiscard]] inline std::vector<layer_cost> chain_under(schedule_kind schedule,
+                                                         std::span<const layer_cost> chain) {
+  std::vector<layer_cost> layers(chain.begin(), chain.end());
+  const bool splits = schedule_shape{.kind = schedule}.splits_backward();
+  for (layer_cost& layer : layers) {
+    if (!splits) layer.weight_gradient_time = {};
+    if (splits && layer.weight_gradient_time != linear_cost{})
+      for (mode_cost& mode : layer.modes) mode.extra_time = mode.extra_time + mode.extra_time;
+  }
+  return layers;
+}
+
 /// The problem of plain numbers: times of the typical micro-batch, bytes of the largest one, so
 /// that any window of micro-batches in flight fits. Throws invalid_input for a margin that is
-/// negative or not finite. O(layers · modes).
+/// negative or not finite. Precondition: the chain is as the schedule runs it.
+/// O(layers · modes).
 [[nodiscard]] inline pipeline_problem problem_of(std::span<const layer_cost> chain,
                                                  const schedule_shape& schedule,
                                                  const workload& typical, const workload& largest,
@@ -47,24 +64,29 @@ struct memory_setup {
     layer plain{.name = priced.name,
                 .forward_time = priced.forward_time.of(typical),
                 .backward_time = priced.backward_time.of(typical),
+                .weight_gradient_time = priced.weight_gradient_time.of(typical),
                 .static_bytes = priced.static_bytes,
                 .forward_latency = priced.forward_latency.of(typical),
                 .backward_latency = priced.backward_latency.of(typical),
                 .modes = {}};
-    for (const mode_cost& mode : priced.modes)
+    for (const mode_cost& mode : priced.modes) {
+      const std::int64_t kept = bytes(mode.kept_bytes);
       plain.modes.push_back({.name = mode.name,
                              .extra_time = mode.extra_time.of(typical),
-                             .kept_bytes = bytes(mode.kept_bytes),
-                             .transient_bytes = bytes(mode.transient_bytes)});
+                             .kept_bytes = kept,
+                             .transient_bytes = bytes(mode.transient_bytes),
+                             .kept_for_weight_gradient = schedule.splits_backward() ? kept : 0});
+    }
     problem.layers.push_back(std::move(plain));
   }
   return problem;
 }
 
-/// The costs of one stage of a plan: sums over its layers, each in its mode.
+/// The costs of one virtual stage of a plan: sums over its layers, each in its mode.
 struct stage_model {
   linear_cost forward_time = {};
-  linear_cost backward_time = {};  ///< Recomputation included.
+  linear_cost backward_time = {};         ///< Recomputation and weight gradient included.
+  linear_cost weight_gradient_time = {};  ///< The part of backward_time that is W.
   linear_cost forward_latency = {};
   linear_cost backward_latency = {};
   linear_cost kept_bytes = {};
@@ -74,13 +96,14 @@ struct stage_model {
 
   [[nodiscard]] activation_bytes activation(const workload& work) const {
     activation_bytes bytes{.kept = kept_bytes.of(work)};
+    bytes.kept_for_weight_gradient = bytes.kept;
     for (const linear_cost& one : transients)
       bytes.transient = std::max(bytes.transient, one.of(work));
     return bytes;
   }
 };
 
-/// The stages of a valid plan for the chain. O(layers).
+/// The virtual stages of a valid plan for the chain. O(layers).
 [[nodiscard]] inline std::vector<stage_model> stage_models(std::span<const layer_cost> chain,
                                                            const pipeline_plan& plan) {
   std::vector<stage_model> stages(plan.cuts.size() - 1);
@@ -91,6 +114,7 @@ struct stage_model {
       const mode_cost& mode = priced.modes[plan.modes[l]];
       stage.forward_time = stage.forward_time + priced.forward_time;
       stage.backward_time = stage.backward_time + priced.backward_time + mode.extra_time;
+      stage.weight_gradient_time = stage.weight_gradient_time + priced.weight_gradient_time;
       stage.kept_bytes = stage.kept_bytes + mode.kept_bytes;
       if (std::ranges::find(stage.transients, mode.transient_bytes) == stage.transients.end())
         stage.transients.push_back(mode.transient_bytes);
