@@ -63,7 +63,7 @@ void add_problem_options(CLI::App& command, plan_arguments& arguments) {
   add_number(command, "--time-limit", arguments.time_limit,
              "Seconds after which the search of a --problem stops with what it has");
   command.add_option("--evaluate", arguments.evaluate,
-                     "A plan for the --problem to price instead of searching for one");
+                     "A plan to price instead of searching for one");
 }
 
 /// The chosen way to run, once both are known not to be mixed up.

@@ -341,6 +341,41 @@ std::string run_text(const json& report) {
   return text;
 }
 
+json repriced_report(const plan_subject& subject, const repriced_run& run,
+                     double promised_seconds) {
+  json report = {{"version", std::string(version)}, {"inputs", to_json(subject.inputs)}};
+  report.update(setting(subject));
+  const double bound = static_cast<double>(run.bound_epoch_time) * 1e-9;
+  const double seconds = run.column.epoch_seconds();
+  report["samples"] = subject.samples;
+  report["status"] = run.column.fits ? "feasible" : "infeasible";
+  if (!run.column.fits) report["reason"] = "memory";
+  report["objective"] = seconds;
+  report["bound_seconds"] = bound;
+  report["gap"] = relative_gap(seconds, bound);
+  report["promised_epoch_seconds"] = promised_seconds;
+  report["evaluated"] = column_report(subject, run.column);
+  report["evaluated"].erase("order_gain");
+  report["evaluated"].erase("packs_bound");
+  return report;
+}
+
+std::string repriced_text(const json& report) {
+  const json& figures = report.at("evaluated");
+  const double seconds = figures.at("epoch_seconds").get<double>();
+  const double promised = report.at("promised_epoch_seconds").get<double>();
+  std::string text = "The plan's epoch takes " + duration_text(seconds) + "; " +
+                     duration_text(promised) + " when it was made.\nThe bound is " +
+                     duration_text(report.at("bound_seconds").get<double>()) + ".\n";
+  text += "Largest memory of each stage:";
+  for (const json& peak : figures.at("peak_memory"))
+    text += " " + gibibytes_text(peak.get<std::int64_t>());
+  text += ".\n";
+  if (!figures.at("fits").get<bool>())
+    text += "That does not fit the memory: plan again without --evaluate.\n";
+  return text;
+}
+
 std::string plan_text(const plan_subject& subject, const run_plan& plan) {
   const run_column& planned = plan.planned;
   json more = setting(subject);

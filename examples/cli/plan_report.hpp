@@ -35,6 +35,12 @@ struct plan_subject {
 /// The same for people, from its JSON.
 [[nodiscard]] std::string run_text(const json& report);
 
+/// A plan made before, at today's costs, beside what was promised for it.
+[[nodiscard]] json repriced_report(const plan_subject& subject, const repriced_run& run,
+                                   double promised_seconds);
+
+[[nodiscard]] std::string repriced_text(const json& report);
+
 /// The bytes of plan.json: packs.json (packs_file.hpp) with cuts, layers and modes by name, and
 /// what was planned for. Precondition: a plan was found.
 [[nodiscard]] std::string plan_text(const plan_subject& subject, const run_plan& plan);

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "files.hpp"
+#include "json.hpp"
 #include "model_file.hpp"
+#include "packs_file.hpp"
 #include "plan_arguments.hpp"
 #include "plan_report.hpp"
 #include "progress_line.hpp"
@@ -26,6 +28,8 @@ void require(const char* option, bool given, const char* example) {
 }
 
 void check(const plan_arguments& arguments) {
+  if (!arguments.evaluate.empty() && !arguments.out.empty())
+    throw usage_error("--out has no meaning beside --evaluate, which makes no plan");
   require("--model", !arguments.model.empty(), "internvl-chat-1.5");
   require("--dp", arguments.data_parallel > 0, "8");
   require("--pp", arguments.pipeline_parallel > 0, "4");
@@ -55,6 +59,96 @@ std::optional<loads<2>> read_capacity(const plan_arguments& arguments,
   return loads<2>{amounts[0], amounts[1]};
 }
 
+/// What a plan file says beside its packs.
+struct earlier_plan {
+  pipeline_plan plan = {};
+  double epoch_seconds = 0;
+};
+
+/// Reads plan.json, which must be for the cluster and the layers of this run.
+class earlier_plan_reader {
+ public:
+  earlier_plan_reader(const plan_subject& subject)
+      : subject_(subject),
+        path_(subject.arguments.evaluate),
+        file_(read_json_file("--evaluate", path_)) {}
+
+  earlier_plan read() const {
+    const plan_arguments& given = subject_.arguments;
+    expect("model", subject_.model.id);
+    expect("dp", given.data_parallel);
+    expect("pp", given.pipeline_parallel);
+    expect("tp", given.tensor_parallel);
+    expect("schedule", std::string(to_string(given.schedule)));
+    expect("virtual", given.virtual_stages);
+    earlier_plan earlier;
+    for (const json& cut : list("cuts", static_cast<std::size_t>(
+                                            given.pipeline_parallel * given.virtual_stages + 1))) {
+      if (!cut.is_number_unsigned()) refuse("cuts", cut, "must be numbers of layers");
+      earlier.plan.cuts.push_back(cut.get<std::size_t>());
+    }
+    const json& modes = list("modes", subject_.chain.size());
+    for (std::size_t l = 0; l < modes.size(); ++l) earlier.plan.modes.push_back(mode(l, modes[l]));
+    const json::json_pointer promised("/planned/epoch_seconds");
+    if (!file_.contains(promised) || !file_[promised].is_number())
+      refuse("planned", nullptr, "must hold epoch_seconds");
+    earlier.epoch_seconds = file_[promised].get<double>();
+    return earlier;
+  }
+
+ private:
+  void expect(const char* field, const json& given) const {
+    const json was = file_.value(field, json());
+    if (was != given)
+      refuse(field, was, "is not what this run has, " + json_text(given) + ": plan anew");
+  }
+
+  const json& list(const char* field, std::size_t size) const {
+    if (!file_.contains(field) || !file_[field].is_array())
+      refuse(field, file_.value(field, json()), "must be a list");
+    if (file_[field].size() != size)
+      refuse(field, file_[field].size(), "entries must be " + std::to_string(size));
+    return file_[field];
+  }
+
+  std::size_t mode(std::size_t layer, const json& name) const {
+    const std::vector<mode_cost>& known = subject_.chain[layer].modes;
+    for (std::size_t m = 0; m < known.size(); ++m)
+      if (name == known[m].name) return m;
+    throw invalid_input(path_ + ": modes", layer, json_text(name),
+                        "is no mode of " + subject_.chain[layer].name);
+  }
+
+  [[noreturn]] void refuse(const char* field, const json& value, const std::string& advice) const {
+    throw invalid_input(path_ + ": " + field, json_text(value).substr(0, 80), advice);
+  }
+
+  const plan_subject& subject_;
+  const std::string& path_;
+  json file_;
+};
+
+repriced_run reprice(const plan_subject& subject, const run_problem& problem,
+                     const packs_file& file, const pipeline_plan& plan,
+                     const run_control& control) {
+  try {
+    return reprice_run(problem, file.packs, file.plan, {file.capacity[0], file.capacity[1]}, plan,
+                       control);
+  } catch (const invalid_input& error) {
+    throw usage_error(subject.arguments.evaluate + ": " + error.what());
+  }
+}
+
+exit_status evaluate_plan(const command_context& context, const plan_subject& subject,
+                          const run_problem& problem, const length_tables& tables,
+                          const run_control& control) {
+  const earlier_plan earlier = earlier_plan_reader(subject).read();
+  const packs_file file = read_packs_file(subject.arguments.evaluate, tables);
+  const repriced_run run = reprice(subject, problem, file, earlier.plan, control);
+  print_report(context, repriced_report(subject, run, earlier.epoch_seconds), repriced_text);
+  return run.column.fits ? exit_status::done : exit_status::infeasible;
+}
+
 }  // namespace
 
 exit_status plan_tables(const command_context& context, const plan_arguments& arguments) {
@@ -75,22 +169,6 @@ exit_status plan_tables(const command_context& context, const plan_arguments& ar
   const std::vector<loads<2>>& samples = tiles_and_tokens(tables);
   const double read_seconds = watch.lap();
   progress_line line(context);
-  const run_plan plan =
-      plan_run({.samples = samples,
-                .chain = chain,
-                .schedule = arguments.schedule,
-                .stages = static_cast<std::size_t>(arguments.pipeline_parallel),
-                .virtual_stages = static_cast<std::size_t>(arguments.virtual_stages),
-                .data_parallel = static_cast<std::size_t>(arguments.data_parallel),
-                .global_batch = arguments.global_batch,
-                .memory = {.limit = arguments.memory > 0 ? arguments.memory : device.memory_bytes,
-                           .reserved = arguments.reserve,
-                           .margin = arguments.margin},
-                .capacity = read_capacity(arguments, tables),
-                .seed = static_cast<std::uint64_t>(arguments.seed)},
-               line.control());
-  const double plan_seconds = watch.lap();
-
   const plan_subject subject{.model = model,
                              .device = device,
                              .setup = setup,
@@ -98,6 +176,24 @@ exit_status plan_tables(const command_context& context, const plan_arguments& ar
                              .inputs = tables.inputs,
                              .samples = samples.size(),
                              .chain = chain};
+  const run_problem problem{
+      .samples = samples,
+      .chain = chain,
+      .schedule = arguments.schedule,
+      .stages = static_cast<std::size_t>(arguments.pipeline_parallel),
+      .virtual_stages = static_cast<std::size_t>(arguments.virtual_stages),
+      .data_parallel = static_cast<std::size_t>(arguments.data_parallel),
+      .global_batch = arguments.global_batch,
+      .memory = {.limit = arguments.memory > 0 ? arguments.memory : device.memory_bytes,
+                 .reserved = arguments.reserve,
+                 .margin = arguments.margin},
+      .capacity = read_capacity(arguments, tables),
+      .seed = static_cast<std::uint64_t>(arguments.seed)};
+  if (!arguments.evaluate.empty())
+    return evaluate_plan(context, subject, problem, tables, line.control());
+  const run_plan plan = plan_run(problem, line.control());
+  const double plan_seconds = watch.lap();
+
   json report = run_report(subject, plan);
   report["seconds"] = {{"read", read_seconds}, {"plan", plan_seconds}};
   const bool feasible = plan.planned.status != search_status::infeasible;

@@ -134,6 +134,30 @@ class MainJob(CommandTest):
         self.assertEqual(text.returncode, 3)
         self.assertIn("lacks", text.stdout)
 
+    def test_evaluate(self):
+        planned = self.succeed(*job("--out", "plan.json"))["planned"]
+        report = self.succeed(*job("--evaluate", "plan.json"))
+        self.assertEqual(report["status"], "feasible")
+        self.assertEqual(report["objective"], planned["epoch_seconds"])
+        self.assertEqual(report["promised_epoch_seconds"], planned["epoch_seconds"])
+        self.assertEqual(report["evaluated"]["peak_memory"], planned["peak_memory"])
+        self.assertLessEqual(report["bound_seconds"], report["objective"])
+        faster = self.succeed(*job("--evaluate", "plan.json", "--device", "h100"))
+        self.assertLess(faster["objective"], faster["promised_epoch_seconds"])
+        short = self.succeed(*job("--evaluate", "plan.json", memory="40GiB"), status=3)
+        self.assertEqual(short["reason"], "memory")
+        self.assertIn("when it was made", self.call(*job("--evaluate", "plan.json", "--format", "text")).stdout)
+        self.expect_failure(*job("--evaluate", "plan.json", pp=8), naming=["plan.json: pp", "4", "8"])
+        self.expect_failure(*job("--evaluate", "plan.json", "--out", "o.json"), naming="--out")
+        self.expect_failure(*job("--evaluate", "absent.json"), naming="absent.json")
+        plan = json.loads(self.read("plan.json"))
+        for field, change, naming in (("modes", lambda modes: ["most", *modes[1:]], "most"),
+                                      ("cuts", lambda cuts: [0, 0, *cuts[2:]], "broken.json: cuts"),
+                                      ("cuts", lambda cuts: cuts[1:], "cuts"),
+                                      ("indices", lambda ids: [ids[1], *ids[1:]], "broken.json: indices")):
+            self.write("broken.json", {**plan, field: change(plan[field])})
+            self.expect_failure(*job("--evaluate", "broken.json"), naming=naming)
+
     def test_schedules(self):
         for more in (["gpipe"], ["zbh1"], ["interleaved", "--virtual", 2], ["interleaved"]):
             report = self.succeed(*job("--schedule", *more, "--out", "plan.json", "--shard-optimizer"))

@@ -160,6 +160,36 @@ TEST_CASE("A run is planned under every schedule") {
   }
 }
 
+TEST_CASE("A plan made before re-prices, and is refused where it is not for this run") {
+  const auto samples = some_samples(800, 9);
+  const auto chain = small_chain();
+  run_problem problem = small_run(samples, chain);
+  const run_column planned = plan_run(problem).planned;
+  const auto reprice = [&](const dispatch_plan& dispatch, const pipeline_plan& plan) {
+    return reprice_run(problem, planned.data.packing.packs, dispatch, *planned.capacity, plan);
+  };
+  const repriced_run same = reprice(planned.data.dispatch, planned.plan);
+  CHECK(same.column.epoch.time == planned.epoch.time);
+  CHECK(same.column.epoch.peak_memory == planned.epoch.peak_memory);
+  CHECK(same.column.fits);
+  CHECK(same.bound_epoch_time <= same.column.epoch.time);
+
+  problem.memory.limit = same.column.epoch.peak_memory[0] - 1;
+  CHECK_FALSE(reprice(planned.data.dispatch, planned.plan).column.fits);
+
+  dispatch_plan dispatch = planned.data.dispatch;
+  dispatch.dropped.push_back(0);
+  CHECK_THROWS_AS(reprice(dispatch, planned.plan), invalid_input);
+  pipeline_plan plan = planned.plan;
+  plan.cuts.pop_back();
+  CHECK_THROWS_AS(reprice(planned.data.dispatch, plan), invalid_input);
+  problem.samples = problem.samples.first(700);
+  CHECK_THROWS_AS(reprice(planned.data.dispatch, planned.plan), invalid_input);
+  problem.samples = samples;
+  problem.data_parallel = 2;
+  CHECK_THROWS_AS(reprice(planned.data.dispatch, planned.plan), invalid_input);
+}
+
 TEST_CASE("An interleaved epoch is filled up with empty micro-batches") {
   // Two devices of two stages of one layer each; one rank with one micro-batch runs two.
   const linear_cost per_token{.per_token = std::int64_t{1} << fixed_point_bits};

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <numeric>
 #include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/random.hpp>
@@ -22,6 +23,7 @@
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/planner/epoch.hpp>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace omnibal::inline v0 {
@@ -200,6 +202,39 @@ inline void load_packs(batch_plan& plan, std::span<const vision_language_sample>
                       .microbatches = static_cast<std::uint32_t>(plan.microbatches_per_rank),
                       .seed = options.seed,
                       .strata = sizes});
+  detail::measure(plan, options);
+  return plan;
+}
+
+/// Packs and their dealing as they were made before. Throws invalid_input unless every sample is in
+/// exactly one pack, no pack is padding or dropped, and the ranks are those of the options.
+[[nodiscard]] inline batch_plan earlier_batches(std::span<const vision_language_sample> samples,
+                                                const grouping<std::uint32_t>& packs,
+                                                const dispatch_plan& dispatch,
+                                                const batch_options& options) {
+  if (dispatch.ranks != options.ranks)
+    throw invalid_input("steps", dispatch.ranks,
+                        "ranks must be as many as the run has, " + std::to_string(options.ranks));
+  if (!dispatch.dropped.empty())
+    throw invalid_input("dropped", dispatch.dropped[0], "is a pack that the run leaves out");
+  if (!dispatch.mask.empty())
+    throw invalid_input("mask", dispatch.mask.size(), "packs with padding cannot be priced");
+  std::vector<std::uint8_t> packed(samples.size(), 0);
+  for (const std::uint32_t id : packs.indices()) {
+    if (id >= samples.size())
+      throw invalid_input("indices", id,
+                          "must be less than the samples, " + std::to_string(samples.size()));
+    if (packed[id]++ != 0) throw invalid_input("indices", id, "is a sample in two places");
+  }
+  if (const auto missing = std::ranges::find(packed, 0); missing != packed.end())
+    throw invalid_input("indices", missing - packed.begin(), "is a sample in no pack");
+  batch_plan plan{.dispatch = dispatch};
+  plan.packing.packs = packs;
+  plan.packing.objective = packs.size();
+  detail::load_packs(plan, samples);
+  for (std::size_t group = 0; group < dispatch.groups.size(); ++group)
+    plan.microbatches_per_rank =
+        std::max(plan.microbatches_per_rank, dispatch.groups[group].size());
   detail::measure(plan, options);
   return plan;
 }

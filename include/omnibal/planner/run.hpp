@@ -81,6 +81,12 @@ struct run_column {
   }
 };
 
+/// A run planned before, at today's costs.
+struct repriced_run {
+  run_column column = {};             ///< `fits` says whether its memory does.
+  std::int64_t bound_epoch_time = 0;  ///< Nanoseconds.
+};
+
 /// A step from unbalanced to planned.
 struct ablation_row {
   std::string name;
@@ -117,8 +123,23 @@ class run_planner {
     }
     result.planned = improved(std::move(result.planned));
     result.ablation = ablation(result.unbalanced, result.planned);
-    result.bound_epoch_time = bound(result);
+    result.bound_epoch_time = bound(least_steps(result));
     return result;
+  }
+
+  [[nodiscard]] repriced_run reprice(const grouping<std::uint32_t>& packs,
+                                     const dispatch_plan& dispatch, const loads<2>& capacity,
+                                     const pipeline_plan& plan) const {
+    run_column column{
+        .status = search_status::feasible,
+        .capacity = capacity,
+        .data = earlier_batches(problem_.samples, packs, dispatch, batches(schedule())),
+        .plan = plan};
+    column.schedule = shape_for(schedule(), column.data);
+    omnibal::validate(numbers_for(column), plan);
+    column = simulated(std::move(column));
+    const std::int64_t least = bound(column.epoch.steps);
+    return {.column = std::move(column), .bound_epoch_time = least};
   }
 
  private:
@@ -456,9 +477,16 @@ class run_planner {
     return {.name = name, .fits = column.fits, .epoch_time = column.epoch.time};
   }
 
+  [[nodiscard]] static std::size_t least_steps(const run_plan& result) {
+    std::size_t steps = result.unbalanced.epoch.steps;
+    for (const run_column* column : {&result.published, &result.planned})
+      if (column->status != search_status::infeasible) steps = std::min(steps, column->epoch.steps);
+    return steps;
+  }
+
   /// Every device computes its share and reduces its gradients, and no step is faster than that
   /// mean; nor is an epoch faster than its longest sample through all layers.
-  [[nodiscard]] std::int64_t bound(const run_plan& result) const {
+  [[nodiscard]] std::int64_t bound(std::size_t steps) const {
     wide_integer work = 0;
     wide_integer longest = 0;
     for (const vision_language_sample& sample : problem_.samples) {
@@ -466,9 +494,6 @@ class run_planner {
       work += time;
       longest = std::max(longest, time);
     }
-    std::size_t steps = result.unbalanced.epoch.steps;
-    for (const run_column* column : {&result.published, &result.planned})
-      if (column->status != search_status::infeasible) steps = std::min(steps, column->epoch.steps);
     wide_integer reduction = 0;
     for (const layer_cost& layer : problem_.chain) reduction += layer.step_time;
     const auto ranks = static_cast<wide_integer>(problem_.data_parallel);
@@ -520,6 +545,19 @@ inline void validate(const run_problem& problem) {
 }
 
 }  // namespace detail
+
+/// Prices a run planned before: its packs, which were made for this capacity, their dealing, its
+/// cuts and modes, for the samples, costs and memory of the problem. `fits` tells whether the
+/// memory still holds it; nothing is changed to make it fit. Throws invalid_input where the plan is
+/// not one for these samples, layers and ranks. O(micro-batches · virtual stages).
+[[nodiscard]] inline repriced_run reprice_run(const run_problem& problem,
+                                              const grouping<std::uint32_t>& packs,
+                                              const dispatch_plan& dispatch,
+                                              const loads<2>& capacity, const pipeline_plan& plan,
+                                              const run_control& control = {}) {
+  detail::validate(problem);
+  return detail::run_planner(problem, control).reprice(packs, dispatch, capacity, plan);
+}
 
 /// Plans a run. `planned.status` is infeasible, with the reason, when no plan fits the memory or
 /// there are fewer layers than stages. Throws invalid_input for arguments out of range.
