@@ -15,8 +15,10 @@ namespace {
 void add_cluster_options(CLI::App& command, plan_arguments& arguments) {
   add_integer(command, "--dp", arguments.data_parallel, "Data-parallel ranks", {1, 1 << 20});
   add_integer(command, "--pp", arguments.pipeline_parallel, "Pipeline stages", {1, 1 << 10});
-  add_integer(command, "--tp", arguments.tensor_parallel, "Tensor-parallel devices a stage",
+  add_integer(command, "--tp", arguments.tensor_parallel, "Tensor-parallel devices a stage [1]",
               {1, 1 << 10});
+  add_integer(command, "--gpus", arguments.devices,
+              "Devices in all; --dp, --pp and --tp are then searched for", {1, 1 << 20});
   command.add_option("--device", arguments.device,
                      "a100, h100, h200 or a JSON file of achieved rates [a100]");
   add_bytes(command, "--memory", arguments.memory, "Memory of a device, as in 80GiB");

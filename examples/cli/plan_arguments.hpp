@@ -23,7 +23,8 @@ struct plan_arguments {
   std::string device = "a100";
   std::int64_t data_parallel = 0;
   std::int64_t pipeline_parallel = 0;
-  std::int64_t tensor_parallel = 1;
+  std::int64_t tensor_parallel = 0;  ///< 0 where not said, as with the two above.
+  std::int64_t devices = 0;          ///< To be divided into a shape; 0 where the shape is said.
   std::int64_t memory = 0;
   std::int64_t reserve = std::int64_t{6} << 30;
   double margin = 0;

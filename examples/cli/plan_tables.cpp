@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/transformer.hpp>
 #include <omnibal/planner/run.hpp>
+#include <omnibal/planner/shape_search.hpp>
 #include <string>
 #include <utility>
 #include <variant>
@@ -31,8 +33,15 @@ void check(const plan_arguments& arguments) {
   if (!arguments.evaluate.empty() && !arguments.out.empty())
     throw usage_error("--out has no meaning beside --evaluate, which makes no plan");
   require("--model", !arguments.model.empty(), "internvl-chat-1.5");
-  require("--dp", arguments.data_parallel > 0, "8");
-  require("--pp", arguments.pipeline_parallel > 0, "4");
+  if (arguments.devices > 0) {
+    if (arguments.data_parallel + arguments.pipeline_parallel + arguments.tensor_parallel > 0)
+      throw usage_error("--gpus searches for --dp, --pp and --tp: give either it or them");
+    if (!arguments.evaluate.empty())
+      throw usage_error("--gpus has no meaning beside --evaluate: the plan has its shape");
+  } else {
+    require("--dp", arguments.data_parallel > 0, "8");
+    require("--pp", arguments.pipeline_parallel > 0, "4");
+  }
   require("--global-batch", arguments.global_batch > 0, "256");
   if (arguments.objective && *arguments.objective != "expected_makespan")
     throw invalid_input("--objective", *arguments.objective,
@@ -149,52 +158,98 @@ exit_status evaluate_plan(const command_context& context, const plan_subject& su
   return run.column.fits ? exit_status::done : exit_status::infeasible;
 }
 
+training_setup setup_of(const plan_arguments& arguments) {
+  return {.tensor_parallel = arguments.tensor_parallel,
+          .data_parallel = arguments.data_parallel,
+          .sequence_parallel = arguments.sequence_parallel,
+          .shard_optimizer = arguments.shard_optimizer,
+          .optimizer_bytes = arguments.optimizer_bytes,
+          .freeze = arguments.freeze};
+}
+
+/// The run without its layers.
+run_problem run_of(const plan_arguments& arguments, const length_tables& tables,
+                   const device_shape& device) {
+  return {.samples = tiles_and_tokens(tables),
+          .schedule = arguments.schedule,
+          .stages = static_cast<std::size_t>(arguments.pipeline_parallel),
+          .virtual_stages = static_cast<std::size_t>(arguments.virtual_stages),
+          .data_parallel = static_cast<std::size_t>(arguments.data_parallel),
+          .global_batch = arguments.global_batch,
+          .memory = {.limit = arguments.memory > 0 ? arguments.memory : device.memory_bytes,
+                     .reserved = arguments.reserve,
+                     .margin = arguments.margin},
+          .capacity = read_capacity(arguments, tables),
+          .seed = static_cast<std::uint64_t>(arguments.seed)};
+}
+
+plan_arguments in_shape(plan_arguments arguments, const cluster_shape& shape) {
+  arguments.data_parallel = static_cast<std::int64_t>(shape.data_parallel);
+  arguments.pipeline_parallel = static_cast<std::int64_t>(shape.stages);
+  arguments.tensor_parallel = shape.tensor_parallel;
+  return arguments;
+}
+
+std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
+                                           const length_tables& tables, const model_shape& model,
+                                           const device_shape& device, const run_control& control) {
+  run_problem run = run_of(in_shape(arguments, {}), tables, device);
+  const auto price = [&](const cluster_shape& shape) {
+    return price_layers(model, device, setup_of(in_shape(arguments, shape)));
+  };
+  return rank_shapes({.devices = arguments.devices, .price = price, .run = std::move(run)},
+                     control);
+}
+
+json shapes_report(const std::vector<shape_candidate>& candidates) {
+  json rows = json::array();
+  for (const shape_candidate& one : candidates)
+    rows.push_back({{"dp", one.shape.data_parallel},
+                    {"pp", one.shape.stages},
+                    {"tp", one.shape.tensor_parallel},
+                    {"seconds_per_sample", one.fits ? json(one.time_per_sample) : json()},
+                    {"passed_over", one.passed_over.empty() ? json() : json(one.passed_over)}});
+  return rows;
+}
+
 }  // namespace
 
-exit_status plan_tables(const command_context& context, const plan_arguments& arguments) {
-  check(arguments);
+exit_status plan_tables(const command_context& context, const plan_arguments& given) {
+  check(given);
+  plan_arguments arguments = given;
+  arguments.tensor_parallel = std::max<std::int64_t>(1, given.tensor_parallel);
   const model_shape model = find_model(arguments.model);
   const device_shape device = find_device(arguments.device);
-  const training_setup setup{.tensor_parallel = arguments.tensor_parallel,
-                             .data_parallel = arguments.data_parallel,
-                             .sequence_parallel = arguments.sequence_parallel,
-                             .shard_optimizer = arguments.shard_optimizer,
-                             .optimizer_bytes = arguments.optimizer_bytes,
-                             .freeze = arguments.freeze};
-  const std::vector<layer_cost> chain = price_layers(model, device, setup);
+  if (arguments.devices == 0) validate(setup_of(arguments), model);
   expect_writable(arguments.out);
 
   stopwatch watch;
   const length_tables tables = read_length_tables(arguments.tables);
-  const std::vector<loads<2>>& samples = tiles_and_tokens(tables);
   const double read_seconds = watch.lap();
   progress_line line(context);
+  std::vector<shape_candidate> shapes;
+  if (arguments.devices > 0) {
+    shapes = search_shapes(arguments, tables, model, device, line.control());
+    arguments = in_shape(arguments, shapes.front().shape);
+  }
+  const training_setup setup = setup_of(arguments);
+  const std::vector<layer_cost> chain = price_layers(model, device, setup);
+  run_problem problem = run_of(arguments, tables, device);
+  problem.chain = chain;
   const plan_subject subject{.model = model,
                              .device = device,
                              .setup = setup,
                              .arguments = arguments,
                              .inputs = tables.inputs,
-                             .samples = samples.size(),
+                             .samples = problem.samples.size(),
                              .chain = chain};
-  const run_problem problem{
-      .samples = samples,
-      .chain = chain,
-      .schedule = arguments.schedule,
-      .stages = static_cast<std::size_t>(arguments.pipeline_parallel),
-      .virtual_stages = static_cast<std::size_t>(arguments.virtual_stages),
-      .data_parallel = static_cast<std::size_t>(arguments.data_parallel),
-      .global_batch = arguments.global_batch,
-      .memory = {.limit = arguments.memory > 0 ? arguments.memory : device.memory_bytes,
-                 .reserved = arguments.reserve,
-                 .margin = arguments.margin},
-      .capacity = read_capacity(arguments, tables),
-      .seed = static_cast<std::uint64_t>(arguments.seed)};
   if (!arguments.evaluate.empty())
     return evaluate_plan(context, subject, problem, tables, line.control());
   const run_plan plan = plan_run(problem, line.control());
   const double plan_seconds = watch.lap();
 
   json report = run_report(subject, plan);
+  if (!shapes.empty()) report["shapes"] = shapes_report(shapes);
   report["seconds"] = {{"read", read_seconds}, {"plan", plan_seconds}};
   const bool feasible = plan.planned.status != search_status::infeasible;
   if (feasible && !arguments.out.empty()) write_file(arguments.out, plan_text(subject, plan));

@@ -84,6 +84,7 @@
 #include <omnibal/planner/published.hpp>
 #include <omnibal/planner/run.hpp>
 #include <omnibal/planner/scenarios.hpp>
+#include <omnibal/planner/shape_search.hpp>
 #include <omnibal/planner/stage_model.hpp>
 #include <omnibal/planner/stage_search.hpp>
 #include <omnibal/planner/stage_table.hpp>

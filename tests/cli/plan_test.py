@@ -158,6 +158,20 @@ class MainJob(CommandTest):
             self.write("broken.json", {**plan, field: change(plan[field])})
             self.expect_failure(*job("--evaluate", "broken.json"), naming=naming)
 
+    def test_shape_is_searched_for(self):
+        words = job("--gpus", 64, "--out", "plan.json")
+        for option in ("--dp", "--pp", "--tp"):
+            at = words.index(option)
+            del words[at:at + 2]
+        report = self.succeed(*words)
+        self.assertEqual(report["dp"] * report["pp"] * report["tp"], 64)
+        self.assertLessEqual(report["planned"]["epoch_seconds"], self.succeed(*job())["planned"]["epoch_seconds"])
+        first = report["shapes"][0]
+        self.assertEqual([first[key] for key in ("dp", "pp", "tp")], [report[key] for key in ("dp", "pp", "tp")])
+        self.assertEqual(json.loads(self.read("plan.json"))["pp"], report["pp"])
+        self.expect_failure(*job("--gpus", 64), naming="--gpus")
+        self.expect_failure(*words, "--evaluate", "plan.json", naming="--")
+
     def test_schedules(self):
         for more in (["gpipe"], ["zbh1"], ["interleaved", "--virtual", 2], ["interleaved"]):
             report = self.succeed(*job("--schedule", *more, "--out", "plan.json", "--shard-optimizer"))

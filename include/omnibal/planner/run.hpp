@@ -105,6 +105,15 @@ struct run_plan {
 
 namespace detail {
 
+/// The capacity the paper trains with, or what the largest sample needs.
+[[nodiscard]] inline loads<2> published_capacity(const run_problem& problem) {
+  if (problem.capacity) return *problem.capacity;
+  loads<2> capacity = {9, 4096};
+  for (const vision_language_sample& sample : problem.samples)
+    for (std::size_t r = 0; r < 2; ++r) capacity[r] = std::max(capacity[r], sample[r]);
+  return capacity;
+}
+
 /// Plans and simulates for one run_problem.
 class run_planner {
  public:
@@ -140,6 +149,24 @@ class run_planner {
     column = simulated(std::move(column));
     const std::int64_t least = bound(column.epoch.steps);
     return {.column = std::move(column), .bound_epoch_time = least};
+  }
+
+  /// The best of the plans that are optimal for one of our objectives, judged by the epoch itself.
+  [[nodiscard]] run_column planned(const loads<2>& capacity) const {
+    const run_column dealt = balanced(capacity);
+    const pipeline_problem numbers = numbers_for(dealt);
+    run_column best = dealt;
+    for (const plan_objective objective : objectives) {
+      const joint_plan joint = plan_jointly(numbers, objective, a_plan());
+      if (joint.plan.cuts.empty()) {
+        best.why = joint.why;
+        best.fits = false;
+        return best;
+      }
+      consider(best, dealt, joint.plan);
+    }
+    if (const cuts_and_modes plan = sequential(numbers)) consider(best, dealt, *plan);
+    return best;
   }
 
  private:
@@ -222,17 +249,8 @@ class run_planner {
 
   // ---- published --------------------------------------------------------------------------------
 
-  /// The capacity the paper trains with, or what the largest sample needs.
-  [[nodiscard]] loads<2> published_capacity() const {
-    if (problem_.capacity) return *problem_.capacity;
-    loads<2> capacity = {9, 4096};
-    for (const vision_language_sample& sample : problem_.samples)
-      for (std::size_t r = 0; r < 2; ++r) capacity[r] = std::max(capacity[r], sample[r]);
-    return capacity;
-  }
-
   [[nodiscard]] run_column published() const {
-    const loads<2> capacity = published_capacity();
+    const loads<2> capacity = published_capacity(problem_);
     run_column column{
         .capacity = capacity,
         .data = published_batches(problem_.samples, capacity, batches(published_schedule()))};
@@ -321,24 +339,6 @@ class run_planner {
                       .data = balanced_batches(problem_.samples, capacity, batches(schedule()))};
     column.schedule = shape_for(schedule(), column.data);
     return column;
-  }
-
-  /// The best of the plans that are optimal for one of our objectives, judged by the epoch itself.
-  [[nodiscard]] run_column planned(const loads<2>& capacity) const {
-    const run_column dealt = balanced(capacity);
-    const pipeline_problem numbers = numbers_for(dealt);
-    run_column best = dealt;
-    for (const plan_objective objective : objectives) {
-      const joint_plan joint = plan_jointly(numbers, objective, a_plan());
-      if (joint.plan.cuts.empty()) {
-        best.why = joint.why;
-        best.fits = false;
-        return best;
-      }
-      consider(best, dealt, joint.plan);
-    }
-    if (const cuts_and_modes plan = sequential(numbers)) consider(best, dealt, *plan);
-    return best;
   }
 
   /// Considers the plan of least mean makespan over real micro-batches of some ranks and steps,
