@@ -447,7 +447,8 @@ class run_planner {
     const auto all = [](const std::vector<std::int64_t>& extra) {
       return std::accumulate(extra.begin(), extra.end(), wide_integer{0});
     };
-    const auto settled = stages.settle(cuts, all, std::numeric_limits<wide_integer>::max());
+    constexpr wide_integer endless = std::numeric_limits<std::int64_t>::max();
+    const auto settled = stages.settle(cuts, all, endless);
     if (settled.extra.empty()) return std::nullopt;
     return stages.plan_of(cuts, settled.extra);
   }
