@@ -25,7 +25,10 @@ void add_cluster_options(CLI::App& command, plan_arguments& arguments) {
   add_bytes(command, "--reserve", arguments.reserve,
             "Memory kept for context, communication buffers and fragmentation [6GiB]");
   add_number(command, "--margin", arguments.margin,
-             "Share by which activations are taken to be larger than predicted [0]");
+             "Share by which activations are taken to be larger than predicted [0, or what the "
+             "errors of --profile ask for]");
+  command.add_option("--profile", arguments.profile,
+                     "Measured layers, or what omnibal calibrate made of them");
   add_choice(command, "--schedule", arguments.schedule, "Pipeline schedule [1f1b]",
              {{"1f1b", schedule_kind::one_forward_one_backward},
               {"gpipe", schedule_kind::gpipe},

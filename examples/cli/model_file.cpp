@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/presets.hpp>
-#include <optional>
 #include <vector>
 
 #include "json.hpp"
+#include "object_reader.hpp"
 #include "units.hpp"
 
 namespace omnibal::cli {
@@ -21,56 +21,6 @@ std::vector<std::string> ids_of(const Presets& presets) {
   for (const auto& preset : presets) ids.push_back(preset.id);
   return ids;
 }
-
-/// Reads the fields of one JSON object, with errors that name them.
-class object_reader {
- public:
-  object_reader(const json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object.is_object()) throw invalid_input(where_, json_text(object), "must be an object");
-  }
-
-  [[nodiscard]] const json* find(const char* key) const {
-    const auto found = object_.find(key);
-    return found == object_.end() ? nullptr : &*found;
-  }
-  [[nodiscard]] const json& at(const char* key) const {
-    const json* const found = find(key);
-    if (found == nullptr) throw invalid_input(where_ + "." + key, "nothing", "is missing");
-    return *found;
-  }
-  [[nodiscard]] std::int64_t integer(const char* key,
-                                     std::optional<std::int64_t> otherwise = std::nullopt) const {
-    if (otherwise && find(key) == nullptr) return *otherwise;
-    const json& value = at(key);
-    if (!value.is_number_integer() || (value.is_number_unsigned() && value > INT64_MAX))
-      throw invalid_input(where_ + "." + key, json_text(value), "must be an integer");
-    return value.get<std::int64_t>();
-  }
-  [[nodiscard]] double number(const char* key) const {
-    const json& value = at(key);
-    if (!value.is_number())
-      throw invalid_input(where_ + "." + key, json_text(value), "must be a number");
-    return value.get<double>();
-  }
-  [[nodiscard]] bool flag(const char* key, bool otherwise) const {
-    const json* const value = find(key);
-    if (value == nullptr) return otherwise;
-    if (!value->is_boolean())
-      throw invalid_input(where_ + "." + key, json_text(*value), "must be true or false");
-    return value->get<bool>();
-  }
-  [[nodiscard]] std::string text(const char* key, const std::string& otherwise) const {
-    const json* const value = find(key);
-    return value != nullptr && value->is_string() ? value->get<std::string>() : otherwise;
-  }
-  [[nodiscard]] object_reader object(const char* key) const {
-    return {at(key), where_ + "." + key};
-  }
-
- private:
-  const json& object_;
-  std::string where_;
-};
 
 std::vector<std::pair<std::int64_t, std::int64_t>> read_projector(const object_reader& model,
                                                                   const std::string& where) {

@@ -27,7 +27,8 @@ struct plan_arguments {
   std::int64_t devices = 0;          ///< To be divided into a shape; 0 where the shape is said.
   std::int64_t memory = 0;
   std::int64_t reserve = std::int64_t{6} << 30;
-  double margin = 0;
+  std::optional<double> margin = {};  ///< Absent: that of the profile, or 0.
+  std::string profile = {};
   std::int64_t global_batch = 0;
   schedule_kind schedule = schedule_kind::one_forward_one_backward;
   std::int64_t virtual_stages = 1;

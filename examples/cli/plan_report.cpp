@@ -17,14 +17,18 @@ namespace {
 
 /// What was planned for.
 json setting(const plan_subject& subject) {
-  return {{"model", subject.model.id},
-          {"device", subject.device.id},
-          {"dp", subject.arguments.data_parallel},
-          {"pp", subject.arguments.pipeline_parallel},
-          {"tp", subject.arguments.tensor_parallel},
-          {"schedule", std::string(to_string(subject.arguments.schedule))},
-          {"virtual", subject.arguments.virtual_stages},
-          {"global_batch", subject.arguments.global_batch}};
+  json set = {{"model", subject.costs.model.id},
+              {"device", subject.costs.device.id},
+              {"dp", subject.arguments.data_parallel},
+              {"pp", subject.arguments.pipeline_parallel},
+              {"tp", subject.arguments.tensor_parallel},
+              {"schedule", std::string(to_string(subject.arguments.schedule))},
+              {"virtual", subject.arguments.virtual_stages},
+              {"global_batch", subject.arguments.global_batch}};
+  if (const auto& profile = subject.costs.profile)
+    set["profile"] = {{"name", profile->name}, {"sha256", profile->sha256}};
+  set["margin"] = subject.margin;
+  return set;
 }
 
 /// Per stage: how many layers run in each mode that recomputes.
@@ -74,7 +78,7 @@ json column_report(const plan_subject& subject, const run_column& column) {
     report["packs_bound"] = data.packing.bound;
   }
   report["cuts"] = column.plan.cuts;
-  report["recomputed_layers"] = recomputed_layers(subject.chain, column.plan);
+  report["recomputed_layers"] = recomputed_layers(subject.priced.chain, column.plan);
   return report;
 }
 
@@ -116,8 +120,8 @@ std::string percent(double share) {
   return text;
 }
 
-json assumptions(const plan_subject& subject) {
-  const device_shape& device = subject.device;
+json assumptions(const plan_subject& subject, const run_column& planned) {
+  const device_shape& device = subject.costs.device;
   char rates[200];
   std::snprintf(rates, sizeof rates,
                 "%s achieves %.0f TFLOP/s in matrix products, %.0f in attention, %.0f GB/s of "
@@ -125,20 +129,25 @@ json assumptions(const plan_subject& subject) {
                 device.id.c_str(), device.matrix_flops * 1e-12, device.attention_flops * 1e-12,
                 device.memory_bandwidth * 1e-9, device.tensor_parallel_bandwidth * 1e-9,
                 device.pipeline_bandwidth * 1e-9);
-  json list = {
-      "times come from FLOPs and achieved rates, not from measured layers",
-      rates,
-      "token counts are the table's; attention is over each sample alone, causal",
-      "gradient reduction and optimizer step are not overlapped with the pipeline",
-      "loading data costs nothing; images arrive at the first stage, token ids at every stage",
-      "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
-      "parameter counts, full recomputation",
-      "published: packs of 50 iterations of sampling and filtering" +
-          std::string(subject.arguments.capacity == "auto"
-                          ? " at the paper's capacity of 9 images and 4096 tokens"
-                          : "") +
-          ", contiguous shares a rank, the best of ten anchored partitions, adaptive "
-          "recomputation"};
+  json list = subject.costs.describe(
+      subject.priced, {.tiles = (*planned.capacity)[0], .tokens = (*planned.capacity)[1]});
+  list.push_back(rates);
+  if (subject.margin > 0)
+    list.push_back("activations are taken to be " + percent(subject.margin) +
+                   " larger than these costs say");
+  for (const std::string& line : std::vector<std::string>{
+           "token counts are the table's; attention is over each sample alone, causal",
+           "gradient reduction and optimizer step are not overlapped with the pipeline",
+           "loading data costs nothing; images arrive at the first stage, token ids at every stage",
+           "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
+           "parameter counts, full recomputation",
+           "published: packs of 50 iterations of sampling and filtering" +
+               std::string(subject.arguments.capacity == "auto"
+                               ? " at the paper's capacity of 9 images and 4096 tokens"
+                               : "") +
+               ", contiguous shares a rank, the best of ten anchored partitions, adaptive "
+               "recomputation"})
+    list.push_back(line);
   const schedule_kind schedule = subject.arguments.schedule;
   if (schedule == schedule_kind::interleaved)
     list.push_back("ranks run multiples of pp micro-batches, filled up with empty ones");
@@ -323,7 +332,7 @@ json run_report(const plan_subject& subject, const run_plan& plan) {
   report["speedup"] = speedups(plan);
   report["ablation"] = ablation_report(plan);
   if (!plan.capacities.candidates.empty()) report["capacities"] = capacity_report(plan);
-  report["assumptions"] = assumptions(subject);
+  report["assumptions"] = assumptions(subject, plan.planned);
   return report;
 }
 
@@ -384,9 +393,9 @@ std::string plan_text(const plan_subject& subject, const run_plan& plan) {
   more["cuts"] = planned.plan.cuts;
   more["layers"] = json::array();
   more["modes"] = json::array();
-  for (std::size_t l = 0; l < subject.chain.size(); ++l) {
-    more["layers"].push_back(subject.chain[l].name);
-    more["modes"].push_back(subject.chain[l].modes[planned.plan.modes[l]].name);
+  for (std::size_t l = 0; l < subject.priced.chain.size(); ++l) {
+    more["layers"].push_back(subject.priced.chain[l].name);
+    more["modes"].push_back(subject.priced.chain[l].modes[planned.plan.modes[l]].name);
   }
   return to_text({.inputs = subject.inputs,
                   .resources = {"images", "tokens"},

@@ -5,8 +5,6 @@
 #pragma once
 
 #include <cstddef>
-#include <omnibal/cost/device.hpp>
-#include <omnibal/cost/model.hpp>
 #include <omnibal/cost/transformer.hpp>
 #include <omnibal/planner/run.hpp>
 #include <string>
@@ -14,19 +12,20 @@
 
 #include "json.hpp"
 #include "plan_arguments.hpp"
+#include "plan_costs.hpp"
 #include "tables.hpp"
 
 namespace omnibal::cli {
 
 /// What was planned for.
 struct plan_subject {
-  const model_shape& model;
-  const device_shape& device;
+  const cost_source& costs;
+  const calibration& priced;
   const training_setup& setup;
   const plan_arguments& arguments;
   const std::vector<table_input>& inputs;
   std::size_t samples;
-  const std::vector<layer_cost>& chain;
+  double margin;
 };
 
 /// The comparison: unbalanced, published, planned, bound, speedup, ablation, assumptions.

@@ -11,9 +11,9 @@
 
 #include "files.hpp"
 #include "json.hpp"
-#include "model_file.hpp"
 #include "packs_file.hpp"
 #include "plan_arguments.hpp"
+#include "plan_costs.hpp"
 #include "plan_report.hpp"
 #include "progress_line.hpp"
 #include "report.hpp"
@@ -84,7 +84,7 @@ class earlier_plan_reader {
 
   earlier_plan read() const {
     const plan_arguments& given = subject_.arguments;
-    expect("model", subject_.model.id);
+    expect("model", subject_.costs.model.id);
     expect("dp", given.data_parallel);
     expect("pp", given.pipeline_parallel);
     expect("tp", given.tensor_parallel);
@@ -96,7 +96,7 @@ class earlier_plan_reader {
       if (!cut.is_number_unsigned()) refuse("cuts", cut, "must be numbers of layers");
       earlier.plan.cuts.push_back(cut.get<std::size_t>());
     }
-    const json& modes = list("modes", subject_.chain.size());
+    const json& modes = list("modes", subject_.priced.chain.size());
     for (std::size_t l = 0; l < modes.size(); ++l) earlier.plan.modes.push_back(mode(l, modes[l]));
     const json::json_pointer promised("/planned/epoch_seconds");
     if (!file_.contains(promised) || !file_[promised].is_number())
@@ -121,11 +121,11 @@ class earlier_plan_reader {
   }
 
   std::size_t mode(std::size_t layer, const json& name) const {
-    const std::vector<mode_cost>& known = subject_.chain[layer].modes;
+    const std::vector<mode_cost>& known = subject_.priced.chain[layer].modes;
     for (std::size_t m = 0; m < known.size(); ++m)
       if (name == known[m].name) return m;
     throw invalid_input(path_ + ": modes", layer, json_text(name),
-                        "is no mode of " + subject_.chain[layer].name);
+                        "is no mode of " + subject_.priced.chain[layer].name);
   }
 
   [[noreturn]] void refuse(const char* field, const json& value, const std::string& advice) const {
@@ -169,16 +169,16 @@ training_setup setup_of(const plan_arguments& arguments) {
 
 /// The run without its layers.
 run_problem run_of(const plan_arguments& arguments, const length_tables& tables,
-                   const device_shape& device) {
+                   const cost_source& costs) {
   return {.samples = tiles_and_tokens(tables),
           .schedule = arguments.schedule,
           .stages = static_cast<std::size_t>(arguments.pipeline_parallel),
           .virtual_stages = static_cast<std::size_t>(arguments.virtual_stages),
           .data_parallel = static_cast<std::size_t>(arguments.data_parallel),
           .global_batch = arguments.global_batch,
-          .memory = {.limit = arguments.memory > 0 ? arguments.memory : device.memory_bytes,
+          .memory = {.limit = arguments.memory > 0 ? arguments.memory : costs.device.memory_bytes,
                      .reserved = arguments.reserve,
-                     .margin = arguments.margin},
+                     .margin = costs.margin(arguments.margin)},
           .capacity = read_capacity(arguments, tables),
           .seed = static_cast<std::uint64_t>(arguments.seed)};
 }
@@ -191,11 +191,11 @@ plan_arguments in_shape(plan_arguments arguments, const cluster_shape& shape) {
 }
 
 std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
-                                           const length_tables& tables, const model_shape& model,
-                                           const device_shape& device, const run_control& control) {
-  run_problem run = run_of(in_shape(arguments, {}), tables, device);
+                                           const length_tables& tables, const cost_source& costs,
+                                           const run_control& control) {
+  run_problem run = run_of(in_shape(arguments, {}), tables, costs);
   const auto price = [&](const cluster_shape& shape) {
-    return price_layers(model, device, setup_of(in_shape(arguments, shape)));
+    return costs.price(setup_of(in_shape(arguments, shape))).chain;
   };
   return rank_shapes({.devices = arguments.devices, .price = price, .run = std::move(run)},
                      control);
@@ -218,9 +218,8 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   check(given);
   plan_arguments arguments = given;
   arguments.tensor_parallel = std::max<std::int64_t>(1, given.tensor_parallel);
-  const model_shape model = find_model(arguments.model);
-  const device_shape device = find_device(arguments.device);
-  if (arguments.devices == 0) validate(setup_of(arguments), model);
+  const cost_source costs = read_costs(arguments);
+  if (arguments.devices == 0) validate(setup_of(arguments), costs.model);
   expect_writable(arguments.out);
 
   stopwatch watch;
@@ -229,20 +228,20 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   progress_line line(context);
   std::vector<shape_candidate> shapes;
   if (arguments.devices > 0) {
-    shapes = search_shapes(arguments, tables, model, device, line.control());
+    shapes = search_shapes(arguments, tables, costs, line.control());
     arguments = in_shape(arguments, shapes.front().shape);
   }
   const training_setup setup = setup_of(arguments);
-  const std::vector<layer_cost> chain = price_layers(model, device, setup);
-  run_problem problem = run_of(arguments, tables, device);
-  problem.chain = chain;
-  const plan_subject subject{.model = model,
-                             .device = device,
+  const calibration priced = costs.price(setup);
+  run_problem problem = run_of(arguments, tables, costs);
+  problem.chain = priced.chain;
+  const plan_subject subject{.costs = costs,
+                             .priced = priced,
                              .setup = setup,
                              .arguments = arguments,
                              .inputs = tables.inputs,
                              .samples = problem.samples.size(),
-                             .chain = chain};
+                             .margin = problem.memory.margin};
   if (!arguments.evaluate.empty())
     return evaluate_plan(context, subject, problem, tables, line.control());
   const run_plan plan = plan_run(problem, line.control());

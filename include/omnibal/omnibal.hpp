@@ -20,7 +20,9 @@
 #include <omnibal/core/random.hpp>
 #include <omnibal/core/rational.hpp>
 #include <omnibal/core/search.hpp>
+#include <omnibal/cost/calibration.hpp>
 #include <omnibal/cost/device.hpp>
+#include <omnibal/cost/linear_fit.hpp>
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/cost/transformer.hpp>

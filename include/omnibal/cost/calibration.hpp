@@ -170,7 +170,8 @@ inline void expect_part_of_backward(const measured_layer& row, std::size_t index
 inline void expect_measurable(std::span<const measured_layer> rows) {
   const auto check = [&](const char* field, std::optional<double> measured_layer::*value) {
     for (std::size_t k = 0; k < rows.size(); ++k)
-      if (rows[k].*value) validate({.work = rows[k].work, .value = *(rows[k].*value)}, k, field);
+      if (rows[k].*value)
+        omnibal::validate(measurement{.work = rows[k].work, .value = *(rows[k].*value)}, k, field);
   };
   check("forward_time", &measured_layer::forward_time);
   check("backward_time", &measured_layer::backward_time);
