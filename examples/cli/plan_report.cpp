@@ -263,6 +263,27 @@ std::string ablation_text(const json& report) {
   return table.to_string();
 }
 
+/// Quotes what a shell would take apart.
+std::string quoted(const std::string& word) {
+  return word.find_first_of("|*") == std::string::npos ? word : "'" + word + "'";
+}
+
+std::string megatron_text(const json& report) {
+  if (!report.contains("megatron")) return "";
+  const json& megatron = report.at("megatron");
+  std::string text = "In Megatron-LM's words, with vision layers a stage:";
+  for (const json& count : megatron.at("vision_layers")) text += " " + count.dump();
+  text += "\n ";
+  for (const json& word : megatron.at("arguments")) {
+    const auto argument = word.get<std::string>();
+    text += (argument.starts_with("--pipe") || argument.starts_with("--recompute-g") ? " \\\n    "
+                                                                                     : " ") +
+            quoted(argument);
+  }
+  for (const json& warning : megatron.at("warnings")) text += "\n- " + warning.get<std::string>();
+  return text + "\n";
+}
+
 /// What a reader must not overlook: who does not fit, and where the expected order does not hold.
 std::string remarks(const json& report) {
   std::string text;
@@ -345,9 +366,21 @@ std::string run_text(const json& report) {
                      " samples, " + whole("global_batch") + " a step\n\n";
   if (report.at("status") == "infeasible") return text + verdict(report);
   text += comparison_table(report) + "\n" + verdict(report) + remarks(report) + "\n" +
-          ablation_text(report) + "\nAssumptions:\n";
+          ablation_text(report) + "\n" + megatron_text(report) + "\nAssumptions:\n";
   for (const json& one : report.at("assumptions")) text += "- " + one.get<std::string>() + "\n";
   return text;
+}
+
+json megatron_report(const plan_subject& subject, const megatron_layout& layout) {
+  std::vector<std::string> arguments = {"--tensor-model-parallel-size",
+                                        std::to_string(subject.arguments.tensor_parallel),
+                                        "--micro-batch-size", "1"};
+  arguments.insert(arguments.end(), layout.arguments.begin(), layout.arguments.end());
+  if (subject.arguments.sequence_parallel) arguments.emplace_back("--sequence-parallel");
+  if (subject.arguments.shard_optimizer) arguments.emplace_back("--use-distributed-optimizer");
+  return {{"arguments", arguments},
+          {"vision_layers", layout.vision_layers},
+          {"warnings", layout.warnings}};
 }
 
 json repriced_report(const plan_subject& subject, const repriced_run& run,
@@ -385,7 +418,7 @@ std::string repriced_text(const json& report) {
   return text;
 }
 
-std::string plan_text(const plan_subject& subject, const run_plan& plan) {
+std::string plan_text(const plan_subject& subject, const run_plan& plan, const json& megatron) {
   const run_column& planned = plan.planned;
   json more = setting(subject);
   more["seed"] = subject.arguments.seed;
@@ -397,6 +430,7 @@ std::string plan_text(const plan_subject& subject, const run_plan& plan) {
     more["layers"].push_back(subject.priced.chain[l].name);
     more["modes"].push_back(subject.priced.chain[l].modes[planned.plan.modes[l]].name);
   }
+  more["megatron"] = megatron;
   return to_text({.inputs = subject.inputs,
                   .resources = {"images", "tokens"},
                   .capacity = {planned.capacity->begin(), planned.capacity->end()},

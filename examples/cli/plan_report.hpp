@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <omnibal/cost/transformer.hpp>
+#include <omnibal/planner/megatron_layout.hpp>
 #include <omnibal/planner/run.hpp>
 #include <string>
 #include <vector>
@@ -31,6 +32,10 @@ struct plan_subject {
 /// The comparison: unbalanced, published, planned, bound, speedup, ablation, assumptions.
 [[nodiscard]] json run_report(const plan_subject& subject, const run_plan& plan);
 
+/// The planned layers as arguments of Megatron-LM, with what these cannot say. Precondition: a plan
+/// was found.
+[[nodiscard]] json megatron_report(const plan_subject& subject, const megatron_layout& layout);
+
 /// The same for people, from its JSON.
 [[nodiscard]] std::string run_text(const json& report);
 
@@ -41,7 +46,8 @@ struct plan_subject {
 [[nodiscard]] std::string repriced_text(const json& report);
 
 /// The bytes of plan.json: packs.json (packs_file.hpp) with cuts, layers and modes by name, and
-/// what was planned for. Precondition: a plan was found.
-[[nodiscard]] std::string plan_text(const plan_subject& subject, const run_plan& plan);
+/// what was planned for, and Megatron-LM's arguments. Precondition: a plan was found.
+[[nodiscard]] std::string plan_text(const plan_subject& subject, const run_plan& plan,
+                                    const json& megatron);
 
 }  // namespace omnibal::cli

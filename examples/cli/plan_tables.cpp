@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/transformer.hpp>
+#include <omnibal/planner/megatron_layout.hpp>
 #include <omnibal/planner/run.hpp>
 #include <omnibal/planner/shape_search.hpp>
 #include <string>
@@ -251,7 +252,13 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   if (!shapes.empty()) report["shapes"] = shapes_report(shapes);
   report["seconds"] = {{"read", read_seconds}, {"plan", plan_seconds}};
   const bool feasible = plan.planned.status != search_status::infeasible;
-  if (feasible && !arguments.out.empty()) write_file(arguments.out, plan_text(subject, plan));
+  if (feasible) {
+    const megatron_layout layout =
+        to_megatron_layout(planning_problem(problem, plan.planned), plan.planned.plan);
+    report["megatron"] = megatron_report(subject, layout);
+    if (!arguments.out.empty())
+      write_file(arguments.out, plan_text(subject, plan, report["megatron"]));
+  }
   print_report(context, report, run_text);
   return feasible ? exit_status::done : exit_status::infeasible;
 }

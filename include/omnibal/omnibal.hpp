@@ -80,6 +80,7 @@
 #include <omnibal/planner/interleaved.hpp>
 #include <omnibal/planner/joint.hpp>
 #include <omnibal/planner/makespan.hpp>
+#include <omnibal/planner/megatron_layout.hpp>
 #include <omnibal/planner/neighbours.hpp>
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/order_search.hpp>

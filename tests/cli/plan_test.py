@@ -74,6 +74,28 @@ class MainJob(CommandTest):
         measured = self.succeed("pack", "--lengths", TABLE, "--evaluate", "plan.json")
         self.assertEqual((measured["packs"], measured["steps"]), (len(packs), len(plan["steps"])))
 
+    def test_megatron_arguments_say_where_the_layers_are(self):
+        report = self.succeed(*job("--shard-optimizer", "--out", "plan.json"))
+        plan = json.loads(self.read("plan.json"))
+        self.assertEqual(plan["megatron"], report["megatron"])
+        arguments = report["megatron"]["arguments"]
+        self.assertIn("--use-distributed-optimizer", arguments)
+        said = dict(zip(arguments, arguments[1:]))
+        self.assertEqual((said["--tensor-model-parallel-size"], said["--pipeline-model-parallel-size"]), ("2", "4"))
+        layers = [plan["layers"][a:b] for a, b in zip(plan["cuts"], plan["cuts"][1:])]
+        layout = []
+        for stage in layers:
+            count = sum(name.startswith("language") for name in stage)
+            layout.append(("E" if "embedding" in stage else "") +
+                          ("" if count == 0 else "t" if count == 1 else f"t*{count}") + ("L" if "head" in stage else ""))
+        self.assertEqual(said["--pipeline-model-parallel-layout"], "|".join(layout))
+        self.assertEqual(said["--num-layers"], str(sum(name.startswith("language") for name in plan["layers"])))
+        self.assertEqual(report["megatron"]["vision_layers"],
+                         [sum(name.startswith("vision") for name in stage) for stage in layers])
+        self.assertTrue(report["megatron"]["warnings"])
+        text = self.call(*job("--shard-optimizer", "--format", "text")).stdout
+        self.assertIn("--pipeline-model-parallel-layout '" + "|".join(layout) + "'", text)
+
     def test_same_seed_same_bytes(self):
         for name in ("a.json", "b.json"):
             self.succeed(*job("--out", name, capacity="auto"))

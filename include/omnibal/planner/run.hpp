@@ -169,6 +169,12 @@ class run_planner {
     return best;
   }
 
+  /// Precondition: the column has data, a schedule and a capacity.
+  [[nodiscard]] pipeline_problem numbers_for(const run_column& column) const {
+    return problem_of(chain_under(column.schedule.kind, problem_.chain), column.schedule,
+                      column.data.load.typical(), at_capacity(*column.capacity), problem_.memory);
+  }
+
  private:
   using cuts_and_modes = std::optional<pipeline_plan>;
 
@@ -325,12 +331,6 @@ class run_planner {
 
   [[nodiscard]] static workload at_capacity(const loads<2>& capacity) {
     return {.tiles = capacity[0], .tokens = capacity[1]};
-  }
-
-  /// Precondition: the column has data, a schedule and a capacity.
-  [[nodiscard]] pipeline_problem numbers_for(const run_column& column) const {
-    return problem_of(chain_under(column.schedule.kind, problem_.chain), column.schedule,
-                      column.data.load.typical(), at_capacity(*column.capacity), problem_.memory);
   }
 
   /// Balanced data that no plan uses yet.
@@ -558,6 +558,13 @@ inline void validate(const run_problem& problem) {
                                               const run_control& control = {}) {
   detail::validate(problem);
   return detail::run_planner(problem, control).reprice(packs, dispatch, capacity, plan);
+}
+
+/// What a column's plan answers in plain numbers: its schedule, times of the typical micro-batch,
+/// bytes of the largest. Precondition: the column packs its samples. O(layers · modes).
+[[nodiscard]] inline pipeline_problem planning_problem(const run_problem& problem,
+                                                       const run_column& column) {
+  return detail::run_planner(problem, {}).numbers_for(column);
 }
 
 /// Plans a run. `planned.status` is infeasible, with the reason, when no plan fits the memory or
