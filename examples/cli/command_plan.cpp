@@ -66,7 +66,7 @@ void add_problem_options(CLI::App& command, plan_arguments& arguments) {
   add_choice(command, "--method", arguments.published, "How to plan a --problem [exact]",
              {{"exact", false}, {"published", true}});
   add_number(command, "--time-limit", arguments.time_limit,
-             "Seconds after which the search of a --problem stops with what it has");
+             "Seconds after which the search stops with what it has");
   command.add_option("--evaluate", arguments.evaluate,
                      "A plan to price instead of searching for one");
 }

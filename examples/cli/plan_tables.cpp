@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "deadline.hpp"
 #include "files.hpp"
 #include "json.hpp"
 #include "packs_file.hpp"
@@ -227,9 +228,12 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   const length_tables tables = read_length_tables(arguments.tables);
   const double read_seconds = watch.lap();
   progress_line line(context);
+  const deadline limit(arguments.time_limit);
+  run_control control = line.control();
+  control.stop = limit.token();
   std::vector<shape_candidate> shapes;
   if (arguments.devices > 0) {
-    shapes = search_shapes(arguments, tables, costs, line.control());
+    shapes = search_shapes(arguments, tables, costs, control);
     arguments = in_shape(arguments, shapes.front().shape);
   }
   const training_setup setup = setup_of(arguments);
@@ -245,13 +249,14 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
                              .margin = problem.memory.margin};
   if (!arguments.evaluate.empty())
     return evaluate_plan(context, subject, problem, tables, line.control());
-  const run_plan plan = plan_run(problem, line.control());
+  const run_plan plan = plan_run(problem, control);
   const double plan_seconds = watch.lap();
 
+  const bool feasible = plan.planned.status != search_status::infeasible;
   json report = run_report(subject, plan);
+  if (feasible && control.stop_requested()) report["status"] = "stopped";
   if (!shapes.empty()) report["shapes"] = shapes_report(shapes);
   report["seconds"] = {{"read", read_seconds}, {"plan", plan_seconds}};
-  const bool feasible = plan.planned.status != search_status::infeasible;
   if (feasible) {
     const megatron_layout layout =
         to_megatron_layout(planning_problem(problem, plan.planned), plan.planned.plan);

@@ -96,6 +96,13 @@ class MainJob(CommandTest):
         text = self.call(*job("--shard-optimizer", "--format", "text")).stdout
         self.assertIn("--pipeline-model-parallel-layout '" + "|".join(layout) + "'", text)
 
+    def test_time_limit(self):
+        report = self.succeed(*job("--time-limit", 0, "--out", "plan.json", capacity="auto"))
+        self.assertEqual(report["status"], "stopped")
+        self.check_order(report)
+        self.assertEqual(len(report["capacities"]), 1)
+        self.assertEqual(self.succeed(*job("--time-limit", 1000))["status"], "feasible")
+
     def test_same_seed_same_bytes(self):
         for name in ("a.json", "b.json"):
             self.succeed(*job("--out", name, capacity="auto"))

@@ -104,3 +104,16 @@ TEST_CASE("A stop request ends the search with what it has") {
                             {.stop = stop.get_token()});
   CHECK(found.candidates.size() == 1);
 }
+
+TEST_CASE("A stop request does not end the search before something fits") {
+  std::stop_source stop;
+  int tried = 0;
+  const auto found = search(table,
+                            [&](const loads<2>&) {
+                              stop.request_stop();
+                              return capacity_outcome{.fits = ++tried == 3};
+                            },
+                            {.stop = stop.get_token()});
+  CHECK(found.candidates.size() == 3);
+  CHECK(found.best == found.candidates.back().capacity);
+}

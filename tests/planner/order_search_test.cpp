@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <numeric>
 #include <omnibal/planner/order_search.hpp>
+#include <stop_token>
 #include <vector>
 
 #include "../catch.hpp"
@@ -141,6 +142,19 @@ TEST_CASE("an epoch in order holds the same micro-batches and takes no longer") 
     const auto after = simulate_epoch(stages, shape, ordered, 0);
     REQUIRE(after.time <= before.time);
   }
+}
+
+TEST_CASE("an epoch stays as it is given where the search is asked to stop") {
+  random_stream random(2);
+  const schedule_shape shape{.stages = 3};
+  const auto stages = some_stages(random, shape);
+  const epoch_load load = some_load(random, 5, 3, 8);
+  std::stop_source stop;
+  stop.request_stop();
+  const auto ordered = order_epoch(stages, shape, load, {.stop = stop.get_token()});
+  REQUIRE(ordered.size() == load.assignment.size());
+  for (std::size_t group = 0; group < ordered.size(); ++group)
+    CHECK(std::ranges::equal(ordered[group], load.assignment[group]));
 }
 
 TEST_CASE("searches for an order end at their limits") {

@@ -3,6 +3,7 @@
 #include <numeric>
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/planner/run.hpp>
+#include <stop_token>
 
 #include "../catch.hpp"
 #include "../planning_problems.hpp"
@@ -86,6 +87,21 @@ TEST_CASE("The ablation leads from unbalanced to planned") {
   CHECK(plan.ablation.back().name == "joint");
   CHECK(plan.ablation.back().epoch_time == plan.planned.epoch.time);
   CHECK(plan.ablation.back().epoch_time <= plan.ablation[3].epoch_time);
+}
+
+TEST_CASE("A run that is asked to stop still has a whole plan") {
+  const auto samples = some_samples(900, 7);
+  const auto chain = small_chain();
+  run_problem problem = small_run(samples, chain);
+  problem.capacity.reset();
+  std::stop_source stop;
+  stop.request_stop();
+  const run_plan plan = plan_run(problem, {.stop = stop.get_token()});
+  REQUIRE(plan.planned.status == search_status::feasible);
+  check_complete(plan.planned.data, samples.size());
+  CHECK(plan.planned.fits);
+  CHECK(plan.bound_epoch_time <= plan.planned.epoch.time);
+  CHECK(plan.capacities.candidates.size() == 1);
 }
 
 TEST_CASE("The same seed plans the same run") {

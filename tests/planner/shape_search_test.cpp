@@ -4,6 +4,7 @@
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/planner/shape_search.hpp>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,16 @@ TEST_CASE("Every division of the devices is looked at, the fastest first") {
   std::ranges::sort(shapes);
   CHECK(std::ranges::adjacent_find(shapes) == shapes.end());
   CHECK(ranked.front().fits);
+}
+
+TEST_CASE("A stop request ends the search for a shape once one fits") {
+  const auto samples = some_samples(600);
+  std::stop_source stop;
+  stop.request_stop();
+  const auto ranked = rank_shapes(some_problem(samples, 16), {.stop = stop.get_token()});
+  CHECK(ranked.size() < 14);
+  CHECK(ranked.front().fits);
+  CHECK(std::ranges::count(ranked, true, &shape_candidate::fits) == 1);
 }
 
 TEST_CASE("The fastest shape on all samples is no slower than one chosen by hand") {

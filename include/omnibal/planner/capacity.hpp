@@ -79,7 +79,8 @@ inline constexpr std::int64_t most_room = 1'100'000;
 }  // namespace detail
 
 /// Tries the candidates and takes the fastest of those that fit and keep the global batch; if none
-/// does both, the fastest that fits; if none fits, the smallest.
+/// does both, the fastest that fits; if none fits, the smallest. Asked to stop, it is content with
+/// what it tried, once something fits.
 [[nodiscard]] inline capacity_search search_capacity(const capacity_problem& problem,
                                                      const run_control& control = {}) {
   const std::vector<loads<2>> part =
@@ -87,12 +88,14 @@ inline constexpr std::int64_t most_room = 1'100'000;
   capacity_search search;
   const std::vector<capacity_room<2>> rooms =
       survey_capacities<2>({.samples = problem.samples, .seed = problem.seed}, control);
+  bool fits = false;
   for (std::size_t k = 0; k < rooms.size(); ++k) {
-    if (control.stop_requested() && k > 0) break;
+    if (control.stop_requested() && fits) break;
     control.tell("capacities", k, rooms.size());
     const loads<2>& capacity = rooms[k].capacity;
     search.candidates.push_back(
         {.capacity = capacity, .room = rooms[k].room, .outcome = problem.evaluate(capacity, part)});
+    fits = fits || search.candidates.back().outcome.fits;
   }
   const auto rank = [&](const capacity_candidate& candidate) {
     const double endless = std::numeric_limits<double>::infinity();

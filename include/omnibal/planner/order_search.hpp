@@ -59,7 +59,8 @@ template <operation_times Times>
 
 /// The assignment of an epoch with every rank's micro-batches in an order under which its steps end
 /// as early as the search finds: in each step the slowest rank is put in order until another is,
-/// or until it can do no better. O(steps) searches for a few ranks of each.
+/// or until it can do no better. Asked to stop, it leaves the other steps as they are given.
+/// O(steps) searches for a few ranks of each.
 [[nodiscard]] grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
                                                   const schedule_shape& schedule,
                                                   const epoch_load& load,
@@ -327,6 +328,18 @@ microbatch_order search_microbatch_order(const operation_graph& graph, const Tim
   return detail::order_searcher<Times>(graph, times, microbatches, step_times, limits).search();
 }
 
+namespace detail {
+
+inline void append_as_given(std::size_t step, const epoch_load& load,
+                            grouping<std::uint32_t>& ordered) {
+  for (std::size_t rank = 0; rank < load.ranks; ++rank) {
+    for (const std::uint32_t id : load.assignment[step * load.ranks + rank]) ordered.push_back(id);
+    ordered.close_group();
+  }
+}
+
+}  // namespace detail
+
 inline grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
                                            const schedule_shape& schedule, const epoch_load& load,
                                            const run_control& control) {
@@ -335,7 +348,10 @@ inline grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
   detail::step_orderer orderer(stages, schedule, load);
   for (std::size_t step = 0; step < load.steps(); ++step) {
     if (step % 64 == 0) control.tell("order micro-batches", step, load.steps());
-    orderer.append_step(step, ordered);
+    if (control.stop_requested())
+      detail::append_as_given(step, load, ordered);
+    else
+      orderer.append_step(step, ordered);
   }
   return ordered;
 }

@@ -344,7 +344,7 @@ class run_planner {
   /// Considers the plan of least mean makespan over real micro-batches of some ranks and steps,
   /// too.
   [[nodiscard]] run_column improved(run_column best) const {
-    if (best.status == search_status::infeasible) return best;
+    if (best.status == search_status::infeasible || control_.stop_requested()) return best;
     const run_column dealt = balanced(*best.capacity);
     const std::vector<scenario> scenarios = scenarios_of(dealt);
     if (scenarios.empty()) return best;
@@ -568,7 +568,8 @@ inline void validate(const run_problem& problem) {
 }
 
 /// Plans a run. `planned.status` is infeasible, with the reason, when no plan fits the memory or
-/// there are fewer layers than stages. Throws invalid_input for arguments out of range.
+/// there are fewer layers than stages. Asked to stop, it tries no further capacities, plans and
+/// orders once it has a plan. Throws invalid_input for arguments out of range.
 [[nodiscard]] inline run_plan plan_run(const run_problem& problem,
                                        const run_control& control = {}) {
   detail::validate(problem);

@@ -51,7 +51,8 @@ struct shape_candidate {
 /// All ways to divide the devices, fastest first, then those that do not fit, of which the one that
 /// lacks least first, then those that the model cannot be divided in. Each is planned on as many
 /// random samples as the limit says: at the run's capacity, or else at the paper's and at the
-/// largest sample's, whichever is faster. O(divisions) plans.
+/// largest sample's, whichever is faster. Asked to stop, it tries no more once one fits.
+/// O(divisions) plans.
 /// Throws invalid_input unless there are between 1 and 2^20 devices.
 [[nodiscard]] inline std::vector<shape_candidate> rank_shapes(const shape_problem& problem,
                                                               const run_control& control = {});
@@ -131,9 +132,12 @@ inline std::vector<shape_candidate> rank_shapes(const shape_problem& problem,
   detail::validate(part.run);
   std::vector<shape_candidate> candidates;
   const auto shapes = detail::divisions(problem.devices, problem.node_devices);
+  bool fits = false;
   for (std::size_t k = 0; k < shapes.size(); ++k) {
+    if (control.stop_requested() && fits) break;
     control.tell("cluster shapes", k, shapes.size());
     candidates.push_back(detail::plan_shape(part, shapes[k]));
+    fits = fits || candidates.back().fits;
   }
   const auto rank = [](const shape_candidate& one) {
     return std::tuple(!one.fits, one.time_per_sample, one.bytes_short);
