@@ -23,7 +23,7 @@ struct timeline_bar {
 };
 
 struct timeline {
-  std::string title;
+  std::string title = {};
   std::size_t devices = 0;
   std::vector<timeline_bar> bars = {};
 
@@ -39,7 +39,7 @@ namespace detail {
 inline constexpr double width = 1000;
 inline constexpr double row_height = 22;
 inline constexpr double title_height = 30;
-inline constexpr double margin = 70;
+inline constexpr double margin = 80;
 
 inline void draw_rectangle(std::ostream& svg, double x, double y, double w, const char* color) {
   svg << "<rect x='" << x << "' y='" << y << "' width='" << std::max(w, 0.2) << "' height='"
@@ -58,7 +58,7 @@ inline double draw_timeline(std::ostream& svg, const timeline& one, double top, 
   const double first_row = top + title_height;
   for (std::size_t device = 0; device < one.devices; ++device) {
     const double y = first_row + row_height * static_cast<double>(device);
-    draw_text(svg, 4, y + 14, "stage " + std::to_string(device));
+    draw_text(svg, 4, y + 14, "device " + std::to_string(device));
     draw_rectangle(svg, margin, y, static_cast<double>(one.end()) * scale, "#eeeeee");
   }
   for (const timeline_bar& bar : one.bars) {
@@ -72,14 +72,17 @@ inline double draw_timeline(std::ostream& svg, const timeline& one, double top, 
   return first_row + row_height * static_cast<double>(one.devices) + 10;
 }
 
-inline void draw_legend(std::ostream& svg, double top) {
+/// The colours that are seen, and their names.
+inline void draw_legend(std::ostream& svg, double top, bool splits_backward) {
   struct entry {
     const char* name;
     const char* color;
   };
   double x = margin;
   for (const auto& [name, color] : {entry{"forward", "#4477aa"}, entry{"backward", "#88bb77"},
+                                    entry{"weight gradient", "#ccbb44"},
                                     entry{"recomputation", "#cc6677"}, entry{"idle", "#eeeeee"}}) {
+    if (!splits_backward && color == std::string("#ccbb44")) continue;
     draw_rectangle(svg, x, top, 18, color);
     draw_text(svg, x + 24, top + 14, name);
     x += 150;
@@ -104,8 +107,13 @@ inline void draw_legend(std::ostream& svg, double top) {
       << "' font-family='sans-serif' font-size='13'>\n<rect width='100%' height='100%' "
          "fill='#fff'/>\n";
   double top = 0;
-  for (const timeline& one : timelines) top = detail::draw_timeline(svg, one, top, scale);
-  detail::draw_legend(svg, top + 8);
+  bool splits_backward = false;
+  for (const timeline& one : timelines) {
+    top = detail::draw_timeline(svg, one, top, scale);
+    for (const timeline_bar& bar : one.bars)
+      splits_backward = splits_backward || bar.work.kind == operation_kind::weight_gradient;
+  }
+  detail::draw_legend(svg, top + 8, splits_backward);
   svg << "</svg>\n";
   return svg.str();
 }

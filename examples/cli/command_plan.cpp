@@ -77,6 +77,8 @@ exit_status plan(const command_context& context, const plan_arguments& arguments
     throw usage_error(arguments.problem.empty()
                           ? "plan needs --lengths FILE for the main job, or --problem FILE"
                           : "plan takes --lengths or --problem, not both");
+  if (!arguments.problem.empty() && !arguments.report.empty())
+    throw usage_error("--report needs --lengths: a --problem has no page");
   return arguments.problem.empty() ? plan_tables(context, arguments)
                                    : plan_problem(context, arguments);
 }
@@ -107,11 +109,13 @@ void add_plan(CLI::App& application, command_context& context) {
   add_problem_options(*command, *arguments);
   add_training_options(*command, *arguments);
   add_cluster_options(*command, *arguments);
+  command->add_option("--report", arguments->report,
+                      "Where to write the plan of --lengths as a page of HTML");
   command->add_option("--out", arguments->out, "Where to write the plan as JSON");
   command->footer(
       "\nExamples:\n"
       "  omnibal plan --lengths lengths.json --model internvl-chat-1.5 --dp 8 --pp 4 --tp 2 \\\n"
-      "    --memory 80GiB --global-batch 256 --out plan.json\n"
+      "    --memory 80GiB --global-batch 256 --out plan.json --report plan.html\n"
       "  omnibal plan --problem problem.json --objective makespan --time-limit 10");
   command->callback([&context, arguments] {
     context.run = [&context, arguments] { return plan(context, *arguments); };

@@ -43,6 +43,7 @@ struct plan_arguments {
   std::optional<double> time_limit = {};
   std::string evaluate = {};
   std::int64_t seed = 1024;
+  std::string report = {};
   std::string out = {};
 };
 

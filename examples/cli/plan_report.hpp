@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What `omnibal plan` says of a whole run: the comparison as JSON and as a table, and the file a
-/// trainer reads.
+/// What `omnibal plan` says of a whole run, as JSON, and the file a trainer reads.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +25,7 @@ struct plan_subject {
   const plan_arguments& arguments;
   const std::vector<table_input>& inputs;
   std::size_t samples;
-  double margin;
+  memory_setup memory;
 };
 
 /// The comparison: unbalanced, published, planned, bound, speedup, ablation, assumptions.
@@ -36,14 +35,9 @@ struct plan_subject {
 /// was found.
 [[nodiscard]] json megatron_report(const plan_subject& subject, const megatron_layout& layout);
 
-/// The same for people, from its JSON.
-[[nodiscard]] std::string run_text(const json& report);
-
 /// A plan made before, at today's costs, beside what was promised for it.
 [[nodiscard]] json repriced_report(const plan_subject& subject, const repriced_run& run,
                                    double promised_seconds);
-
-[[nodiscard]] std::string repriced_text(const json& report);
 
 /// The bytes of plan.json: packs.json (packs_file.hpp) with cuts, layers and modes by name, and
 /// what was planned for, and Megatron-LM's arguments. Precondition: a plan was found.

@@ -10,13 +10,16 @@
 #include <variant>
 #include <vector>
 
+#include "../step_timeline.hpp"
 #include "deadline.hpp"
 #include "files.hpp"
 #include "json.hpp"
 #include "packs_file.hpp"
 #include "plan_arguments.hpp"
 #include "plan_costs.hpp"
+#include "plan_page.hpp"
 #include "plan_report.hpp"
+#include "plan_summary.hpp"
 #include "progress_line.hpp"
 #include "report.hpp"
 #include "stopwatch.hpp"
@@ -32,8 +35,8 @@ void require(const char* option, bool given, const char* example) {
 }
 
 void check(const plan_arguments& arguments) {
-  if (!arguments.evaluate.empty() && !arguments.out.empty())
-    throw usage_error("--out has no meaning beside --evaluate, which makes no plan");
+  if (!arguments.evaluate.empty() && !(arguments.out.empty() && arguments.report.empty()))
+    throw usage_error("--out and --report have no meaning beside --evaluate, which makes no plan");
   require("--model", !arguments.model.empty(), "internvl-chat-1.5");
   if (arguments.devices > 0) {
     if (arguments.data_parallel + arguments.pipeline_parallel + arguments.tensor_parallel > 0)
@@ -203,6 +206,19 @@ std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
                      control);
 }
 
+/// A step before and after, to be drawn.
+std::vector<timeline> first_steps(const run_plan& plan, const std::vector<layer_cost>& chain) {
+  std::vector<timeline> steps;
+  for (const auto& [name, column] : {std::pair{"unbalanced", &plan.unbalanced},
+                                     {"published", &plan.published},
+                                     {"planned", &plan.planned}}) {
+    if (column->status == search_status::infeasible) continue;
+    steps.push_back(examples::step_timeline(*column, chain));
+    steps.back().title = std::string(name) + ", " + examples::seconds_text(steps.back());
+  }
+  return steps;
+}
+
 json shapes_report(const std::vector<shape_candidate>& candidates) {
   json rows = json::array();
   for (const shape_candidate& one : candidates)
@@ -223,6 +239,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   const cost_source costs = read_costs(arguments);
   if (arguments.devices == 0) validate(setup_of(arguments), costs.model);
   expect_writable(arguments.out);
+  expect_writable(arguments.report);
 
   stopwatch watch;
   const length_tables tables = read_length_tables(arguments.tables);
@@ -246,7 +263,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
                              .arguments = arguments,
                              .inputs = tables.inputs,
                              .samples = problem.samples.size(),
-                             .margin = problem.memory.margin};
+                             .memory = problem.memory};
   if (!arguments.evaluate.empty())
     return evaluate_plan(context, subject, problem, tables, line.control());
   const run_plan plan = plan_run(problem, control);
@@ -263,6 +280,8 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     report["megatron"] = megatron_report(subject, layout);
     if (!arguments.out.empty())
       write_file(arguments.out, plan_text(subject, plan, report["megatron"]));
+    if (!arguments.report.empty())
+      write_file(arguments.report, plan_page(report, first_steps(plan, priced.chain)));
   }
   print_report(context, report, run_text);
   return feasible ? exit_status::done : exit_status::infeasible;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main job: omnibal plan --lengths."""
+import html.parser
 import json
 import os
 import unittest
@@ -16,6 +17,30 @@ def job(*more, lengths=(TABLE,), model="internvl-chat-1.5", dp=8, pp=4, tp=2, me
     tables = [word for table in lengths for word in ("--lengths", table)]
     return ["plan", *tables, "--model", model, "--dp", dp, "--pp", pp, "--tp", tp, "--memory", memory,
             "--global-batch", batch, "--capacity", capacity, *more]
+
+
+class PageReader(html.parser.HTMLParser):
+    """Elements left open, the text, and whatever would be fetched from elsewhere."""
+    EMPTY = ("meta", "rect")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.links = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        self.links += [value for key, value in attributes if key in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        if tag not in self.EMPTY and self.open.pop() != tag:
+            raise ValueError(f"{tag} closes nothing")
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_data(self, data):
+        self.text.append(data)
 
 
 class MainJob(CommandTest):
@@ -95,6 +120,36 @@ class MainJob(CommandTest):
         self.assertTrue(report["megatron"]["warnings"])
         text = self.call(*job("--shard-optimizer", "--format", "text")).stdout
         self.assertIn("--pipeline-model-parallel-layout '" + "|".join(layout) + "'", text)
+
+    def test_report_is_one_sound_page(self):
+        name = self.write("<a>&b.json", self.read_table())
+        for more in ((), ("--schedule", "interleaved", "--virtual", 2), ("--schedule", "zbh1", "--shard-optimizer")):
+            with self.subTest(more=more):
+                report = self.succeed(*job("--report", "plan.html", *more, lengths=(name,)))
+                page = self.read("plan.html").decode()
+                reader = PageReader()
+                reader.feed(page)
+                reader.close()
+                self.assertEqual(reader.open, [])
+                self.assertEqual(reader.links, [])
+                text = " ".join(reader.text)
+                for words in ("internvl-chat-1.5 on 64 a100", name, report["assumptions"][0],
+                              report["inputs"][0]["sha256"], "--pipeline-model-parallel-layout",
+                              f"{report['speedup']['over_unbalanced']:.2f} times as fast as unbalanced"):
+                    self.assertIn(words, text)
+                self.assertEqual("weight gradient" in text, "zbh1" in more)
+        self.succeed(*job("--report", "again.html", *more, lengths=(name,)))
+        self.assertEqual(self.read("again.html").decode(), page)
+
+    def read_table(self):
+        with open(TABLE, encoding="utf-8") as file:
+            return file.read()
+
+    def test_report_needs_a_plan(self):
+        self.expect_failure(*job("--report", "missing/plan.html"), naming="missing/plan.html", status=4)
+        self.expect_failure("plan", "--problem", "p.json", "--report", "plan.html", naming="--report")
+        self.succeed(*job("--report", "plan.html", memory="8GiB"), status=3)
+        self.assertNotIn("plan.html", self.files())
 
     def test_time_limit(self):
         report = self.succeed(*job("--time-limit", 0, "--out", "plan.json", capacity="auto"))
@@ -227,7 +282,7 @@ class MainJob(CommandTest):
         self.expect_failure(*job("--virtual", 2), naming=["--virtual", "2", "interleaved"])
         self.expect_failure(*job("--schedule", "interleaved", "--virtual", 0), naming=["--virtual", "0"])
         self.expect_failure(*job("--objective", "bottleneck"), naming=["bottleneck", "expected_makespan"])
-        self.expect_failure(*job("--report", "r.html"), naming="unknown option --report")
+        self.expect_failure(*job("--reprot", "r.html"), naming=("unknown option --reprot", "--report"))
         self.expect_failure("plan", naming=["--lengths", "--problem"])
         self.expect_failure("plan", "--lengths", TABLE, naming="--model")
         self.expect_failure(*job("--problem", "p.json"), naming="not both")
