@@ -29,6 +29,7 @@ struct simulate_arguments {
 struct simulation_problem {
   schedule_shape shape;
   stage_times<std::int64_t> times = {};
+  std::vector<std::int64_t> recomputation = {};  ///< The part of each backward that recomputes.
   std::vector<std::int64_t> activation = {};
   std::vector<std::vector<operation>> orders = {};
 };
@@ -68,6 +69,8 @@ simulation_problem read_problem(const problem_file& file) {
                    .forward_latency = file.integers("cf"),
                    .backward_latency = file.integers("cb"),
                    .microbatch_scale = file.optional_integers("mb_scale")};
+  problem.recomputation = file.optional_integers("recompute");
+  if (problem.recomputation.empty()) problem.recomputation.assign(stages, 0);
   problem.activation = file.optional_integers("act");
   if (problem.times.weight_gradient.empty()) problem.times.weight_gradient.assign(stages, 0);
   if (problem.times.microbatch_scale.empty())
@@ -76,6 +79,11 @@ simulation_problem read_problem(const problem_file& file) {
   expect_size("fwd", problem.times.forward, stages, "virtual stage");
   expect_size("bwd", problem.times.backward, stages, "virtual stage");
   expect_size("wgrad", problem.times.weight_gradient, stages, "virtual stage");
+  expect_size("recompute", problem.recomputation, stages, "virtual stage");
+  for (std::size_t j = 0; j < stages; ++j)
+    if (problem.recomputation[j] > problem.times.backward[j])
+      throw invalid_input("recompute", j, problem.recomputation[j],
+                          "must not be more than bwd, of which it is a part");
   expect_size("act", problem.activation, stages, "virtual stage");
   expect_size("cf", problem.times.forward_latency, stages - 1, "edge between stages");
   expect_size("cb", problem.times.backward_latency, stages - 1, "edge between stages");
@@ -89,15 +97,20 @@ simulation_problem read_problem(const problem_file& file) {
   return problem;
 }
 
-timeline draw(const operation_graph& graph, const stage_times<std::int64_t>& times,
+timeline draw(const operation_graph& graph, const simulation_problem& problem,
               const std::vector<std::int64_t>& ends, const simulation<std::int64_t>& run) {
   timeline drawn{.title = "makespan " + std::to_string(run.makespan), .devices = graph.devices()};
   for (std::size_t position = 0; position < ends.size(); ++position) {
     const operation_graph::node& node = graph.nodes()[position];
-    drawn.bars.push_back({.device = node.device,
-                          .begin = ends[position] - times.duration(node.work),
-                          .end = ends[position],
-                          .work = node.work});
+    const bool recomputes = node.work.kind == operation_kind::backward;
+    drawn.bars.push_back(
+        {.device = node.device,
+         .begin = ends[position] - problem.times.duration(node.work),
+         .end = ends[position],
+         .recomputed = recomputes ? problem.recomputation[node.work.stage] *
+                                        problem.times.microbatch_scale[node.work.microbatch]
+                                  : 0,
+         .work = node.work});
   }
   return drawn;
 }
@@ -131,7 +144,7 @@ exit_status simulate_problem(const command_context& context, const simulate_argu
                        {"peak_activation", peaks},
                        {"peak_inflight", in_flight},
                        {"bubble_ratio", run.bubble_ratio()}};
-  const std::vector<timeline> drawn = {draw(graph, problem.times, ends, run)};
+  const std::vector<timeline> drawn = {draw(graph, problem, ends, run)};
   if (!arguments.trace.empty()) write_file(arguments.trace, chrome_trace(drawn.front()));
   if (!arguments.svg.empty()) write_file(arguments.svg, timelines_svg(drawn));
   return deliver(context, search_status::feasible, arguments.out, report);

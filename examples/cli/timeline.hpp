@@ -32,7 +32,8 @@ using examples::timelines_svg;
                       {"pid", 0},
                       {"tid", bar.device},
                       {"ts", bar.begin},
-                      {"dur", bar.end - bar.begin}});
+                      {"dur", bar.end - bar.begin},
+                      {"args", {{"recomputed", bar.recomputed}}}});
   return json_text({{"traceEvents", events}}) + "\n";
 }
 

@@ -93,6 +93,19 @@ class Simulate(CommandTest):
         self.assertEqual({e["name"] for e in events if e["tid"] == 1}, {"F1.0", "F1.1", "B1.0", "B1.1"})
         self.assertTrue(self.read("t.svg").startswith(b"<svg "))
 
+    def test_recomputation_is_told_apart(self):
+        red = 'cc6677'
+        for recompute, bars in (([0, 0], 0), ([1, 2], 4), ([0, 2], 2)):
+            problem = self.write("p.json", {**SIMULATE, "recompute": recompute})
+            report = self.succeed("simulate", "--problem", problem, "--trace", "t.json", "--svg", "t.svg")
+            self.assertEqual(report["makespan"], 18)
+            # One red square is that of the legend.
+            self.assertEqual(self.read("t.svg").decode().count(red), bars + 1)
+            events = [e for e in json.loads(self.read("t.json"))["traceEvents"] if e["ph"] == "X"]
+            for event in events:
+                stage = int(event["name"][1])
+                self.assertEqual(event["args"]["recomputed"], recompute[stage] if event["name"][0] == "B" else 0)
+
     def test_explicit_order(self):
         order = [["F0.0", "F0.1", "B0.0", "B0.1"], ["F1.0", "F1.1", "B1.1", "B1.0"]]
         report = self.succeed("simulate", "--problem", self.write("p.json", {**SIMULATE, "device_order": order}))
@@ -103,7 +116,8 @@ class Simulate(CommandTest):
                               ({"schedule": "2f2b"}, ["schedule", "2f2b", "1f1b"]),
                               ({"microbatches": 0}, ["microbatches", "0"]),
                               ({"stages": -1}, ["stages", "-1"]),
-                              ({"mb_scale": [1]}, ["mb_scale"]),
+                              ({"mb_scale": [1]}, ["mb_scale"]), ({"recompute": [1]}, ["recompute"]),
+                              ({"recompute": [0, 99]}, ["recompute[1]", "99", "bwd"]),
                               ({"fwd": [2**62, 2**62]}, ["times"]),
                               ({"device_order": [["F0.0"], ["F1.0"]]}, ["device_order"]),
                               ({"device_order": [["X0.0"], []]}, ["X0.0"]),
