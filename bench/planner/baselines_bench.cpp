@@ -21,31 +21,25 @@ std::vector<layer_cost> preset_chain(const model_shape& model) {
                       {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
 }
 
-/// A preset at (9 tiles, 4096 tokens) in memory in which only some layers must recompute
-/// (joint_bench.cpp), or, at `ample`, twice that.
+/// A preset at (9 tiles, 4096 tokens), in `percent` of the least memory in which any plan fits; 0
+/// is no limit.
 pipeline_problem preset_problem(const std::vector<layer_cost>& chain, std::size_t stages,
-                                bool ample) {
+                                std::int64_t percent) {
   const workload typical{.tiles = 7, .tokens = 3000, .squared_tokens = 5'000'000};
   const workload largest{.tiles = 9, .tokens = 4096};
   const schedule_shape shape{.stages = stages, .microbatches = 32};
   pipeline_problem problem = problem_of(chain, shape, typical, largest, {.limit = 0});
-  std::int64_t kept = 0;
-  std::int64_t fixed = 0;
-  for (const layer& one : problem.layers) {
-    kept += one.modes.front().kept_bytes;
-    fixed += one.static_bytes;
-  }
-  const auto share = static_cast<std::int64_t>(stages);
-  const std::int64_t limit = fixed * 3 / (2 * share) + 2 * kept;
-  problem.memory_limit.assign(stages, ample ? 2 * limit : limit);
+  const std::int64_t least = plan_jointly(problem, plan_objective::bottleneck).why.bytes_short;
+  problem.memory_limit.assign(stages, least / 100 * percent);
+  if (percent == 0) problem.memory_limit.clear();
   return problem;
 }
 
-void baselines(benchmark::State& state, bool ample) {
+void baselines(benchmark::State& state, std::int64_t percent) {
   const model_shape model = model_presets()[static_cast<std::size_t>(state.range(0))];
   const std::vector<layer_cost> chain = preset_chain(model);
   const pipeline_problem problem =
-      preset_problem(chain, static_cast<std::size_t>(state.range(1)), ample);
+      preset_problem(chain, static_cast<std::size_t>(state.range(1)), percent);
   std::vector<std::int64_t> parameters;
   for (const layer_cost& one : chain) parameters.push_back(one.parameters);
   const joint_plan least = plan_jointly(problem, plan_objective::makespan);
@@ -65,5 +59,6 @@ void add_presets(benchmark::internal::Benchmark* bench) {
 
 }  // namespace
 
-BENCHMARK_CAPTURE(baselines, some_recompute, false)->Apply(add_presets);
-BENCHMARK_CAPTURE(baselines, ample, true)->Apply(add_presets);
+BENCHMARK_CAPTURE(baselines, tight, 110)->Apply(add_presets);
+BENCHMARK_CAPTURE(baselines, middle, 150)->Apply(add_presets);
+BENCHMARK_CAPTURE(baselines, ample, 0)->Apply(add_presets);
