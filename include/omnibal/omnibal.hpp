@@ -70,6 +70,7 @@
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
 #include <omnibal/planner/advice.hpp>
+#include <omnibal/planner/baselines.hpp>
 #include <omnibal/planner/batches.hpp>
 #include <omnibal/planner/capacity.hpp>
 #include <omnibal/planner/capacity_room.hpp>
@@ -81,8 +82,10 @@
 #include <omnibal/planner/joint.hpp>
 #include <omnibal/planner/makespan.hpp>
 #include <omnibal/planner/megatron_layout.hpp>
+#include <omnibal/planner/named_plan.hpp>
 #include <omnibal/planner/neighbours.hpp>
 #include <omnibal/planner/objective.hpp>
+#include <omnibal/planner/one_rule.hpp>
 #include <omnibal/planner/order_search.hpp>
 #include <omnibal/planner/published.hpp>
 #include <omnibal/planner/run.hpp>

@@ -169,10 +169,10 @@ TEST_CASE("The number of recomputed layers is the best that fits, found by tryin
         least_short = lacks;
         fastest = time;
       }
-      if (count == found.recomputed_layers) CHECK(tried == found.plan);
+      if (count == found.recomputed_layers) CHECK(tried == found.judged.plan);
     }
-    CHECK(found.bytes_short == least_short);
-    CHECK(found.makespan == fastest);
+    CHECK(found.judged.bytes_over == least_short);
+    CHECK(found.judged.makespan == fastest);
     CHECK(warns_of(found, "bytes are short") == (least_short > 0));
     recomputing += found.recomputed_layers > 0 ? 1 : 0;
     short_of_memory += least_short > 0 ? 1 : 0;
@@ -196,14 +196,14 @@ TEST_CASE("What recomputing the same number everywhere costs is said") {
     if (joint.plan.cuts.empty()) continue;
     const megatron_layout found = to_megatron_layout(problem, joint.plan);
     const std::int64_t planned = makespan(problem.schedule, stage_costs(problem, joint.plan));
-    if (found.bytes_short > 0) continue;
-    CHECK(found.makespan >= planned);
+    if (found.judged.bytes_over > 0) continue;
+    CHECK(found.judged.makespan >= planned);
     CHECK(warns_of(found, "longer than with the plan's own") ==
-          (found.plan.modes != joint.plan.modes));
+          (found.judged.plan.modes != joint.plan.modes));
     if (found.recomputed_layers == 0) continue;
     CHECK(found.arguments[found.arguments.size() - 2] == "--recompute-num-layers");
     CHECK(found.arguments.back() == std::to_string(found.recomputed_layers));
-    slower += found.makespan > planned ? 1 : 0;
+    slower += found.judged.makespan > planned ? 1 : 0;
   }
   CHECK(slower > 3);
 }

@@ -20,7 +20,9 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/problem.hpp>
+#include <omnibal/planner/named_plan.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace omnibal::inline v0 {
@@ -29,9 +31,7 @@ struct megatron_layout {
   std::string layout = {};
   std::vector<std::size_t> vision_layers = {};  ///< Of each virtual stage; the layout has none.
   std::size_t recomputed_layers = 0;  ///< Of each block of like layers of every virtual stage.
-  pipeline_plan plan = {};            ///< The plan's cuts with the modes that the flags say.
-  std::int64_t makespan = 0;          ///< Of that plan, in the problem's unit of time.
-  std::int64_t bytes_short = 0;       ///< Of the device that lacks most; 0 where the plan fits.
+  named_plan judged = {};             ///< The plan's cuts with the modes that the flags say.
   std::vector<std::string> arguments = {};
   std::vector<std::string> warnings = {};  ///< What Megatron-LM cannot express, one sentence each.
 };
@@ -114,34 +114,18 @@ enum class megatron_part { vision, projector, embedding, language, head };
   return modes;
 }
 
-/// The bytes that the device that lacks most lacks; 0 or less if the plan fits.
-[[nodiscard]] inline std::int64_t most_bytes_short(const pipeline_problem& problem,
-                                                   const std::vector<std::int64_t>& peaks) {
-  if (problem.memory_limit.empty()) return 0;
-  std::int64_t most = 0;
-  for (std::size_t d = 0; d < peaks.size(); ++d)
-    most = std::max(most, peaks[d] + problem.memory_margin - problem.memory_limit[d]);
-  return most;
-}
-
-/// Takes the number of layers with which the plan is fastest of those that fit, or lacks least.
+/// Takes the number of layers with which the plan is fastest of those that fit, or overruns least.
 inline void choose_recomputed_layers(const pipeline_problem& problem,
                                      const std::vector<megatron_part>& parts,
                                      const std::vector<std::size_t>& cuts,
                                      megatron_layout& result) {
+  const auto rank = [](const named_plan& one) { return std::pair(one.bytes_over, one.makespan); };
   for (std::size_t count = 0; count <= problem.layers.size(); ++count) {
-    pipeline_plan plan{.cuts = cuts, .modes = megatron_modes(problem, parts, cuts, count)};
-    if (count > 0 && plan == result.plan) break;
-    const std::vector<stage_cost> stages = stage_costs(problem, plan);
-    const std::int64_t time = omnibal::makespan(problem.schedule, stages);
-    const std::int64_t lacks = most_bytes_short(problem, peak_memory(problem, stages));
-    const bool better =
-        lacks != result.bytes_short ? lacks < result.bytes_short : time < result.makespan;
-    if (count > 0 && !better) continue;
+    named_plan next = judge(problem, "Megatron-LM",
+                            {.cuts = cuts, .modes = megatron_modes(problem, parts, cuts, count)});
+    if (count > 0 && rank(next) >= rank(result.judged)) continue;
     result.recomputed_layers = count;
-    result.plan = std::move(plan);
-    result.makespan = time;
-    result.bytes_short = lacks;
+    result.judged = std::move(next);
   }
 }
 
@@ -168,15 +152,15 @@ inline void warn_of_parts(const std::vector<megatron_part>& parts,
 
 inline void warn_of_modes(const pipeline_problem& problem, const pipeline_plan& plan,
                           megatron_layout& result) {
-  if (result.bytes_short > 0)
+  if (result.judged.bytes_over > 0)
     result.warnings.push_back("no number of recomputed layers fits the memory of every stage: " +
-                              std::to_string(result.bytes_short) + " bytes are short");
-  if (plan.modes == result.plan.modes) return;
+                              std::to_string(result.judged.bytes_over) + " bytes are short");
+  if (plan.modes == result.judged.plan.modes) return;
   const std::int64_t planned = makespan(problem.schedule, stage_costs(problem, plan));
   result.warnings.push_back(
       "one number of recomputed layers holds for every stage and recomputes them fully: a step "
       "takes " +
-      (planned > 0 ? share_longer(result.makespan, planned) : std::string("none")) +
+      (planned > 0 ? share_longer(result.judged.makespan, planned) : std::string("none")) +
       " longer than with the plan's own recomputation");
 }
 

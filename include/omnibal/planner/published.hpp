@@ -6,6 +6,7 @@
 /// Source: OmniBal, arXiv 2407.20761. Its code was not published.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <omnibal/config.hpp>
@@ -48,6 +49,46 @@ namespace detail {
   return plan;
 }
 
+/// The fastest under the simulator of the plans of these partitions that fit.
+[[nodiscard]] inline std::optional<pipeline_plan> fastest_with_adaptive_recomputation(
+    const pipeline_problem& problem, std::span<const anchored_partition> candidates) {
+  std::optional<pipeline_plan> best;
+  std::int64_t least = 0;
+  for (const anchored_partition& candidate : candidates) {
+    const auto plan = with_adaptive_recomputation(problem, candidate.cuts);
+    if (!plan) continue;
+    const std::int64_t time = makespan(problem.schedule, stage_costs(problem, *plan));
+    if (best && time >= least) continue;
+    best = plan;
+    least = time;
+  }
+  return best;
+}
+
+enum class candidate_memory { must_fit, ignored };
+
+/// Partitions near the anchor that keep the rules, in the first radius in which there are any: one
+/// in which there are none is no use to anybody, and its user would widen it.
+[[nodiscard]] inline std::vector<anchored_partition> published_candidates(
+    const pipeline_problem& problem, const published_options& options, candidate_memory memory) {
+  std::vector<std::int64_t> forward;
+  std::vector<std::int64_t> latency;
+  for (const layer& one : problem.layers) {
+    forward.push_back(one.forward_time);
+    latency.push_back(one.forward_latency + one.backward_latency);
+  }
+  stage_table table(problem);
+  const auto allows = [&](std::size_t stage, std::size_t begin, std::size_t end) {
+    return table.rules().allows(begin, end) &&
+           (memory == candidate_memory::ignored || table.overrun(stage, begin, end) <= 0);
+  };
+  for (std::size_t radius = options.radius;; radius = std::max<std::size_t>(1, 2 * radius)) {
+    auto candidates = anchored_partitions(forward, latency, problem.schedule.stages,
+                                          {.radius = radius, .top = options.top, .allows = allows});
+    if (!candidates.empty() || radius >= forward.size()) return candidates;
+  }
+}
+
 }  // namespace detail
 
 /// The published plan; nothing where none of its partitions fits. Throws invalid_input for
@@ -59,33 +100,8 @@ namespace detail {
       problem.schedule.kind != schedule_kind::one_forward_one_backward)
     throw invalid_input("schedule", to_string(problem.schedule.kind),
                         "is not planned by the published method; use 1f1b or gpipe");
-  std::vector<std::int64_t> forward;
-  std::vector<std::int64_t> latency;
-  for (const layer& one : problem.layers) {
-    forward.push_back(one.forward_time);
-    latency.push_back(one.forward_latency + one.backward_latency);
-  }
-  stage_table table(problem);
-  const auto fits = [&](std::size_t stage, std::size_t begin, std::size_t end) {
-    return table.rules().allows(begin, end) && table.overrun(stage, begin, end) <= 0;
-  };
-  // A radius in which nothing fits is no use to anybody: its user would widen it.
-  std::vector<anchored_partition> candidates;
-  for (std::size_t radius = options.radius; candidates.empty() && radius < 4 * forward.size() + 4;
-       radius *= 2)
-    candidates = anchored_partitions(forward, latency, problem.schedule.stages,
-                                     {.radius = radius, .top = options.top, .allows = fits});
-  std::optional<pipeline_plan> best;
-  std::int64_t least = 0;
-  for (const anchored_partition& candidate : candidates) {
-    const auto plan = detail::with_adaptive_recomputation(problem, candidate.cuts);
-    if (!plan) continue;
-    const std::int64_t time = makespan(problem.schedule, stage_costs(problem, *plan));
-    if (best && time >= least) continue;
-    best = plan;
-    least = time;
-  }
-  return best;
+  return detail::fastest_with_adaptive_recomputation(
+      problem, detail::published_candidates(problem, options, detail::candidate_memory::must_fit));
 }
 
 }  // namespace omnibal::inline v0
