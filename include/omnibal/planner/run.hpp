@@ -35,6 +35,7 @@
 #include <omnibal/planner/interleaved.hpp>
 #include <omnibal/planner/joint.hpp>
 #include <omnibal/planner/order_search.hpp>
+#include <omnibal/planner/published.hpp>
 #include <omnibal/planner/scenarios.hpp>
 #include <omnibal/planner/stage_model.hpp>
 #include <omnibal/recompute/adaptive.hpp>
@@ -262,34 +263,14 @@ class run_planner {
         .data = published_batches(problem_.samples, capacity, batches(published_schedule()))};
     column.schedule = shape_for(published_schedule(), column.data);
     const pipeline_problem numbers = numbers_for(column);
-    std::vector<std::int64_t> forward;
-    std::vector<std::int64_t> latency;
-    for (const layer& one : numbers.layers) {
-      forward.push_back(one.forward_time);
-      latency.push_back(one.forward_latency + one.backward_latency);
-    }
-    stage_table table(numbers);
-    const auto fits = [&](std::size_t stage, std::size_t begin, std::size_t end) {
-      return table.overrun(stage, begin, end) <= 0;
-    };
-    // A radius in which nothing fits is no use to anybody: its user would widen it.
-    std::vector<anchored_partition> candidates;
-    for (std::size_t radius = 2; candidates.empty() && radius < 4 * forward.size(); radius *= 2)
-      candidates = anchored_partitions(forward, latency, problem_.stages,
-                                       {.radius = radius, .allows = fits});
-    std::int64_t best = 0;
-    for (const anchored_partition& candidate : candidates) {
-      const cuts_and_modes plan = with_adaptive_modes(numbers, candidate.cuts);
-      if (!plan) continue;
-      const std::int64_t time = makespan(numbers.schedule, stage_costs(numbers, *plan));
-      if (column.status != search_status::infeasible && time >= best) continue;
-      best = time;
+    if (cuts_and_modes plan = plan_as_published(numbers)) {
       column.status = search_status::feasible;
-      column.plan = *plan;
+      column.plan = std::move(*plan);
+      return simulated(std::move(column));
     }
-    if (column.status != search_status::infeasible) return simulated(std::move(column));
     column.fits = false;
-    column.why = least_overrun(table, anchored_partitions(forward, latency, problem_.stages));
+    stage_table table(numbers);
+    column.why = least_overrun(table, published_candidates(numbers, {}, candidate_memory::ignored));
     return column;
   }
 
@@ -309,22 +290,6 @@ class run_planner {
       if (worst.bytes_short < least.bytes_short) least = worst;
     }
     return least;
-  }
-
-  [[nodiscard]] static cuts_and_modes with_adaptive_modes(const pipeline_problem& numbers,
-                                                          const std::vector<std::size_t>& cuts) {
-    pipeline_plan plan{.cuts = cuts};
-    const std::span<const layer> layers(numbers.layers);
-    for (std::size_t s = 0; s + 1 < cuts.size(); ++s) {
-      const std::span<const layer> own = layers.subspan(cuts[s], cuts[s + 1] - cuts[s]);
-      std::int64_t budget = numbers.budget(s);
-      for (const layer& one : own) budget -= one.static_bytes;
-      const recompute_choice choice = choose_recomputation_adaptively(
-          own, static_cast<std::int64_t>(in_flight(numbers.schedule, s)), budget);
-      if (!choice.has_modes()) return std::nullopt;
-      plan.modes.insert(plan.modes.end(), choice.modes.begin(), choice.modes.end());
-    }
-    return plan;
   }
 
   // ---- planned ----------------------------------------------------------------------------------
