@@ -10,6 +10,7 @@
 
 #include "commands.hpp"
 #include "files.hpp"
+#include "options.hpp"
 #include "profile_file.hpp"
 #include "report.hpp"
 

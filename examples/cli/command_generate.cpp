@@ -8,11 +8,11 @@
 
 #include "commands.hpp"
 #include "files.hpp"
+#include "options.hpp"
 #include "report.hpp"
 #include "shape.hpp"
 #include "table_writer.hpp"
 #include "tables.hpp"
-#include "units.hpp"
 
 namespace omnibal::cli {
 namespace {

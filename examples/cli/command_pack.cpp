@@ -23,13 +23,13 @@
 #include "commands.hpp"
 #include "files.hpp"
 #include "mixture_draw.hpp"
+#include "options.hpp"
 #include "packs_file.hpp"
 #include "progress_line.hpp"
 #include "report.hpp"
 #include "sample_names.hpp"
 #include "stopwatch.hpp"
 #include "tables.hpp"
-#include "units.hpp"
 
 namespace omnibal::cli {
 namespace {

@@ -8,6 +8,7 @@
 #include "commands.hpp"
 #include "deliver.hpp"
 #include "files.hpp"
+#include "options.hpp"
 #include "problem_file.hpp"
 
 namespace omnibal::cli {

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "commands.hpp"
+#include "options.hpp"
 #include "plan_arguments.hpp"
-#include "units.hpp"
 
 namespace omnibal::cli {
 namespace {

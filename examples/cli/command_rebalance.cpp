@@ -12,9 +12,9 @@
 #include "commands.hpp"
 #include "deliver.hpp"
 #include "files.hpp"
+#include "options.hpp"
 #include "report.hpp"
 #include "stopwatch.hpp"
-#include "units.hpp"
 
 namespace omnibal::cli {
 namespace {

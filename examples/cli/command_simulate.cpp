@@ -12,6 +12,7 @@
 #include "commands.hpp"
 #include "deliver.hpp"
 #include "files.hpp"
+#include "options.hpp"
 #include "problem_file.hpp"
 #include "timeline.hpp"
 

@@ -4,11 +4,14 @@
 /// application with its options; a callback of the chosen one leaves in the context what to run.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <optional>
 
 #include "errors.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace omnibal::cli {
 

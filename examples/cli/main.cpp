@@ -16,7 +16,7 @@
 #include "files.hpp"
 #include "nearest.hpp"
 #include "one_line.hpp"
-#include "units.hpp"
+#include "options.hpp"
 
 namespace omnibal::cli {
 namespace {

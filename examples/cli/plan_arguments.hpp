@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <omnibal/cost/transformer.hpp>
 #include <omnibal/pipeline/schedule.hpp>
-#include <omnibal/planner/joint.hpp>
+#include <omnibal/planner/objective.hpp>
 #include <optional>
 #include <string>
 

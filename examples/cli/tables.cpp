@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tables.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <future>
 #include <omnibal/core/error.hpp>

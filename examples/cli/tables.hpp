@@ -4,13 +4,16 @@
 /// files. Files are concatenated in the order given and sample ids run on.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <omnibal/core/loads.hpp>
 #include <string>
 #include <variant>
 #include <vector>
 #include "json.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace omnibal::cli {
 

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Values on the command line: integers, bytes with units, amounts per resource. Nothing is
+/// Values that people write: integers, bytes with units, amounts per resource. Nothing is
 /// rounded, wrapped or ignored; what cannot be taken exactly throws invalid_input naming the
 /// option.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace omnibal::cli {
@@ -66,48 +64,8 @@ struct fraction {
                                                       std::span<const std::string> resources,
                                                       integer_range range);
 
-/// Adds an option that takes an integer within a range.
-CLI::Option* add_integer(CLI::App& application, const std::string& option, std::int64_t& target,
-                         const std::string& description, integer_range range);
-CLI::Option* add_integer(CLI::App& application, const std::string& option,
-                         std::optional<std::int64_t>& target, const std::string& description,
-                         integer_range range);
-
-/// Adds an option that takes bytes as parse_bytes() reads them.
-CLI::Option* add_bytes(CLI::App& application, const std::string& option, std::int64_t& target,
-                       const std::string& description);
-
-/// Adds an option that takes a finite number, not negative.
-CLI::Option* add_number(CLI::App& application, const std::string& option, double& target,
-                        const std::string& description);
-CLI::Option* add_number(CLI::App& application, const std::string& option,
-                        std::optional<double>& target, const std::string& description);
-
-/// Adds an option that takes a decimal number from 0 to 1.
-CLI::Option* add_fraction(CLI::App& application, const std::string& option, fraction& target,
-                          const std::string& description);
-
 /// Throws invalid_input: `text` is none of `names`, one of which is suggested.
 [[noreturn]] void throw_not_among(std::string_view option, std::string_view text,
                                   std::span<const std::string> names);
-
-/// Adds an option that takes one of a few words, each standing for a value.
-template <typename Value>
-CLI::Option* add_choice(CLI::App& application, const std::string& option, Value& target,
-                        const std::string& description,
-                        std::vector<std::pair<std::string, Value>> choices) {
-  std::vector<std::string> names;
-  for (const auto& [name, value] : choices) names.push_back(name);
-  const auto take = [option, names, choices, &target](const std::string& text) {
-    for (const auto& [name, value] : choices)
-      if (name == text) {
-        target = value;
-        return;
-      }
-    throw_not_among(option, text, names);
-  };
-  return application.add_option_function<std::string>(option, take, description)
-      ->type_name(CLI::detail::join(names, "|"));
-}
 
 }  // namespace omnibal::cli

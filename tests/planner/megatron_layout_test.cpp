@@ -133,6 +133,25 @@ TEST_CASE("A layout in Megatron-LM's own notation") {
   CHECK_FALSE(warns_of(found, "longer"));
 }
 
+TEST_CASE("What the layout leaves out is warned of just where it is left out") {
+  random_stream random(7);
+  pipeline_problem problem = chain_problem(random, 2, 5);
+  problem.schedule = {.stages = 2, .microbatches = 2};
+  const auto warned = [&](std::size_t cut, const std::string& words) {
+    return warns_of(
+        to_megatron_layout(problem, {.cuts = {0, cut, problem.layers.size()},
+                                     .modes = std::vector<std::size_t>(problem.layers.size())}),
+        words);
+  };
+  // Two vision layers, the projector, and then the embedding.
+  CHECK(warned(3, "not on the first stage"));
+  CHECK_FALSE(warned(4, "not on the first stage"));
+  problem.layers.erase(problem.layers.begin(), problem.layers.begin() + 2);
+  CHECK(warned(3, "no symbol for vision layers"));
+  problem.layers.erase(problem.layers.begin());
+  CHECK_FALSE(warned(3, "no symbol for vision layers"));
+}
+
 TEST_CASE("The number of recomputed layers is the best that fits, found by trying all") {
   random_stream random(3);
   int recomputing = 0;
