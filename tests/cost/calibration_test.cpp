@@ -215,6 +215,42 @@ TEST_CASE("The suggested margin is that of bytes alone") {
   CHECK(suggested_margin(fits) == Approx(1100 / predicted - 1));
 }
 
+TEST_CASE("The suggested margin is that of the worst fit of any layer") {
+  const auto row = [](const char* name, double bytes) {
+    return measured_layer{.name = name, .work = {.tiles = 1}, .kept_bytes = bytes};
+  };
+  const std::vector<measured_layer> rows = {row("v", 1000), row("v", 1300), row("l", 1000),
+                                            row("l", 1001)};
+  CHECK(suggested_margin(fit_layers(rows)) > 0.1);
+}
+
+TEST_CASE("A layer is partly measured where any part of it is missing") {
+  const auto chain = small_chain();
+  const auto partly = [&](std::optional<double> measured_layer::*missing) {
+    std::vector<measured_layer> rows = rows_of(named(chain, "head"), "head");
+    for (measured_layer& row : rows)
+      if (row.mode == "full") row.*missing = std::nullopt;
+    return calibrated_chain(chain, fit_layers(rows)).partly;
+  };
+  // The forward is known from the rows of mode none.
+  CHECK(partly(&measured_layer::forward_time).empty());
+  for (const auto missing : {&measured_layer::backward_time, &measured_layer::kept_bytes,
+                             &measured_layer::transient_bytes})
+    CHECK(partly(missing) == names{"head"});
+}
+
+TEST_CASE("A weight gradient is never more than its backward, whatever was predicted") {
+  layer_cost layer{.name = "odd",
+                   .backward_time = {.constant = 1000, .per_token = 10},
+                   .weight_gradient_time = {.constant = 10, .per_token = 20},
+                   .modes = {mode_cost{}}};
+  const std::vector<measured_layer> rows = {
+      {.name = "odd", .work = {.tokens = 100}, .backward_time = 200.0},
+      {.name = "odd", .work = {.tokens = 200}, .backward_time = 400.0}};
+  const layer_cost fitted = calibrated_chain({layer}, fit_layers(rows)).chain.front();
+  CHECK(fitted.weight_gradient_time == fitted.backward_time);
+}
+
 TEST_CASE("Layers and modes that the model does not have are refused with those that it has") {
   using Catch::Matchers::ContainsSubstring;
   const auto apply = [](const char* name, const char* mode) {

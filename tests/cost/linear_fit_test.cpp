@@ -152,6 +152,22 @@ TEST_CASE("Standard errors shrink as the root of the number of rows") {
   for (std::size_t c = 0; c < 4; ++c) CHECK(few[c] / many[c] == Approx(10).epsilon(0.35));
 }
 
+TEST_CASE("Errors and residuals worked out by hand") {
+  const auto tile = [](double value) {
+    return measurement{.work = {.tiles = 1}, .value = value, .scale = 1};
+  };
+  // The mean is 10, the squares of the residuals sum to 8, with one degree of freedom.
+  const linear_fit two = fit_linear_cost(std::vector{tile(8), tile(12)});
+  CHECK(two.coefficients[1] == Approx(10));
+  CHECK(two.standard_errors[1] == Approx(2));
+  CHECK(two.rms_residual == Approx(2));
+  // The largest is that of a value above the prediction.
+  const linear_fit three = fit_linear_cost(std::vector{tile(8), tile(8), tile(14)});
+  CHECK(three.largest_residual == Approx(4));
+  CHECK(three.standard_errors[1] == Approx(2));
+  CHECK(three.margin == Approx(0.4));
+}
+
 TEST_CASE("No non-negative coefficients are nearer to the measurements") {
   random_stream random(5, 0);
   for (int round = 0; round < 200; ++round) {
@@ -242,6 +258,7 @@ TEST_CASE("The margin holds every measurement, and no smaller one does") {
                                         {.work = {.tiles = 100}, .value = 0},
                                         {.work = {}, .value = 1, .scale = 1e9}};
   CHECK(fit_linear_cost(odd).coefficients[1] == 0);
+  CHECK(std::isinf(fit_linear_cost(odd).margin));
 }
 
 TEST_CASE("A value of 0 is measured like any other") {
