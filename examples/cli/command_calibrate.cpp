@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal calibrate: the costs of layers, fitted to measurements.
-#include <array>
-#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "commands.hpp"
@@ -22,12 +19,6 @@ struct calibrate_arguments {
   std::string out;
 };
 
-std::string percent(double share) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
-  return text;
-}
-
 /// A coefficient and how sure it is: a share of itself, as people judge it.
 std::string coefficient_text(const json& fit, const std::string& name) {
   for (const json& undetermined : fit.at("undetermined"))
@@ -37,7 +28,7 @@ std::string coefficient_text(const json& fit, const std::string& name) {
   char text[48];
   std::snprintf(text, sizeof text, "%.4g", value);
   const json& error = fit.at("standard_errors").at(name);
-  return error.is_null() ? text : text + (" ± " + percent(error.get<double>() / value));
+  return error.is_null() ? text : text + (" ± " + percent(error.get<double>() / value, 1));
 }
 
 void add_row(text_table& table, const std::string& layer, const char* what, const json& fits,
@@ -47,8 +38,8 @@ void add_row(text_table& table, const std::string& layer, const char* what, cons
   std::vector<std::string> row = {layer + ", " + what};
   for (const auto name : coefficient_names) row.push_back(coefficient_text(fit, std::string(name)));
   row.push_back(value_text(fit.at("measurements")));
-  row.push_back(percent(fit.at("rms_residual").get<double>()));
-  row.push_back(percent(fit.at("largest_residual").get<double>()));
+  row.push_back(percent(fit.at("rms_residual").get<double>(), 1));
+  row.push_back(percent(fit.at("largest_residual").get<double>(), 1));
   table.rows.push_back(row);
 }
 
@@ -80,7 +71,7 @@ std::string calibration_text(const json& report) {
     return text +
            "Bytes were measured where none are predicted: no margin covers them. Look for rows "
            "that contradict each other, or give plan a --margin.\n";
-  return text + "With a margin of " + percent(report.at("margin").get<double>()) +
+  return text + "With a margin of " + percent(report.at("margin").get<double>(), 1) +
          " the fitted bytes hold all that was measured; plan --profile takes it.\n";
 }
 

@@ -16,7 +16,7 @@ namespace {
 std::string kinds(const std::vector<std::string>& layers) {
   std::vector<std::string> seen;
   for (const std::string& layer : layers)
-    if (std::string kind = layer.substr(0, layer.find_last_not_of("0123456789") + 1);
+    if (std::string kind(layer_kind(layer));
         std::find(seen.begin(), seen.end(), kind) == seen.end())
       seen.push_back(std::move(kind));
   std::string text;

@@ -83,13 +83,6 @@ std::string to_html(const std::vector<bar>& bars, double limit = 0) {
   return html + "</div>\n";
 }
 
-std::string title(const json& report) {
-  const auto count = [&](const char* key) { return report.at(key).get<std::int64_t>(); };
-  return report.at("model").get<std::string>() + " on " +
-         value_text(count("dp") * count("pp") * count("tp")) + " " +
-         report.at("device").get<std::string>();
-}
-
 std::string setting(const json& report) {
   const auto whole = [&](const char* key) { return value_text(report.at(key)); };
   return "dp " + whole("dp") + ", pp " + whole("pp") + ", tp " + whole("tp") + ", " +

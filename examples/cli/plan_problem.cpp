@@ -6,6 +6,7 @@
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/planner/advice.hpp>
 #include <omnibal/planner/joint.hpp>
+#include <omnibal/planner/named_plan.hpp>
 #include <omnibal/planner/published.hpp>
 #include <string>
 #include <utility>
@@ -153,24 +154,13 @@ void describe_plan(json& report, const asked_problem& asked, const pipeline_plan
   report["gradient_reductions"] = reductions;
 }
 
-/// Where a given plan does not fit: the device that lacks most.
-infeasibility overrun(const pipeline_problem& problem, const pipeline_plan& plan) {
-  infeasibility worst;
-  if (problem.memory_limit.empty()) return worst;
-  const std::vector<std::int64_t> peaks = peak_memory(problem, stage_costs(problem, plan));
-  for (std::size_t d = 0; d < peaks.size(); ++d)
-    if (const std::int64_t lacks = peaks[d] + problem.memory_margin - problem.memory_limit[d];
-        lacks > worst.bytes_short)
-      worst = {.reason = infeasibility::cause::memory, .binding_stage = d, .bytes_short = lacks};
-  return worst;
-}
-
 /// Prices a plan that was given: no search, no bound.
 std::pair<search_status, json> evaluate_plan(const asked_problem& asked,
                                              const asked_objective& objective,
                                              const pipeline_plan& plan) {
   validate(asked.problem, plan);
-  if (const infeasibility why = overrun(asked.problem, plan);
+  if (const infeasibility why = memory_overrun(
+          asked.problem, peak_memory(asked.problem, stage_costs(asked.problem, plan)));
       why.reason != infeasibility::cause::none) {
     json report =
         infeasible_report(std::string(to_string(why.reason)),

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan_report.hpp"
 
-#include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstdio>
 #include <omnibal/version.hpp>
 
 #include "packs_file.hpp"
-#include "plan_summary.hpp"
+#include "report.hpp"
 
 namespace omnibal::cli {
 namespace {
@@ -123,34 +120,34 @@ json assumptions(const plan_subject& subject, const run_column& planned) {
                 device.id.c_str(), device.matrix_flops * 1e-12, device.attention_flops * 1e-12,
                 device.memory_bandwidth * 1e-9, device.tensor_parallel_bandwidth * 1e-9,
                 device.pipeline_bandwidth * 1e-9);
-  json list = subject.costs.describe(
+  std::vector<std::string> list = subject.costs.describe(
       subject.priced, {.tiles = (*planned.capacity)[0], .tokens = (*planned.capacity)[1]});
-  list.push_back(rates);
+  list.emplace_back(rates);
   if (subject.memory.margin > 0)
     list.push_back("activations are taken to be " + percent(subject.memory.margin) +
                    " larger than these costs say");
-  for (const std::string& line : std::vector<std::string>{
-           "token counts are the table's; attention is over each sample alone, causal",
-           "gradient reduction and optimizer step are not overlapped with the pipeline",
-           "loading data costs nothing; images arrive at the first stage, token ids at every stage",
-           "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
-           "parameter counts, full recomputation",
-           "published: packs of 50 iterations of sampling and filtering" +
-               std::string(subject.arguments.capacity == "auto"
-                               ? " at the paper's capacity of 9 images and 4096 tokens"
-                               : "") +
-               ", contiguous shares a rank, the best of ten anchored partitions, adaptive "
-               "recomputation"})
-    list.push_back(line);
+  list.insert(
+      list.end(),
+      {"token counts are the table's; attention is over each sample alone, causal",
+       "gradient reduction and optimizer step are not overlapped with the pipeline",
+       "loading data costs nothing; images arrive at the first stage, token ids at every stage",
+       "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
+       "parameter counts, full recomputation",
+       "published: packs of 50 iterations of sampling and filtering" +
+           std::string(subject.arguments.capacity == "auto"
+                           ? " at the paper's capacity of 9 images and 4096 tokens"
+                           : "") +
+           ", contiguous shares a rank, the best of ten anchored partitions, adaptive "
+           "recomputation"});
   const schedule_kind schedule = subject.arguments.schedule;
   if (schedule == schedule_kind::interleaved)
-    list.push_back("ranks run multiples of pp micro-batches, filled up with empty ones");
+    list.emplace_back("ranks run multiples of pp micro-batches, filled up with empty ones");
   if (schedule == schedule_kind::zero_bubble_h1)
-    list.push_back(
+    list.emplace_back(
         "a layer that recomputes does so for the gradient of its inputs and again for "
         "that of its weights, and holds what it keeps until the latter");
   if (schedule != schedule_kind::gpipe && schedule != schedule_kind::one_forward_one_backward)
-    list.push_back("published runs 1f1b, the schedule its method knows");
+    list.emplace_back("published runs 1f1b, the schedule its method knows");
   return list;
 }
 

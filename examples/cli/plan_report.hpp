@@ -21,7 +21,6 @@ namespace omnibal::cli {
 struct plan_subject {
   const cost_source& costs;
   const calibration& priced;
-  const training_setup& setup;
   const plan_arguments& arguments;
   const std::vector<table_input>& inputs;
   std::size_t samples;

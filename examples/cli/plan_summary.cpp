@@ -9,12 +9,6 @@
 
 namespace omnibal::cli {
 
-std::string percent(double share) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.0f %%", 100 * share);
-  return text;
-}
-
 std::string duration_text(double seconds) {
   char text[64];
   if (seconds < 60)
@@ -184,17 +178,21 @@ std::string verdict(const json& report) {
             " times as fast as published";
   const double bound = report.at("bound").at("epoch_seconds").get<double>();
   const double over = planned.at("epoch_seconds").get<double>() / bound - 1.0;
-  char gap[32];
-  std::snprintf(gap, sizeof gap, "%.1f %%", 100 * over);
-  return text + ".\nIts epoch is " + gap + " longer than the bound, which nothing can beat.\n";
+  return text + ".\nIts epoch is " + percent(over, 1) +
+         " longer than the bound, which nothing can beat.\n";
+}
+
+std::string title(const json& report) {
+  const auto count = [&](const char* key) { return report.at(key).get<std::int64_t>(); };
+  return report.at("model").get<std::string>() + " on " +
+         value_text(count("dp") * count("pp") * count("tp")) + " " +
+         report.at("device").get<std::string>();
 }
 
 std::string run_text(const json& report) {
   const auto whole = [&](const char* key) { return value_text(report.at(key)); };
-  const auto count = [&](const char* key) { return report.at(key).get<std::int64_t>(); };
-  std::string text = whole("model") + " on " + value_text(count("dp") * count("pp") * count("tp")) +
-                     " " + whole("device") + " (dp " + whole("dp") + ", pp " + whole("pp") +
-                     ", tp " + whole("tp") + ", " + whole("schedule") + "), " + whole("samples") +
+  std::string text = title(report) + " (dp " + whole("dp") + ", pp " + whole("pp") + ", tp " +
+                     whole("tp") + ", " + whole("schedule") + "), " + whole("samples") +
                      " samples, " + whole("global_batch") + " a step\n\n";
   if (report.at("status") == "infeasible") return text + verdict(report);
   text += comparison_table(report).to_string() + "\n" + verdict(report) + remarks(report) + "\n" +

@@ -13,7 +13,9 @@ namespace omnibal::cli {
 
 [[nodiscard]] std::string duration_text(double seconds);
 [[nodiscard]] std::string gibibytes_text(std::int64_t bytes);
-[[nodiscard]] std::string percent(double share);
+
+/// The model and the devices.
+[[nodiscard]] std::string title(const json& report);
 
 /// Unbalanced, published, planned and bound side by side.
 [[nodiscard]] text_table comparison_table(const json& report);

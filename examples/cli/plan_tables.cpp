@@ -253,13 +253,11 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     shapes = search_shapes(arguments, tables, costs, control);
     arguments = in_shape(arguments, shapes.front().shape);
   }
-  const training_setup setup = setup_of(arguments);
-  const calibration priced = costs.price(setup);
+  const calibration priced = costs.price(setup_of(arguments));
   run_problem problem = run_of(arguments, tables, costs);
   problem.chain = priced.chain;
   const plan_subject subject{.costs = costs,
                              .priced = priced,
-                             .setup = setup,
                              .arguments = arguments,
                              .inputs = tables.inputs,
                              .samples = problem.samples.size(),

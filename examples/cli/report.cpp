@@ -112,6 +112,12 @@ std::string value_text(const json& value) {
   return text.empty() ? "none" : text;
 }
 
+std::string percent(double share, int decimals) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f %%", decimals, 100 * share);
+  return text;
+}
+
 std::string describe(const json& report) {
   std::vector<text_line> lines;
   append_lines(report, "", lines);

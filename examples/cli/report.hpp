@@ -25,6 +25,9 @@ struct text_table {
 /// as they are, a list as its values with commas between, "-" for null.
 [[nodiscard]] std::string value_text(const json& value);
 
+/// A share of a whole in percent.
+[[nodiscard]] std::string percent(double share, int decimals = 0);
+
 /// The plain text of an object: a line "name  value" for each key, nested objects as
 /// "key value, key value", objects of objects as a line for each of those. Underscores in keys
 /// become spaces.

@@ -40,6 +40,16 @@ run_problem small_run(std::span<const vision_language_sample> samples,
           .capacity = loads<2>{10, 4096}};
 }
 
+/// A layer that takes a nanosecond forwards and two backwards for every token, and keeps a byte.
+layer_cost token_layer() {
+  const linear_cost per_token{.per_token = std::int64_t{1} << fixed_point_bits};
+  return {.forward_time = per_token,
+          .backward_time = per_token + per_token,
+          .static_bytes = 1000,
+          .step_time = 5,
+          .modes = {{.kept_bytes = per_token}}};
+}
+
 /// Every sample is in one micro-batch, and every micro-batch in one place.
 void check_complete(const batch_plan& data, std::size_t samples) {
   std::vector<std::uint32_t> ids(data.packing.packs.indices().begin(),
@@ -208,13 +218,7 @@ TEST_CASE("A plan made before re-prices, and is refused where it is not for this
 
 TEST_CASE("An interleaved epoch is filled up with empty micro-batches") {
   // Two devices of two stages of one layer each; one rank with one micro-batch runs two.
-  const linear_cost per_token{.per_token = std::int64_t{1} << fixed_point_bits};
-  layer_cost layer{.forward_time = per_token,
-                   .backward_time = per_token + per_token,
-                   .static_bytes = 1000,
-                   .step_time = 5,
-                   .modes = {{.kept_bytes = per_token}}};
-  const std::vector<layer_cost> chain(4, layer);
+  const std::vector<layer_cost> chain(4, token_layer());
   const auto stages = stage_models(chain, {.cuts = {0, 1, 2, 3, 4}, .modes = {0, 0, 0, 0}});
   epoch_load load{.ranks = 1, .microbatches = {{.tokens = 10}}};
   load.assignment.append(std::vector<std::uint32_t>{0});
@@ -251,13 +255,7 @@ TEST_CASE("ZB-H1 splits the backward and recomputes twice") {
 
 TEST_CASE("An epoch worked out by hand") {
   // Two stages of one layer, two ranks, one step: rank 0 runs two micro-batches, rank 1 one.
-  const linear_cost per_token{.per_token = std::int64_t{1} << fixed_point_bits};
-  layer_cost layer{.forward_time = per_token,
-                   .backward_time = per_token + per_token,
-                   .static_bytes = 1000,
-                   .step_time = 5,
-                   .modes = {{.kept_bytes = per_token}}};
-  const std::vector<layer_cost> chain = {layer, layer};
+  const std::vector<layer_cost> chain(2, token_layer());
   const auto stages = stage_models(chain, {.cuts = {0, 1, 2}, .modes = {0, 0}});
   epoch_load load{.ranks = 2, .microbatches = {{.tokens = 10}, {.tokens = 20}, {.tokens = 7}}};
   load.assignment.append(std::vector<std::uint32_t>{0, 1});

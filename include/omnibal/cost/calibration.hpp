@@ -218,14 +218,9 @@ struct calibration {
 
 namespace detail {
 
-/// The layer's name without the number behind it.
-[[nodiscard]] inline std::string kind_of(const std::string& layer) {
-  return layer.substr(0, layer.find_last_not_of("0123456789") + 1);
-}
-
 /// Whether the layer is one of several of this kind.
 [[nodiscard]] inline bool is_of_kind(const std::string& layer, const std::string& kind) {
-  return layer != kind && kind_of(layer) == kind;
+  return layer != kind && layer_kind(layer) == kind;
 }
 
 [[nodiscard]] inline std::string listed(std::span<const std::string> names) {
@@ -240,7 +235,7 @@ inline void expect_known(std::span<const layer_cost> chain, const layer_fit& fit
   std::vector<std::string> known;
   for (const layer_cost& layer : chain) {
     if (layer.name == fit.name || is_of_kind(layer.name, fit.name)) return;
-    if (std::string kind = kind_of(layer.name); std::ranges::find(known, kind) == known.end())
+    if (std::string kind(layer_kind(layer.name)); std::ranges::find(known, kind) == known.end())
       known.push_back(std::move(kind));
   }
   throw invalid_input("fits", index, fit.name,

@@ -35,6 +35,7 @@
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/workload.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace omnibal::inline v0 {
@@ -77,6 +78,11 @@ struct layer_cost {
 
   friend bool operator==(const layer_cost&, const layer_cost&) = default;
 };
+
+/// The kind of a layer: its name without the number behind it.
+[[nodiscard]] constexpr std::string_view layer_kind(std::string_view name) noexcept {
+  return name.substr(0, name.find_last_not_of("0123456789") + 1);
+}
 
 /// Throws invalid_input unless the setup is sound for the model.
 inline void validate(const training_setup& setup, const model_shape& model) {

@@ -18,10 +18,12 @@
 #include <cstdio>
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
+#include <omnibal/cost/transformer.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/named_plan.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -44,7 +46,7 @@ enum class megatron_part { vision, projector, embedding, language, head };
 [[nodiscard]] inline megatron_part megatron_part_of(const pipeline_problem& problem,
                                                     std::size_t index) {
   const std::string& name = problem.layers[index].name;
-  const std::string kind = name.substr(0, name.find_last_not_of("0123456789") + 1);
+  const std::string_view kind = layer_kind(name);
   if (kind == "vision") return megatron_part::vision;
   if (kind == "language") return megatron_part::language;
   if (name == "projector") return megatron_part::projector;
@@ -70,15 +72,22 @@ enum class megatron_part { vision, projector, embedding, language, head };
   return parts;
 }
 
+/// How many layers of a virtual stage are this part.
+[[nodiscard]] inline std::size_t count_of(megatron_part part,
+                                          const std::vector<megatron_part>& parts,
+                                          const std::vector<std::size_t>& cuts, std::size_t stage) {
+  const auto at = [&](std::size_t cut) {
+    return parts.begin() + static_cast<std::ptrdiff_t>(cuts[cut]);
+  };
+  return static_cast<std::size_t>(std::count(at(stage), at(stage + 1), part));
+}
+
 [[nodiscard]] inline std::string layout_string(const std::vector<megatron_part>& parts,
                                                const std::vector<std::size_t>& cuts) {
   std::string text;
   for (std::size_t j = 0; j + 1 < cuts.size(); ++j) {
     if (j > 0) text += '|';
-    const auto count = [&](megatron_part part) {
-      return std::count(parts.begin() + static_cast<std::ptrdiff_t>(cuts[j]),
-                        parts.begin() + static_cast<std::ptrdiff_t>(cuts[j + 1]), part);
-    };
+    const auto count = [&](megatron_part part) { return count_of(part, parts, cuts, j); };
     if (count(megatron_part::embedding) > 0) text += 'E';
     if (const auto layers = count(megatron_part::language); layers > 0)
       text += layers == 1 ? "t" : "t*" + std::to_string(layers);
@@ -120,9 +129,12 @@ inline void choose_recomputed_layers(const pipeline_problem& problem,
                                      const std::vector<std::size_t>& cuts,
                                      megatron_layout& result) {
   const auto rank = [](const named_plan& one) { return std::pair(one.bytes_over, one.makespan); };
+  std::vector<std::size_t> before;
   for (std::size_t count = 0; count <= problem.layers.size(); ++count) {
-    named_plan next = judge(problem, "Megatron-LM",
-                            {.cuts = cuts, .modes = megatron_modes(problem, parts, cuts, count)});
+    std::vector<std::size_t> modes = megatron_modes(problem, parts, cuts, count);
+    if (modes == before) return;  // Every block recomputes as a whole.
+    before = modes;
+    named_plan next = judge(problem, "Megatron-LM", {.cuts = cuts, .modes = std::move(modes)});
     if (count > 0 && rank(next) >= rank(result.judged)) continue;
     result.recomputed_layers = count;
     result.judged = std::move(next);
@@ -184,10 +196,8 @@ inline void warn_of_schedule(const schedule_shape& schedule, megatron_layout& re
   const std::vector<detail::megatron_part> parts = detail::megatron_parts(problem);
   megatron_layout result{.layout = detail::layout_string(parts, plan.cuts)};
   for (std::size_t j = 0; j + 1 < plan.cuts.size(); ++j)
-    result.vision_layers.push_back(static_cast<std::size_t>(
-        std::count(parts.begin() + static_cast<std::ptrdiff_t>(plan.cuts[j]),
-                   parts.begin() + static_cast<std::ptrdiff_t>(plan.cuts[j + 1]),
-                   detail::megatron_part::vision)));
+    result.vision_layers.push_back(
+        detail::count_of(detail::megatron_part::vision, parts, plan.cuts, j));
   detail::choose_recomputed_layers(problem, parts, plan.cuts, result);
 
   result.arguments = {"--num-layers",
@@ -197,11 +207,9 @@ inline void warn_of_schedule(const schedule_shape& schedule, megatron_layout& re
                       "--pipeline-model-parallel-layout",
                       result.layout};
   if (result.recomputed_layers > 0)
-    for (const char* word : {"--recompute-granularity", "full", "--recompute-method", "block",
-                             "--recompute-num-layers"})
-      result.arguments.emplace_back(word);
-  if (result.recomputed_layers > 0)
-    result.arguments.push_back(std::to_string(result.recomputed_layers));
+    result.arguments.insert(result.arguments.end(),
+                            {"--recompute-granularity", "full", "--recompute-method", "block",
+                             "--recompute-num-layers", std::to_string(result.recomputed_layers)});
   detail::warn_of_parts(parts, plan.cuts, result);
   detail::warn_of_modes(problem, plan, result);
   detail::warn_of_schedule(problem.schedule, result);

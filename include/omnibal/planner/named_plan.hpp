@@ -4,12 +4,12 @@
 /// memory as everybody's.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/problem.hpp>
+#include <omnibal/planner/objective.hpp>
 #include <span>
 #include <string>
 #include <utility>
@@ -25,16 +25,28 @@ struct named_plan {
   std::int64_t bytes_over = 0;  ///< By how much the worst device overruns its memory; 0 if it fits.
 };
 
+/// The device that overruns its memory most, given the peak of each; `none` where all fit.
+/// O(devices).
+[[nodiscard]] inline infeasibility memory_overrun(const pipeline_problem& problem,
+                                                  std::span<const std::int64_t> peaks) {
+  infeasibility worst;
+  if (problem.memory_limit.empty()) return worst;
+  for (std::size_t device = 0; device < peaks.size(); ++device)
+    if (const std::int64_t over =
+            peaks[device] + problem.memory_margin - problem.memory_limit[device];
+        over > worst.bytes_short)
+      worst = {
+          .reason = infeasibility::cause::memory, .binding_stage = device, .bytes_short = over};
+  return worst;
+}
+
 /// Simulates a plan. Precondition: problem and plan are valid. O(p·m·v).
 [[nodiscard]] inline named_plan judge(const pipeline_problem& problem, std::string name,
                                       pipeline_plan plan) {
   const std::vector<stage_cost> stages = stage_costs(problem, plan);
-  std::int64_t over = 0;
-  if (!problem.memory_limit.empty()) {
-    const std::vector<std::int64_t> peaks = peak_memory(problem, stages);
-    for (std::size_t device = 0; device < peaks.size(); ++device)
-      over = std::max(over, peaks[device] + problem.memory_margin - problem.memory_limit[device]);
-  }
+  const std::int64_t over = problem.memory_limit.empty()
+                                ? 0
+                                : memory_overrun(problem, peak_memory(problem, stages)).bytes_short;
   return {.name = std::move(name),
           .fits = over == 0,
           .plan = std::move(plan),
