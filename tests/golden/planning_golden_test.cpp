@@ -1,0 +1,688 @@
+// SPDX-License-Identifier: Apache-2.0
+// Golden hashes of pipelines, partitions, recomputation and plans; golden_table.hpp says how to
+// record them again.
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <omnibal/core/hash.hpp>
+#include <omnibal/core/random.hpp>
+#include <omnibal/cost/presets.hpp>
+#include <omnibal/cost/transformer.hpp>
+#include <omnibal/partition/anchor.hpp>
+#include <omnibal/partition/chain.hpp>
+#include <omnibal/partition/even.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/frozen.hpp>
+#include <omnibal/pipeline/memory.hpp>
+#include <omnibal/pipeline/operation_graph.hpp>
+#include <omnibal/pipeline/simulate.hpp>
+#include <omnibal/planner/advice.hpp>
+#include <omnibal/planner/baselines.hpp>
+#include <omnibal/planner/joint.hpp>
+#include <omnibal/planner/megatron_layout.hpp>
+#include <omnibal/planner/order_search.hpp>
+#include <omnibal/planner/published.hpp>
+#include <omnibal/planner/run.hpp>
+#include <omnibal/planner/scenarios.hpp>
+#include <omnibal/planner/shape_search.hpp>
+#include <omnibal/recompute/adaptive.hpp>
+#include <omnibal/recompute/exact.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "golden/golden_table.hpp"
+#include "planning_problems.hpp"
+
+using namespace omnibal;
+using test::digits;
+using test::draw;
+using test::each;
+using test::golden_hashes;
+
+namespace {
+
+constexpr std::array schedules = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
+                                  schedule_kind::interleaved, schedule_kind::zero_bubble_h1};
+constexpr std::array objectives = {plan_objective::bottleneck,  plan_objective::blocking_bottleneck,
+                                   plan_objective::closed_form, plan_objective::period,
+                                   plan_objective::makespan,    plan_objective::variance};
+
+std::string name_of(schedule_kind kind) { return std::string(to_string(kind)); }
+
+schedule_shape shape_of(schedule_kind kind, std::size_t stages, std::size_t microbatches) {
+  const bool interleaved = kind == schedule_kind::interleaved;
+  return {.kind = kind,
+          .stages = stages,
+          .virtual_stages = interleaved ? 2U : 1U,
+          .microbatches = interleaved ? microbatches * stages : microbatches};
+}
+
+/// As test::random_problem, in a shape that the schedule can run.
+pipeline_problem some_problem(random_stream& random, schedule_kind kind, std::size_t most_layers) {
+  pipeline_problem problem = test::random_problem(random, kind, most_layers);
+  if (kind != schedule_kind::interleaved) return problem;
+  problem.schedule.virtual_stages = 2;
+  problem.schedule.microbatches = problem.schedule.stages * (1 + problem.schedule.microbatches % 2);
+  return problem;
+}
+
+/// The hash of what `answer` makes of each of `count` random problems.
+template <typename Answer>
+std::uint64_t over_problems(schedule_kind kind, std::uint64_t seed, int count,
+                            const Answer& answer) {
+  random_stream random(seed);
+  hash_stream hash;
+  for (int k = 0; k < count; ++k)
+    add_to_hash(hash,
+                answer(some_problem(random, kind, kind == schedule_kind::interleaved ? 7 : 9)));
+  return hash.value();
+}
+
+std::uint64_t hash_of(const rational& one) { return plan_hash(one.numerator, one.denominator); }
+
+std::uint64_t hash_of(const pipeline_plan& one) { return plan_hash(one.cuts, one.modes); }
+
+std::uint64_t hash_of(const infeasibility& one) {
+  return plan_hash(one.reason, one.binding_stage, one.bytes_short);
+}
+
+std::uint64_t hash_of(const joint_plan& one) {
+  return plan_hash(one.status, hash_of(one.objective), hash_of(one.bound), hash_of(one.plan),
+                   hash_of(one.why));
+}
+
+std::uint64_t hash_of(const named_plan& one) {
+  return plan_hash(one.name, one.fits, hash_of(one.plan), one.makespan, one.bytes_over);
+}
+
+std::uint64_t hash_of(const operation& one) {
+  return plan_hash(one.kind, one.stage, one.microbatch);
+}
+
+std::uint64_t hash_of(const recompute_choice& one) {
+  return plan_hash(one.status, one.objective, one.bound, one.bytes_short, one.modes);
+}
+
+std::uint64_t hash_of(const anchored_partition& one) {
+  return plan_hash(one.cuts, static_cast<std::int64_t>(one.sum_of_squares), one.latency);
+}
+
+std::uint64_t hash_of(const linear_cost& one) {
+  return plan_hash(one.constant, one.per_tile, one.per_token, one.per_squared_token);
+}
+
+std::vector<std::int64_t> some_weights(random_stream& random, std::size_t count) {
+  std::vector<std::int64_t> weights(count);
+  for (std::int64_t& weight : weights) weight = draw(random, 0, 99);
+  return weights;
+}
+
+stage_times<std::int64_t> some_times(random_stream& random, const schedule_shape& shape) {
+  const std::size_t stages = shape.total_stages();
+  return {.forward = some_weights(random, stages),
+          .backward = some_weights(random, stages),
+          .weight_gradient = some_weights(random, stages),
+          .forward_latency = some_weights(random, stages - 1),
+          .backward_latency = some_weights(random, stages - 1),
+          .microbatch_scale = some_weights(random, shape.microbatches)};
+}
+
+std::vector<scenario> some_scenarios(random_stream& random, const pipeline_problem& problem) {
+  const auto table = [&](std::int64_t most) {
+    std::vector<std::vector<std::int64_t>> rows(problem.layers.size());
+    for (auto& row : rows)
+      for (std::size_t m = 0; m < problem.schedule.microbatches; ++m)
+        row.push_back(draw(random, 0, most));
+    return rows;
+  };
+  std::vector<scenario> scenarios(4);
+  for (scenario& one : scenarios) one = {.forward = table(40), .backward = table(80)};
+  return scenarios;
+}
+
+// ---- runs ---------------------------------------------------------------------------------------
+
+constexpr std::int64_t gibibyte = std::int64_t{1} << 30;
+
+std::vector<vision_language_sample> some_samples(std::size_t count) {
+  random_stream random(71);
+  std::vector<vision_language_sample> samples;
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::int64_t tiles = draw(random, 0, 4) == 0 ? 0 : draw(random, 1, 9);
+    samples.push_back({tiles, 256 * tiles + draw(random, 30, 900)});
+  }
+  return samples;
+}
+
+run_problem some_run(std::span<const vision_language_sample> samples,
+                     std::span<const layer_cost> chain) {
+  return {.samples = samples,
+          .chain = chain,
+          .stages = 4,
+          .data_parallel = 2,
+          .global_batch = 64,
+          .memory = {.limit = 40 * gibibyte, .reserved = 6 * gibibyte, .margin = 0.05},
+          .capacity = loads<2>{12, 4096}};
+}
+
+std::vector<layer_cost> some_chain(const training_setup& setup = {.tensor_parallel = 2,
+                                                                  .data_parallel = 2}) {
+  return price_layers(model_presets()[3], device_presets()[0], setup);
+}
+
+std::uint64_t hash_of(const batch_plan& one) {
+  return plan_hash(one.packing.packs, one.packing.bound, one.dispatch.groups, one.dispatch.dropped,
+                   one.load.assignment, one.microbatches_per_rank, one.least_samples_per_step,
+                   one.most_samples_per_step, digits(one.mean_samples_per_step),
+                   digits(one.pad_ratio), digits(one.dist_ratio[0]), digits(one.dist_ratio[1]),
+                   digits(one.cost_ratio));
+}
+
+std::uint64_t hash_of(const run_column& one) {
+  return plan_hash(one.status, one.schedule.kind, one.schedule.stages, one.schedule.virtual_stages,
+                   one.schedule.microbatches, one.capacity.value_or(loads<2>{}), hash_of(one.data),
+                   hash_of(one.plan), one.epoch.steps, one.epoch.time, one.epoch.peak_memory,
+                   digits(one.epoch.bubble_ratio), one.time_as_dealt, one.fits, hash_of(one.why));
+}
+
+/// One hash of each column, so that a change says in which it is.
+void add_run(golden_hashes& golden, const std::string& name, const run_plan& plan) {
+  golden.add(name + ", unbalanced", hash_of(plan.unbalanced));
+  golden.add(name + ", paper", hash_of(plan.published));
+  golden.add(name + ", planned", hash_of(plan.planned));
+  golden.add(name + ", bound and ablation",
+             plan_hash(plan.bound_epoch_time, each(plan.ablation, [](const ablation_row& row) {
+                         return plan_hash(row.name, row.fits, row.epoch_time);
+                       })));
+}
+
+std::uint64_t hash_of(const capacity_search& one) {
+  return plan_hash(one.best, each(one.candidates, [](const capacity_candidate& candidate) {
+                     return plan_hash(candidate.capacity, candidate.room, candidate.outcome.fits,
+                                      digits(candidate.outcome.time_per_sample),
+                                      digits(candidate.outcome.samples_per_step),
+                                      digits(candidate.outcome.packs_over_bound),
+                                      candidate.passed_over);
+                   }));
+}
+
+/// Layers named as in a priced chain.
+pipeline_problem named_problem(random_stream& random, const schedule_shape& shape) {
+  pipeline_problem problem{.schedule = shape};
+  const auto add = [&](const std::string& name) {
+    layer one = test::random_layer(random, 0);
+    one.name = name;
+    const std::int64_t kept = draw(random, 10, 60);
+    one.modes = {{.name = "none", .kept_bytes = kept},
+                 {.name = "selective",
+                  .extra_time = one.forward_time / 10,
+                  .kept_bytes = kept / 2,
+                  .transient_bytes = kept / 2},
+                 {.name = "full",
+                  .extra_time = one.forward_time,
+                  .kept_bytes = kept / 8,
+                  .transient_bytes = kept}};
+    problem.layers.push_back(one);
+  };
+  for (int k = 0; k < 5; ++k) add("vision" + std::to_string(k));
+  add("projector");
+  add("embedding");
+  for (int k = 0; k < 9; ++k) add("language" + std::to_string(k));
+  add("head");
+  problem.memory_limit.assign(shape.stages, 900);
+  return problem;
+}
+
+}  // namespace
+
+TEST_CASE("Golden hashes of schedules") {
+  golden_hashes golden;
+  random_stream random(51);
+  for (const schedule_kind kind : schedules) {
+    const schedule_shape shape = shape_of(kind, 4, kind == schedule_kind::interleaved ? 3 : 9);
+    const auto orders = device_orders(shape);
+    golden.add(name_of(kind) + ", orders", plan_hash(each(orders, [](const auto& order) {
+                 return plan_hash(each(order, [](const operation& one) { return hash_of(one); }));
+               })));
+    const operation_graph graph(shape);
+    std::vector<std::int64_t> ends;
+    const auto times = some_times(random, shape);
+    const simulation<std::int64_t> run = simulate(graph, times, ends);
+    golden.add(name_of(kind) + ", simulated",
+               plan_hash(run.makespan, run.busy, run.end, ends, digits(run.bubble_ratio())));
+    const auto kept = some_weights(random, shape.total_stages());
+    const auto peaks = each(orders, [&](const auto& order) {
+      const device_peak peak = peak_activation(order, [&](const operation& work) {
+        const std::int64_t bytes = kept[work.stage];
+        return activation_bytes{
+            .kept = bytes, .transient = bytes / 4, .kept_for_weight_gradient = bytes / 2};
+      });
+      return plan_hash(peak.bytes, peak.in_flight);
+    });
+    golden.add(name_of(kind) + ", peaks", plan_hash(peaks));
+  }
+  golden.expect({
+      {"1f1b, orders", 0x5941f5df98c0324a},
+      {"1f1b, peaks", 0x24c94a4a00869fe1},
+      {"1f1b, simulated", 0x839891757a07057e},
+      {"gpipe, orders", 0x3340ff27f3c90d7f},
+      {"gpipe, peaks", 0x697ff00753e2ba2e},
+      {"gpipe, simulated", 0x8d015a6189666ee2},
+      {"interleaved, orders", 0xbaf7901d159c2cab},
+      {"interleaved, peaks", 0x061c5eec5118384e},
+      {"interleaved, simulated", 0xbc35a5aebe810402},
+      {"zbh1, orders", 0x7780f02cf31246cd},
+      {"zbh1, peaks", 0xafe6b0643280730f},
+      {"zbh1, simulated", 0x34f2c2a4390a5c89},
+  });
+}
+
+TEST_CASE("Golden hashes of evaluated plans") {
+  golden_hashes golden;
+  for (const schedule_kind kind : schedules)
+    golden.add(name_of(kind), over_problems(kind, 52, 40, [](pipeline_problem problem) {
+                 problem.memory_limit.clear();
+                 problem.reserved.clear();
+                 const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
+                 if (found.plan.cuts.empty()) return hash_of(found.why);
+                 const auto stages = stage_costs(problem, found.plan);
+                 const auto costs = each(stages, [](const stage_cost& one) {
+                   return plan_hash(one.layers.begin, one.layers.end, one.forward_time,
+                                    one.backward_time, one.weight_gradient_time, one.static_bytes,
+                                    one.latency(), one.activation.kept, one.activation.transient);
+                 });
+                 const auto values = each(objectives, [&](plan_objective objective) {
+                   return hash_of(objective_of(problem, found.plan, objective));
+                 });
+                 return plan_hash(costs, values, peak_memory(problem, stages));
+               }));
+  const std::vector<layer_training> training = {
+      {.trainable = false}, {.trainable = false}, {}, {.trainable = false}, {}};
+  random_stream random(53);
+  std::vector<layer> layers;
+  for (std::size_t k = 0; k < training.size(); ++k) layers.push_back(test::random_layer(random, 2));
+  leave_out_gradients(layers, gradients_of(training));
+  golden.add("frozen layers", plan_hash(each(layers, [](const layer& one) {
+               return plan_hash(one.backward_time, one.weight_gradient_time, one.backward_latency,
+                                one.modes[1].kept_bytes, one.modes[1].kept_for_weight_gradient);
+             })));
+  golden.expect({
+      {"1f1b", 0xa84774da55e46745},
+      {"frozen layers", 0xc114e4931b12e551},
+      {"gpipe", 0xc2bf825c9527f650},
+      {"interleaved", 0x6663c9ff22dd8596},
+      {"zbh1", 0x6b82c0482a5a1d8f},
+  });
+}
+
+TEST_CASE("Golden hashes of partitions") {
+  golden_hashes golden;
+  random_stream random(54);
+  const auto weights = some_weights(random, 60);
+  const auto latencies = some_weights(random, 60);
+  for (const std::size_t parts : {1U, 4U, 16U, 61U}) {
+    const auto chain = partition_chain(weights, parts);
+    golden.add("chain into " + std::to_string(parts),
+               plan_hash(chain.status, chain.objective, chain.bound, chain.cuts));
+    if (parts > weights.size()) continue;
+    golden.add("even into " + std::to_string(parts), plan_hash(partition_evenly(weights, parts)));
+    golden.add("anchored into " + std::to_string(parts),
+               plan_hash(each(anchored_partitions(weights, latencies, parts, {.radius = 3}),
+                              [](const anchored_partition& one) { return hash_of(one); })));
+  }
+  golden.expect({
+      {"anchored into 1", 0x53972e677842744e},
+      {"anchored into 16", 0x3d7e7f1833102fee},
+      {"anchored into 4", 0xe08923e0833b6998},
+      {"chain into 1", 0x45174b63cb8e2250},
+      {"chain into 16", 0x83c9065dc05cf9bd},
+      {"chain into 4", 0x9ddb09fef60f3f89},
+      {"chain into 61", 0x1f1f813f71a47cab},
+      {"even into 1", 0x00c3f2ff35131ddc},
+      {"even into 16", 0xd898dd4c6b8f9e10},
+      {"even into 4", 0xd697d5c3065db17f},
+  });
+}
+
+TEST_CASE("Golden hashes of recomputation") {
+  golden_hashes golden;
+  random_stream random(55);
+  std::vector<layer> layers;
+  while (layers.size() < 24)
+    layers.push_back(layers.size() % 3 == 1 ? layers.back() : test::random_layer(random, 3));
+  recompute_chooser chooser(layers);
+  for (const std::int64_t in_flight : {1, 4}) {
+    const std::int64_t least = chooser.least_bytes(0, layers.size(), in_flight);
+    for (const std::int64_t more : {-1, 0, 30, 200, 5000}) {
+      const std::string name =
+          std::to_string(in_flight) + " in flight, " + std::to_string(more) + " bytes more";
+      golden.add(name, hash_of(chooser.choose(0, layers.size(), in_flight, least + more)));
+      golden.add(name + ", adaptive",
+                 hash_of(choose_recomputation_adaptively(layers, in_flight, least + more)));
+    }
+  }
+  golden.add(
+      "limit of points",
+      hash_of(recompute_chooser(layers, {.point_limit = 3}).choose(0, layers.size(), 2, 900)));
+  golden.expect({
+      {"1 in flight, -1 bytes more", 0xcb295373b0424f00},
+      {"1 in flight, -1 bytes more, adaptive", 0xcb295373b0424f00},
+      {"1 in flight, 0 bytes more", 0x3b40ac7d3429ff1b},
+      {"1 in flight, 0 bytes more, adaptive", 0xa2a11feb5ec933b0},
+      {"1 in flight, 200 bytes more", 0x08f9ad816ccceb89},
+      {"1 in flight, 200 bytes more, adaptive", 0xfde5dc4f699e7b90},
+      {"1 in flight, 30 bytes more", 0xca5db94e002a977e},
+      {"1 in flight, 30 bytes more, adaptive", 0x8753b30d0758c8e2},
+      {"1 in flight, 5000 bytes more", 0x8efbe048699692b6},
+      {"1 in flight, 5000 bytes more, adaptive", 0xe3c92c9e713fac0a},
+      {"4 in flight, -1 bytes more", 0xcb295373b0424f00},
+      {"4 in flight, -1 bytes more, adaptive", 0xcb295373b0424f00},
+      {"4 in flight, 0 bytes more", 0x3b40ac7d3429ff1b},
+      {"4 in flight, 0 bytes more, adaptive", 0xa2a11feb5ec933b0},
+      {"4 in flight, 200 bytes more", 0x5a582ff975047326},
+      {"4 in flight, 200 bytes more, adaptive", 0x2e42b163d36a7246},
+      {"4 in flight, 30 bytes more", 0xcb9265927262ea81},
+      {"4 in flight, 30 bytes more, adaptive", 0xf44a7a4b592be1e4},
+      {"4 in flight, 5000 bytes more", 0x8efbe048699692b6},
+      {"4 in flight, 5000 bytes more, adaptive", 0xe3c92c9e713fac0a},
+      {"limit of points", 0x878aa6ce7a983170},
+  });
+}
+
+TEST_CASE("Golden hashes of joint plans") {
+  golden_hashes golden;
+  for (const schedule_kind kind : schedules)
+    for (const plan_objective objective : objectives)
+      golden.add(name_of(kind) + ", " + std::string(to_string(objective)),
+                 over_problems(kind, 56, 300, [&](const pipeline_problem& problem) {
+                   return hash_of(plan_jointly(problem, objective));
+                 }));
+  golden.expect({
+      {"1f1b, blocking_bottleneck", 0x2cbaaacf69c15c43},
+      {"1f1b, bottleneck", 0x54384f4d9971732d},
+      {"1f1b, closed_form", 0xb45ee13ba3ff4688},
+      {"1f1b, makespan", 0xf4603681c6da92a9},
+      {"1f1b, period", 0xa09c2079039f2532},
+      {"1f1b, variance", 0x1e2b6cf58dd94bee},
+      {"gpipe, blocking_bottleneck", 0xde8b20ea230e0b8a},
+      {"gpipe, bottleneck", 0xaee33fe836165e21},
+      {"gpipe, closed_form", 0x99b38f5de415bd70},
+      {"gpipe, makespan", 0x7e1cf815cfd3855e},
+      {"gpipe, period", 0xaff626c699a57cf1},
+      {"gpipe, variance", 0x4d4a4e7d6a15714b},
+      {"interleaved, blocking_bottleneck", 0xe4b2d485bb468f76},
+      {"interleaved, bottleneck", 0x8f38cb002af56d49},
+      {"interleaved, closed_form", 0x759a0eb13a30b96a},
+      {"interleaved, makespan", 0xafd78104c9f77b6e},
+      {"interleaved, period", 0xdea3530816c16d99},
+      {"interleaved, variance", 0x16e4a3a740e96178},
+      {"zbh1, blocking_bottleneck", 0x05366d947cf18d97},
+      {"zbh1, bottleneck", 0x4cd16c31b0536c58},
+      {"zbh1, closed_form", 0x2ca6c6ba3ec1ccec},
+      {"zbh1, makespan", 0xc33c4554cd69dcb0},
+      {"zbh1, period", 0xa63aafc590c2f293},
+      {"zbh1, variance", 0xd7e18b892349f71b},
+  });
+}
+
+TEST_CASE("Golden hashes of plans with rules, ties and unequal devices") {
+  golden_hashes golden;
+  for (const schedule_kind kind : schedules)
+    golden.add(name_of(kind), over_problems(kind, 57, 200, [](pipeline_problem problem) {
+                 const std::size_t last = problem.layers.size() - 1;
+                 problem.memory_margin = 3;
+                 for (std::size_t d = 0; d < problem.schedule.stages; ++d)
+                   problem.time_factor.push_back({static_cast<std::int64_t>(2 + d % 2), 2});
+                 if (last > 2) {
+                   problem.tied = {{0, last}};
+                   problem.together = {{0, 1}};
+                   problem.apart = {{1, 2}};
+                 }
+                 const auto plans = each(objectives, [&](plan_objective objective) {
+                   return hash_of(plan_jointly(problem, objective));
+                 });
+                 return plan_hash(plans);
+               }));
+  golden.expect({
+      {"1f1b", 0xa5c23a82f80497a2},
+      {"gpipe", 0xebc3eb9270945a31},
+      {"interleaved", 0x750303e8aebd5a72},
+      {"zbh1", 0x4ac7d8d02c178027},
+  });
+}
+
+TEST_CASE("Golden hashes of plans over scenarios") {
+  golden_hashes golden;
+  using kind = makespan_measure::kind;
+  constexpr std::array measures = {makespan_measure{.of = kind::mean},
+                                   makespan_measure{.of = kind::worst},
+                                   makespan_measure{.of = kind::cvar, .alpha = {1, 2}}};
+  constexpr std::array names = {"mean", "worst", "cvar"};
+  for (const schedule_kind schedule : schedules)
+    for (std::size_t m = 0; m < measures.size(); ++m) {
+      random_stream random(58);
+      golden.add(name_of(schedule) + ", " + names[m],
+                 over_problems(schedule, 59, 60, [&](const pipeline_problem& problem) {
+                   const auto scenarios = some_scenarios(random, problem);
+                   const joint_plan found = plan_jointly(problem, scenarios, measures[m]);
+                   if (found.plan.cuts.empty()) return hash_of(found);
+                   return plan_hash(hash_of(found),
+                                    scenario_makespans(problem, scenarios, found.plan));
+                 }));
+    }
+  golden.expect({
+      {"1f1b, cvar", 0x0983163dcf1ad2a8},
+      {"1f1b, mean", 0x07f1e915931e98dd},
+      {"1f1b, worst", 0x1d13248f37ffb7d3},
+      {"gpipe, cvar", 0xa8f7175d5458d1fe},
+      {"gpipe, mean", 0xb3c3c0af0f482d06},
+      {"gpipe, worst", 0xeaa2bdc0101960b3},
+      {"interleaved, cvar", 0x4dcb4f25d4f1de0e},
+      {"interleaved, mean", 0xaa76a3dc97d575f7},
+      {"interleaved, worst", 0x7f9be32c8b7fbf1e},
+      {"zbh1, cvar", 0xc54c4a73715812c0},
+      {"zbh1, mean", 0xa53ec4540d1e97d8},
+      {"zbh1, worst", 0xc5bfc9bc23235213},
+  });
+}
+
+TEST_CASE("Golden hashes of baselines and advice") {
+  golden_hashes golden;
+  for (const schedule_kind kind : {schedule_kind::gpipe, schedule_kind::one_forward_one_backward}) {
+    golden.add(name_of(kind) + ", paper", over_problems(kind, 60, 60, [](const auto& problem) {
+                 return hash_of(plan_as_published(problem).value_or(pipeline_plan{}));
+               }));
+    golden.add(name_of(kind) + ", least variance",
+               over_problems(kind, 61, 40, [](const auto& problem) {
+                 return plan_hash(each(least_variance_partitions(problem, 5),
+                                       [](const anchored_partition& one) { return hash_of(one); }));
+               }));
+    golden.add(name_of(kind) + ", baselines", over_problems(kind, 62, 40, [](const auto& problem) {
+                 std::vector<std::int64_t> parameters;
+                 for (const layer& one : problem.layers) parameters.push_back(1 + one.static_bytes);
+                 return plan_hash(each(plan_baselines(problem, parameters),
+                                       [](const named_plan& one) { return hash_of(one); }));
+               }));
+  }
+  for (const schedule_kind kind : schedules)
+    golden.add(name_of(kind) + ", advice", over_problems(kind, 63, 200, [](const auto& problem) {
+                 const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
+                 if (found.why.reason != infeasibility::cause::memory) return std::uint64_t{0};
+                 const fit_advice advice = advise(problem, found.why);
+                 return plan_hash(advice.bytes, advice.microbatches.value_or(0),
+                                  advice.stages.value_or(0), advice.layer.value_or(99));
+               }));
+  golden.expect({
+      {"1f1b, advice", 0x97cc147faf64d7dd},
+      {"1f1b, baselines", 0xb22c3812394a100a},
+      {"1f1b, least variance", 0x2ed6baf082e6f9ee},
+      {"1f1b, paper", 0x8b152203051b8738},
+      {"gpipe, advice", 0xaf9070d645a1b26c},
+      {"gpipe, baselines", 0x6482f7e3ae6d6b4f},
+      {"gpipe, least variance", 0x18aaf15c7ec8d407},
+      {"gpipe, paper", 0xa88c873acee931bd},
+      {"interleaved, advice", 0xeb064ab700369892},
+      {"zbh1, advice", 0x7408c378bbc9ef08},
+  });
+}
+
+TEST_CASE("Golden hashes of orders of micro-batches") {
+  golden_hashes golden;
+  for (const schedule_kind kind : schedules)
+    for (const std::size_t microbatches : {4U, 12U}) {
+      random_stream random(64);
+      schedule_shape shape = shape_of(kind, 4, microbatches);
+      if (kind == schedule_kind::interleaved) shape.microbatches = microbatches;
+      const auto times = some_times(random, shape);
+      const auto step_times = some_weights(random, 4);
+      const microbatch_order found =
+          search_microbatch_order(operation_graph(shape), times, microbatches, step_times);
+      golden.add(name_of(kind) + ", " + std::to_string(microbatches),
+                 plan_hash(found.status, found.order, found.objective, found.bound, found.given));
+    }
+  golden.expect({
+      {"1f1b, 12", 0x84289eef115b3de6},
+      {"1f1b, 4", 0x8fc1f1ccbbbc3174},
+      {"gpipe, 12", 0xbfb3a9ee880f3c67},
+      {"gpipe, 4", 0xea84e2cb3663f946},
+      {"interleaved, 12", 0x800c562a6f7d029e},
+      {"interleaved, 4", 0x46819966705f72d8},
+      {"zbh1, 12", 0xbcfd8a35bed1df24},
+      {"zbh1, 4", 0x84cb9ef5de2fdbca},
+  });
+}
+
+TEST_CASE("Golden hashes of Megatron-LM's layout") {
+  golden_hashes golden;
+  random_stream random(65);
+  for (const schedule_kind kind : schedules) {
+    const pipeline_problem problem = named_problem(random, shape_of(kind, 4, 3));
+    const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
+    REQUIRE(!found.plan.cuts.empty());
+    const megatron_layout layout = to_megatron_layout(problem, found.plan);
+    const auto text = [](const std::string& one) { return plan_hash(one); };
+    golden.add(name_of(kind), plan_hash(layout.layout, layout.vision_layers,
+                                        layout.recomputed_layers, hash_of(layout.judged),
+                                        each(layout.arguments, text), each(layout.warnings, text)));
+  }
+  golden.expect({
+      {"1f1b", 0x5e1f0b9e694a7200},
+      {"gpipe", 0xa6741d6a192608c8},
+      {"interleaved", 0x55356cc889ab6cbb},
+      {"zbh1", 0xeaede207e51ec56a},
+  });
+}
+
+TEST_CASE("Golden hashes of chains as stages") {
+  golden_hashes golden;
+  const auto chain = some_chain();
+  for (const schedule_kind kind : schedules) {
+    const auto under = chain_under(kind, chain);
+    const workload work{.tiles = 10, .tokens = 4096, .squared_tokens = 9'000'000};
+    const pipeline_problem problem = problem_of(under, shape_of(kind, 4, 8), work, work,
+                                                {.limit = 60 * gibibyte, .margin = 0.1});
+    const joint_plan found = plan_jointly(problem, plan_objective::closed_form);
+    REQUIRE(!found.plan.cuts.empty());
+    const auto stages = each(stage_models(under, found.plan), [](const stage_model& one) {
+      return plan_hash(hash_of(one.forward_time), hash_of(one.backward_time),
+                       hash_of(one.weight_gradient_time), hash_of(one.kept_bytes), one.step_time);
+    });
+    golden.add(name_of(kind), plan_hash(hash_of(found), stages));
+  }
+  golden.add("necessary time", hash_of(necessary_time(chain)));
+  golden.expect({
+      {"1f1b", 0x882a4bd58524f282},
+      {"gpipe", 0x820984c1fe03cda6},
+      {"interleaved", 0xe2c3c45f5c6c53e3},
+      {"necessary time", 0xcd7c14af4c71e060},
+      {"zbh1", 0xfe2d8a3f435691b5},
+  });
+}
+
+TEST_CASE("Golden hashes of runs") {
+  golden_hashes golden;
+  const auto samples = some_samples(400);
+  const auto chain = some_chain();
+  for (const schedule_kind kind : schedules) {
+    run_problem problem = some_run(samples, chain);
+    problem.schedule = kind;
+    if (kind == schedule_kind::interleaved) problem.virtual_stages = 2;
+    add_run(golden, name_of(kind), plan_run(problem));
+  }
+  const auto frozen = some_chain({.tensor_parallel = 2, .freeze = frozen_part::vision});
+  add_run(golden, "vision frozen", plan_run(some_run(samples, frozen)));
+
+  run_problem problem = some_run(samples, chain);
+  problem.capacity.reset();
+  const run_plan searched = plan_run(problem);
+  add_run(golden, "capacity searched for", searched);
+  golden.add("capacities", hash_of(searched.capacities));
+  const repriced_run again =
+      reprice_run(problem, searched.planned.data.packing.packs, searched.planned.data.dispatch,
+                  *searched.planned.capacity, searched.planned.plan);
+  golden.add("evaluated", plan_hash(hash_of(again.column), again.bound_epoch_time));
+
+  problem.memory.limit = 9 * gibibyte;
+  problem.capacity = loads<2>{12, 4096};
+  add_run(golden, "short of memory", plan_run(problem));
+  golden.expect({
+      {"1f1b, bound and ablation", 0x17874c849812271d},
+      {"1f1b, paper", 0xcafae1e90b41469e},
+      {"1f1b, planned", 0x9681859671de11d2},
+      {"1f1b, unbalanced", 0x419817aab58c5f15},
+      {"capacities", 0x0c33ef336003b514},
+      {"capacity searched for, bound and ablation", 0xec37a959f631cde8},
+      {"capacity searched for, paper", 0x7a9278e104eaacab},
+      {"capacity searched for, planned", 0x718174684e496da4},
+      {"capacity searched for, unbalanced", 0x419817aab58c5f15},
+      {"evaluated", 0x57514aaa3c662311},
+      {"gpipe, bound and ablation", 0xd91cb4973229a6f3},
+      {"gpipe, paper", 0x731b858f5bffbc69},
+      {"gpipe, planned", 0x6ef178677b4cb835},
+      {"gpipe, unbalanced", 0x50282701837faacf},
+      {"interleaved, bound and ablation", 0xbfa759f9670b494d},
+      {"interleaved, paper", 0xcafae1e90b41469e},
+      {"interleaved, planned", 0xf601fcb459a92d26},
+      {"interleaved, unbalanced", 0x5bda6def345f798a},
+      {"short of memory, bound and ablation", 0x988c5f7f292ca11e},
+      {"short of memory, paper", 0x8dcb82508f416ef3},
+      {"short of memory, planned", 0x9d5cb2a981509c44},
+      {"short of memory, unbalanced", 0xa64402a5ee6c2224},
+      {"vision frozen, bound and ablation", 0x5a92d63689bd9c53},
+      {"vision frozen, paper", 0x3a004df6b8962385},
+      {"vision frozen, planned", 0x1819312a24e2dcbb},
+      {"vision frozen, unbalanced", 0xb2980fc588d77937},
+      {"zbh1, bound and ablation", 0x9eb1854cff3e9612},
+      {"zbh1, paper", 0xcafae1e90b41469e},
+      {"zbh1, planned", 0x193b0154bcdc2589},
+      {"zbh1, unbalanced", 0xa33dec9767f19c84},
+  });
+}
+
+TEST_CASE("Golden hashes of cluster shapes") {
+  golden_hashes golden;
+  const auto samples = some_samples(200);
+  const auto price = [](const cluster_shape& shape) {
+    return price_layers(model_presets()[3], device_presets()[1],
+                        {.tensor_parallel = shape.tensor_parallel,
+                         .data_parallel = static_cast<std::int64_t>(shape.data_parallel)});
+  };
+  run_problem run = some_run(samples, {});
+  run.memory.limit = 80 * gibibyte;
+  for (const std::int64_t devices : {8, 12})
+    golden.add(std::to_string(devices) + " devices",
+               plan_hash(each(rank_shapes({.devices = devices, .price = price, .run = run}),
+                              [](const shape_candidate& one) {
+                                return plan_hash(one.shape.data_parallel, one.shape.stages,
+                                                 one.shape.tensor_parallel, one.fits,
+                                                 digits(one.time_per_sample), one.bytes_short,
+                                                 one.passed_over);
+                              })));
+  golden.expect({
+      {"12 devices", 0x42d20de014e9ddba},
+      {"8 devices", 0x8caa25066d96fea4},
+  });
+}
