@@ -9,6 +9,9 @@ option(OMNIBAL_WARNINGS_AS_ERRORS "A warning in tests, benchmarks or examples is
 option(OMNIBAL_TEST_FRAME
        "With the tests: also those of the frame itself (headers alone, structure, package)" ON)
 mark_as_advanced(OMNIBAL_TEST_FRAME)
+option(OMNIBAL_TEST_SHARED
+       "With the tests: also those with material beside the checkout, skipped where there is none" ON)
+mark_as_advanced(OMNIBAL_TEST_SHARED)
 option(OMNIBAL_FUZZ "Build the fuzz targets among the tests (clang++ only; preset asan)" OFF)
 mark_as_advanced(OMNIBAL_FUZZ)
 

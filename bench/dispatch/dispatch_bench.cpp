@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "../../tests/packing/length_tables.hpp"
+#include "../../tests/shared/published_tables.hpp"
 #include "peers.hpp"
 
 using namespace omnibal;

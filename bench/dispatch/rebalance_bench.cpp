@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../../tests/packing/length_tables.hpp"
+#include "../../tests/shared/published_tables.hpp"
 #include "karmarkar_karp.hpp"
 #include "loaded_steps.hpp"
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "packing/length_tables.hpp"
+#include "shared/published_tables.hpp"
 
 using namespace omnibal;
 

@@ -2,21 +2,9 @@
 """The main job: omnibal plan --lengths."""
 import html.parser
 import json
-import os
-import unittest
 
-from command import CHECKOUT, DATA, CommandTest, main
-
-TABLE = os.path.join(DATA, "lengths.json")
-REAL = [os.path.join(CHECKOUT, "..", "shared", "data", "lengths", name) for name in ("ai2d.json", "chartqa.json")]
-
-
-# A stated capacity takes a tenth of the time of the search for one, which only some tests are about.
-def job(*more, lengths=(TABLE,), model="internvl-chat-1.5", dp=8, pp=4, tp=2, memory="80GiB", batch=256,
-        capacity="images=10,tokens=4096"):
-    tables = [word for table in lengths for word in ("--lengths", table)]
-    return ["plan", *tables, "--model", model, "--dp", dp, "--pp", pp, "--tp", tp, "--memory", memory,
-            "--global-batch", batch, "--capacity", capacity, *more]
+from command import main
+from main_job import TABLE, MainJobTest, job
 
 
 class PageReader(html.parser.HTMLParser):
@@ -43,11 +31,7 @@ class PageReader(html.parser.HTMLParser):
         self.text.append(data)
 
 
-class MainJob(CommandTest):
-    def check_order(self, report):
-        epochs = [report[column]["epoch_seconds"] for column in ("bound", "planned", "published", "unbalanced")]
-        self.assertEqual(epochs, sorted(epochs))
-
+class MainJob(MainJobTest):
     def test_report(self):
         report = self.succeed(*job(capacity="auto"))
         self.check_order(report)
@@ -291,12 +275,6 @@ class MainJob(CommandTest):
         self.expect_failure(*job("--resource", "tokens=token_num"), naming="--resource")
         self.write("negative.json", [{"vit_num": 1, "token_num": -5}])
         self.expect_failure(*job(lengths=["negative.json"]), naming=["negative.json", "-5"])
-
-    @unittest.skipUnless(all(map(os.path.exists, REAL)), "no ../shared/data/lengths with real tables")
-    def test_real_tables(self):
-        report = self.succeed(*job(lengths=REAL, capacity="auto"))
-        self.assertEqual(report["samples"], 30730)
-        self.check_order(report)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,15 @@
 #include <omnibal/core/random.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
-#include <omnibal/packing/balanced.hpp>
 #include <span>
 #include <vector>
 
 #include "catch.hpp"
+#include "dispatch/promised_ratios.hpp"
 #include "packing/length_tables.hpp"
 
 using namespace omnibal;
+using namespace omnibal::test;
 
 namespace {
 
@@ -60,13 +61,6 @@ std::vector<std::uint32_t> first_integers(std::size_t count) {
   std::iota(values.begin(), values.end(), 0U);
   return values;
 }
-
-/// What is promised of the published tables.
-struct promise {
-  loads<2> capacity;
-  std::uint32_t ranks;
-  double most;
-};
 
 /// The least cost of the dearest of two ranks with equally many packs, by trying everything.
 std::uint64_t least_dearest(const std::vector<std::uint64_t>& costs) {
@@ -382,34 +376,8 @@ TEST_CASE("dispatch_packs always gives these bytes") {
         std::vector<std::uint32_t>{1, 0, 11, 5, 8, 2, 9, 6, 7, 10, 3, 4});
 }
 
-TEST_CASE("dispatch_packs keeps the ranks of real packs within the promised ratios") {
-  const auto table = published_tables({"ai2d", "chartqa"});
-  if (!table) {
-    WARN("the published tables are not there: skipped");
-    return;
-  }
-  // {capacity, ranks, the most that full steps may cost}
-  const auto [capacity, ranks, most] =
-      GENERATE(promise{{18, 6016}, 64, 1.002}, promise{{9, 4096}, 64, 1.01},
-               promise{{18, 6016}, 8, 1.002}, promise{{9, 4096}, 8, 1.01});
-  const loads<2> cost{12'000'000, 38'600};  // MFLOP of a tile and a token of InternVL 6 + 20 B
-  const auto packs = pack_balanced(*table, {.capacity = capacity, .cost = cost}).packs;
-  const auto pack_cost = [&](std::uint32_t pack) {
-    std::int64_t squares = 0;
-    std::int64_t sum = 0;
-    for (const std::uint32_t id : packs[pack]) {
-      const auto [tiles, tokens] = (*table)[id];
-      sum += cost[0] * tiles + cost[1] * tokens;
-      squares += tokens * tokens;
-    }
-    return sum + squares * 59 / 100;
-  };
-  const auto count = static_cast<std::uint32_t>(packs.size());
-  std::vector<std::int64_t> costs(count);
-  for (std::uint32_t pack = 0; pack < count; ++pack) costs[pack] = pack_cost(pack);
-  const auto plan = dispatch_packs(count, pack_cost, {.ranks = ranks, .microbatches = 8});
-  CHECK(full_steps_cost_ratio<std::int64_t>(plan, costs) <= most);
-  // The short last step cannot be even: 408 packs on 64 ranks.
-  CHECK(cost_ratio<std::int64_t>(plan, costs) <=
-        std::max(most, cost_ratio_bound<std::int64_t>(plan, costs) + 0.001));
+TEST_CASE("dispatch_packs keeps the ranks of packs within the promised ratios") {
+  check_promise(two_source_table(30'000, 1).samples,
+                GENERATE(promise{{18, 6016}, 64, 1.002}, promise{{9, 4096}, 64, 1.01},
+                         promise{{18, 6016}, 8, 1.002}, promise{{9, 4096}, 8, 1.01}));
 }

@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "../../bench/dispatch/karmarkar_karp.hpp"
-#include "../../bench/dispatch/loaded_steps.hpp"
 #include "catch.hpp"
+#include "dispatch/rebalance_peer.hpp"
 #include "packing/length_tables.hpp"
 
 using namespace omnibal;
+using namespace omnibal::test;
 
 namespace {
 
@@ -34,20 +34,6 @@ std::vector<std::uint32_t> homes(const rebalance_problem& problem) {
   std::vector<std::uint32_t> ranks;
   for (const held_sample& sample : problem.samples) ranks.push_back(sample.rank);
   return ranks;
-}
-
-std::int64_t bytes_moved(const rebalance_problem& problem,
-                         const std::vector<std::uint32_t>& ranks) {
-  std::int64_t bytes = 0;
-  for (std::size_t s = 0; s < ranks.size(); ++s)
-    if (ranks[s] != problem.samples[s].rank) bytes += problem.samples[s].bytes;
-  return bytes;
-}
-
-std::int64_t sum_of_costs(const rebalance_problem& problem) {
-  std::int64_t sum = 0;
-  for (const held_sample& sample : problem.samples) sum += sample.cost;
-  return sum;
 }
 
 using cost_and_bytes = std::vector<std::pair<std::int64_t, std::int64_t>>;
@@ -179,12 +165,6 @@ std::uint64_t hash_of(const rebalance_result& result) {
     }
   }
   return hash;
-}
-
-/// The table that steps are drawn from: a published one, or one made up like it.
-length_table step_table() {
-  const auto published = published_tables({"ai2d", "chartqa"});
-  return published ? *published : tiled_table(20'000, 11);
 }
 
 }  // namespace
@@ -427,24 +407,5 @@ TEST_CASE("rebalance makes the same plan everywhere") {
 }
 
 TEST_CASE("rebalance costs no more than the peer and moves half the bytes") {
-  const length_table table = step_table();
-  const std::uint32_t ranks = GENERATE(8U, 64U);
-  constexpr int steps = 200;
-  random_stream random(10, ranks);
-  std::int64_t sent = 0;
-  std::int64_t sent_by_peer = 0;
-  for (int step = 0; step < steps; ++step) {
-    const rebalance_problem problem = loaded_step(table, ranks, 4, random);
-    std::vector<std::int64_t> costs;
-    for (const held_sample& sample : problem.samples) costs.push_back(sample.cost);
-    // The peer numbers its parts as it likes: part k goes to rank k.
-    const auto parts = karmarkar_karp(costs, ranks);
-    const rebalance_result result = rebalance(problem);
-    const double mean = static_cast<double>(sum_of_costs(problem)) / ranks;
-    const double ratio = static_cast<double>(result.plan().cost) / mean;
-    REQUIRE(ratio <= static_cast<double>(largest_cost(problem, parts)) / mean + 0.005);
-    sent += result.plan().bytes;
-    sent_by_peer += bytes_moved(problem, parts);
-  }
-  CHECK(2 * sent <= sent_by_peer);
+  check_against_peer(tiled_table(20'000, 11), GENERATE(8U, 64U));
 }

@@ -74,52 +74,12 @@ groups isf_as_described(const length_table& table, const isf_options<2>& options
   }
 }
 
-struct published_case {
-  std::vector<std::string> files;
-  isf_options<2> options;
-  std::size_t packs;
-  std::string hash;
-};
-
-published_case published(std::vector<std::string> files, std::array<std::int64_t, 2> capacity,
-                         std::uint32_t iterations, std::uint64_t seed, std::size_t packs,
-                         std::string hash) {
-  return {.files = std::move(files),
-          .options = {.capacity = capacity,
-                      .threshold = {{capacity[0], capacity[1] - 128}},
-                      .iterations = iterations,
-                      .seed = seed,
-                      .stream = isf_stream::published},
-          .packs = packs,
-          .hash = std::move(hash)};
-}
-
 }  // namespace
 
 TEST_CASE("sha256 gives known digests") {
   CHECK(sha256("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   CHECK(sha256(std::string(1000, 'a')) ==
         "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3");
-}
-
-TEST_CASE("pack_isf reproduces the published groups of published tables") {
-  const published_case expected =
-      GENERATE(published({"ai2d"}, {9, 4096}, 50, 1024, 3435,
-                         "e979805bdbbbc92be81a80696a6c65ffb3875d9741650fb0936cc2c76f00394c"),
-               published({"ai2d", "chartqa"}, {9, 4096}, 50, 1024, 18987,
-                         "c3bd997029b5ba9e4c0fdfee1523d3a883366dac4320cec1591a9cb21ec37f8c"),
-               published({"ai2d", "chartqa"}, {18, 6016}, 50, 7, 6690,
-                         "a126f0579b98e61c24bf035af4ecf16406321bf30a7489c9336308a40fd55610"),
-               published({"chartqa"}, {12, 4096}, 3, 0, 8812,
-                         "cae6b27655b5f9cb10b0ee21351bad8e66b86ec1a3afdffea38d4d2e854cfcc5"));
-  const auto table = published_tables(expected.files);
-  if (!table) {
-    WARN("left out: the published tables are not beside the project");
-    return;
-  }
-  const packing_result result = pack_isf(*table, expected.options);
-  CHECK(result.packs.size() == expected.packs);
-  CHECK(hash_of(result.packs) == expected.hash);
 }
 
 TEST_CASE("pack_isf with the published stream packs as described") {

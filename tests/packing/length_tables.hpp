@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Length tables for tests: made up ones shaped like those of vision-language data, and published
-/// ones where they lie beside the project.
+/// Length tables for tests, made up in the shape of those of vision-language data.
 #pragma once
 
+#include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <omnibal/core/random.hpp>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <vector>
 
 /// Image tiles and text tokens of samples.
@@ -33,37 +25,40 @@ inline length_table tiled_table(std::size_t samples, std::uint64_t seed) {
   return table;
 }
 
-/// Where material lies that is not part of the project: $OMNIBAL_SHARED, or beside the project.
-inline std::filesystem::path shared_folder() {
-  if (const char* given = std::getenv("OMNIBAL_SHARED")) return given;
-  return std::filesystem::path(__FILE__).parent_path() / "../../../shared";
-}
+/// A table of two sources; the first has `first_source` samples.
+struct two_sources {
+  length_table samples;
+  std::size_t first_source = 0;
+};
 
-/// A published table (a JSON list of objects with vit_num and token_num), or nothing where it is
-/// not there.
-inline std::optional<length_table> published_table(const std::string& name) {
-  std::ifstream file(shared_folder() / "data/lengths" / (name + ".json"));
-  if (!file) return std::nullopt;
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  const auto number_after = [&](std::size_t from, std::string_view key) {
-    const std::size_t begin = text.find_first_of("0123456789", text.find(key, from) + key.size());
-    std::int64_t number = 0;
-    std::from_chars(text.data() + begin, text.data() + text.size(), number);
-    return number;
-  };
-  length_table table;
-  for (std::size_t at = text.find('{'); at != std::string::npos; at = text.find('{', at + 1))
-    table.push_back({number_after(at, "\"vit_num\":"), number_after(at, "\"token_num\":")});
+/// Samples of two sources in the proportions of published ones: four in ten of diagrams, half of
+/// them of a single tile, before six in ten of charts, nine in ten of them of five tiles.
+inline two_sources two_source_table(std::size_t samples, std::uint64_t seed) {
+  two_sources table{.samples = length_table(samples), .first_source = samples * 310 / 768};
+  omnibal::random_stream random(seed);
+  for (std::size_t k = 0; k < samples; ++k) {
+    const std::uint32_t draw = omnibal::uniform_below(random, 100);
+    const std::int64_t tiles = k < table.first_source ? (draw < 47   ? 1
+                                                         : draw < 77 ? 3
+                                                         : draw < 82 ? 4
+                                                                     : 5)
+                                                      : (draw < 3   ? 1
+                                                         : draw < 9 ? 3
+                                                                    : 5);
+    table.samples[k] = {tiles, 256 * tiles + 37 + omnibal::uniform_below(random, 120)};
+  }
   return table;
 }
 
-/// Published tables one after the other, or nothing where one is not there.
-inline std::optional<length_table> published_tables(const std::vector<std::string>& names) {
-  length_table all;
-  for (const std::string& name : names) {
-    const auto table = published_table(name);
-    if (!table) return std::nullopt;
-    all.insert(all.end(), table->begin(), table->end());
-  }
-  return all;
+/// Tokens of text: 350 in the middle, doubled or halved by chance, a long tail above.
+inline std::int64_t text_tokens(omnibal::random_stream& random) {
+  std::int64_t tokens = 350 * (800 + omnibal::uniform_below(random, 400)) / 1000;
+  for (int k = 0; k < 8; ++k)
+    tokens = omnibal::uniform_below(random, 2) == 0 ? tokens * 10 / 14 : tokens * 14 / 10;
+  return std::clamp<std::int64_t>(tokens, 20, 4000);
+}
+
+/// The tokens that a pack takes beside so many images, as in the paper's settings.
+inline std::int64_t token_capacity(std::int64_t images) {
+  return images <= 12 ? 4096 : 4096 + 320 * (images - 12);
 }

@@ -7,7 +7,6 @@
 #include <map>
 #include <numeric>
 #include <omnibal/core/random.hpp>
-#include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/held_knapsack.hpp>
 #include <omnibal/packing/streaming.hpp>
 #include <span>
@@ -16,32 +15,12 @@
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"
+#include "packing/pack_stream.hpp"
 
 using namespace omnibal;
+using namespace omnibal::test;
 
 namespace {
-
-using pack_ids = std::vector<std::vector<std::uint64_t>>;
-
-template <std::size_t Resources>
-void pop_all(streaming_packer<Resources>& packer, pack_ids& packs) {
-  while (auto pack = packer.pop()) packs.push_back(std::move(*pack));
-}
-
-/// All packs of a stream whose ids are 0, 1, ….
-template <std::size_t Resources>
-pack_ids pack_stream(const std::vector<loads<Resources>>& samples,
-                     const streaming_options<Resources>& options) {
-  streaming_packer<Resources> packer(options);
-  pack_ids packs;
-  for (std::size_t k = 0; k < samples.size(); ++k) {
-    packer.push(k, samples[k]);
-    pop_all(packer, packs);
-  }
-  packer.flush();
-  pop_all(packer, packs);
-  return packs;
-}
 
 /// Pushes a stream and checks after every push all that the packer promises.
 template <std::size_t Resources>
@@ -98,19 +77,6 @@ std::vector<loads<1>> heavy_tails(std::size_t count, std::int64_t least, std::in
   for (auto& [load] : samples)
     load = std::min(most, least * 1'000'000 / (1 + uniform_below(random, 1'000'000)));
   return samples;
-}
-
-std::int64_t token_capacity(std::int64_t images) {
-  return images <= 12 ? 4096 : 4096 + 320 * (images - 12);
-}
-
-/// The published tables in random order, or a made-up one of their shape.
-length_table shuffled_tables() {
-  auto table = published_tables({"ai2d", "chartqa"});
-  if (!table) table = tiled_table(30000, 5);
-  random_stream random(5);
-  shuffle(*table, random);
-  return std::move(*table);
 }
 
 }  // namespace
@@ -230,39 +196,11 @@ TEST_CASE("each pack of the streaming packer begins with the oldest sample held"
 }
 
 TEST_CASE("a buffer of 1000 costs less than a hundredth of the offline packs") {
-  const length_table table = shuffled_tables();
-  for (std::int64_t images = 9; images <= 20; ++images) {
-    const loads<2> capacity{images, token_capacity(images)};
-    const std::size_t packs = pack_stream(table, {.capacity = capacity}).size();
-    const std::uint64_t offline = pack_balanced(table, {.capacity = capacity}).objective;
-    INFO("images " << images << ": " << packs << " packs, offline " << offline);
-    CHECK(100 * packs <= 101 * offline);
-  }
+  check_cost_of_buffer(tiled_table(30000, 5));
 }
 
 TEST_CASE("a buffer of 1000 costs less than a hundredth with text-only rows and with text alone") {
-  random_stream random(8);
-  // Doubled or halved by chance: 350 tokens in the middle, a long tail above.
-  const auto text = [&] {
-    std::int64_t tokens = 350 * (800 + uniform_below(random, 400)) / 1000;
-    for (int k = 0; k < 8; ++k)
-      tokens = uniform_below(random, 2) == 0 ? tokens * 10 / 14 : tokens * 14 / 10;
-    return std::clamp<std::int64_t>(tokens, 20, 4000);
-  };
-  length_table mixed;
-  std::vector<loads<1>> alone;
-  for (const auto& sample : shuffled_tables()) {
-    mixed.push_back(sample);
-    mixed.push_back({0, text()});
-    alone.push_back({text()});
-  }
-  for (const std::int64_t images : {10, 14, 18}) {
-    const loads<2> capacity{images, token_capacity(images)};
-    CHECK(100 * pack_stream(mixed, {.capacity = capacity}).size() <=
-          101 * pack_balanced(mixed, {.capacity = capacity}).objective);
-  }
-  CHECK(100 * pack_stream(alone, {.capacity = {4096}}).size() <=
-        101 * pack_balanced(alone, {.capacity = {4096}}).objective);
+  check_cost_of_buffer_with_text(tiled_table(30000, 5));
 }
 
 TEST_CASE("long samples do not silt up in the buffer") {

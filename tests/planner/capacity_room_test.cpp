@@ -7,40 +7,30 @@
 #include <string>
 #include <vector>
 
-#include "../catch.hpp"
-#include "../packing/length_tables.hpp"
+#include "catch.hpp"
+#include "packing/length_tables.hpp"
+#include "planner/capacity_checks.hpp"
 
 using namespace omnibal;
+using namespace omnibal::test;
 
 namespace {
 
-/// The published tables, or one shaped like them.
-length_table some_table() {
-  const auto published = published_tables({"ai2d", "chartqa"});
-  return published ? *published : tiled_table(20'000, 1);
-}
-
-template <std::size_t Resources>
-const weighed_capacity<Resources>& candidate_of(const capacity_choice<Resources>& choice,
-                                                std::int64_t lead) {
-  const auto found = std::ranges::find_if(
-      choice.candidates, [&](const auto& one) { return one.found.capacity[0] == lead; });
-  REQUIRE(found != choice.candidates.end());
-  return *found;
-}
+/// Two samples of 5 tiles never share 9, and most have 5.
+length_table mostly_five_tiles() { return two_source_table(20'000, 1).samples; }
 
 }  // namespace
 
 TEST_CASE("capacities that arithmetic makes bad are passed over and named") {
-  // Two samples of 5 tiles never share 9, and most have 5.
-  const length_table samples = some_table();
-  const auto choice = choose_capacity<2>({.samples = samples});
-  const auto& nine = candidate_of(choice, 9);
-  const auto& ten = candidate_of(choice, 10);
-  CHECK(nine.found.room > ten.found.room * 5 / 4);
-  CHECK(nine.found.samples_per_pack < 2);
-  CHECK(nine.passed_over.find("the room that samples fill") != std::string::npos);
-  CHECK(choice.best[0] >= 10);
+  check_bad_capacities_are_passed_over(mostly_five_tiles());
+}
+
+TEST_CASE("a number of samples a pack is kept within a tenth where capacities allow it") {
+  check_samples_per_pack_are_kept(mostly_five_tiles());
+}
+
+TEST_CASE("limits on capacities are kept, for any resource") {
+  check_limits_are_kept(mostly_five_tiles());
 }
 
 TEST_CASE("room is what packs take over what their samples fill") {
@@ -54,34 +44,6 @@ TEST_CASE("room is what packs take over what their samples fill") {
     CHECK(std::int64_t(one.samples_per_pack) == one.capacity[0] / 3);
     CHECK(one.room == 1'000'000 * one.capacity[0] / (one.capacity[0] / 3 * 3));
   }
-}
-
-TEST_CASE("a number of samples a pack is kept within a tenth where capacities allow it") {
-  const length_table samples = some_table();
-  for (const double wanted : {1.5, 3.0, 4.0, 10.0}) {
-    const auto choice = choose_capacity<2>({.samples = samples, .samples_per_pack = wanted});
-    const auto& best = candidate_of(choice, choice.best[0]).found;
-    CHECK(best.samples_per_pack > 0.9 * wanted);
-    CHECK(best.samples_per_pack < 1.1 * wanted);
-    CHECK(std::ranges::count(choice.candidates, std::string(), &weighed_capacity<2>::passed_over) ==
-          1);
-  }
-  const auto one = choose_capacity<2>({.samples = samples, .samples_per_pack = 0.01});
-  CHECK(one.best == one.candidates.front().found.capacity);
-}
-
-TEST_CASE("limits on capacities are kept, for any resource") {
-  const length_table samples = some_table();
-  const std::int64_t most = std::numeric_limits<std::int64_t>::max();
-  for (const loads<2>& limit : {loads<2>{most, 4096}, loads<2>{12, most}, loads<2>{12, 3500}}) {
-    const auto choice = choose_capacity<2>({.samples = samples, .most = limit});
-    for (const auto& [found, passed_over] : choice.candidates)
-      for (std::size_t r = 0; r < 2; ++r) REQUIRE(found.capacity[r] <= limit[r]);
-    CHECK(choice.best[0] >= 10);
-  }
-  // Below the largest sample the limit still holds; the samples beyond it are the packer's affair.
-  const auto small = choose_capacity<2>({.samples = samples, .most = {4, 900}});
-  CHECK(small.best == loads<2>{4, 900});
 }
 
 TEST_CASE("capacities are chosen for text alone, three resources, few samples and none") {
