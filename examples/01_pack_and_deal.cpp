@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packs samples of images and text into micro-batches and deals them to eight ranks.
 #include <cstdio>
-#include <omnibal/omnibal.hpp>
 #include <vector>
+
+#include <omnibal/omnibal.hpp>
 
 struct sample {
   int image_tiles, tokens;

@@ -3,9 +3,10 @@
 // after: 02_before_and_after [picture.svg]
 #include <cstdio>
 #include <fstream>
-#include <omnibal/omnibal.hpp>
 #include <string>
 #include <vector>
+
+#include <omnibal/omnibal.hpp>
 
 #include "step_timeline.hpp"
 #include "timeline_svg.hpp"

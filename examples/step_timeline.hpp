@@ -6,12 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <omnibal/planner/epoch.hpp>
-#include <omnibal/planner/run.hpp>
-#include <omnibal/planner/stage_model.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <omnibal/planner/epoch.hpp>
+#include <omnibal/planner/run.hpp>
+#include <omnibal/planner/stage_model.hpp>
 
 #include "timeline_svg.hpp"
 

@@ -6,10 +6,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <omnibal/pipeline/operation_graph.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include <omnibal/pipeline/operation_graph.hpp>
 
 namespace omnibal::examples {
 

@@ -2,9 +2,9 @@
 /// @file
 /// Runs Catch2 cases where there is a GPU; exits with 77, which ctest reads as skipped, where not.
 #define CATCH_CONFIG_RUNNER
-#include <cuda_runtime_api.h>
-
 #include <cstdio>
+
+#include <cuda_runtime_api.h>
 
 #include "catch.hpp"
 

@@ -2,9 +2,9 @@
 /// @file
 /// Runs Catch2 cases on every process of an MPI program. A failure on any process fails the run.
 #define CATCH_CONFIG_RUNNER
-#include <mpi.h>
-
 #include <algorithm>
+
+#include <mpi.h>
 
 #include "catch.hpp"
 

@@ -6,9 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <vector>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/pipeline/problem.hpp>
-#include <vector>
 
 namespace omnibal::test {
 

@@ -2,17 +2,18 @@
 // Reading a length table of 1.2 million samples: the whole way from the file, then each part of it,
 // beside what no reader can do without (the bytes copied, the file read, the bytes hashed) and
 // simdjson's own passes over the same bytes.
-#include <benchmark/benchmark.h>
-#include <simdjson.h>
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <omnibal/core/random.hpp>
 #include <string>
 #include <vector>
+
+#include <benchmark/benchmark.h>
+#include <simdjson.h>
+#include <unistd.h>
+
+#include <omnibal/core/random.hpp>
 
 #include "files.hpp"
 #include "table_formats.hpp"

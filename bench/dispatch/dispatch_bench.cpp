@@ -3,9 +3,13 @@
 // do it; windows of steps with one pack a rank; groups for sequence parallelism; the iterator.
 // Packs are those of two published tables where they lie beside the project, else of a generated
 // one.
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
 #include <benchmark/benchmark.h>
 
-#include <cstdint>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/epoch.hpp>
@@ -13,9 +17,6 @@
 #include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/metrics.hpp>
-#include <span>
-#include <string>
-#include <vector>
 
 #include "../../tests/packing/length_tables.hpp"
 #include "../../tests/shared/published_tables.hpp"

@@ -5,9 +5,10 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/dispatch/rebalance_problem.hpp>
-#include <span>
 
 /// Forward cost of a sample in InternVL 6+20B, in MFLOP: 12.0 TF a tile, 38.6 GF a token and 0.59
 /// MF a token squared.

@@ -3,13 +3,14 @@
 // up ones like them), beside the peer: the largest differencing method, whose part k goes to rank
 // k. Counters are means over the steps: cost of the dearest rank / mean, and bytes sent / bytes
 // held.
-#include <benchmark/benchmark.h>
-
 #include <cstddef>
 #include <cstdint>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/dispatch/rebalance.hpp>
-#include <vector>
 
 #include "../../tests/packing/length_tables.hpp"
 #include "../../tests/shared/published_tables.hpp"

@@ -4,20 +4,21 @@
 // the loads. The figures are the ratio of the two, packs over the bound, the variation of the
 // packs' costs, and the resident bytes a sample that packing needs beside its input, the result
 // included (true of large tables, whose memory goes back to the system at once).
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/leveling.hpp>
 #include <omnibal/packing/random_streams.hpp>
-#include <span>
-#include <string>
-#include <vector>
 
 #include "packing/length_tables.hpp"
 #include "shared/published_tables.hpp"

@@ -2,15 +2,16 @@
 // Sampling and filtering with the published stream on 1.2 M samples at (9, 4096), 50 iterations,
 // beside its floor: the swaps of all its shuffles, alone, on 32-bit indices. The figure is the
 // ratio of the two.
-#include <benchmark/benchmark.h>
-
 #include <cstdint>
 #include <numeric>
+#include <span>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/isf.hpp>
 #include <omnibal/packing/published_stream.hpp>
-#include <span>
-#include <vector>
 
 using namespace omnibal;
 

@@ -5,8 +5,6 @@
 // of samples that wait. Tables: rows of the two published tables where they are there
 // (OMNIBAL_SHARED), else generated ones of like shape; the same with as many rows of text only; and
 // text alone.
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -15,11 +13,14 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/streaming.hpp>
-#include <string>
-#include <vector>
 
 using namespace omnibal;
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Simulation of 1F1B against its floor: a plain pass over as many operations, one maximum and one
 // addition each. Both report operations a second; their ratio is the figure.
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
 #include <cstdint>
-#include <omnibal/pipeline/simulate.hpp>
 #include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include <omnibal/pipeline/simulate.hpp>
 
 using namespace omnibal;
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // How others plan, beside the exact plan: simulated makespans over the least one, on the nine
 // presets. A counter of 0 means that the baseline finds no plan that fits.
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/planner/baselines.hpp>
 #include <omnibal/planner/joint.hpp>
 #include <omnibal/planner/stage_model.hpp>
-#include <string>
-#include <vector>
 
 using namespace omnibal;
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the recurrences of joint planning grow: one quantity at a time, the others kept. Layers are
 // distinct, which is the hardest case for the choice of modes.
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
 #include <cstdint>
-#include <omnibal/core/random.hpp>
-#include <omnibal/planner/joint.hpp>
 #include <string>
 #include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include <omnibal/core/random.hpp>
+#include <omnibal/planner/joint.hpp>
 
 using namespace omnibal;
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Joint plans of cuts and recomputation: the nine presets, chains of distinct layers, and a family
 // of seeded instances for makespans.
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <ctime>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/planner/joint.hpp>
 #include <omnibal/planner/stage_model.hpp>
-#include <string>
-#include <vector>
 
 using namespace omnibal;
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The order of micro-batches: what the search gains over the order given, and how far its bound is.
-#include <benchmark/benchmark.h>
-
 #include <cstdint>
 #include <numeric>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/planner/joint.hpp>
 #include <omnibal/planner/order_search.hpp>
 #include <omnibal/planner/stage_model.hpp>
-#include <string>
-#include <vector>
 
 using namespace omnibal;
 

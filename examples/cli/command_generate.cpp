@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/random.hpp>
 

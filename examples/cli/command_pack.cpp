@@ -5,6 +5,9 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <optional>
+#include <set>
+
 #include <omnibal/core/error.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
@@ -17,8 +20,6 @@
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/packing/streaming.hpp>
 #include <omnibal/planner/capacity_room.hpp>
-#include <optional>
-#include <set>
 
 #include "commands.hpp"
 #include "files.hpp"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal partition: cuts a chain of weights into intervals of least largest sum.
 #include <memory>
+#include <string>
+
 #include <omnibal/core/error.hpp>
 #include <omnibal/partition/chain.hpp>
-#include <string>
 
 #include "commands.hpp"
 #include "deliver.hpp"

@@ -2,8 +2,9 @@
 // omnibal plan: the main job.
 #include <limits>
 #include <memory>
-#include <omnibal/core/error.hpp>
 #include <string>
+
+#include <omnibal/core/error.hpp>
 
 #include "commands.hpp"
 #include "options.hpp"

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
+
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/dispatch/rebalance.hpp>
-#include <string>
-#include <vector>
 
 #include "commands.hpp"
 #include "deliver.hpp"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal recompute: the cheapest recomputation of one stage that fits its memory.
 #include <memory>
-#include <omnibal/recompute/exact.hpp>
 #include <string>
+
+#include <omnibal/recompute/exact.hpp>
 
 #include "commands.hpp"
 #include "deliver.hpp"

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal simulate: the exact times and memory of a schedule.
 #include <memory>
+#include <string>
+#include <vector>
+
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/simulate.hpp>
-#include <string>
-#include <vector>
 
 #include "commands.hpp"
 #include "deliver.hpp"

@@ -3,8 +3,9 @@
 /// The end of a sub-command whose report is also its output file.
 #pragma once
 
-#include <omnibal/core/search.hpp>
 #include <string>
+
+#include <omnibal/core/search.hpp>
 
 #include "commands.hpp"
 #include "errors.hpp"

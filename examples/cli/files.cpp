@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "files.hpp"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <new>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <new>
 #include <omnibal/core/error.hpp>
-#include <stdexcept>
-#include <system_error>
-#include <utility>
 
 #include "errors.hpp"
 

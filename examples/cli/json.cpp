@@ -2,9 +2,10 @@
 #include "json.hpp"
 
 #include <algorithm>
-#include <omnibal/core/error.hpp>
 #include <set>
 #include <vector>
+
+#include <omnibal/core/error.hpp>
 
 #include "files.hpp"
 

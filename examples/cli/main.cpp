@@ -5,12 +5,13 @@
 #include <cstdio>
 #include <exception>
 #include <new>
-#include <omnibal/core/error.hpp>
-#include <omnibal/version.hpp>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <omnibal/core/error.hpp>
+#include <omnibal/version.hpp>
 
 #include "commands.hpp"
 #include "files.hpp"

@@ -3,8 +3,9 @@
 
 #include <limits>
 #include <numeric>
-#include <omnibal/core/error.hpp>
 #include <optional>
+
+#include <omnibal/core/error.hpp>
 
 #include "units.hpp"
 

@@ -4,10 +4,11 @@
 #pragma once
 
 #include <cstdint>
-#include <omnibal/dispatch/mixture.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <omnibal/dispatch/mixture.hpp>
 
 #include "json.hpp"
 #include "tables.hpp"

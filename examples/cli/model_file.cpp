@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <vector>
+
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/presets.hpp>
-#include <vector>
 
 #include "json.hpp"
 #include "object_reader.hpp"

@@ -3,9 +3,10 @@
 /// Models and devices as the command names them: a preset's id, or a JSON file.
 #pragma once
 
+#include <string>
+
 #include <omnibal/cost/device.hpp>
 #include <omnibal/cost/model.hpp>
-#include <string>
 
 namespace omnibal::cli {
 

@@ -5,12 +5,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <omnibal/core/error.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <omnibal/core/error.hpp>
 
 #include "json.hpp"
 #include "units.hpp"

@@ -4,12 +4,13 @@
 /// options include this: the parser's header takes longer to compile than most of them.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <CLI/CLI.hpp>
 
 #include "units.hpp"
 

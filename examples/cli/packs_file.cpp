@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <span>
+#include <string_view>
+
 #include <omnibal/core/error.hpp>
 #include <omnibal/dispatch/sample_keys.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/version.hpp>
-#include <span>
-#include <string_view>
 
 #include "json.hpp"
 #include "sample_names.hpp"

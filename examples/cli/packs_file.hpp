@@ -4,11 +4,12 @@
 #pragma once
 
 #include <cstdint>
-#include <omnibal/core/grouping.hpp>
-#include <omnibal/dispatch/dispatch.hpp>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/dispatch/dispatch.hpp>
 
 #include "json.hpp"
 #include "mixture_draw.hpp"

@@ -5,11 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
+
 #include <omnibal/cost/transformer.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/planner/objective.hpp>
-#include <optional>
-#include <string>
 
 #include "commands.hpp"
 #include "tables.hpp"

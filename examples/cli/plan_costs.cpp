@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+
 #include <omnibal/core/error.hpp>
 
 #include "errors.hpp"

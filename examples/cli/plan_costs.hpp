@@ -4,14 +4,15 @@
 /// where there is a profile, measured.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include <omnibal/cost/calibration.hpp>
 #include <omnibal/cost/device.hpp>
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/transformer.hpp>
 #include <omnibal/cost/workload.hpp>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "plan_arguments.hpp"
 #include "profile_file.hpp"

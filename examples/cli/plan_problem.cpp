@@ -2,15 +2,16 @@
 // omnibal plan --problem: cuts and modes for a problem of plain numbers.
 #include <algorithm>
 #include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/planner/advice.hpp>
 #include <omnibal/planner/joint.hpp>
 #include <omnibal/planner/named_plan.hpp>
 #include <omnibal/planner/published.hpp>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "deadline.hpp"
 #include "deliver.hpp"

@@ -2,6 +2,7 @@
 #include "plan_report.hpp"
 
 #include <cstdio>
+
 #include <omnibal/version.hpp>
 
 #include "packs_file.hpp"

@@ -4,11 +4,12 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
+#include <vector>
+
 #include <omnibal/cost/transformer.hpp>
 #include <omnibal/planner/megatron_layout.hpp>
 #include <omnibal/planner/run.hpp>
-#include <string>
-#include <vector>
 
 #include "json.hpp"
 #include "plan_arguments.hpp"

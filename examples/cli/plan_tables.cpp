@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/transformer.hpp>
 #include <omnibal/planner/megatron_layout.hpp>
 #include <omnibal/planner/run.hpp>
 #include <omnibal/planner/shape_search.hpp>
-#include <string>
-#include <utility>
-#include <variant>
-#include <vector>
 
 #include "../step_timeline.hpp"
 #include "deadline.hpp"

@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <omnibal/core/error.hpp>
 #include <string_view>
 #include <utility>
+
+#include <omnibal/core/error.hpp>
 
 #include "units.hpp"
 

@@ -5,6 +5,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include <omnibal/core/rational.hpp>
 #include <omnibal/pipeline/frozen.hpp>
 #include <omnibal/pipeline/memory.hpp>
@@ -13,9 +17,6 @@
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/planner/scenarios.hpp>
 #include <omnibal/recompute/exact.hpp>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "json.hpp"
 

@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
+
 #include <omnibal/core/error.hpp>
 #include <omnibal/version.hpp>
-#include <utility>
 
 #include "errors.hpp"
 #include "files.hpp"

@@ -6,10 +6,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/cost/calibration.hpp>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <omnibal/cost/calibration.hpp>
 
 #include "json.hpp"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "progress_line.hpp"
 
-#include <unistd.h>
-
 #include <cstdio>
+
+#include <unistd.h>
 
 namespace omnibal::cli {
 

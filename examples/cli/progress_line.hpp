@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+
 #include <omnibal/core/progress.hpp>
 
 #include "commands.hpp"

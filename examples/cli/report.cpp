@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <string_view>
+
+#include <unistd.h>
 
 #include "files.hpp"
 

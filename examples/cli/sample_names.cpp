@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample_names.hpp"
 
+#include <span>
+
 #include <omnibal/core/error.hpp>
 #include <omnibal/dispatch/sample_keys.hpp>
-#include <span>
 
 #include "errors.hpp"
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 

@@ -5,9 +5,10 @@
 #pragma once
 
 #include <cstdint>
-#include <omnibal/core/random.hpp>
 #include <string>
 #include <vector>
+
+#include <omnibal/core/random.hpp>
 
 namespace omnibal::cli {
 

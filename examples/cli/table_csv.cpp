@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <array>
-#include <omnibal/core/error.hpp>
 #include <optional>
+
+#include <omnibal/core/error.hpp>
 
 #include "table_formats.hpp"
 

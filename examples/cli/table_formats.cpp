@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+
 #include <omnibal/core/error.hpp>
 
 #include "one_line.hpp"

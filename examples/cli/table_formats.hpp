@@ -6,12 +6,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/core/loads.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <omnibal/core/loads.hpp>
 
 #include "tables.hpp"
 

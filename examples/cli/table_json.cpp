@@ -2,8 +2,9 @@
 // Reads JSON tables event by event, which is slow, but knows at each step what should be there.
 #include <array>
 #include <iterator>
-#include <omnibal/core/error.hpp>
 #include <optional>
+
+#include <omnibal/core/error.hpp>
 
 #include "json.hpp"
 #include "table_formats.hpp"

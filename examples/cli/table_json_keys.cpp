@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the field of JSON tables that names samples, from tables whose loads were read before.
 #include <algorithm>
-#include <omnibal/core/error.hpp>
 #include <optional>
+
+#include <omnibal/core/error.hpp>
 
 #include "json.hpp"
 #include "table_formats.hpp"

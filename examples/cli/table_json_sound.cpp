@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <simdjson.h>
-
 #include <array>
 #include <optional>
+
+#include <simdjson.h>
 
 #include "files.hpp"
 #include "table_formats.hpp"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "table_writer.hpp"
 
-#include <omnibal/core/error.hpp>
 #include <string_view>
+
+#include <omnibal/core/error.hpp>
 
 #include "json.hpp"
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tables.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <future>
-#include <omnibal/core/error.hpp>
 #include <string_view>
+
+#include <CLI/CLI.hpp>
+
+#include <omnibal/core/error.hpp>
 
 #include "files.hpp"
 #include "table_formats.hpp"

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
-#include <omnibal/core/loads.hpp>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include <omnibal/core/loads.hpp>
+
 #include "json.hpp"
 
 namespace CLI {

@@ -4,8 +4,9 @@
 /// row a device, one slice an operation.
 #pragma once
 
-#include <omnibal/pipeline/operation_graph.hpp>
 #include <string>
+
+#include <omnibal/pipeline/operation_graph.hpp>
 
 #include "../timeline_svg.hpp"
 #include "json.hpp"

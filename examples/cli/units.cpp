@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 

@@ -3,8 +3,9 @@
 /// The version, once as macros for the preprocessor (CMake reads them too) and once as a string.
 #pragma once
 
-#include <omnibal/config.hpp>
 #include <string_view>
+
+#include <omnibal/config.hpp>
 
 #define OMNIBAL_VERSION_MAJOR 0
 #define OMNIBAL_VERSION_MINOR 1

@@ -3,8 +3,9 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <omnibal/core/error.hpp>
 #include <string>
+
+#include <omnibal/core/error.hpp>
 
 #include "catch.hpp"
 #include "files.hpp"

@@ -2,11 +2,12 @@
 // Whatever the bytes are, a reader either takes them or throws invalid_input.
 #include "table_formats.hpp"
 
-#include <omnibal/core/error.hpp>
-#include <omnibal/core/random.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/random.hpp>
 
 #include "catch.hpp"
 #include "table_writer.hpp"

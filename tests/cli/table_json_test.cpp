@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <omnibal/core/error.hpp>
-#include <omnibal/core/random.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/random.hpp>
 
 #include "catch.hpp"
 #include "files.hpp"

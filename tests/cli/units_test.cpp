@@ -3,9 +3,10 @@
 
 #include <cstdint>
 #include <limits>
-#include <omnibal/core/error.hpp>
 #include <string>
 #include <vector>
+
+#include <omnibal/core/error.hpp>
 
 #include "catch.hpp"
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/comm/agreement.hpp>
-#include <omnibal/comm/thread_communicator.hpp>
-#include <omnibal/core/grouping.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <omnibal/comm/agreement.hpp>
+#include <omnibal/comm/thread_communicator.hpp>
+#include <omnibal/core/grouping.hpp>
 
 #include "catch.hpp"
 

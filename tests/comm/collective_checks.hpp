@@ -8,14 +8,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
 #include <omnibal/comm/agreement.hpp>
 #include <omnibal/comm/collectives.hpp>
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
-#include <stdexcept>
-#include <string>
-#include <vector>
 
 namespace collective_checks {
 

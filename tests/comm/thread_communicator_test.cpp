@@ -4,13 +4,14 @@
 #include <chrono>
 #include <cstddef>
 #include <latch>
-#include <omnibal/comm/collectives.hpp>
-#include <omnibal/comm/thread_communicator.hpp>
-#include <omnibal/core/error.hpp>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <omnibal/comm/collectives.hpp>
+#include <omnibal/comm/thread_communicator.hpp>
+#include <omnibal/core/error.hpp>
 
 #include "catch.hpp"
 #include "comm/collective_checks.hpp"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // expect: load_array
 #include <array>
-#include <omnibal/core/loads.hpp>
 #include <vector>
+
+#include <omnibal/core/loads.hpp>
 
 template <omnibal::sample_range Samples>
 void take(const Samples&) {}

@@ -3,6 +3,7 @@
 /// The program of every consumer: uses the library, and exits with 0 when it works.
 #include <array>
 #include <cstdio>
+
 #include <omnibal/omnibal.hpp>
 
 int main() {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
 #include <limits>
-#include <omnibal/core/arithmetic.hpp>
 #include <optional>
+
+#include <omnibal/core/arithmetic.hpp>
 
 #include "catch.hpp"
 

@@ -3,9 +3,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/core/bytes.hpp>
 #include <span>
 #include <vector>
+
+#include <omnibal/core/bytes.hpp>
 
 #include "catch.hpp"
 

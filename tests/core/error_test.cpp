@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
 #include <limits>
-#include <omnibal/core/error.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include <omnibal/core/error.hpp>
 
 #include "catch.hpp"
 

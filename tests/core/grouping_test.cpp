@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
-#include <omnibal/core/grouping.hpp>
 #include <utility>
 #include <vector>
+
+#include <omnibal/core/grouping.hpp>
 
 #include "catch.hpp"
 

@@ -2,13 +2,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/core/grouping.hpp>
-#include <omnibal/core/hash.hpp>
 #include <random>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/core/hash.hpp>
 
 #include "catch.hpp"
 

@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <deque>
 #include <forward_list>
-#include <omnibal/core/loads.hpp>
 #include <span>
 #include <vector>
+
+#include <omnibal/core/loads.hpp>
 
 #include "catch.hpp"
 

@@ -2,13 +2,14 @@
 #include <atomic>
 #include <cstddef>
 #include <mutex>
-#include <omnibal/core/parallel.hpp>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <omnibal/core/parallel.hpp>
 
 #include "catch.hpp"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
-#include <omnibal/core/progress.hpp>
 #include <stop_token>
 #include <string>
 #include <vector>
+
+#include <omnibal/core/progress.hpp>
 
 #include "catch.hpp"
 

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <map>
 #include <numeric>
-#include <omnibal/core/random.hpp>
 #include <random>
 #include <vector>
+
+#include <omnibal/core/random.hpp>
 
 #include "catch.hpp"
 

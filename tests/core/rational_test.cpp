@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <limits>
+
 #include <omnibal/core/rational.hpp>
 
 #include "../catch.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <omnibal/version.hpp>
 #include <string>
+
+#include <omnibal/version.hpp>
 
 #include "catch.hpp"
 

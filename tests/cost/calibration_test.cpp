@@ -2,11 +2,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <omnibal/cost/calibration.hpp>
-#include <omnibal/cost/presets.hpp>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <omnibal/cost/calibration.hpp>
+#include <omnibal/cost/presets.hpp>
 
 #include "../catch.hpp"
 

@@ -3,9 +3,10 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <string>
+
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/cost/transformer.hpp>
-#include <string>
 
 #include "../catch.hpp"
 

@@ -4,10 +4,11 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <omnibal/core/random.hpp>
-#include <omnibal/cost/linear_fit.hpp>
 #include <string>
 #include <vector>
+
+#include <omnibal/core/random.hpp>
+#include <omnibal/cost/linear_fit.hpp>
 
 #include "../catch.hpp"
 

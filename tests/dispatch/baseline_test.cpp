@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
-#include <omnibal/dispatch/baseline.hpp>
 #include <vector>
+
+#include <omnibal/dispatch/baseline.hpp>
 
 #include "../catch.hpp"
 

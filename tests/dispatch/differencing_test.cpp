@@ -2,9 +2,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
+#include <vector>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/dispatch/differencing.hpp>
-#include <vector>
 
 #include "../../bench/dispatch/karmarkar_karp.hpp"
 #include "catch.hpp"

@@ -6,11 +6,12 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <span>
+#include <vector>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
-#include <span>
-#include <vector>
 
 #include "catch.hpp"
 #include "dispatch/promised_ratios.hpp"

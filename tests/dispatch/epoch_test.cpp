@@ -3,14 +3,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
 #include <omnibal/core/hash.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/epoch.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/metrics.hpp>
-#include <stdexcept>
-#include <utility>
-#include <vector>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <span>
+#include <vector>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/dispatch/baseline.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
-#include <span>
-#include <vector>
 
 #include "catch.hpp"
 

@@ -2,10 +2,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <omnibal/dispatch/dispatch.hpp>
-#include <omnibal/dispatch/microbatch_order.hpp>
 #include <span>
 #include <vector>
+
+#include <omnibal/dispatch/dispatch.hpp>
+#include <omnibal/dispatch/microbatch_order.hpp>
 
 #include "catch.hpp"
 

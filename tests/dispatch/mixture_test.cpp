@@ -2,13 +2,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
+#include <span>
+#include <vector>
+
 #include <omnibal/core/hash.hpp>
 #include <omnibal/dispatch/mixture.hpp>
 #include <omnibal/dispatch/tables.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/metrics.hpp>
-#include <span>
-#include <vector>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

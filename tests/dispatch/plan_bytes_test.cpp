@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstddef>
 #include <cstdint>
+#include <vector>
+
 #include <omnibal/core/hash.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/plan_bytes.hpp>
-#include <vector>
 
 #include "catch.hpp"
 

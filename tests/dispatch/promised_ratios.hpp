@@ -5,10 +5,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
+
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
 #include <omnibal/packing/balanced.hpp>
-#include <vector>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

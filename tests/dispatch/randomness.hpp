@@ -13,12 +13,13 @@
 #include <functional>
 #include <iterator>
 #include <numeric>
-#include <omnibal/dispatch/dispatch.hpp>
-#include <omnibal/packing/balanced.hpp>
-#include <omnibal/packing/metrics.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <omnibal/dispatch/dispatch.hpp>
+#include <omnibal/packing/balanced.hpp>
+#include <omnibal/packing/metrics.hpp>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

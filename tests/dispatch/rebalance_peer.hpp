@@ -5,9 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/dispatch/rebalance.hpp>
-#include <vector>
 
 #include "../../bench/dispatch/karmarkar_karp.hpp"
 #include "../../bench/dispatch/loaded_steps.hpp"

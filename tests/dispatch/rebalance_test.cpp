@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <map>
 #include <numeric>
-#include <omnibal/core/random.hpp>
-#include <omnibal/dispatch/differencing.hpp>
-#include <omnibal/dispatch/rebalance.hpp>
 #include <stop_token>
 #include <string>
 #include <vector>
+
+#include <omnibal/core/random.hpp>
+#include <omnibal/dispatch/differencing.hpp>
+#include <omnibal/dispatch/rebalance.hpp>
 
 #include "catch.hpp"
 #include "dispatch/rebalance_peer.hpp"

@@ -2,15 +2,16 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
-#include <omnibal/core/random.hpp>
-#include <omnibal/dispatch/sample_keys.hpp>
-#include <omnibal/packing/balanced.hpp>
-#include <omnibal/packing/metrics.hpp>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <omnibal/core/random.hpp>
+#include <omnibal/dispatch/sample_keys.hpp>
+#include <omnibal/packing/balanced.hpp>
+#include <omnibal/packing/metrics.hpp>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

@@ -5,10 +5,11 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <vector>
+
 #include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/dispatch/tables.hpp>
 #include <omnibal/packing/metrics.hpp>
-#include <vector>
 
 #include "catch.hpp"
 

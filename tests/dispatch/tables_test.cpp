@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
-#include <omnibal/dispatch/tables.hpp>
 #include <vector>
+
+#include <omnibal/dispatch/tables.hpp>
 
 #include "catch.hpp"
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever is written on the command line, the command takes it or refuses it by an error of its
 // own: the lines of the input are its arguments. Nothing is run.
-#include <CLI/CLI.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/core/error.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <omnibal/core/error.hpp>
 
 #include "commands.hpp"
 #include "errors.hpp"

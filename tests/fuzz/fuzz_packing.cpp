@@ -7,14 +7,15 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <span>
+#include <vector>
+
 #include <omnibal/core/error.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/isf.hpp>
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/packing/streaming.hpp>
-#include <span>
-#include <vector>
 
 using namespace omnibal;
 

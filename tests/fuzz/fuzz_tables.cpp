@@ -3,9 +3,10 @@
 // byte says which reader.
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/core/error.hpp>
 #include <string_view>
 #include <vector>
+
+#include <omnibal/core/error.hpp>
 
 #include "table_formats.hpp"
 

@@ -5,6 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
 #include <omnibal/core/hash.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/cost/calibration.hpp>
@@ -29,10 +34,6 @@
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/packing/streaming.hpp>
 #include <omnibal/planner/capacity_room.hpp>
-#include <optional>
-#include <span>
-#include <string>
-#include <vector>
 
 #include "golden/golden_table.hpp"
 

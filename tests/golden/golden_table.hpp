@@ -18,9 +18,10 @@
 #include <cstdlib>
 #include <iostream>
 #include <map>
-#include <omnibal/core/hash.hpp>
 #include <string>
 #include <vector>
+
+#include <omnibal/core/hash.hpp>
 
 #include "catch.hpp"
 

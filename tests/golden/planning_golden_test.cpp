@@ -6,6 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
 #include <omnibal/core/hash.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/cost/presets.hpp>
@@ -29,9 +33,6 @@
 #include <omnibal/planner/shape_search.hpp>
 #include <omnibal/recompute/adaptive.hpp>
 #include <omnibal/recompute/exact.hpp>
-#include <span>
-#include <string>
-#include <vector>
 
 #include "golden/golden_table.hpp"
 #include "planning_problems.hpp"

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cuda_runtime.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/core/error.hpp>
-#include <omnibal/gpu/error.cuh>
-#include <omnibal/gpu/packed_indices.cuh>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <cuda_runtime.h>
+
+#include <omnibal/core/error.hpp>
+#include <omnibal/gpu/error.cuh>
+#include <omnibal/gpu/packed_indices.cuh>
 
 #include "catch.hpp"
 #include "gpu/packed_indices_oracle.hpp"

@@ -2,6 +2,11 @@
 /// @file
 /// The functions of which the kernels are made, run through Thrust: on the host where this is
 /// compiled for a host back end, so that they are tested on machines without a GPU too.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
 #include <thrust/copy.h>
 #include <thrust/device_vector.h>
 #include <thrust/execution_policy.h>
@@ -11,11 +16,7 @@
 #include <thrust/iterator/transform_iterator.h>
 #include <thrust/scan.h>
 
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
 #include <omnibal/gpu/packed_summary.hpp>
-#include <vector>
 
 #include "catch.hpp"
 #include "gpu/packed_indices_oracle.hpp"

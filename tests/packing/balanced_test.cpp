@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/packing/balanced.hpp>
-#include <omnibal/packing/metrics.hpp>
 #include <span>
 #include <vector>
+
+#include <omnibal/packing/balanced.hpp>
+#include <omnibal/packing/metrics.hpp>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

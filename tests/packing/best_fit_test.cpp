@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstdint>
+#include <set>
+#include <vector>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/best_fit.hpp>
 #include <omnibal/packing/capacity.hpp>
-#include <set>
-#include <vector>
 
 #include "catch.hpp"
 

@@ -4,8 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <omnibal/packing/bound.hpp>
 #include <vector>
+
+#include <omnibal/packing/bound.hpp>
 
 #include "catch.hpp"
 #include "packing/fewest_packs.hpp"

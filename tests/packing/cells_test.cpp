@@ -2,9 +2,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <vector>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/cells.hpp>
-#include <vector>
 
 #include "catch.hpp"
 

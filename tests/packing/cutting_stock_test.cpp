@@ -2,12 +2,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
+#include <vector>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/cutting_stock.hpp>
 #include <omnibal/packing/knapsack.hpp>
-#include <span>
-#include <vector>
 
 #include "catch.hpp"
 

@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <omnibal/core/loads.hpp>
 #include <vector>
+
+#include <omnibal/core/loads.hpp>
 
 template <std::size_t Resources>
 class exhaustive_packer {

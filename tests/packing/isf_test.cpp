@@ -5,12 +5,13 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
-#include <omnibal/packing/isf.hpp>
 #include <random>
 #include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <omnibal/packing/isf.hpp>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

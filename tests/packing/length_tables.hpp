@@ -7,8 +7,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/core/random.hpp>
 #include <vector>
+
+#include <omnibal/core/random.hpp>
 
 /// Image tiles and text tokens of samples.
 using length_table = std::vector<std::array<std::int64_t, 2>>;

@@ -2,11 +2,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <span>
+#include <vector>
+
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/leveling.hpp>
 #include <omnibal/packing/metrics.hpp>
-#include <span>
-#include <vector>
 
 #include "catch.hpp"
 #include "packing/pack_hash.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
 #include <cstdint>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/load_sums.hpp>
 

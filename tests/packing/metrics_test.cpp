@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
 #include <limits>
-#include <omnibal/packing/metrics.hpp>
 #include <vector>
+
+#include <omnibal/packing/metrics.hpp>
 
 #include "catch.hpp"
 

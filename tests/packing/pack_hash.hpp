@@ -4,9 +4,10 @@
 #pragma once
 
 #include <cstddef>
-#include <omnibal/core/grouping.hpp>
 #include <string>
 #include <utility>
+
+#include <omnibal/core/grouping.hpp>
 
 #include "packing/sha256.hpp"
 

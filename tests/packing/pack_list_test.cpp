@@ -3,12 +3,13 @@
 #include <array>
 #include <cstdint>
 #include <numeric>
+#include <span>
+#include <vector>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/pack_list.hpp>
 #include <omnibal/packing/random_streams.hpp>
 #include <omnibal/packing/sort_by_key.hpp>
-#include <span>
-#include <vector>
 
 #include "catch.hpp"
 

@@ -5,11 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/streaming.hpp>
-#include <utility>
-#include <vector>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

@@ -8,12 +8,13 @@
 #include <functional>
 #include <limits>
 #include <numeric>
-#include <omnibal/packing/balanced.hpp>
-#include <omnibal/packing/isf.hpp>
-#include <omnibal/packing/metrics.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <omnibal/packing/balanced.hpp>
+#include <omnibal/packing/isf.hpp>
+#include <omnibal/packing/metrics.hpp>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
-#include <omnibal/packing/patterns.hpp>
 #include <vector>
+
+#include <omnibal/packing/patterns.hpp>
 
 #include "catch.hpp"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
 #include <limits>
-#include <omnibal/packing/prices.hpp>
 #include <utility>
 #include <vector>
+
+#include <omnibal/packing/prices.hpp>
 
 #include "catch.hpp"
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
 #include <numeric>
-#include <omnibal/packing/published_stream.hpp>
 #include <random>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include <omnibal/packing/published_stream.hpp>
 
 #include "catch.hpp"
 

@@ -9,12 +9,13 @@
 #include <cstdint>
 #include <functional>
 #include <numeric>
-#include <omnibal/packing/balanced.hpp>
-#include <omnibal/packing/isf.hpp>
-#include <omnibal/packing/metrics.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <omnibal/packing/balanced.hpp>
+#include <omnibal/packing/isf.hpp>
+#include <omnibal/packing/metrics.hpp>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

@@ -3,10 +3,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <numeric>
-#include <omnibal/core/random.hpp>
-#include <omnibal/packing/sample_window.hpp>
 #include <span>
 #include <vector>
+
+#include <omnibal/core/random.hpp>
+#include <omnibal/packing/sample_window.hpp>
 
 #include "catch.hpp"
 

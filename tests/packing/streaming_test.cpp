@@ -6,12 +6,13 @@
 #include <limits>
 #include <map>
 #include <numeric>
-#include <omnibal/core/random.hpp>
-#include <omnibal/packing/held_knapsack.hpp>
-#include <omnibal/packing/streaming.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <omnibal/core/random.hpp>
+#include <omnibal/packing/held_knapsack.hpp>
+#include <omnibal/packing/streaming.hpp>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

@@ -6,9 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/packing/balanced.hpp>
 #include <string>
 #include <vector>
+
+#include <omnibal/packing/balanced.hpp>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstdint>
-#include <omnibal/partition/anchor.hpp>
-#include <omnibal/partition/even.hpp>
 #include <utility>
 #include <vector>
+
+#include <omnibal/partition/anchor.hpp>
+#include <omnibal/partition/even.hpp>
 
 #include "../catch.hpp"
 #include "../planning_problems.hpp"

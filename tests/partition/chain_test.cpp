@@ -3,8 +3,9 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
-#include <omnibal/partition/chain.hpp>
 #include <vector>
+
+#include <omnibal/partition/chain.hpp>
 
 #include "../catch.hpp"
 #include "../planning_problems.hpp"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <limits>
+#include <string>
+
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/problem.hpp>
-#include <string>
 
 #include "../catch.hpp"
 #include "../planning_problems.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <omnibal/pipeline/frozen.hpp>
 #include <vector>
+
+#include <omnibal/pipeline/frozen.hpp>
 
 #include "../catch.hpp"
 

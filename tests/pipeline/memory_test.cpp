@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <vector>
+
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
-#include <vector>
 
 #include "../catch.hpp"
 #include "../planning_problems.hpp"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <string>
+
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/schedule.hpp>
-#include <string>
 
 #include "../catch.hpp"
 

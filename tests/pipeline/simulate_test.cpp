@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <map>
+
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 

@@ -3,9 +3,10 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <omnibal/planner/baselines.hpp>
 #include <tuple>
 #include <vector>
+
+#include <omnibal/planner/baselines.hpp>
 
 #include "../catch.hpp"
 #include "plan_oracle.hpp"

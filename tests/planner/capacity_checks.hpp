@@ -7,8 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <omnibal/planner/capacity_room.hpp>
 #include <string>
+
+#include <omnibal/planner/capacity_room.hpp>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

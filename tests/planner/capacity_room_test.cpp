@@ -2,10 +2,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <omnibal/planner/capacity_room.hpp>
 #include <stop_token>
 #include <string>
 #include <vector>
+
+#include <omnibal/planner/capacity_room.hpp>
 
 #include "catch.hpp"
 #include "packing/length_tables.hpp"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <omnibal/planner/capacity.hpp>
 #include <stop_token>
 #include <vector>
+
+#include <omnibal/planner/capacity.hpp>
 
 #include "../catch.hpp"
 

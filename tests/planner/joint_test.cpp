@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <limits>
+
 #include <omnibal/planner/joint.hpp>
 
 #include "../catch.hpp"

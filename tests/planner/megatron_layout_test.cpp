@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <vector>
+
 #include <omnibal/core/random.hpp>
 #include <omnibal/planner/joint.hpp>
 #include <omnibal/planner/megatron_layout.hpp>
-#include <string>
-#include <vector>
 
 #include "../catch.hpp"
 #include "../planning_problems.hpp"

@@ -3,9 +3,10 @@
 #include <array>
 #include <cstdint>
 #include <numeric>
-#include <omnibal/planner/order_search.hpp>
 #include <stop_token>
 #include <vector>
+
+#include <omnibal/planner/order_search.hpp>
 
 #include "../catch.hpp"
 #include "../planning_problems.hpp"

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+
 #include <omnibal/planner/joint.hpp>
 
 #include "../planning_problems.hpp"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <numeric>
+#include <stop_token>
+
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/planner/run.hpp>
-#include <stop_token>
 
 #include "../catch.hpp"
 #include "../planning_problems.hpp"

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstdint>
-#include <omnibal/cost/presets.hpp>
-#include <omnibal/planner/shape_search.hpp>
 #include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
+
+#include <omnibal/cost/presets.hpp>
+#include <omnibal/planner/shape_search.hpp>
 
 #include "../catch.hpp"
 #include "../planning_problems.hpp"

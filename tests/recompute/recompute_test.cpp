@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <limits>
+
 #include <omnibal/recompute/adaptive.hpp>
 #include <omnibal/recompute/exact.hpp>
 

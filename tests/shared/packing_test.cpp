@@ -2,10 +2,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/packing/isf.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <omnibal/packing/isf.hpp>
 
 #include "catch.hpp"
 #include "packing/pack_hash.hpp"

@@ -11,17 +11,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <omnibal/comm/collectives.hpp>
-#include <omnibal/comm/communicator.hpp>
-#include <omnibal/config.hpp>
-#include <omnibal/core/grouping.hpp>
-#include <omnibal/core/hash.hpp>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <omnibal/comm/collectives.hpp>
+#include <omnibal/comm/communicator.hpp>
+#include <omnibal/config.hpp>
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/core/hash.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -7,14 +7,15 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/comm/communicator.hpp>
-#include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
 #include <ranges>
 #include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <omnibal/comm/communicator.hpp>
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
 
 namespace omnibal::inline v0 {
 

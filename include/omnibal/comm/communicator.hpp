@@ -8,14 +8,15 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/error.hpp>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 

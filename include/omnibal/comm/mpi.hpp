@@ -7,21 +7,22 @@
 /// become communication_error instead of ending the process.
 #pragma once
 
-#include <mpi.h>
-
 #include <algorithm>
 #include <array>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/comm/communicator.hpp>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <mpi.h>
+
+#include <omnibal/comm/communicator.hpp>
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -8,25 +8,26 @@
 /// the error names rank, operation and sequence number and carries NCCL's own last words.
 #pragma once
 
-#include <cuda_runtime_api.h>
-#include <nccl.h>
-
 #include <algorithm>
 #include <chrono>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <omnibal/comm/communicator.hpp>
-#include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/error.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
+
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
+#include <omnibal/comm/communicator.hpp>
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
 
 #if NCCL_VERSION_CODE < NCCL_VERSION(2, 18, 0)
 #error "omnibal::nccl needs NCCL 2.18 or newer: older ones cannot split a communicator"

@@ -15,15 +15,16 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <omnibal/comm/communicator.hpp>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <omnibal/comm/communicator.hpp>
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 

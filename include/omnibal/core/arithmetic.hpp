@@ -6,10 +6,11 @@
 
 #include <concepts>
 #include <limits>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 #include <optional>
 #include <string_view>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 

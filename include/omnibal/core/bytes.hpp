@@ -7,14 +7,15 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/core/hash.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/hash.hpp>
 
 namespace omnibal::inline v0::detail {
 

@@ -5,12 +5,13 @@
 
 #include <concepts>
 #include <cstddef>
-#include <omnibal/config.hpp>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -13,12 +13,13 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/core/grouping.hpp>
 #include <ranges>
 #include <span>
 #include <string_view>
 #include <type_traits>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/grouping.hpp>
 
 namespace omnibal::inline v0 {
 

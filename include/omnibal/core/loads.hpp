@@ -9,9 +9,10 @@
 #include <concepts>
 #include <cstddef>
 #include <functional>
-#include <omnibal/config.hpp>
 #include <ranges>
 #include <type_traits>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0 {
 

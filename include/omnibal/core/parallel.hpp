@@ -9,9 +9,10 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
-#include <omnibal/config.hpp>
 #include <thread>
 #include <vector>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0 {
 

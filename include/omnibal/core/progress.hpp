@@ -5,9 +5,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <omnibal/config.hpp>
 #include <stop_token>
 #include <string_view>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0 {
 

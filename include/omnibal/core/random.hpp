@@ -10,9 +10,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <omnibal/config.hpp>
 #include <ranges>
 #include <utility>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -5,10 +5,11 @@
 
 #include <cstdint>
 #include <limits>
+#include <string_view>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
-#include <string_view>
 
 namespace omnibal::inline v0 {
 

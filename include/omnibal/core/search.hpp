@@ -3,8 +3,9 @@
 /// What a search can say of its answer.
 #pragma once
 
-#include <omnibal/config.hpp>
 #include <string_view>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -6,10 +6,11 @@
 
 #include <array>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 #include <string>
 #include <string_view>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -20,13 +20,14 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/cost/workload.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/cost/workload.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -6,11 +6,12 @@
 #pragma once
 
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 

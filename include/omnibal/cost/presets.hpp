@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+
 #include <omnibal/config.hpp>
 #include <omnibal/cost/model.hpp>
 

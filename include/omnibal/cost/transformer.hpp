@@ -29,14 +29,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/device.hpp>
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/workload.hpp>
-#include <string>
-#include <string_view>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

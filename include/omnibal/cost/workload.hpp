@@ -11,10 +11,11 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <string_view>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
-#include <string_view>
 
 namespace omnibal::inline v0 {
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>

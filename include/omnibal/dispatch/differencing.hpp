@@ -10,11 +10,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <omnibal/config.hpp>
 #include <queue>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -10,17 +10,18 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/dispatch/plan.hpp>
 #include <omnibal/dispatch/step_balancer.hpp>
 #include <omnibal/packing/random_streams.hpp>
-#include <span>
-#include <string>
-#include <type_traits>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -6,15 +6,16 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/core/bytes.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/dispatch/plan.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/bytes.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/dispatch/plan.hpp>
 
 namespace omnibal::inline v0 {
 

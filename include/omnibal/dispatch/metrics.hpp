@@ -10,13 +10,14 @@
 #include <cstdint>
 #include <functional>
 #include <numeric>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/dispatch/plan.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

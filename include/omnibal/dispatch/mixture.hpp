@@ -9,15 +9,16 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/dispatch/tables.hpp>
 #include <omnibal/packing/random_streams.hpp>
-#include <span>
-#include <string>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

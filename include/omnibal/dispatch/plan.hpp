@@ -6,13 +6,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/hash.hpp>
-#include <span>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -7,16 +7,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/core/bytes.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/core/grouping.hpp>
-#include <omnibal/dispatch/plan.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/bytes.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/dispatch/plan.hpp>
 
 namespace omnibal::inline v0 {
 

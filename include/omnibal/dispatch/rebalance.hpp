@@ -13,6 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
@@ -23,8 +26,6 @@
 #include <omnibal/dispatch/rebalance_exact.hpp>
 #include <omnibal/dispatch/rebalance_problem.hpp>
 #include <omnibal/dispatch/rebalance_search.hpp>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -11,11 +11,12 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/dispatch/rebalance_problem.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -14,10 +14,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/progress.hpp>
 #include <omnibal/dispatch/rebalance_problem.hpp>
-#include <vector>
 
 namespace omnibal::inline v0::detail {
 

@@ -9,14 +9,15 @@
 #include <cstdint>
 #include <iterator>
 #include <limits>
-#include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/error.hpp>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -21,14 +21,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <omnibal/config.hpp>
-#include <omnibal/core/progress.hpp>
-#include <omnibal/dispatch/differencing.hpp>
-#include <omnibal/dispatch/rebalance_problem.hpp>
 #include <optional>
 #include <span>
 #include <tuple>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/progress.hpp>
+#include <omnibal/dispatch/differencing.hpp>
+#include <omnibal/dispatch/rebalance_problem.hpp>
 
 namespace omnibal::inline v0::detail {
 

@@ -12,11 +12,6 @@
 #include <functional>
 #include <limits>
 #include <numeric>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/core/grouping.hpp>
-#include <omnibal/core/hash.hpp>
-#include <omnibal/core/loads.hpp>
 #include <ranges>
 #include <span>
 #include <string>
@@ -24,6 +19,12 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/core/hash.hpp>
+#include <omnibal/core/loads.hpp>
 
 namespace omnibal::inline v0 {
 

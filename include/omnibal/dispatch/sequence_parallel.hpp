@@ -11,6 +11,11 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
@@ -19,10 +24,6 @@
 #include <omnibal/core/random.hpp>
 #include <omnibal/dispatch/plan.hpp>
 #include <omnibal/packing/random_streams.hpp>
-#include <span>
-#include <string>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -8,11 +8,12 @@
 #include <cstdint>
 #include <functional>
 #include <numeric>
-#include <omnibal/config.hpp>
 #include <queue>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0::detail {
 

@@ -3,12 +3,13 @@
 /// How the CUDA runtime's errors reach the caller of a synchronising device function.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
-#include <omnibal/config.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include <cuda_runtime_api.h>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0::gpu {
 

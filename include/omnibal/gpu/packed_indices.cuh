@@ -7,25 +7,26 @@
 /// omnibal::gpu.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#include <cub/block/block_scan.cuh>
+#include <cub/device/device_scan.cuh>
 #include <cuda_runtime.h>
 #include <thrust/iterator/counting_iterator.h>
 #include <thrust/iterator/tabulate_output_iterator.h>
 #include <thrust/iterator/transform_iterator.h>
 
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cub/block/block_scan.cuh>
-#include <cub/device/device_scan.cuh>
-#include <memory>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/gpu/error.cuh>
 #include <omnibal/gpu/packed_summary.hpp>
-#include <span>
-#include <string>
-#include <type_traits>
 
 namespace omnibal::inline v0::gpu {
 

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+
 #include <omnibal/config.hpp>
 
 namespace omnibal::inline v0::gpu {

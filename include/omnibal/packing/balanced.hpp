@@ -11,6 +11,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <ranges>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
@@ -30,11 +36,6 @@
 #include <omnibal/packing/result.hpp>
 #include <omnibal/packing/sort_by_key.hpp>
 #include <omnibal/packing/survey.hpp>
-#include <optional>
-#include <ranges>
-#include <type_traits>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

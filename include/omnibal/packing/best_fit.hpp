@@ -10,13 +10,14 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/packing/capacity.hpp>
 #include <omnibal/packing/load_sums.hpp>
 #include <omnibal/packing/pack_list.hpp>
 #include <omnibal/packing/survey.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0::detail {
 

@@ -12,6 +12,12 @@
 #include <cstdint>
 #include <functional>
 #include <numeric>
+#include <optional>
+#include <ranges>
+#include <span>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
@@ -22,11 +28,6 @@
 #include <omnibal/packing/knapsack.hpp>
 #include <omnibal/packing/prices.hpp>
 #include <omnibal/packing/survey.hpp>
-#include <optional>
-#include <ranges>
-#include <span>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -9,14 +9,15 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/core/loads.hpp>
 #include <ranges>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/loads.hpp>
 
 namespace omnibal::inline v0 {
 

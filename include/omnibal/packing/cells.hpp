@@ -6,12 +6,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/packing/knapsack.hpp>
 #include <omnibal/packing/survey.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0::detail {
 

@@ -6,14 +6,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/packing/capacity.hpp>
 #include <omnibal/packing/cells.hpp>
 #include <omnibal/packing/load_sums.hpp>
 #include <omnibal/packing/survey.hpp>
-#include <span>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0::detail {
 

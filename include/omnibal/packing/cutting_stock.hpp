@@ -12,11 +12,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
 
 namespace omnibal::inline v0::detail {
 

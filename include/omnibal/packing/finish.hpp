@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/search.hpp>

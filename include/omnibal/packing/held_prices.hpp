@@ -13,6 +13,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
@@ -20,8 +23,6 @@
 #include <omnibal/packing/held_knapsack.hpp>
 #include <omnibal/packing/held_samples.hpp>
 #include <omnibal/packing/knapsack.hpp>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0::detail {
 

@@ -10,13 +10,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/packing/capacity.hpp>
 #include <omnibal/packing/knapsack.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0::detail {
 

@@ -12,6 +12,12 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
+#include <ranges>
+#include <span>
+#include <string>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
@@ -26,11 +32,6 @@
 #include <omnibal/packing/random_streams.hpp>
 #include <omnibal/packing/result.hpp>
 #include <omnibal/packing/survey.hpp>
-#include <optional>
-#include <ranges>
-#include <span>
-#include <string>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

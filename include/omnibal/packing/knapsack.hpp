@@ -10,11 +10,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <omnibal/config.hpp>
-#include <omnibal/packing/cutting_stock.hpp>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/packing/cutting_stock.hpp>
 
 namespace omnibal::inline v0::detail {
 

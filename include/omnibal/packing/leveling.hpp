@@ -8,17 +8,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <ranges>
+#include <span>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/packing/capacity.hpp>
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/packing/pack_cost.hpp>
-#include <optional>
-#include <ranges>
-#include <span>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -12,6 +12,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/packing/capacity.hpp>

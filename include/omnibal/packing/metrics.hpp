@@ -11,16 +11,17 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/core/grouping.hpp>
-#include <omnibal/core/loads.hpp>
 #include <ranges>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/core/loads.hpp>
 
 namespace omnibal::inline v0 {
 

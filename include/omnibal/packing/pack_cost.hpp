@@ -8,12 +8,13 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/packing/capacity.hpp>
-#include <optional>
 
 namespace omnibal::inline v0::detail {
 

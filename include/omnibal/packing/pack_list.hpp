@@ -7,15 +7,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <span>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/parallel.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/load_sums.hpp>
 #include <omnibal/packing/random_streams.hpp>
-#include <span>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0::detail {
 

@@ -7,6 +7,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/load_sums.hpp>
@@ -14,9 +18,6 @@
 #include <omnibal/packing/pack_list.hpp>
 #include <omnibal/packing/sample_class.hpp>
 #include <omnibal/packing/sample_window.hpp>
-#include <span>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0::detail {
 

@@ -8,6 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/parallel.hpp>
@@ -20,9 +24,6 @@
 #include <omnibal/packing/random_streams.hpp>
 #include <omnibal/packing/sample_class.hpp>
 #include <omnibal/packing/survey.hpp>
-#include <optional>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0::detail {
 

@@ -6,14 +6,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/cutting_stock.hpp>
 #include <omnibal/packing/knapsack.hpp>
-#include <span>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0::detail {
 

@@ -14,14 +14,15 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/loads.hpp>
-#include <omnibal/packing/capacity.hpp>
 #include <optional>
 #include <ranges>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/loads.hpp>
+#include <omnibal/packing/capacity.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -11,9 +11,10 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
 #include <span>
 #include <utility>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -7,10 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/core/random.hpp>
 #include <span>
 #include <utility>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/random.hpp>
 
 namespace omnibal::inline v0::detail {
 

@@ -4,10 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/search.hpp>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

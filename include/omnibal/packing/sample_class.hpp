@@ -7,6 +7,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <type_traits>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/packing/capacity.hpp>
@@ -14,8 +17,6 @@
 #include <omnibal/packing/pack_cost.hpp>
 #include <omnibal/packing/patterns.hpp>
 #include <omnibal/packing/survey.hpp>
-#include <span>
-#include <type_traits>
 
 namespace omnibal::inline v0::detail {
 

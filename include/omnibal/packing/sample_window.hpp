@@ -9,8 +9,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
 #include <span>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0::detail {
 

@@ -7,8 +7,9 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
 #include <vector>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0::detail {
 

@@ -12,6 +12,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/loads.hpp>
@@ -21,10 +26,6 @@
 #include <omnibal/packing/held_samples.hpp>
 #include <omnibal/packing/knapsack.hpp>
 #include <omnibal/packing/load_sums.hpp>
-#include <optional>
-#include <string>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -11,6 +11,11 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <ranges>
+#include <set>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
@@ -19,10 +24,6 @@
 #include <omnibal/packing/capacity.hpp>
 #include <omnibal/packing/histogram.hpp>
 #include <omnibal/packing/knapsack.hpp>
-#include <ranges>
-#include <set>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0::detail {
 

@@ -13,12 +13,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/error.hpp>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -10,13 +10,14 @@
 #include <concepts>
 #include <cstddef>
 #include <iterator>
+#include <ranges>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/search.hpp>
-#include <ranges>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -5,11 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/partition/anchor.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

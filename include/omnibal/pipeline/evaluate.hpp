@@ -20,6 +20,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/rational.hpp>
@@ -28,7 +30,6 @@
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

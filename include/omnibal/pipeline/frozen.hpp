@@ -11,12 +11,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/pipeline/problem.hpp>
 #include <optional>
 #include <span>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/pipeline/problem.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -11,10 +11,11 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/pipeline/schedule.hpp>
 #include <span>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/pipeline/schedule.hpp>
 
 namespace omnibal::inline v0 {
 

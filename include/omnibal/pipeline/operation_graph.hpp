@@ -7,13 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/pipeline/schedule.hpp>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/pipeline/schedule.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -8,13 +8,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <string>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/rational.hpp>
 #include <omnibal/pipeline/schedule.hpp>
-#include <string>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -16,10 +16,11 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 #include <string_view>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 

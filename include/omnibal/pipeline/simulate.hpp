@@ -9,11 +9,12 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

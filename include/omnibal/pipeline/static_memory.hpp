@@ -9,11 +9,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
-#include <omnibal/config.hpp>
-#include <omnibal/pipeline/problem.hpp>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/pipeline/problem.hpp>
 
 namespace omnibal::inline v0 {
 

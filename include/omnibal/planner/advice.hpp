@@ -8,12 +8,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <optional>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/search.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/joint.hpp>
-#include <optional>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

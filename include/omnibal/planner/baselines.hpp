@@ -25,6 +25,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
@@ -37,11 +43,6 @@
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/one_rule.hpp>
 #include <omnibal/planner/published.hpp>
-#include <optional>
-#include <span>
-#include <string>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -9,6 +9,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
@@ -22,9 +26,6 @@
 #include <omnibal/packing/isf.hpp>
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/planner/epoch.hpp>
-#include <span>
-#include <string>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -14,14 +14,15 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <omnibal/config.hpp>
-#include <omnibal/core/loads.hpp>
-#include <omnibal/core/progress.hpp>
-#include <omnibal/planner/capacity_room.hpp>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/loads.hpp>
+#include <omnibal/core/progress.hpp>
+#include <omnibal/planner/capacity_room.hpp>
 
 namespace omnibal::inline v0 {
 

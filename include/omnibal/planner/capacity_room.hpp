@@ -12,6 +12,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
@@ -19,12 +26,6 @@
 #include <omnibal/core/progress.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/balanced.hpp>
-#include <optional>
-#include <set>
-#include <span>
-#include <string>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

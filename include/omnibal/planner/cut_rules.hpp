@@ -7,9 +7,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/problem.hpp>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -32,6 +32,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/search.hpp>
@@ -42,8 +45,6 @@
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/scenarios.hpp>
 #include <omnibal/planner/step_times.hpp>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -17,14 +17,15 @@
 #include <iterator>
 #include <limits>
 #include <map>
+#include <span>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
 #include <omnibal/recompute/exact.hpp>
-#include <span>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -9,6 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/progress.hpp>
@@ -18,8 +21,6 @@
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/planner/stage_model.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

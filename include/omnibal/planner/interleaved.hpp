@@ -16,6 +16,9 @@
 #include <cstdint>
 #include <iterator>
 #include <limits>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/rational.hpp>
@@ -31,8 +34,6 @@
 #include <omnibal/planner/scenarios.hpp>
 #include <omnibal/planner/step_times.hpp>
 #include <omnibal/recompute/exact.hpp>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

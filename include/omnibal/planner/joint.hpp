@@ -17,6 +17,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/search.hpp>
@@ -29,8 +32,6 @@
 #include <omnibal/planner/stage_search.hpp>
 #include <omnibal/planner/step_times.hpp>
 #include <omnibal/planner/variance.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

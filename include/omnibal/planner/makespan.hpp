@@ -10,6 +10,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/cut_search.hpp>
@@ -17,8 +20,6 @@
 #include <omnibal/planner/scenarios.hpp>
 #include <omnibal/planner/stage_search.hpp>
 #include <omnibal/planner/step_times.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -16,16 +16,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/transformer.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/named_plan.hpp>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -6,14 +6,15 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <omnibal/config.hpp>
-#include <omnibal/pipeline/evaluate.hpp>
-#include <omnibal/pipeline/problem.hpp>
-#include <omnibal/planner/objective.hpp>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/planner/objective.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -5,8 +5,9 @@
 #pragma once
 
 #include <cstddef>
-#include <omnibal/config.hpp>
 #include <vector>
+
+#include <omnibal/config.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -5,6 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/progress.hpp>
 #include <omnibal/core/rational.hpp>
@@ -12,8 +15,6 @@
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/recompute/exact.hpp>
-#include <string_view>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

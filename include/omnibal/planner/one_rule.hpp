@@ -14,14 +14,15 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
-#include <omnibal/pipeline/problem.hpp>
-#include <omnibal/recompute/adaptive.hpp>
 #include <optional>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/recompute/adaptive.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -10,6 +10,10 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <span>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/progress.hpp>
@@ -17,9 +21,6 @@
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/planner/epoch.hpp>
-#include <span>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

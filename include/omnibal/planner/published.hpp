@@ -9,6 +9,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/partition/anchor.hpp>
@@ -17,9 +21,6 @@
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/stage_table.hpp>
 #include <omnibal/recompute/adaptive.hpp>
-#include <optional>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

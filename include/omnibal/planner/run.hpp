@@ -22,6 +22,12 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/search.hpp>
@@ -39,11 +45,6 @@
 #include <omnibal/planner/scenarios.hpp>
 #include <omnibal/planner/stage_model.hpp>
 #include <omnibal/recompute/adaptive.hpp>
-#include <optional>
-#include <span>
-#include <string>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -8,15 +8,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/rational.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/problem.hpp>
-#include <span>
-#include <string>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

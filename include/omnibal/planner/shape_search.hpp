@@ -10,6 +10,10 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <string>
+#include <tuple>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/progress.hpp>
@@ -17,9 +21,6 @@
 #include <omnibal/planner/capacity.hpp>
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/run.hpp>
-#include <string>
-#include <tuple>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

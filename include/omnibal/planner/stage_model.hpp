@@ -9,14 +9,15 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/transformer.hpp>
 #include <omnibal/cost/workload.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/problem.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -20,6 +20,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/rational.hpp>
@@ -28,7 +30,6 @@
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/stage_table.hpp>
 #include <omnibal/recompute/exact.hpp>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -13,6 +13,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/rational.hpp>
@@ -22,7 +24,6 @@
 #include <omnibal/pipeline/static_memory.hpp>
 #include <omnibal/planner/cut_rules.hpp>
 #include <omnibal/recompute/exact.hpp>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

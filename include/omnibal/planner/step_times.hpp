@@ -8,13 +8,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/rational.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/scenarios.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

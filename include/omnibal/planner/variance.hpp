@@ -12,11 +12,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/planner/stage_table.hpp>
-#include <utility>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -13,13 +13,14 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/search.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/recompute/exact.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

@@ -17,13 +17,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
+#include <vector>
+
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/search.hpp>
 #include <omnibal/pipeline/problem.hpp>
-#include <span>
-#include <vector>
 
 namespace omnibal::inline v0 {
 

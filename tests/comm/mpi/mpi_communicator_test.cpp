@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Run by several processes; exits with 1 when a check fails on any of them.
-#include <mpi.h>
-
 #include <climits>
 #include <cstddef>
 #include <cstdio>
 #include <exception>
-#include <omnibal/comm/mpi.hpp>
-#include <omnibal/core/error.hpp>
 #include <utility>
 #include <vector>
+
+#include <mpi.h>
+
+#include <omnibal/comm/mpi.hpp>
+#include <omnibal/core/error.hpp>
 
 #include "comm/collective_checks.hpp"
 

@@ -3,10 +3,6 @@
 /// nccl_communicator on real GPUs, one process a rank. Several ranks may share a GPU: each claims
 /// to be another host, which keeps NCCL from refusing a second rank on one device. Exits with 77
 /// without a GPU.
-#include <cuda_runtime_api.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -14,11 +10,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <omnibal/comm/nccl.hpp>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <cuda_runtime_api.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <omnibal/comm/nccl.hpp>
 
 #include "comm/collective_checks.hpp"
 

@@ -4,9 +4,6 @@
 /// and which stand before the real ones at link time. So its error paths run, which no healthy
 /// machine takes, and all of it runs without a GPU: ranks are threads, device memory is host
 /// memory, and a stream has ended unless it was told to hang.
-#include <cuda_runtime_api.h>
-#include <nccl.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -16,14 +13,18 @@
 #include <cstring>
 #include <exception>
 #include <functional>
-#include <omnibal/comm/nccl.hpp>
-#include <omnibal/comm/thread_communicator.hpp>
-#include <omnibal/core/error.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
+#include <omnibal/comm/nccl.hpp>
+#include <omnibal/comm/thread_communicator.hpp>
+#include <omnibal/core/error.hpp>
 
 #include "comm/collective_checks.hpp"
 
