@@ -63,6 +63,7 @@
 #include <omnibal/partition/even.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/frozen.hpp>
+#include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/problem.hpp>

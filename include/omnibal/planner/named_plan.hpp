@@ -13,8 +13,8 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/problem.hpp>
-#include <omnibal/planner/objective.hpp>
 
 namespace omnibal::inline v0 {
 

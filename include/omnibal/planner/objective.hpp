@@ -13,6 +13,7 @@
 #include <omnibal/core/rational.hpp>
 #include <omnibal/core/search.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/recompute/exact.hpp>
 
@@ -65,25 +66,6 @@ struct joint_options {
   recompute_options recompute = {};  ///< Of the knapsacks of stages that are devices of their own.
   run_control control = {};
 };
-
-/// Why no plan exists, so that a person can act on it.
-struct infeasibility {
-  enum class cause { none, fewer_layers_than_stages, rules, memory };
-
-  cause reason = cause::none;
-  std::size_t binding_stage = 0;  ///< For memory: the stage that lacks most in the best partition.
-  std::int64_t bytes_short = 0;   ///< For memory: what every device would need more, at least.
-};
-
-[[nodiscard]] constexpr std::string_view to_string(infeasibility::cause reason) noexcept {
-  switch (reason) {
-    case infeasibility::cause::none: return "none";
-    case infeasibility::cause::fewer_layers_than_stages: return "fewer_layers_than_stages";
-    case infeasibility::cause::rules: return "together_and_apart";
-    case infeasibility::cause::memory: return "memory";
-  }
-  return "unknown";
-}
 
 struct joint_plan {
   search_status status = search_status::infeasible;

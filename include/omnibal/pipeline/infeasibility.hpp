@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What a search says when no plan exists.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include <omnibal/config.hpp>
+
+namespace omnibal::inline v0 {
+
+/// Why no plan exists, so that a person can act on it.
+struct infeasibility {
+  enum class cause { none, fewer_layers_than_stages, rules, memory };
+
+  cause reason = cause::none;
+  std::size_t binding_stage = 0;  ///< For memory: the stage that lacks most in the best partition.
+  std::int64_t bytes_short = 0;   ///< For memory: what every device would need more, at least.
+};
+
+[[nodiscard]] constexpr std::string_view to_string(infeasibility::cause reason) noexcept {
+  switch (reason) {
+    case infeasibility::cause::none: return "none";
+    case infeasibility::cause::fewer_layers_than_stages: return "fewer_layers_than_stages";
+    case infeasibility::cause::rules: return "together_and_apart";
+    case infeasibility::cause::memory: return "memory";
+  }
+  return "unknown";
+}
+
+}  // namespace omnibal::inline v0
