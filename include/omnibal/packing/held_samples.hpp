@@ -109,7 +109,7 @@ class cell_grid {
 
 /// A sample in the buffer.
 template <std::size_t Resources>
-struct held_sample {
+struct buffered_sample {
   std::uint64_t id = 0;
   std::uint64_t arrival = 0;  ///< how many samples were pushed before it
   fitting_loads<Resources> load = {};
@@ -126,7 +126,7 @@ class held_samples {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   [[nodiscard]] const cell_grid<Resources>& grid() const noexcept { return grid_; }
-  [[nodiscard]] const held_sample<Resources>& operator[](std::uint32_t slot) const noexcept {
+  [[nodiscard]] const buffered_sample<Resources>& operator[](std::uint32_t slot) const noexcept {
     return slots_[slot].sample;
   }
 
@@ -153,7 +153,7 @@ class held_samples {
   [[nodiscard]] std::uint64_t filled(std::uint32_t row) const noexcept { return filled_[row]; }
 
   /// Returns its slot.
-  std::uint32_t insert(const held_sample<Resources>& sample) {
+  std::uint32_t insert(const buffered_sample<Resources>& sample) {
     std::uint32_t slot = free_;
     if (slot == none) {
       slot = static_cast<std::uint32_t>(slots_.size());
@@ -168,7 +168,7 @@ class held_samples {
     return slot;
   }
 
-  held_sample<Resources> take(std::uint32_t slot) noexcept {
+  buffered_sample<Resources> take(std::uint32_t slot) noexcept {
     slot_data& taken = slots_[slot];
     unlink(by_age_, &slot_data::by_age, slot);
     cell_data& cell = cells_[taken.cell];
@@ -211,7 +211,7 @@ class held_samples {
     std::uint32_t next = none;
   };
   struct slot_data {
-    held_sample<Resources> sample;
+    buffered_sample<Resources> sample;
     std::uint32_t cell = 0;
     std::uint32_t next_free = none;
     links by_age;

@@ -151,7 +151,7 @@ class streaming_packer {
     word sum;
   };
 
-  void hold(const detail::held_sample<Resources>& sample);
+  void hold(const detail::buffered_sample<Resources>& sample);
   void take_oversize(std::uint64_t id);
   void make_packs();
   [[nodiscard]] bool make_good_pack();
@@ -238,7 +238,7 @@ void streaming_packer<Resources>::flush() {
 }
 
 template <std::size_t Resources>
-void streaming_packer<Resources>::hold(const detail::held_sample<Resources>& sample) {
+void streaming_packer<Resources>::hold(const detail::buffered_sample<Resources>& sample) {
   const std::uint32_t slot = held_.insert(sample);
   if (!prices_.add(sample.load, held_.cell_of(slot))) return;
   const auto grid = prices_.tightest_grid();
