@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include <omnibal/planner/epoch.hpp>
-#include <omnibal/planner/run.hpp>
-#include <omnibal/planner/stage_model.hpp>
+#include <omnibal/run/epoch_simulation.hpp>
+#include <omnibal/run/layer_binding.hpp>
+#include <omnibal/run/plan_run.hpp>
 
 #include "timeline_svg.hpp"
 

@@ -16,9 +16,9 @@
 #include <benchmark/benchmark.h>
 
 #include <omnibal/core/random.hpp>
+#include <omnibal/core/random_streams.hpp>
 #include <omnibal/packing/balanced.hpp>
-#include <omnibal/packing/leveling.hpp>
-#include <omnibal/packing/random_streams.hpp>
+#include <omnibal/packing/swap_improvement.hpp>
 
 #include "packing/length_tables.hpp"
 #include "shared/published_tables.hpp"

@@ -11,7 +11,7 @@
 
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/isf.hpp>
-#include <omnibal/packing/published_stream.hpp>
+#include <omnibal/packing/numpy_shuffle.hpp>
 
 using namespace omnibal;
 

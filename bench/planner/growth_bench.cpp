@@ -9,7 +9,7 @@
 #include <benchmark/benchmark.h>
 
 #include <omnibal/core/random.hpp>
-#include <omnibal/planner/joint.hpp>
+#include <omnibal/planner/plan_jointly.hpp>
 
 using namespace omnibal;
 

@@ -11,8 +11,8 @@
 
 #include <omnibal/core/random.hpp>
 #include <omnibal/cost/presets.hpp>
-#include <omnibal/planner/joint.hpp>
-#include <omnibal/planner/stage_model.hpp>
+#include <omnibal/planner/plan_jointly.hpp>
+#include <omnibal/run/layer_binding.hpp>
 
 using namespace omnibal;
 

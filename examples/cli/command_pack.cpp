@@ -9,17 +9,17 @@
 #include <set>
 
 #include <omnibal/core/error.hpp>
+#include <omnibal/dataset/sample_keys.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
-#include <omnibal/dispatch/sample_keys.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/bound.hpp>
+#include <omnibal/packing/capacity_choice.hpp>
 #include <omnibal/packing/isf.hpp>
-#include <omnibal/packing/leveling.hpp>
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/packing/streaming.hpp>
-#include <omnibal/planner/capacity_room.hpp>
+#include <omnibal/packing/swap_improvement.hpp>
 
 #include "commands.hpp"
 #include "files.hpp"

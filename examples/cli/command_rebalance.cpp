@@ -8,7 +8,7 @@
 
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
-#include <omnibal/dispatch/rebalance.hpp>
+#include <omnibal/rebalance/rebalance.hpp>
 
 #include "commands.hpp"
 #include "deliver.hpp"

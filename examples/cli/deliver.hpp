@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include <omnibal/core/search.hpp>
+#include <omnibal/core/search_status.hpp>
 
 #include "commands.hpp"
 #include "errors.hpp"

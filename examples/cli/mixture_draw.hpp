@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include <omnibal/dispatch/mixture.hpp>
+#include <omnibal/dataset/mixture.hpp>
 
 #include "json.hpp"
 #include "tables.hpp"

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include <omnibal/core/error.hpp>
-#include <omnibal/dispatch/sample_keys.hpp>
+#include <omnibal/dataset/sample_keys.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/version.hpp>
 

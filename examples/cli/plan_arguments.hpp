@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include <omnibal/cost/transformer.hpp>
+#include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/planner/objective.hpp>
 

@@ -10,8 +10,8 @@
 
 #include <omnibal/cost/calibration.hpp>
 #include <omnibal/cost/device.hpp>
+#include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/cost/model.hpp>
-#include <omnibal/cost/transformer.hpp>
 #include <omnibal/cost/workload.hpp>
 
 #include "plan_arguments.hpp"

@@ -6,12 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include <omnibal/baselines/paper_plan.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/evaluated_plan.hpp>
 #include <omnibal/planner/advice.hpp>
-#include <omnibal/planner/joint.hpp>
-#include <omnibal/planner/named_plan.hpp>
-#include <omnibal/planner/published.hpp>
+#include <omnibal/planner/plan_jointly.hpp>
 
 #include "deadline.hpp"
 #include "deliver.hpp"

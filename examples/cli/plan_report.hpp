@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include <omnibal/cost/transformer.hpp>
-#include <omnibal/planner/megatron_layout.hpp>
-#include <omnibal/planner/run.hpp>
+#include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/interop/megatron_layout.hpp>
+#include <omnibal/run/plan_run.hpp>
 
 #include "json.hpp"
 #include "plan_arguments.hpp"

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include <omnibal/core/error.hpp>
-#include <omnibal/cost/transformer.hpp>
-#include <omnibal/planner/megatron_layout.hpp>
-#include <omnibal/planner/run.hpp>
-#include <omnibal/planner/shape_search.hpp>
+#include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/interop/megatron_layout.hpp>
+#include <omnibal/run/cluster_shape_search.hpp>
+#include <omnibal/run/plan_run.hpp>
 
 #include "../step_timeline.hpp"
 #include "deadline.hpp"

@@ -5,7 +5,7 @@
 
 #include <chrono>
 
-#include <omnibal/core/progress.hpp>
+#include <omnibal/core/search_control.hpp>
 
 #include "commands.hpp"
 

@@ -4,7 +4,7 @@
 #include <span>
 
 #include <omnibal/core/error.hpp>
-#include <omnibal/dispatch/sample_keys.hpp>
+#include <omnibal/dataset/sample_keys.hpp>
 
 #include "errors.hpp"
 

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
+#include <omnibal/baselines/trainer_samplers.hpp>
 #include <omnibal/core/random.hpp>
-#include <omnibal/dispatch/baseline.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
 

@@ -7,8 +7,8 @@
 #include <numeric>
 #include <vector>
 
+#include <omnibal/dataset/table_index.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
-#include <omnibal/dispatch/tables.hpp>
 #include <omnibal/packing/metrics.hpp>
 
 #include "catch.hpp"

@@ -10,30 +10,30 @@
 #include <string>
 #include <vector>
 
+#include <omnibal/baselines/trainer_samplers.hpp>
 #include <omnibal/core/hash.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/cost/calibration.hpp>
+#include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/presets.hpp>
-#include <omnibal/cost/transformer.hpp>
-#include <omnibal/dispatch/baseline.hpp>
-#include <omnibal/dispatch/differencing.hpp>
+#include <omnibal/dataset/mixture.hpp>
+#include <omnibal/dataset/sample_keys.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/epoch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
 #include <omnibal/dispatch/microbatch_order.hpp>
-#include <omnibal/dispatch/mixture.hpp>
-#include <omnibal/dispatch/plan_bytes.hpp>
-#include <omnibal/dispatch/rebalance.hpp>
-#include <omnibal/dispatch/sample_keys.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
+#include <omnibal/dispatch/serialize.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/bound.hpp>
+#include <omnibal/packing/capacity_choice.hpp>
 #include <omnibal/packing/isf.hpp>
-#include <omnibal/packing/leveling.hpp>
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/packing/streaming.hpp>
-#include <omnibal/planner/capacity_room.hpp>
+#include <omnibal/packing/swap_improvement.hpp>
+#include <omnibal/rebalance/differencing.hpp>
+#include <omnibal/rebalance/rebalance.hpp>
 
 #include "golden/golden_table.hpp"
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include <omnibal/core/random.hpp>
-#include <omnibal/packing/best_fit.hpp>
-#include <omnibal/packing/capacity.hpp>
+#include <omnibal/packing/detail/best_fit.hpp>
+#include <omnibal/packing/packer.hpp>
 
 #include "catch.hpp"
 

@@ -7,8 +7,8 @@
 
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/bound.hpp>
-#include <omnibal/packing/cutting_stock.hpp>
-#include <omnibal/packing/knapsack.hpp>
+#include <omnibal/packing/detail/cutting_stock.hpp>
+#include <omnibal/packing/detail/pattern_knapsack.hpp>
 
 #include "catch.hpp"
 

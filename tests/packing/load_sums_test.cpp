@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include <omnibal/core/random.hpp>
-#include <omnibal/packing/load_sums.hpp>
+#include <omnibal/packing/detail/load_sums.hpp>
 
 #include "catch.hpp"
 

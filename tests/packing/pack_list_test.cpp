@@ -7,9 +7,9 @@
 #include <vector>
 
 #include <omnibal/core/random.hpp>
-#include <omnibal/packing/pack_list.hpp>
-#include <omnibal/packing/random_streams.hpp>
-#include <omnibal/packing/sort_by_key.hpp>
+#include <omnibal/core/random_streams.hpp>
+#include <omnibal/packing/detail/pack_list.hpp>
+#include <omnibal/packing/detail/sort_by_key.hpp>
 
 #include "catch.hpp"
 

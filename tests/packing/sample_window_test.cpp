@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <omnibal/core/random.hpp>
-#include <omnibal/packing/sample_window.hpp>
+#include <omnibal/packing/detail/sample_window.hpp>
 
 #include "catch.hpp"
 

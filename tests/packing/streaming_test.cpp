@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <omnibal/core/random.hpp>
-#include <omnibal/packing/held_knapsack.hpp>
+#include <omnibal/packing/detail/buffer_knapsack.hpp>
 #include <omnibal/packing/streaming.hpp>
 
 #include "catch.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <omnibal/baselines/paper_plan.hpp>
 #include <omnibal/planner/advice.hpp>
-#include <omnibal/planner/published.hpp>
 
 #include "../catch.hpp"
 #include "plan_oracle.hpp"

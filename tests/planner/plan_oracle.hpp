@@ -7,7 +7,7 @@
 #include <array>
 #include <limits>
 
-#include <omnibal/planner/joint.hpp>
+#include <omnibal/planner/plan_jointly.hpp>
 
 #include "../planning_problems.hpp"
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <functional>
 
-#include <omnibal/planner/joint.hpp>
+#include <omnibal/planner/plan_jointly.hpp>
 
 #include "../catch.hpp"
 #include "plan_oracle.hpp"

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <limits>
 
-#include <omnibal/recompute/adaptive.hpp>
+#include <omnibal/baselines/adaptive_recomputation.hpp>
 #include <omnibal/recompute/exact.hpp>
 
 #include "../catch.hpp"

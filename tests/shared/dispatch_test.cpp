@@ -6,7 +6,7 @@
 #include "catch.hpp"
 #include "dispatch/promised_ratios.hpp"
 #include "dispatch/randomness.hpp"
-#include "dispatch/rebalance_peer.hpp"
+#include "rebalance/rebalance_peer.hpp"
 #include "shared/published_tables.hpp"
 
 using namespace omnibal;

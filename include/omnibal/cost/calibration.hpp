@@ -22,8 +22,8 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
+#include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/cost/linear_fit.hpp>
-#include <omnibal/cost/transformer.hpp>
 #include <omnibal/cost/workload.hpp>
 
 namespace omnibal::inline v0 {

@@ -19,9 +19,9 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/random.hpp>
+#include <omnibal/core/random_streams.hpp>
+#include <omnibal/dispatch/detail/step_balancer.hpp>
 #include <omnibal/dispatch/plan.hpp>
-#include <omnibal/dispatch/step_balancer.hpp>
-#include <omnibal/packing/random_streams.hpp>
 
 namespace omnibal::inline v0 {
 

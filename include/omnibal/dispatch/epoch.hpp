@@ -13,7 +13,7 @@
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/bytes.hpp>
+#include <omnibal/core/byte_stream.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/dispatch/plan.hpp>
 

@@ -22,8 +22,8 @@
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/random.hpp>
+#include <omnibal/core/random_streams.hpp>
 #include <omnibal/dispatch/plan.hpp>
-#include <omnibal/packing/random_streams.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -21,21 +21,21 @@
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/parallel.hpp>
-#include <omnibal/core/progress.hpp>
 #include <omnibal/core/random.hpp>
-#include <omnibal/core/search.hpp>
-#include <omnibal/packing/best_fit.hpp>
-#include <omnibal/packing/capacity.hpp>
-#include <omnibal/packing/classified_samples.hpp>
-#include <omnibal/packing/finish.hpp>
-#include <omnibal/packing/load_sums.hpp>
-#include <omnibal/packing/pack_cost.hpp>
-#include <omnibal/packing/pack_list.hpp>
-#include <omnibal/packing/pattern_packer.hpp>
-#include <omnibal/packing/random_streams.hpp>
+#include <omnibal/core/random_streams.hpp>
+#include <omnibal/core/search_control.hpp>
+#include <omnibal/core/search_status.hpp>
+#include <omnibal/packing/detail/best_fit.hpp>
+#include <omnibal/packing/detail/clustered_samples.hpp>
+#include <omnibal/packing/detail/finish_packing.hpp>
+#include <omnibal/packing/detail/load_estimates.hpp>
+#include <omnibal/packing/detail/load_sums.hpp>
+#include <omnibal/packing/detail/pack_cost.hpp>
+#include <omnibal/packing/detail/pack_list.hpp>
+#include <omnibal/packing/detail/pattern_packer.hpp>
+#include <omnibal/packing/detail/sort_by_key.hpp>
+#include <omnibal/packing/packer.hpp>
 #include <omnibal/packing/result.hpp>
-#include <omnibal/packing/sort_by_key.hpp>
-#include <omnibal/packing/survey.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -21,13 +21,13 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
-#include <omnibal/packing/capacity.hpp>
-#include <omnibal/packing/cells.hpp>
-#include <omnibal/packing/cutting_stock.hpp>
-#include <omnibal/packing/histogram.hpp>
-#include <omnibal/packing/knapsack.hpp>
-#include <omnibal/packing/prices.hpp>
-#include <omnibal/packing/survey.hpp>
+#include <omnibal/packing/detail/cutting_stock.hpp>
+#include <omnibal/packing/detail/load_estimates.hpp>
+#include <omnibal/packing/detail/load_histogram.hpp>
+#include <omnibal/packing/detail/pattern_knapsack.hpp>
+#include <omnibal/packing/detail/sample_clustering.hpp>
+#include <omnibal/packing/dual_bound.hpp>
+#include <omnibal/packing/packer.hpp>
 
 namespace omnibal::inline v0 {
 

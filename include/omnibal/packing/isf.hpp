@@ -22,16 +22,16 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
-#include <omnibal/core/progress.hpp>
 #include <omnibal/core/random.hpp>
-#include <omnibal/core/search.hpp>
-#include <omnibal/packing/capacity.hpp>
-#include <omnibal/packing/finish.hpp>
-#include <omnibal/packing/load_sums.hpp>
-#include <omnibal/packing/published_stream.hpp>
-#include <omnibal/packing/random_streams.hpp>
+#include <omnibal/core/random_streams.hpp>
+#include <omnibal/core/search_control.hpp>
+#include <omnibal/core/search_status.hpp>
+#include <omnibal/packing/detail/finish_packing.hpp>
+#include <omnibal/packing/detail/load_estimates.hpp>
+#include <omnibal/packing/detail/load_sums.hpp>
+#include <omnibal/packing/numpy_shuffle.hpp>
+#include <omnibal/packing/packer.hpp>
 #include <omnibal/packing/result.hpp>
-#include <omnibal/packing/survey.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -8,7 +8,7 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/grouping.hpp>
-#include <omnibal/core/search.hpp>
+#include <omnibal/core/search_status.hpp>
 
 namespace omnibal::inline v0 {
 

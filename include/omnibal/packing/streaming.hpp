@@ -20,12 +20,12 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/loads.hpp>
-#include <omnibal/packing/capacity.hpp>
-#include <omnibal/packing/held_knapsack.hpp>
-#include <omnibal/packing/held_prices.hpp>
-#include <omnibal/packing/held_samples.hpp>
-#include <omnibal/packing/knapsack.hpp>
-#include <omnibal/packing/load_sums.hpp>
+#include <omnibal/packing/detail/buffer_knapsack.hpp>
+#include <omnibal/packing/detail/buffer_values.hpp>
+#include <omnibal/packing/detail/load_sums.hpp>
+#include <omnibal/packing/detail/pattern_knapsack.hpp>
+#include <omnibal/packing/detail/sample_buffer.hpp>
+#include <omnibal/packing/packer.hpp>
 
 namespace omnibal::inline v0 {
 

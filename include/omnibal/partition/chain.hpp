@@ -17,7 +17,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
-#include <omnibal/core/search.hpp>
+#include <omnibal/core/search_status.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/search.hpp>
+#include <omnibal/core/search_status.hpp>
 #include <omnibal/pipeline/problem.hpp>
-#include <omnibal/planner/joint.hpp>
+#include <omnibal/planner/plan_jointly.hpp>
 
 namespace omnibal::inline v0 {
 

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/progress.hpp>
 #include <omnibal/core/rational.hpp>
-#include <omnibal/core/search.hpp>
+#include <omnibal/core/search_control.hpp>
+#include <omnibal/core/search_status.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/schedule.hpp>

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// How much room capacities take for what they hold. Memory is kept for a full pack, and kernels of
+/// fixed shape compute one, so the cost of a step grows with the room of its packs, filled or not.
+/// Room is wasted where resources are out of proportion, and at capacities that are bad for no
+/// reason but arithmetic: two samples of 5 tiles never share 9.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/loads.hpp>
+#include <omnibal/core/random.hpp>
+#include <omnibal/core/search_control.hpp>
+#include <omnibal/packing/balanced.hpp>
+
+namespace omnibal::inline v0 {
+
+/// Capacities and what packing at them comes to.
+template <std::size_t Resources>
+struct capacity_room {
+  loads<Resources> capacity = {};
+  double samples_per_pack = 0;
+  /// The room of all packs over what their samples fill of it, in millionths: the mean over the
+  /// resources that any sample has. 1,000,000 is the best there can be.
+  std::int64_t room = 0;
+};
+
+/// Which capacities to look at.
+template <std::size_t Resources>
+struct room_problem {
+  std::span<const loads<Resources>> samples = {};  ///< non-negative
+  /// The most that each capacity may be. Samples beyond it are left out.
+  loads<Resources> most = unlimited();
+  /// How many samples a pack should hold; positive. Packs up to half as large again are looked at;
+  /// without, packs of up to four of the largest samples.
+  std::optional<double> samples_per_pack = {};
+  std::uint64_t seed = 0;
+  std::size_t sample_limit = 8192;  ///< Samples on which capacities are compared, drawn at random.
+
+  [[nodiscard]] static constexpr loads<Resources> unlimited() noexcept {
+    loads<Resources> most;
+    most.fill(std::numeric_limits<std::int64_t>::max());
+    return most;
+  }
+};
+
+/// Looks at capacities of the resource with the fewest different loads, from its largest sample on,
+/// at most 48, each with such capacities of the others that the room is least. Ascending; at least
+/// one. O(samples), and the packing of a part of them for each.
+template <std::size_t Resources>
+[[nodiscard]] std::vector<capacity_room<Resources>> survey_capacities(
+    const room_problem<Resources>& problem, const run_control& control = {});
+
+/// Capacities and why they were not taken; empty for those that were.
+template <std::size_t Resources>
+struct weighed_capacity {
+  capacity_room<Resources> found = {};
+  std::string passed_over = {};
+};
+
+/// The capacities taken and all that were looked at, ascending.
+template <std::size_t Resources>
+struct capacity_choice {
+  loads<Resources> best = {};
+  std::vector<weighed_capacity<Resources>> candidates = {};
+};
+
+/// Takes the capacities of least room, where a number of samples a pack is asked for among those
+/// that come within a tenth of it or else nearest to it. For runs of which no more is known: with a
+/// model, search_capacity() plans each. Complexity of survey_capacities().
+template <std::size_t Resources>
+[[nodiscard]] capacity_choice<Resources> choose_capacity(const room_problem<Resources>& problem,
+                                                         const run_control& control = {});
+
+namespace detail {
+
+/// A random part of the samples, all where there are few.
+template <std::size_t Resources>
+[[nodiscard]] std::vector<loads<Resources>> sample_part(std::span<const loads<Resources>> samples,
+                                                        std::size_t limit, std::uint64_t seed) {
+  std::vector<loads<Resources>> part;
+  if (samples.size() <= limit) {
+    part.assign(samples.begin(), samples.end());
+    return part;
+  }
+  random_stream random(seed, 7);
+  // Selection sampling: each sample is taken with the chance that is left for it.
+  for (std::size_t k = 0; k < samples.size() && part.size() < limit; ++k) {
+    const auto rest = static_cast<std::uint32_t>(samples.size() - k);
+    if (uniform_below(random, rest) < limit - part.size()) part.push_back(samples[k]);
+  }
+  return part;
+}
+
+/// Looks at capacities one after the other.
+template <std::size_t Resources>
+class room_surveyor {
+ public:
+  explicit room_surveyor(const room_problem<Resources>& problem)
+      : problem_(problem), part_(sample_part(problem.samples, problem.sample_limit, problem.seed)) {
+    largest_.fill(1);
+    for (const loads<Resources>& sample : problem.samples)
+      for (std::size_t r = 0; r < Resources; ++r) {
+        largest_[r] = std::max(largest_[r], sample[r]);
+        volume_[r] += sample[r];
+      }
+    // Only their proportions matter, and these times a capacity must fit.
+    while (*std::ranges::max_element(volume_) >= wide_integer{1} << 62)
+      for (wide_integer& volume : volume_) volume = (volume + 1) / 2;
+    for (const loads<Resources>& sample : part_)
+      for (std::size_t r = 0; r < Resources; ++r) part_volume_[r] += sample[r];
+    lead_ = leading_resource();
+  }
+
+  [[nodiscard]] std::vector<capacity_room<Resources>> survey(const run_control& control) const {
+    std::vector<capacity_room<Resources>> rooms;
+    const std::vector<std::int64_t> leads = leading_capacities();
+    for (std::size_t k = 0; k < leads.size(); ++k) {
+      if (control.stop_requested() && k > 0) break;
+      control.tell("room", k, leads.size());
+      rooms.push_back(least_room(leads[k]));
+      const bool all_in_one = rooms.back().samples_per_pack >= static_cast<double>(part_.size());
+      if (all_in_one && part_.size() == problem_.samples.size()) break;
+    }
+    return rooms;
+  }
+
+ private:
+  // The other capacities beyond the proportion of the samples, in 32nds.
+  static constexpr std::array<std::int64_t, 4> slacks = {0, 1, 3, 8};
+  static constexpr std::int64_t most_leads = 48;
+
+  [[nodiscard]] std::size_t leading_resource() const {
+    std::size_t lead = 0;
+    std::size_t fewest = std::numeric_limits<std::size_t>::max();
+    for (std::size_t r = 0; r < Resources; ++r) {
+      std::set<std::int64_t> different;
+      for (const loads<Resources>& sample : part_) different.insert(sample[r]);
+      if (part_volume_[r] == 0 || different.size() >= fewest) continue;
+      fewest = different.size();
+      lead = r;
+    }
+    return lead;
+  }
+
+  // The most that the leading capacity can be with the others in proportion.
+  [[nodiscard]] std::int64_t most_lead() const {
+    wide_integer most = problem_.most[lead_];
+    for (std::size_t r = 0; r < Resources; ++r)
+      if (volume_[r] > 0)
+        most = std::min(most, wide_integer{problem_.most[r]} * volume_[lead_] / volume_[r]);
+    return static_cast<std::int64_t>(most);
+  }
+
+  // As far as packs of the size asked for, and half as far again.
+  [[nodiscard]] std::int64_t last_wanted() const {
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    if (!problem_.samples_per_pack) return largest_[lead_] > most / 4 ? most : 4 * largest_[lead_];
+    const double mean = static_cast<double>(part_volume_[lead_]) /
+                        static_cast<double>(std::max<std::size_t>(part_.size(), 1));
+    const double wanted = 1.5 * *problem_.samples_per_pack * mean;
+    return wanted < 9e18 ? static_cast<std::int64_t>(wanted) : most;
+  }
+
+  [[nodiscard]] std::vector<std::int64_t> leading_capacities() const {
+    const std::int64_t first = std::min(largest_[lead_], problem_.most[lead_]);
+    const std::int64_t last = std::max(first, std::min(last_wanted(), most_lead()));
+    const std::int64_t count = std::min(last - first, most_leads - 1) + 1;
+    std::vector<std::int64_t> leads;
+    for (std::int64_t k = 0; k < count; ++k)
+      leads.push_back(static_cast<std::int64_t>(first + wide_integer{last - first} * k /
+                                                            std::max<std::int64_t>(count - 1, 1)));
+    return leads;
+  }
+
+  [[nodiscard]] capacity_room<Resources> least_room(std::int64_t lead) const {
+    capacity_room<Resources> best;
+    for (const std::int64_t slack : slacks) {
+      const loads<Resources> capacity = capacities(lead, slack);
+      if (capacity == best.capacity) continue;
+      const capacity_room<Resources> found = measure(capacity);
+      if (best.room == 0 || found.room < best.room) best = found;
+    }
+    return best;
+  }
+
+  // The others in proportion to the leading one, in whole 128s where that hardly shows.
+  [[nodiscard]] loads<Resources> capacities(std::int64_t lead, std::int64_t slack) const {
+    constexpr wide_integer grain = 128;
+    loads<Resources> capacity;
+    for (std::size_t r = 0; r < Resources; ++r) {
+      wide_integer wanted = lead;
+      if (r != lead_) {
+        wanted = volume_[lead_] == 0 ? 0 : wide_integer{lead} * volume_[r] / volume_[lead_];
+        wanted += (wanted * slack + 31) / 32;
+        if (wanted >= 16 * grain) wanted = (wanted + grain - 1) / grain * grain;
+      }
+      wanted = std::max<wide_integer>(wanted, largest_[r]);
+      capacity[r] = static_cast<std::int64_t>(std::min<wide_integer>(wanted, problem_.most[r]));
+    }
+    return capacity;
+  }
+
+  [[nodiscard]] capacity_room<Resources> measure(const loads<Resources>& capacity) const {
+    const packing_result packing = pack_balanced(
+        part_, {.capacity = capacity, .oversize = oversize_policy::skip, .threads = 1});
+    const std::size_t packs = std::max<std::size_t>(packing.packs.size(), 1);
+    capacity_room<Resources> found{
+        .capacity = capacity,
+        .samples_per_pack =
+            static_cast<double>(packing.packs.indices().size()) / static_cast<double>(packs)};
+    wide_integer room = 0;
+    wide_integer resources = 0;
+    for (std::size_t r = 0; r < Resources; ++r) {
+      if (part_volume_[r] == 0) continue;
+      room += wide_integer{capacity[r]} * packs * 1'000'000 / part_volume_[r];
+      ++resources;
+    }
+    constexpr wide_integer most = std::numeric_limits<std::int64_t>::max();
+    found.room = static_cast<std::int64_t>(
+        std::clamp<wide_integer>(room / std::max<wide_integer>(resources, 1), 1, most));
+    return found;
+  }
+
+  const room_problem<Resources>& problem_;
+  std::vector<loads<Resources>> part_;
+  loads<Resources> largest_ = {};
+  std::array<wide_integer, Resources> volume_ = {};
+  std::array<wide_integer, Resources> part_volume_ = {};
+  std::size_t lead_ = 0;
+};
+
+/// By how much packs miss the number of samples asked for, relative to it; 0 within a tenth.
+[[nodiscard]] inline double missed(double samples_per_pack, const std::optional<double>& wanted) {
+  if (!wanted) return 0;
+  const double off = std::abs(samples_per_pack / *wanted - 1);
+  return off <= 0.1 ? 0 : off;
+}
+
+/// A number with three digits behind the point.
+[[nodiscard]] inline std::string thousandths(double value) {
+  const std::string text = std::to_string(value + 0.0005);
+  return text.substr(0, text.find('.') + 4);
+}
+[[nodiscard]] inline std::string factor_text(double factor) { return thousandths(factor) + " x"; }
+[[nodiscard]] inline std::string room_text(std::int64_t millionths) {
+  return factor_text(static_cast<double>(millionths) / 1e6);
+}
+
+}  // namespace detail
+
+template <std::size_t Resources>
+std::vector<capacity_room<Resources>> survey_capacities(const room_problem<Resources>& problem,
+                                                        const run_control& control) {
+  if (problem.samples_per_pack && !(*problem.samples_per_pack > 0))
+    throw invalid_input("samples_per_pack", std::to_string(*problem.samples_per_pack),
+                        "must be more than 0");
+  return detail::room_surveyor<Resources>(problem).survey(control);
+}
+
+template <std::size_t Resources>
+capacity_choice<Resources> choose_capacity(const room_problem<Resources>& problem,
+                                           const run_control& control) {
+  const auto rooms = survey_capacities(problem, control);
+  const auto miss = [&](const capacity_room<Resources>& one) {
+    return detail::missed(one.samples_per_pack, problem.samples_per_pack);
+  };
+  const auto best = std::ranges::min_element(rooms, [&](const auto& left, const auto& right) {
+    return std::pair(miss(left), left.room) < std::pair(miss(right), right.room);
+  });
+  capacity_choice<Resources> choice{.best = best->capacity};
+  for (auto room = rooms.begin(); room != rooms.end(); ++room) {
+    std::string reason;
+    if (room != best && miss(*room) > miss(*best))
+      reason = "its packs hold " + detail::thousandths(room->samples_per_pack) +
+               " samples, those taken come nearer to what was asked for";
+    else if (room != best)
+      reason = "its packs take " + detail::room_text(room->room) +
+               " the room that samples fill, the best " + detail::room_text(best->room);
+    choice.candidates.push_back({.found = *room, .passed_over = std::move(reason)});
+  }
+  return choice;
+}
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Samples read into the form in which they are packed: surveyed, and sorted by class.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/packing/detail/load_estimates.hpp>
+#include <omnibal/packing/detail/load_sums.hpp>
+#include <omnibal/packing/detail/sample_clustering.hpp>
+#include <omnibal/packing/packer.hpp>
+
+namespace omnibal::inline v0::detail {
+
+/// The samples that fit a pack. Not to be copied: classes point into samples.
+template <typename Sums>
+struct classified_samples {
+  using sample = packable<typename Sums::word>;
+
+  sample_survey<Sums::resources> survey = {};
+  std::vector<sample> samples = {};             ///< those with any load, class after class
+  std::vector<std::span<sample>> classes = {};  ///< some may be empty
+  std::vector<std::uint32_t> weightless = {};   ///< those without any load, which fit anywhere
+};
+
+/// Stand for the points of samples that do not fit a pack and of those without any load.
+inline constexpr auto no_point = std::numeric_limits<std::uint16_t>::max();
+inline constexpr std::uint16_t weightless_point = no_point - 1;
+
+/// Sorts samples by the cell of the plane that they lie in, given the point and the packed loads of
+/// each. O(n).
+template <typename Sums>
+void sort_into_cells(const std::vector<std::uint16_t>& points,
+                     const std::vector<typename Sums::word>& loads,
+                     classified_samples<Sums>& sorted) {
+  for (std::uint32_t id = 0; id < points.size(); ++id)
+    if (points[id] == weightless_point) sorted.weightless.push_back(id);
+  const std::size_t width = sorted.survey.plane.corner().column + std::size_t{1};
+  plane_cells cells = cell_divider(sorted.survey.counts, width).divide();
+  // The survey counts weightless samples too, all at the first point of the plane.
+  if (!sorted.weightless.empty())
+    cells.cells[cells.cell_of.front()].count -= sorted.weightless.size();
+  sorted.samples.resize(sorted.survey.fitting - sorted.weightless.size());
+  std::vector<std::size_t> next;
+  std::size_t end = 0;
+  for (const plane_cell& cell : cells.cells) {
+    sorted.classes.push_back(std::span(sorted.samples).subspan(end, cell.count));
+    next.push_back(end);
+    end += cell.count;
+  }
+  for (std::uint32_t id = 0; id < points.size(); ++id)
+    if (points[id] < weightless_point)
+      sorted.samples[next[cells.cell_of[points[id]]]++] = {.id = id, .load = loads[id]};
+}
+
+/// Surveys samples and sorts them. Throws as scan_samples does. O(n), 6 bytes a sample beside the
+/// result where the capacities' bits fit in 32.
+template <typename Samples, typename Sums, typename Projection>
+[[nodiscard]] classified_samples<Sums> classify_samples(const Samples& samples, const Sums& sums,
+                                                        const pack_limits<Sums::resources>& limits,
+                                                        const Projection& projection,
+                                                        unsigned threads) {
+  const std::uint32_t count = checked_sample_count(samples);
+  std::vector<std::uint16_t> points(count, no_point);
+  std::vector<typename Sums::word> loads(count);
+  classified_samples<Sums> classified;
+  const auto visit = [&](std::uint32_t id, const fitting_loads<Sums::resources>& one,
+                         std::uint16_t point) {
+    loads[id] = sums.pack(one);
+    points[id] = one == fitting_loads<Sums::resources>{} ? weightless_point : point;
+  };
+  classified.survey = survey_samples(samples, limits, projection, threads, visit);
+  sort_into_cells<Sums>(points, loads, classified);
+  return classified;
+}
+
+}  // namespace omnibal::inline v0::detail

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// One pass over the samples that finds out what a packer and its bound need to know: which do not
+/// fit, how often each load occurs, and how the loads of the two tightest resources meet.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <ranges>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/loads.hpp>
+#include <omnibal/core/parallel.hpp>
+#include <omnibal/core/random.hpp>
+#include <omnibal/packing/detail/load_histogram.hpp>
+#include <omnibal/packing/detail/pattern_knapsack.hpp>
+#include <omnibal/packing/packer.hpp>
+
+namespace omnibal::inline v0::detail {
+
+/// Loads of one resource in coarse units.
+class load_axis {
+ public:
+  load_axis() = default;
+  /// The capacity has at least one unit, and fewer than 2¹⁶.
+  load_axis(std::size_t resource, std::int64_t capacity, std::uint64_t unit)
+      : resource_(resource),
+        unit_(unit),
+        size_(static_cast<std::uint32_t>(static_cast<std::uint64_t>(capacity) / unit)) {
+    if (capacity >= most_tabled) return;
+    whole_units_.resize(static_cast<std::size_t>(capacity) + 1);
+    for (std::size_t load = 0; load < whole_units_.size(); ++load)
+      whole_units_[load] = static_cast<std::uint16_t>(load / unit);
+  }
+
+  [[nodiscard]] std::size_t resource() const noexcept { return resource_; }
+  [[nodiscard]] std::uint64_t unit() const noexcept { return unit_; }
+  /// The capacity in whole units.
+  [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+  /// A load in whole units. Precondition: it is at most the capacity.
+  [[nodiscard]] std::uint32_t whole_units(std::uint64_t load) const noexcept {
+    return whole_units_.empty() ? static_cast<std::uint32_t>(load / unit_) : whole_units_[load];
+  }
+
+ private:
+  static constexpr std::int64_t most_tabled = 1 << 20;
+
+  std::size_t resource_ = 0;
+  std::uint64_t unit_ = 1;
+  std::uint32_t size_ = 0;
+  std::vector<std::uint16_t> whole_units_;  // by load; empty where that would be too large
+};
+
+/// The two resources that matter most, the one with fewer different loads as rows. With one
+/// resource there is one row.
+template <std::size_t Resources>
+class load_plane {
+ public:
+  load_plane() = default;
+  load_plane(load_axis rows, load_axis columns)
+      : rows_(std::move(rows)), columns_(std::move(columns)) {}
+
+  [[nodiscard]] const load_axis& rows() const noexcept { return rows_; }
+  [[nodiscard]] const load_axis& columns() const noexcept { return columns_; }
+  [[nodiscard]] plane_point corner() const noexcept {
+    return {.row = Resources > 1 ? rows_.size() : 0, .column = columns_.size()};
+  }
+  /// How many points there are from (0, 0) to the corner; fewer than 2¹⁶.
+  [[nodiscard]] std::size_t points() const noexcept {
+    return (corner().row + std::size_t{1}) * width();
+  }
+
+  /// The number of the point that a sample's loads reach in whole units.
+  [[nodiscard]] std::uint16_t index(const fitting_loads<Resources>& sample) const noexcept {
+    std::size_t row = 0;
+    if constexpr (Resources > 1) row = rows_.whole_units(sample[rows_.resource()]);
+    return static_cast<std::uint16_t>(row * width() +
+                                      columns_.whole_units(sample[columns_.resource()]));
+  }
+  [[nodiscard]] plane_point point(std::size_t index) const noexcept {
+    return {.row = static_cast<std::uint32_t>(index / width()),
+            .column = static_cast<std::uint32_t>(index % width())};
+  }
+
+ private:
+  [[nodiscard]] std::size_t width() const noexcept { return columns_.size() + std::size_t{1}; }
+
+  load_axis rows_;
+  load_axis columns_;
+};
+
+/// What some samples tell about a resource.
+struct resource_glimpse {
+  std::size_t resource = 0;
+  std::uint64_t fill = 0;         ///< Σ load / capacity, in units of 2⁻³²
+  std::uint64_t divisor = 0;      ///< of all loads; 0 where there are none
+  std::set<std::uint64_t> loads;  ///< the different ones
+};
+
+/// Looks at samples spread over the table, each at random in its stretch so that no rhythm of the
+/// table shows. Tightest resource first.
+template <std::size_t Resources, typename Samples, typename Projection>
+[[nodiscard]] std::array<resource_glimpse, Resources> glimpse(const Samples& samples,
+                                                              const loads<Resources>& capacity,
+                                                              const Projection& projection) {
+  constexpr std::uint64_t most_looks = 1024;
+  std::array<resource_glimpse, Resources> seen{};
+  for (std::size_t r = 0; r < Resources; ++r) seen[r].resource = r;
+  const auto count = static_cast<std::uint64_t>(std::ranges::size(samples));
+  const std::uint64_t looks = std::min(count, most_looks);
+  random_stream random(count);
+  for (std::uint64_t look = 0; look < looks; ++look) {
+    const std::uint64_t begin = count * look / looks;
+    const std::uint64_t stretch = count * (look + 1) / looks - begin;
+    const std::uint64_t id = begin + uniform_below(random, static_cast<std::uint32_t>(stretch));
+    const auto& sample =
+        std::invoke(projection, std::ranges::begin(samples)[static_cast<std::ptrdiff_t>(id)]);
+    for (std::size_t r = 0; r < Resources; ++r) {
+      if (std::cmp_less_equal(sample[r], 0) || std::cmp_greater(sample[r], capacity[r])) continue;
+      const auto load = static_cast<std::uint64_t>(sample[r]);
+      seen[r].fill += static_cast<std::uint64_t>((wide_integer{load} << 32) / capacity[r]);
+      seen[r].divisor = std::gcd(seen[r].divisor, load);
+      seen[r].loads.insert(load);
+    }
+  }
+  std::ranges::stable_sort(seen, std::ranges::greater{}, &resource_glimpse::fill);
+  return seen;
+}
+
+/// Units that loads are whole multiples of, as far as was seen, where the capacity has at most
+/// `most` of them; coarser ones else.
+[[nodiscard]] inline load_axis make_axis(const resource_glimpse& seen, std::int64_t capacity,
+                                         std::uint64_t most) {
+  const auto whole = static_cast<std::uint64_t>(capacity);
+  const bool exact = seen.divisor != 0 && whole / seen.divisor <= most;
+  return {seen.resource, capacity, exact ? seen.divisor : whole / most + (whole % most != 0)};
+}
+
+/// Chooses the two tightest resources and units such that programs on the plane stay small.
+template <std::size_t Resources, typename Samples, typename Projection>
+[[nodiscard]] load_plane<Resources> make_plane(const Samples& samples,
+                                               const loads<Resources>& capacity,
+                                               const Projection& projection) {
+  constexpr std::uint64_t most_rows = 64;
+  constexpr std::uint64_t most_points = 8192;
+  auto seen = glimpse<Resources>(samples, capacity, projection);
+  if constexpr (Resources == 1) {
+    return {{}, make_axis(seen[0], capacity[0], most_points / 2)};
+  } else {
+    if (seen[1].loads.size() < seen[0].loads.size()) std::swap(seen[0], seen[1]);
+    const load_axis rows = make_axis(seen[0], capacity[seen[0].resource], most_rows);
+    return {rows,
+            make_axis(seen[1], capacity[seen[1].resource], most_points / (rows.size() + 1) - 1)};
+  }
+}
+
+/// What is known of samples after one pass.
+template <std::size_t Resources>
+struct sample_survey {
+  load_plane<Resources> plane = {};
+  std::vector<std::uint32_t> oversize = {};               ///< ids of samples that do not fit
+  std::array<load_histogram, Resources> histograms = {};  ///< of those that do
+  std::vector<std::uint32_t> counts = {};                 ///< samples by point of the plane
+  std::uint64_t fitting = 0;
+};
+
+/// What one slice of the samples adds to a survey.
+template <std::size_t Resources>
+class survey_part {
+ public:
+  survey_part(const load_plane<Resources>& plane, const loads<Resources>& capacity)
+      : plane_(plane), counts_(plane.points()) {
+    for (const std::int64_t most : capacity)
+      counters_.emplace_back(static_cast<std::uint64_t>(most));
+  }
+
+  template <typename Samples, typename Projection, typename Visit>
+  void survey(const Samples& samples, sample_slice slice, const pack_limits<Resources>& limits,
+              const Projection& projection, const Visit& visit) {
+    const auto count = [&](std::uint32_t id, const fitting_loads<Resources>& sample) {
+      const std::uint16_t point = plane_.index(sample);
+      ++counts_[point];
+      for (std::size_t r = 0; r < Resources; ++r) counters_[r].add(sample[r]);
+      visit(id, sample, point);
+    };
+    oversize_ = scan_samples(samples, slice, limits, projection, count);
+  }
+
+  /// Adds the slice that follows this one.
+  void merge(const survey_part& next) {
+    for (std::size_t point = 0; point < counts_.size(); ++point)
+      counts_[point] += next.counts_[point];
+    for (std::size_t r = 0; r < Resources; ++r) counters_[r].merge(next.counters_[r]);
+    oversize_.insert(oversize_.end(), next.oversize_.begin(), next.oversize_.end());
+  }
+
+  /// Ends the counting.
+  void finish(sample_survey<Resources>& survey) {
+    survey.counts = std::move(counts_);
+    survey.oversize = std::move(oversize_);
+    for (std::size_t r = 0; r < Resources; ++r) survey.histograms[r] = counters_[r].finish();
+  }
+
+ private:
+  const load_plane<Resources>& plane_;
+  std::vector<std::uint32_t> counts_;
+  std::vector<load_counter> counters_;
+  std::vector<std::uint32_t> oversize_;
+};
+
+/// Surveys all samples in as many slices as threads; calls visit(id, fitting_loads, point) for each
+/// that fits, in order within a slice. Throws as scan_samples does. O(n).
+template <std::size_t Resources, typename Samples, typename Projection, typename Visit>
+[[nodiscard]] sample_survey<Resources> survey_samples(const Samples& samples,
+                                                      const pack_limits<Resources>& limits,
+                                                      const Projection& projection,
+                                                      unsigned threads, const Visit& visit) {
+  const std::uint32_t count = checked_sample_count(samples);
+  sample_survey<Resources> survey{.plane =
+                                      make_plane<Resources>(samples, limits.capacity, projection)};
+  std::vector<survey_part<Resources>> parts(threads, {survey.plane, limits.capacity});
+  parallel_for(threads, threads, [&](std::size_t part, std::size_t) {
+    const auto cut = [&](std::size_t k) {
+      return static_cast<std::uint32_t>(std::uint64_t{count} * k / threads);
+    };
+    parts[part].survey(samples, {cut(part), cut(part + 1)}, limits, projection, visit);
+  });
+  for (std::size_t part = 1; part < parts.size(); ++part) parts.front().merge(parts[part]);
+  parts.front().finish(survey);
+  survey.fitting = count - survey.oversize.size();
+  return survey;
+}
+
+}  // namespace omnibal::inline v0::detail

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Which classes of samples to put together: patterns of packs of even cost, and how often each.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/packing/bound.hpp>
+#include <omnibal/packing/detail/cutting_stock.hpp>
+#include <omnibal/packing/detail/pattern_knapsack.hpp>
+
+namespace omnibal::inline v0::detail {
+
+/// Samples that a pattern takes together, because one alone is too small for the plane's units.
+struct sample_bundle {
+  plane_point size;           ///< the mean of their loads, in rounded units
+  std::uint32_t samples = 1;  ///< how many
+  std::uint64_t count = 0;    ///< how many bundles there are
+};
+
+/// A pattern and the number of packs that follow it.
+struct planned_pattern {
+  std::vector<std::int32_t> copies;  ///< bundles of each class
+  std::uint64_t packs = 0;
+};
+
+/// What units of the plane cost.
+struct plane_cost {
+  std::int64_t row = 0;
+  std::int64_t column = 0;
+
+  [[nodiscard]] std::int64_t operator()(plane_point size) const noexcept {
+    return size.row * row + size.column * column;
+  }
+};
+
+/// Finds patterns that hold all bundles in the fewest packs and, among such, with costs nearest
+/// their mean: a deviation of the whole cost weighs like 1/256 of a pack.
+class pattern_planner {
+ public:
+  pattern_planner(std::span<const sample_bundle> bundles, plane_point corner, plane_cost cost)
+      : bundles_(bundles), cost_(cost), knapsack_(sizes(bundles), corner) {}
+
+  [[nodiscard]] std::vector<planned_pattern> plan() {
+    std::vector<std::uint64_t> counts;
+    for (const sample_bundle& bundle : bundles_) bundle_count_ += counts.emplace_back(bundle.count);
+    cutting_stock_program program = fewest_packs_program(knapsack_, counts);
+    price_deviations(program);
+    program.change_costs([&](const pack_pattern& pattern) { return cost_of(pattern); });
+    program.solve([&](std::span<const std::int64_t> prices) { return find(prices); },
+                  turns_for(bundles_.size()));
+    std::vector<planned_pattern> plan;
+    for (std::size_t k = 0; k < program.size(); ++k) {
+      const wide_integer packs = wide_integer{program.amounts()[k]} * bundle_count_;
+      const auto rounded = static_cast<std::int64_t>((packs + fixed::one / 2) / fixed::one);
+      if (rounded > 0)
+        plan.push_back(
+            {.copies = program.basis()[k].copies, .packs = static_cast<std::uint64_t>(rounded)});
+    }
+    return plan;
+  }
+
+ private:
+  static constexpr std::int64_t deviation_weight = fixed::one >> 8;
+
+  [[nodiscard]] static std::vector<plane_point> sizes(std::span<const sample_bundle> bundles) {
+    std::vector<plane_point> all;
+    for (const sample_bundle& bundle : bundles) all.push_back(bundle.size);
+    return all;
+  }
+
+  // What packs of each size cost, given the mean cost of a pack in the program's solution.
+  void price_deviations(const cutting_stock_program& program) {
+    wide_integer cost = 0;
+    wide_integer packs = 0;
+    for (const sample_bundle& bundle : bundles_)
+      cost += wide_integer{cost_(bundle.size)} * bundle.count;
+    for (const std::int64_t amount : program.amounts()) packs += wide_integer{amount};
+    const wide_integer mean = cost * fixed::one / std::max<wide_integer>(packs * bundle_count_, 1);
+    pattern_costs_.resize(knapsack_.points());
+    for (std::size_t k = 0; k < pattern_costs_.size(); ++k) {
+      const wide_integer deviation = cost_(knapsack_.point(k)) - mean;
+      const wide_integer relative = (deviation < 0 ? -deviation : deviation) * deviation_weight /
+                                    std::max<wide_integer>(mean, 1);
+      pattern_costs_[k] = fixed::one + fixed::bounded(relative);
+    }
+  }
+
+  [[nodiscard]] std::int64_t cost_of(const pack_pattern& pattern) const noexcept {
+    plane_point size;
+    for (std::size_t k = 0; k < bundles_.size(); ++k) {
+      size.row += static_cast<std::uint32_t>(pattern.copies[k]) * bundles_[k].size.row;
+      size.column += static_cast<std::uint32_t>(pattern.copies[k]) * bundles_[k].size.column;
+    }
+    return pattern_costs_[knapsack_.index(size)];
+  }
+
+  [[nodiscard]] pack_pattern find(std::span<const std::int64_t> prices) {
+    knapsack_.price_exactly(prices);
+    std::size_t best = 0;
+    const auto gain = [&](std::size_t k) { return knapsack_.prices()[k] - pattern_costs_[k]; };
+    for (std::size_t k = 1; k < pattern_costs_.size(); ++k)
+      if (gain(k) > gain(best)) best = k;
+    pack_pattern pattern = knapsack_.pattern(knapsack_.point(best), prices);
+    pattern.cost = pattern_costs_[best];
+    return pattern;
+  }
+
+  std::span<const sample_bundle> bundles_;
+  plane_cost cost_;
+  plane_knapsack knapsack_;
+  std::uint64_t bundle_count_ = 0;
+  std::vector<std::int64_t> pattern_costs_;  // by size of the pack (fixed-point)
+};
+
+}  // namespace omnibal::inline v0::detail

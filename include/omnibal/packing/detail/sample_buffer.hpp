@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Samples that a streaming packer holds: in a queue by age, and in cells of samples that are
+/// alike.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/loads.hpp>
+#include <omnibal/packing/detail/pattern_knapsack.hpp>
+#include <omnibal/packing/packer.hpp>
+
+namespace omnibal::inline v0::detail {
+
+/// Loads of one resource rounded to units, of which the capacity has a few dozen.
+class coarse_axis {
+ public:
+  coarse_axis() = default;
+  /// Precondition: capacity ≥ 1, units ≥ 1.
+  coarse_axis(std::size_t resource, std::int64_t capacity, std::uint32_t units) noexcept
+      : resource_(resource), capacity_(static_cast<std::uint64_t>(capacity)), units_(units) {}
+
+  [[nodiscard]] std::size_t resource() const noexcept { return resource_; }
+  /// The capacity in units.
+  [[nodiscard]] std::uint32_t units() const noexcept { return units_; }
+  /// The nearest number of units. Precondition: the load is at most the capacity.
+  [[nodiscard]] std::uint32_t nearest(std::uint64_t load) const noexcept {
+    if (capacity_ < narrow)
+      return static_cast<std::uint32_t>((2 * load * units_ + capacity_) / (2 * capacity_));
+    return static_cast<std::uint32_t>((2 * wide_integer{load} * units_ + capacity_) /
+                                      (2 * wide_integer{capacity_}));
+  }
+
+ private:
+  static constexpr std::uint64_t narrow = std::uint64_t{1} << 48;
+
+  std::size_t resource_ = 0;
+  std::uint64_t capacity_ = 1;
+  std::uint32_t units_ = 1;
+};
+
+/// A plane of two resources divided into cells; a word has a bit for each cell of a row.
+template <std::size_t Resources>
+class cell_grid {
+ public:
+  static constexpr std::uint32_t columns = 33;
+
+  cell_grid() = default;
+  /// Of two resources the one with the smaller capacity, whose loads differ less, makes the rows:
+  /// one for each load where the capacity is small. With one resource there is one row, and
+  /// `second` does not count.
+  cell_grid(const loads<Resources>& capacity, std::size_t first, std::size_t second) {
+    if constexpr (Resources > 1) {
+      if (capacity[second] < capacity[first]) std::swap(first, second);
+      const std::int64_t most = capacity[first];
+      rows_ = {first, most, most <= exact_rows ? static_cast<std::uint32_t>(most) : coarse_rows};
+    } else {
+      second = first;
+    }
+    columns_ = {second, capacity[second],
+                static_cast<std::uint32_t>(std::min<std::int64_t>(columns - 1, capacity[second]))};
+  }
+
+  /// Whether two grids of one capacity are the same.
+  [[nodiscard]] bool same_as(const cell_grid& other) const noexcept {
+    return rows_.resource() == other.rows_.resource() &&
+           columns_.resource() == other.columns_.resource();
+  }
+
+  [[nodiscard]] const coarse_axis& row_axis() const noexcept { return rows_; }
+  [[nodiscard]] const coarse_axis& column_axis() const noexcept { return columns_; }
+
+  /// The cell of a whole pack.
+  [[nodiscard]] plane_point corner() const noexcept {
+    return {.row = Resources > 1 ? rows_.units() : 0, .column = columns_.units()};
+  }
+  [[nodiscard]] std::size_t cells() const noexcept {
+    return (corner().row + std::size_t{1}) * columns;
+  }
+  [[nodiscard]] plane_point point(const fitting_loads<Resources>& load) const noexcept {
+    plane_point point{.column = columns_.nearest(load[columns_.resource()])};
+    if constexpr (Resources > 1) point.row = rows_.nearest(load[rows_.resource()]);
+    return point;
+  }
+  /// Cells are numbered row after row.
+  [[nodiscard]] static constexpr std::uint32_t index(plane_point point) noexcept {
+    return point.row * columns + point.column;
+  }
+  [[nodiscard]] static constexpr plane_point point(std::uint32_t index) noexcept {
+    return {.row = index / columns, .column = index % columns};
+  }
+
+ private:
+  static constexpr std::int64_t exact_rows = 64;
+  static constexpr std::uint32_t coarse_rows = 32;
+
+  coarse_axis rows_;
+  coarse_axis columns_;
+};
+
+/// A sample in the buffer.
+template <std::size_t Resources>
+struct buffered_sample {
+  std::uint64_t id = 0;
+  std::uint64_t arrival = 0;  ///< how many samples were pushed before it
+  fitting_loads<Resources> load = {};
+};
+
+/// Held samples in slots. Inserting and taking one takes constant time.
+template <std::size_t Resources>
+class held_samples {
+ public:
+  static constexpr std::uint32_t none = ~0U;
+
+  explicit held_samples(const cell_grid<Resources>& grid) { arrange(grid); }
+
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] const cell_grid<Resources>& grid() const noexcept { return grid_; }
+  [[nodiscard]] const buffered_sample<Resources>& operator[](std::uint32_t slot) const noexcept {
+    return slots_[slot].sample;
+  }
+
+  /// The slots from the oldest sample to the newest, each after the one before; none at the end.
+  [[nodiscard]] std::uint32_t oldest() const noexcept { return by_age_.first; }
+  [[nodiscard]] std::uint32_t newer(std::uint32_t slot) const noexcept {
+    return slots_[slot].by_age.next;
+  }
+  /// The same within a cell.
+  [[nodiscard]] std::uint32_t oldest_in(std::uint32_t cell) const noexcept {
+    return cells_[cell].queue.first;
+  }
+  [[nodiscard]] std::uint32_t newer_in_cell(std::uint32_t slot) const noexcept {
+    return slots_[slot].in_cell.next;
+  }
+
+  [[nodiscard]] std::uint32_t cell_of(std::uint32_t slot) const noexcept {
+    return slots_[slot].cell;
+  }
+  [[nodiscard]] std::uint32_t count(std::uint32_t cell) const noexcept {
+    return cells_[cell].count;
+  }
+  /// Which columns of a row hold samples, a bit each.
+  [[nodiscard]] std::uint64_t filled(std::uint32_t row) const noexcept { return filled_[row]; }
+
+  /// Returns its slot.
+  std::uint32_t insert(const buffered_sample<Resources>& sample) {
+    std::uint32_t slot = free_;
+    if (slot == none) {
+      slot = static_cast<std::uint32_t>(slots_.size());
+      slots_.emplace_back();
+    } else {
+      free_ = slots_[slot].next_free;
+    }
+    slots_[slot].sample = sample;
+    append(by_age_, &slot_data::by_age, slot);
+    enter_cell(slot);
+    ++size_;
+    return slot;
+  }
+
+  buffered_sample<Resources> take(std::uint32_t slot) noexcept {
+    slot_data& taken = slots_[slot];
+    unlink(by_age_, &slot_data::by_age, slot);
+    cell_data& cell = cells_[taken.cell];
+    unlink(cell.queue, &slot_data::in_cell, slot);
+    if (--cell.count == 0) {
+      const plane_point point = grid_.point(taken.cell);
+      filled_[point.row] &= ~(std::uint64_t{1} << point.column);
+    }
+    taken.next_free = free_;
+    free_ = slot;
+    --size_;
+    return taken.sample;
+  }
+
+  /// Undoes take(slot), to where the sample was in its queues. Precondition: whatever was inserted
+  /// or taken since is undone; so several are put back last taken first.
+  void put_back(std::uint32_t slot) noexcept {
+    slot_data& taken = slots_[slot];
+    free_ = taken.next_free;
+    relink(by_age_, &slot_data::by_age, slot);
+    cell_data& cell = cells_[taken.cell];
+    relink(cell.queue, &slot_data::in_cell, slot);
+    ++cell.count;
+    const plane_point point = grid_.point(taken.cell);
+    filled_[point.row] |= std::uint64_t{1} << point.column;
+    ++size_;
+  }
+
+  /// Sorts all samples into the cells of another grid.
+  void arrange(const cell_grid<Resources>& grid) {
+    grid_ = grid;
+    cells_.assign(grid.cells(), {});
+    filled_.assign(grid.corner().row + std::size_t{1}, 0);
+    for (std::uint32_t slot = oldest(); slot != none; slot = newer(slot)) enter_cell(slot);
+  }
+
+ private:
+  struct links {
+    std::uint32_t previous = none;
+    std::uint32_t next = none;
+  };
+  struct slot_data {
+    buffered_sample<Resources> sample;
+    std::uint32_t cell = 0;
+    std::uint32_t next_free = none;
+    links by_age;
+    links in_cell;
+  };
+  struct queue_ends {
+    std::uint32_t first = none;
+    std::uint32_t last = none;
+  };
+  struct cell_data {
+    queue_ends queue;
+    std::uint32_t count = 0;
+  };
+
+  void enter_cell(std::uint32_t slot) {
+    const plane_point point = grid_.point(slots_[slot].sample.load);
+    const std::uint32_t cell = grid_.index(point);
+    slots_[slot].cell = cell;
+    append(cells_[cell].queue, &slot_data::in_cell, slot);
+    ++cells_[cell].count;
+    filled_[point.row] |= std::uint64_t{1} << point.column;
+  }
+
+  void append(queue_ends& to, links slot_data::*which, std::uint32_t slot) noexcept {
+    slots_[slot].*which = {.previous = to.last, .next = none};
+    (to.last == none ? to.first : (slots_[to.last].*which).next) = slot;
+    to.last = slot;
+  }
+  void unlink(queue_ends& from, links slot_data::*which, std::uint32_t slot) noexcept {
+    const auto [previous, next] = slots_[slot].*which;
+    (previous == none ? from.first : (slots_[previous].*which).next) = next;
+    (next == none ? from.last : (slots_[next].*which).previous) = previous;
+  }
+  // A slot that was taken still knows its neighbours.
+  void relink(queue_ends& into, links slot_data::*which, std::uint32_t slot) noexcept {
+    const auto [previous, next] = slots_[slot].*which;
+    (previous == none ? into.first : (slots_[previous].*which).next) = slot;
+    (next == none ? into.last : (slots_[next].*which).previous) = slot;
+  }
+
+  cell_grid<Resources> grid_;
+  std::vector<slot_data> slots_;
+  std::uint32_t free_ = none;  // a chain of free slots
+  queue_ends by_age_;
+  std::vector<cell_data> cells_;
+  std::vector<std::uint64_t> filled_;  // by row
+  std::size_t size_ = 0;
+};
+
+}  // namespace omnibal::inline v0::detail

@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Planning for interleaved schedules: virtual stage j runs on device j mod p, so the virtual
+/// stages of a device share its memory and one may recompute so that another need not.
+///
+/// Cuts are searched with the recomputation each virtual stage would need if it had its device to
+/// itself, a lower bound; whole partitions are then settled: every device has a few choices of
+/// modes that no other beats (device_modes.hpp), and branch and bound picks one for each. All
+/// objectives but the variance never fall when a stage's time grows, which is all either step
+/// relies on; the variance does not depend on modes. Exact for small chains, where partitions and
+/// choices can be enumerated; beyond that a plan with a proven bound.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/rational.hpp>
+#include <omnibal/core/search_status.hpp>
+#include <omnibal/partition/chain.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/partition_constraints.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/planner/detail/branch_and_bound.hpp>
+#include <omnibal/planner/detail/device_recompute_frontier.hpp>
+#include <omnibal/planner/detail/partition_local_search.hpp>
+#include <omnibal/planner/detail/suffix_simulation.hpp>
+#include <omnibal/planner/objective.hpp>
+#include <omnibal/planner/scenarios.hpp>
+#include <omnibal/recompute/exact.hpp>
+
+namespace omnibal::inline v0 {
+
+/// What layers cost as virtual stages, for searches over cuts (models priced_stages). Keeps a
+/// reference: the problem must outlive it.
+class interleaved_stages {
+ public:
+  static constexpr bool settles = true;
+  static constexpr std::int64_t infeasible = std::numeric_limits<std::int64_t>::max();
+
+  template <typename Value>
+  struct settlement {
+    Value value;
+    std::vector<std::int64_t> extra = {};
+    bool proven = true;
+  };
+
+  explicit interleaved_stages(const pipeline_problem& problem)
+      : problem_(problem),
+        rules_(problem),
+        modes_(problem),
+        chooser_(problem.layers),
+        extra_(problem.schedule.total_stages() * problem.layers.size() * problem.layers.size(),
+               unknown) {
+    for (const layer& one : problem.layers) {
+      std::int64_t extra = infeasible;
+      for (const recompute_mode& mode : one.modes) extra = std::min(extra, mode.extra_time);
+      fastest_before_.push_back(fastest_before_.back() + extra);
+    }
+  }
+
+  [[nodiscard]] const cut_rules& rules() const noexcept { return rules_; }
+
+  [[nodiscard]] std::int64_t fastest_extra(std::size_t begin, std::size_t end) const {
+    return fastest_before_[end] - fastest_before_[begin];
+  }
+
+  /// The least recomputation if the device held nothing else; or `infeasible`.
+  [[nodiscard]] std::int64_t least_extra(std::size_t j, std::size_t begin, std::size_t end) {
+    if (problem_.memory_limit.empty()) return fastest_extra(begin, end);
+    const std::size_t layers = problem_.layers.size();
+    std::int64_t& extra = extra_[(j * layers + begin) * layers + end - 1];
+    if (extra != unknown) return extra;
+    const std::size_t device = j % problem_.schedule.stages;
+    const std::size_t chunk = j / problem_.schedule.stages;
+    std::size_t held = 0;
+    for (const memory_moment& moment : modes_.moments(device))
+      if (moment.running == chunk) held = std::max(held, moment.whole[chunk]);
+    const recompute_choice choice =
+        chooser_.least_extra(begin, end, static_cast<std::int64_t>(held),
+                             problem_.budget(device) - modes_.fixed().bytes({begin, end}));
+    return extra = choice.has_modes() ? choice.bound : infeasible;
+  }
+
+  /// The recomputation of least price for a partition, if less than the limit: price(extra) must
+  /// never fall when an entry grows. A choice that fits anyhow lowers the limit; extras that reach
+  /// it even while all others are least are left out; then devices are branched on one after the
+  /// other, those still open at the least extra of each of their chunks.
+  template <typename Price, typename Value>
+  [[nodiscard]] settlement<Value> settle(const std::vector<std::size_t>& cuts, const Price& price,
+                                         const Value& limit) {
+    settlement<Value> best{.value = limit};
+    std::vector<std::int64_t> extra(problem_.schedule.total_stages());
+    for (std::size_t j = 0; j < extra.size(); ++j) {
+      extra[j] = least_extra(j, cuts[j], cuts[j + 1]);
+      if (extra[j] == infeasible) return best;
+    }
+    if (!(price(extra) < limit)) return best;
+    settle_cautiously(cuts, price, best);
+    const std::vector<std::int64_t> caps = useful_extras(cuts, extra, price, best.value);
+    std::vector<device_choices> devices;
+    for (std::size_t d = 0; d < problem_.schedule.stages; ++d) {
+      const std::vector<layer_range> chunks = chunks_of(cuts, d);
+      devices.push_back(modes_.choices(d, chunks, of_device(caps, d)));
+      best.proven = best.proven && devices.back().proven;
+      if (devices.back().unbeaten.empty()) return best;
+      for (std::size_t c = 0; c < chunks.size() && devices.back().proven; ++c) {
+        std::int64_t least = infeasible;
+        for (const device_choice& one : devices.back().unbeaten)
+          least = std::min(least, one.extra[c]);
+        extra[stage(d, c)] = least;
+      }
+    }
+    choose(devices, 0, extra, price, best);
+    return best;
+  }
+
+  /// The plan whose virtual stages recompute at most this much, as settle() answered.
+  [[nodiscard]] pipeline_plan plan_of(const std::vector<std::size_t>& cuts,
+                                      const std::vector<std::int64_t>& extra) {
+    pipeline_plan plan{.cuts = cuts, .modes = std::vector<std::size_t>(problem_.layers.size(), 0)};
+    for (std::size_t d = 0; d < problem_.schedule.stages; ++d) {
+      const std::vector<layer_range> chunks = chunks_of(cuts, d);
+      const std::vector<std::int64_t> caps = of_device(extra, d);
+      device_choices found = modes_.choices(d, chunks, caps);
+      std::erase_if(found.unbeaten, [&](const device_choice& one) {
+        return !std::ranges::equal(one.extra, caps, std::ranges::less_equal{});
+      });
+      const device_choice one =
+          found.unbeaten.empty() ? modes_.cautious(d, chunks) : found.unbeaten.front();
+      std::size_t at = 0;
+      for (const layer_range& range : chunks)
+        for (std::size_t l = range.begin; l < range.end; ++l) plan.modes[l] = one.modes[at++];
+    }
+    return plan;
+  }
+
+  /// What the worst device of a partition overruns its memory by, and which that is.
+  [[nodiscard]] infeasibility overrun(const std::vector<std::size_t>& cuts) {
+    infeasibility worst{.reason = infeasibility::cause::memory,
+                        .bytes_short = std::numeric_limits<std::int64_t>::min()};
+    for (std::size_t d = 0; d < problem_.schedule.stages; ++d)
+      if (const std::int64_t lacks = modes_.overrun(d, chunks_of(cuts, d));
+          lacks > worst.bytes_short) {
+        worst.binding_stage = d;
+        worst.bytes_short = lacks;
+      }
+    return worst;
+  }
+
+ private:
+  static constexpr std::int64_t unknown = -1;
+
+  [[nodiscard]] std::size_t stage(std::size_t device, std::size_t chunk) const {
+    return chunk * problem_.schedule.stages + device;
+  }
+
+  [[nodiscard]] std::vector<layer_range> chunks_of(const std::vector<std::size_t>& cuts,
+                                                   std::size_t device) const {
+    std::vector<layer_range> chunks;
+    for (std::size_t j = device; j + 1 < cuts.size(); j += problem_.schedule.stages)
+      chunks.push_back({cuts[j], cuts[j + 1]});
+    return chunks;
+  }
+
+  [[nodiscard]] std::vector<std::int64_t> of_device(const std::vector<std::int64_t>& values,
+                                                    std::size_t device) const {
+    std::vector<std::int64_t> own;
+    for (std::size_t j = device; j < values.size(); j += problem_.schedule.stages)
+      own.push_back(values[j]);
+    return own;
+  }
+
+  /// Takes for every device the choice that fits whenever its chunks hold their most.
+  template <typename Price, typename Value>
+  void settle_cautiously(const std::vector<std::size_t>& cuts, const Price& price,
+                         settlement<Value>& best) const {
+    std::vector<std::int64_t> extra(problem_.schedule.total_stages());
+    for (std::size_t d = 0; d < problem_.schedule.stages; ++d) {
+      const device_choice one = modes_.cautious(d, chunks_of(cuts, d));
+      if (one.extra.empty()) return;
+      for (std::size_t c = 0; c < one.extra.size(); ++c) extra[stage(d, c)] = one.extra[c];
+    }
+    const Value value = price(extra);
+    if (!(value < best.value)) return;
+    best.value = value;
+    best.extra = extra;
+  }
+
+  /// Per virtual stage the largest extra with which the price is still under the limit while all
+  /// others are least. O(stages · log points) prices.
+  template <typename Price, typename Value>
+  [[nodiscard]] std::vector<std::int64_t> useful_extras(const std::vector<std::size_t>& cuts,
+                                                        const std::vector<std::int64_t>& least,
+                                                        const Price& price, const Value& limit) {
+    std::vector<std::int64_t> caps(least.size(), infeasible);
+    for (std::size_t j = 0; j < least.size(); ++j) {
+      std::vector<std::int64_t> extra = least;
+      const std::vector<std::int64_t> known = modes_.extras({cuts[j], cuts[j + 1]});
+      if (known.empty()) continue;
+      const auto useful = std::ranges::partition_point(known, [&](std::int64_t one) {
+        extra[j] = std::max(one, least[j]);
+        return price(extra) < limit;
+      });
+      caps[j] = useful == known.begin() ? least[j] : *std::prev(useful);
+    }
+    return caps;
+  }
+
+  template <typename Price, typename Value>
+  void choose(const std::vector<device_choices>& devices, std::size_t device,
+              const std::vector<std::int64_t>& extra, const Price& price,
+              settlement<Value>& best) const {
+    const Value bound = price(extra);
+    if (!(bound < best.value)) return;
+    if (device == devices.size()) {
+      best.value = bound;
+      best.extra = extra;
+      return;
+    }
+    std::vector<std::int64_t> chosen = extra;
+    for (const device_choice& one : devices[device].unbeaten) {
+      for (std::size_t c = 0; c < one.extra.size(); ++c) chosen[stage(device, c)] = one.extra[c];
+      choose(devices, device + 1, chosen, price, best);
+    }
+  }
+
+  const pipeline_problem& problem_;
+  cut_rules rules_;
+  device_mode_chooser modes_;
+  recompute_chooser chooser_;
+  std::vector<std::int64_t> fastest_before_ = {0};
+  std::vector<std::int64_t> extra_;
+};
+
+namespace detail {
+
+/// Branch and bound over the cuts of an interleaved schedule for objectives that are functions of
+/// stage costs, from the last virtual stage to the first. Those not chosen yet cost nothing, which
+/// bounds every objective that never falls when costs grow.
+class virtual_stage_search {
+ public:
+  virtual_stage_search(const pipeline_problem& problem, plan_objective objective,
+                       interleaved_stages& stages, const joint_options& options)
+      : problem_(problem),
+        objective_(objective),
+        stages_(stages),
+        options_(options),
+        total_(problem.schedule.total_stages()),
+        layers_(problem.layers.size()),
+        costs_(total_),
+        extra_(total_, 0),
+        cuts_(total_ + 1, problem.layers.size()) {
+    for (const layer& one : problem.layers) {
+      sums_.push_back({.forward_time = sums_.back().forward_time + one.forward_time,
+                       .backward_time = sums_.back().backward_time + one.backward_time});
+    }
+  }
+
+  /// Values are objectives as fractions; the status is `stopped` at the limit.
+  [[nodiscard]] joint_plan solve(const std::vector<std::vector<std::size_t>>& starts) {
+    for (const std::vector<std::size_t>& cuts : starts) (void)consider(cuts);
+    if (found_)
+      improve_cuts([&] { return best_cuts_; }, [&](const auto& cuts) { return consider(cuts); },
+                   [&] { return stopped(); });
+    const rational least = least_conceivable();
+    explore(total_);
+    if (!found_)
+      return {.status = exhausted_ || open_ ? search_status::stopped : search_status::infeasible};
+    const bool proven = (!exhausted_ && !open_) || !(least < best_);
+    return {.status = proven ? search_status::optimal : search_status::stopped,
+            .objective = best_,
+            .bound = proven ? best_ : least,
+            .plan = stages_.plan_of(best_cuts_, best_extra_)};
+  }
+
+ private:
+  [[nodiscard]] rational value() const {
+    return objective_of(costs_, problem_.schedule, objective_);
+  }
+
+  [[nodiscard]] stage_cost cost(std::size_t j, std::size_t begin, std::size_t end,
+                                std::int64_t extra) const {
+    stage_cost one{.layers = {begin, end},
+                   .forward_time = sums_[end].forward_time - sums_[begin].forward_time,
+                   .backward_time = sums_[end].backward_time - sums_[begin].backward_time + extra};
+    scale_times(one, problem_.factor(j % problem_.schedule.stages), false);
+    if (end < layers_) {
+      one.forward_latency = problem_.layers[end - 1].forward_latency;
+      one.backward_latency = problem_.layers[end - 1].backward_latency;
+    }
+    return one;
+  }
+
+  /// Puts virtual stage j in place at its least cost, and the latency before it.
+  [[nodiscard]] bool place(std::size_t j, std::size_t begin, std::size_t end) {
+    const std::int64_t extra = stages_.least_extra(j, begin, end);
+    if (extra == interleaved_stages::infeasible) return false;
+    costs_[j] = cost(j, begin, end, extra);
+    if (j == 0) return true;
+    costs_[j - 1] = {.forward_latency = problem_.layers[begin - 1].forward_latency,
+                     .backward_latency = problem_.layers[begin - 1].backward_latency};
+    return true;
+  }
+
+  bool consider(const std::vector<std::size_t>& cuts) {
+    if (cuts.size() != total_ + 1) return false;
+    for (std::size_t j = 0; j < total_; ++j)
+      if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(cuts[j], cuts[j + 1])) return false;
+    const auto price = [&](const std::vector<std::int64_t>& extra) {
+      for (std::size_t j = 0; j < total_; ++j) costs_[j] = cost(j, cuts[j], cuts[j + 1], extra[j]);
+      return value();
+    };
+    for (std::size_t j = 0; j < total_; ++j) {
+      extra_[j] = stages_.least_extra(j, cuts[j], cuts[j + 1]);
+      if (extra_[j] == interleaved_stages::infeasible) return false;
+    }
+    if (found_ && !(price(extra_) < best_)) return false;
+    operations_ += settling * total_;
+    constexpr rational none = {std::numeric_limits<std::int64_t>::max()};
+    auto settled = stages_.settle(cuts, price, found_ ? best_ : none);
+    open_ = open_ || !settled.proven;
+    if (settled.extra.empty()) return false;
+    found_ = true;
+    best_ = settled.value;
+    best_cuts_ = cuts;
+    best_extra_ = std::move(settled.extra);
+    return true;
+  }
+
+  [[nodiscard]] bool stopped() {
+    exhausted_ = exhausted_ || operations_ > options_.operation_limit / 16 ||
+                 options_.control.stop_requested();
+    return exhausted_;
+  }
+
+  /// Chooses virtual stage j − 1, given all after it.
+  void explore(std::size_t j) {
+    const std::size_t end = cuts_[j];
+    if (j == 0) {
+      (void)consider(cuts_);
+      return;
+    }
+    const std::size_t lowest = std::max(j - 1, stages_.rules().first_begin(end));
+    for (std::size_t begin = end; begin-- > lowest;) {
+      if (j == 1 && begin > 0) continue;
+      if (!stages_.rules().allows(begin, end)) continue;
+      if (stopped()) return;
+      operations_ += total_ * total_;
+      clear_before(j);
+      if (!place(j - 1, begin, end)) return;
+      if (found_ && objective_ != plan_objective::variance && !(value() < best_)) continue;
+      const std::vector<stage_cost> kept = costs_;
+      cuts_[j - 1] = begin;
+      explore(j - 1);
+      costs_ = kept;
+    }
+  }
+
+  /// Stages before j cost nothing yet but the latency before stage j, which place() set.
+  void clear_before(std::size_t j) {
+    for (std::size_t i = 0; i + 1 < j; ++i) costs_[i] = {};
+  }
+
+  /// A lower bound on every plan: all work spread evenly over devices or stages.
+  [[nodiscard]] rational least_conceivable() const {
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    for (std::size_t d = 0; d < problem_.schedule.stages; ++d)
+      least = std::min(least, cost(d, 0, layers_, stages_.fastest_extra(0, layers_)).time());
+    const auto devices = static_cast<std::int64_t>(problem_.schedule.stages);
+    const auto stages = static_cast<std::int64_t>(total_);
+    const auto repeats = static_cast<std::int64_t>(problem_.schedule.microbatches - 1);
+    switch (objective_) {
+      case plan_objective::bottleneck: return {divide_rounding_up(least, devices)};
+      case plan_objective::blocking_bottleneck: return {divide_rounding_up(least, stages)};
+      case plan_objective::closed_form:
+        return {least + repeats * divide_rounding_up(least, stages)};
+      case plan_objective::period: return {least, stages};
+      default: return {0};
+    }
+  }
+
+  struct sums {
+    std::int64_t forward_time = 0;
+    std::int64_t backward_time = 0;
+  };
+
+  /// What settling a partition counts for, in operations a virtual stage.
+  static constexpr std::uint64_t settling = 1000;
+
+  const pipeline_problem& problem_;
+  plan_objective objective_;
+  interleaved_stages& stages_;
+  const joint_options& options_;
+  std::size_t total_;
+  std::size_t layers_;
+  std::vector<sums> sums_ = {{}};
+  std::vector<stage_cost> costs_;
+  std::vector<std::int64_t> extra_;
+  std::vector<std::size_t> cuts_;
+  bool found_ = false;
+  rational best_;
+  std::vector<std::size_t> best_cuts_;
+  std::vector<std::int64_t> best_extra_;
+  std::uint64_t operations_ = 0;
+  bool exhausted_ = false;
+  bool open_ = false;  ///< Whether some partition's modes were not all tried.
+};
+
+/// Partitions into even times and into even bytes of the leanest modes.
+[[nodiscard]] inline std::vector<std::vector<std::size_t>> even_cuts(
+    const pipeline_problem& problem) {
+  std::vector<std::int64_t> times;
+  std::vector<std::int64_t> bytes;
+  for (const layer& one : problem.layers) {
+    times.push_back(one.forward_time + one.backward_time);
+    std::int64_t kept = std::numeric_limits<std::int64_t>::max();
+    for (const recompute_mode& mode : one.modes) kept = std::min(kept, mode.kept_bytes);
+    bytes.push_back(one.static_bytes + kept);
+  }
+  const std::size_t stages = problem.schedule.total_stages();
+  return {partition_chain(times, stages).cuts, partition_chain(bytes, stages).cuts};
+}
+
+/// The partition whose worst device lacks least, among all where those are few, else among the
+/// neighbours of even ones.
+[[nodiscard]] inline infeasibility least_overrun(const pipeline_problem& problem,
+                                                 interleaved_stages& stages) {
+  constexpr std::size_t few = 20'000;
+  infeasibility least{.reason = infeasibility::cause::memory,
+                      .bytes_short = std::numeric_limits<std::int64_t>::max()};
+  std::vector<std::size_t> best;
+  std::size_t tried = 0;
+  const auto consider = [&](const std::vector<std::size_t>& cuts) {
+    for (std::size_t j = 0; j + 1 < cuts.size(); ++j)
+      if (cuts[j] >= cuts[j + 1] || !stages.rules().allows(cuts[j], cuts[j + 1])) return false;
+    ++tried;
+    const infeasibility found = stages.overrun(cuts);
+    if (found.bytes_short >= least.bytes_short) return false;
+    least = found;
+    best = cuts;
+    return true;
+  };
+  for (const std::vector<std::size_t>& cuts : even_cuts(problem)) (void)consider(cuts);
+  if (!best.empty()) improve_cuts([&] { return best; }, consider, [&] { return tried > few; });
+  std::vector<std::size_t> cuts = {0};
+  const auto extend = [&](const auto& self) -> void {
+    if (tried > few) return;
+    const std::size_t left = problem.schedule.total_stages() - cuts.size();
+    if (left == 0) {
+      cuts.push_back(problem.layers.size());
+      (void)consider(cuts);
+      cuts.pop_back();
+      return;
+    }
+    for (std::size_t cut = cuts.back() + 1; cut + left <= problem.layers.size(); ++cut) {
+      cuts.push_back(cut);
+      self(self);
+      cuts.pop_back();
+    }
+  };
+  extend(extend);
+  return least;
+}
+
+/// Makespans of an interleaved schedule, of one step or of scenarios.
+[[nodiscard]] inline joint_plan plan_interleaved_makespan(const pipeline_problem& problem,
+                                                          const step_times& times,
+                                                          const makespan_measure& measure,
+                                                          const joint_options& options) {
+  interleaved_stages stages(problem);
+  const cut_plan found =
+      cut_search(problem, times, measure, stages, options).solve(even_cuts(problem));
+  if (found.cuts.empty()) return {.status = found.status, .why = least_overrun(problem, stages)};
+  const wide_integer denominator = measure.denominator(times.scenarios());
+  return {.status = found.status,
+          .objective = reduced(found.value, denominator, "makespan"),
+          .bound = reduced(found.bound, denominator, "makespan"),
+          .plan = stages.plan_of(found.cuts, found.extra)};
+}
+
+[[nodiscard]] inline joint_plan plan_interleaved(const pipeline_problem& problem,
+                                                 plan_objective objective,
+                                                 const joint_options& options) {
+  if (objective == plan_objective::makespan)
+    return plan_interleaved_makespan(problem, step_times(problem),
+                                     {.of = makespan_measure::kind::worst}, options);
+  interleaved_stages stages(problem);
+  joint_plan found =
+      virtual_stage_search(problem, objective, stages, options).solve(even_cuts(problem));
+  if (found.plan.cuts.empty()) found.why = least_overrun(problem, stages);
+  return found;
+}
+
+}  // namespace detail
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The plan of least simulated makespan, or of the least mean, worst or tail of makespans over
+/// scenarios, for schedules in which a device holds one stage.
+///
+/// Every makespan is a longest path, so it never falls when a stage's times grow; recomputation
+/// adds to backwards alone, and a stage's memory is its own. Hence the least recomputation that
+/// fits is best for every stage, and only cuts are searched (cut_search.hpp).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/planner/detail/branch_and_bound.hpp>
+#include <omnibal/planner/detail/stage_recurrences.hpp>
+#include <omnibal/planner/detail/suffix_simulation.hpp>
+#include <omnibal/planner/objective.hpp>
+#include <omnibal/planner/scenarios.hpp>
+
+namespace omnibal::inline v0 {
+
+/// The simulated makespan of a plan in every scenario. Precondition: all are valid.
+/// O(scenarios · p·m·v).
+[[nodiscard]] inline std::vector<std::int64_t> scenario_makespans(
+    const pipeline_problem& problem, std::span<const scenario> scenarios,
+    const pipeline_plan& plan) {
+  const step_times times(problem, scenarios);
+  suffix_simulator simulator(problem.schedule, times);
+  for (std::size_t j = 0; j + 1 < plan.cuts.size(); ++j) {
+    std::int64_t extra = 0;
+    for (std::size_t l = plan.cuts[j]; l < plan.cuts[j + 1]; ++l)
+      extra += problem.layers[l].modes[plan.modes[l]].extra_time;
+    times.stage(j % problem.schedule.stages, plan.cuts[j], plan.cuts[j + 1], extra,
+                simulator.durations(j));
+    const layer& last = problem.layers[plan.cuts[j + 1] - 1];
+    simulator.set_latency(j, last.forward_latency, last.backward_latency);
+  }
+  std::vector<std::int64_t> makespans;
+  for (std::size_t k = 0; k < scenarios.size(); ++k) makespans.push_back(simulator.run(0, k).all);
+  return makespans;
+}
+
+namespace detail {
+
+/// Partitions worth improving: the best for objectives that look like the makespan.
+[[nodiscard]] inline std::vector<std::vector<std::size_t>> promising_cuts(
+    const pipeline_problem& problem, stage_search& search) {
+  const std::int64_t bottleneck = search.least_bottleneck(stage_weight::time);
+  if (bottleneck == stage_search::infeasible) return {};
+  return {plan_for_closed_form(search, bottleneck, problem.schedule.microbatches).cuts,
+          plan_for_bottleneck(search, bottleneck, stage_weight::time).cuts,
+          plan_for_period(problem, search, bottleneck).cuts};
+}
+
+[[nodiscard]] inline cut_plan plan_for_makespan(const pipeline_problem& problem,
+                                                const step_times& times,
+                                                const makespan_measure& measure,
+                                                stage_search& search,
+                                                const joint_options& options) {
+  const auto starts = promising_cuts(problem, search);
+  if (starts.empty()) return {};
+  return cut_search(problem, times, measure, search.table(), options).solve(starts);
+}
+
+}  // namespace detail
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What layers begin … end − 1 cost as stage s of a pipeline without virtual stages: their time
+/// with the cheapest recomputation that fits the stage's memory. Priced when asked for and
+/// remembered, since searches touch few of the p·n² intervals, but those many times.
+///
+/// The order of a stage's operations has one worst moment (memory.hpp) in all these schedules: f
+/// micro-batches whole and, in ZB-H1, w waiting for their weight gradient. Hence a mode weighs
+/// f · kept + w · kept_for_weight_gradient, and a stage is one knapsack.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/rational.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/memory.hpp>
+#include <omnibal/pipeline/partition_constraints.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/static_memory.hpp>
+#include <omnibal/recompute/exact.hpp>
+
+namespace omnibal::inline v0 {
+
+class stage_table {
+ public:
+  static constexpr std::int64_t infeasible = std::numeric_limits<std::int64_t>::max();
+
+  /// Keeps a reference: the problem must outlive the table. Throws invalid_input for schedules
+  /// with virtual stages, whose memory does not belong to one stage alone.
+  explicit stage_table(const pipeline_problem& problem, const recompute_options& recompute = {})
+      : problem_(problem),
+        rules_(problem),
+        fixed_(problem),
+        bounded_(!problem.memory_limit.empty()),
+        layers_(problem.layers.size()) {
+    if (problem.schedule.kind == schedule_kind::interleaved)
+      throw invalid_input("schedule", to_string(problem.schedule.kind),
+                          "has stages that share a device's memory; see interleaved.hpp");
+    sum_prefixes();
+    weigh_modes(recompute);
+    extra_.assign(problem.schedule.stages * layers_ * layers_, unknown);
+  }
+
+  [[nodiscard]] std::size_t stages() const noexcept { return problem_.schedule.stages; }
+  [[nodiscard]] std::size_t layers() const noexcept { return layers_; }
+  [[nodiscard]] const cut_rules& rules() const noexcept { return rules_; }
+
+  /// Forward plus backward with the least recomputation that fits, or `infeasible`.
+  [[nodiscard]] std::int64_t time(std::size_t stage, std::size_t begin, std::size_t end) {
+    const std::int64_t extra = least_extra(stage, begin, end);
+    return extra == infeasible ? infeasible : cost_with(stage, begin, end, extra).time();
+  }
+
+  /// A lower bound on time(): every layer in its fastest mode. O(1).
+  [[nodiscard]] std::int64_t least_time(std::size_t stage, std::size_t begin,
+                                        std::size_t end) const {
+    return cost_with(stage, begin, end, fastest_extra(begin, end)).time();
+  }
+
+  /// Σ extra of the layers' fastest modes. O(1).
+  [[nodiscard]] std::int64_t fastest_extra(std::size_t begin, std::size_t end) const {
+    return extra_before_[end] - extra_before_[begin];
+  }
+
+  /// The least Σ extra that fits, before the device's factor; or `infeasible`.
+  [[nodiscard]] std::int64_t least_extra(std::size_t stage, std::size_t begin, std::size_t end) {
+    std::int64_t& extra = extra_[(stage * layers_ + begin) * layers_ + end - 1];
+    if (extra == unknown) extra = price(stage, begin, end);
+    return extra;
+  }
+
+  /// The times of the stage with this much recomputation. Latencies and bytes are left out.
+  [[nodiscard]] stage_cost cost_with(std::size_t stage, std::size_t begin, std::size_t end,
+                                     std::int64_t extra) const {
+    stage_cost cost{
+        .layers = {begin, end},
+        .forward_time = forward_before_[end] - forward_before_[begin],
+        .backward_time = backward_before_[end] - backward_before_[begin] + extra,
+        .weight_gradient_time = weight_gradient_before_[end] - weight_gradient_before_[begin]};
+    if (!problem_.time_factor.empty())
+      detail::scale_times(cost, problem_.factor(stage), problem_.schedule.splits_backward());
+    return cost;
+  }
+
+  /// Latency of the forward, of the backward and both ways of an edge after `cut` layers; 0 at
+  /// either end of the chain.
+  [[nodiscard]] std::int64_t forward_latency(std::size_t cut) const {
+    return cut == 0 || cut == layers_ ? 0 : problem_.layers[cut - 1].forward_latency;
+  }
+  [[nodiscard]] std::int64_t backward_latency(std::size_t cut) const {
+    return cut == 0 || cut == layers_ ? 0 : problem_.layers[cut - 1].backward_latency;
+  }
+  [[nodiscard]] std::int64_t latency(std::size_t cut) const {
+    return forward_latency(cut) + backward_latency(cut);
+  }
+
+  /// The modes behind time(). Precondition: it is feasible.
+  [[nodiscard]] std::vector<std::size_t> modes(std::size_t stage, std::size_t begin,
+                                               std::size_t end) {
+    return chooser(stage)
+        .choose(begin, end, held(stage), activation_budget(stage, begin, end))
+        .modes;
+  }
+
+  /// The cheapest modes of all stages. Precondition: the cuts are feasible.
+  [[nodiscard]] pipeline_plan plan_of(const std::vector<std::size_t>& cuts) {
+    pipeline_plan plan{.cuts = cuts};
+    for (std::size_t stage = 0; stage < stages(); ++stage)
+      for (const std::size_t mode : modes(stage, cuts[stage], cuts[stage + 1]))
+        plan.modes.push_back(mode);
+    return plan;
+  }
+
+  /// Bytes by which the leanest modes overrun the stage's memory; negative when they fit.
+  [[nodiscard]] std::int64_t overrun(std::size_t stage, std::size_t begin, std::size_t end) {
+    return chooser(stage).least_bytes(begin, end, held(stage)) -
+           activation_budget(stage, begin, end);
+  }
+
+  /// Whether every choice so far was proven cheapest; a knapsack may reach its limit.
+  [[nodiscard]] bool proven() const noexcept { return proven_; }
+
+ private:
+  static constexpr std::int64_t unknown = -1;
+
+  void sum_prefixes() {
+    for (const layer& one : problem_.layers) {
+      std::int64_t extra = infeasible;
+      for (const recompute_mode& mode : one.modes) extra = std::min(extra, mode.extra_time);
+      forward_before_.push_back(forward_before_.back() + one.forward_time);
+      backward_before_.push_back(backward_before_.back() + one.backward_time);
+      weight_gradient_before_.push_back(weight_gradient_before_.back() + one.weight_gradient_time);
+      extra_before_.push_back(extra_before_.back() + extra);
+    }
+  }
+
+  /// With a split backward stages weigh the same mode differently, so each gets its own chooser
+  /// over what its modes weigh in all.
+  void weigh_modes(const recompute_options& recompute) {
+    const bool split = problem_.schedule.splits_backward();
+    for (std::size_t stage = 0; stage < stages(); ++stage) {
+      const memory_moment worst = worst_moments(problem_.schedule, stage).front();
+      held_.push_back(split ? 1 : static_cast<std::int64_t>(worst.whole.front()));
+      if (!split) continue;
+      std::vector<layer> weighed = problem_.layers;
+      for (layer& one : weighed)
+        for (recompute_mode& mode : one.modes)
+          mode.kept_bytes =
+              static_cast<std::int64_t>(worst.whole.front()) * mode.kept_bytes +
+              static_cast<std::int64_t>(worst.waiting.front()) * mode.kept_for_weight_gradient;
+      choosers_.emplace_back(weighed, recompute);
+    }
+    if (!split) choosers_.emplace_back(problem_.layers, recompute);
+  }
+
+  [[nodiscard]] recompute_chooser& chooser(std::size_t stage) {
+    return choosers_[choosers_.size() == 1 ? 0 : stage];
+  }
+
+  [[nodiscard]] std::int64_t held(std::size_t stage) const { return held_[stage]; }
+
+  [[nodiscard]] std::int64_t activation_budget(std::size_t stage, std::size_t begin,
+                                               std::size_t end) const {
+    if (!bounded_) return problem_.budget(stage);
+    return problem_.budget(stage) - fixed_.bytes({begin, end});
+  }
+
+  [[nodiscard]] std::int64_t price(std::size_t stage, std::size_t begin, std::size_t end) {
+    if (!bounded_) return fastest_extra(begin, end);
+    const recompute_choice choice =
+        chooser(stage).least_extra(begin, end, held(stage), activation_budget(stage, begin, end));
+    proven_ = proven_ && choice.status != search_status::stopped;
+    return choice.has_modes() ? choice.objective : infeasible;
+  }
+
+  const pipeline_problem& problem_;
+  cut_rules rules_;
+  static_memory fixed_;
+  bool bounded_;
+  bool proven_ = true;
+  std::size_t layers_;
+  std::vector<recompute_chooser> choosers_;
+  std::vector<std::int64_t> held_;  ///< Per stage: micro-batches held, 1 where modes weigh in all.
+  std::vector<std::int64_t> forward_before_ = {0};
+  std::vector<std::int64_t> backward_before_ = {0};
+  std::vector<std::int64_t> weight_gradient_before_ = {0};
+  std::vector<std::int64_t> extra_before_ = {0};  ///< Of the fastest modes.
+  std::vector<std::int64_t> extra_;
+};
+
+}  // namespace omnibal::inline v0

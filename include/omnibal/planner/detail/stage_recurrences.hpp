@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Dynamic programs over stages for objectives that are sums and maxima of stage times, for
+/// schedules in which a device holds one stage.
+///
+/// With T(s, i, j) the time of layers i … j − 1 as stage s, cheapest recomputation included
+/// (stage_table.hpp), and C(j) the latency of an edge after j layers:
+/// - bottleneck: f(s, j) = min over i of max(f(s − 1, i), T(s, i, j)); blocking bottleneck: the
+///   same with T + C(i) + C(j);
+/// - closed form, Σ (T + C) + (m − 1) · max T: for a cap τ on every T, the least Σ (T + C) by the
+///   same recurrence with sums. Lowering τ from the largest value that could still win to the
+///   least bottleneck visits every pair (max, Σ) that no other beats;
+/// - period: whether a plan beats λ shows in the least g(s, j) = max(0, g(s − 1, i) + C(i)) + T −
+/// λ,
+///   which must stay negative. The period of a plan that does is the next λ, until none does.
+/// T never falls when an interval grows, so loops over i stop at the first that is too long.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/rational.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/planner/detail/stage_cost_table.hpp>
+#include <omnibal/planner/objective.hpp>
+#include <omnibal/recompute/exact.hpp>
+
+namespace omnibal::inline v0 {
+
+/// What a stage of layers begin … end − 1 weighs for the bottlenecks.
+enum class stage_weight {
+  time,           ///< T.
+  blocking_time,  ///< T plus the latencies of both edges.
+};
+
+/// Dynamic programs over the stages of a problem without virtual stages. Keeps a reference: the
+/// problem must outlive it. Preconditions: it is valid and has a layer for each stage.
+class stage_search {
+ public:
+  static constexpr std::int64_t infeasible = stage_table::infeasible;
+
+  explicit stage_search(const pipeline_problem& problem, const recompute_options& recompute = {})
+      : table_(problem, recompute) {}
+
+  /// Least largest weight of a stage, or `infeasible`. Intervals heavier than a guess are never
+  /// priced; the guess grows until a plan fits under it.
+  [[nodiscard]] std::int64_t least_bottleneck(stage_weight weight) {
+    const std::int64_t least = least_conceivable_bottleneck();
+    const std::int64_t ample = 2 * least_whole_time();
+    for (std::int64_t excess = 0; least + excess <= ample;
+         excess = excess == 0 ? std::max<std::int64_t>(1, least / 64) : 2 * excess) {
+      const std::int64_t found = bottleneck_within(least + excess, weight);
+      if (found != infeasible) return found;
+    }
+    return bottleneck_within(infeasible - 1, weight);
+  }
+
+  /// The plan of least Σ (T + C) among those with every stage within the cap: its sum, or
+  /// `infeasible`, and its cuts.
+  [[nodiscard]] std::int64_t least_sum_within(std::int64_t cap, stage_weight weight,
+                                              std::vector<std::size_t>& cuts) {
+    const std::size_t layers = table_.layers();
+    start_cuts();
+    std::vector<std::int64_t> before(layers + 1, infeasible);
+    before[0] = 0;
+    for (std::size_t stage = 0; stage < table_.stages(); ++stage) {
+      std::vector<std::int64_t> sums(layers + 1, infeasible);
+      for (std::size_t end = first_end(stage); end <= last_end(stage); ++end)
+        for_each_begin(stage, end, [&](std::size_t begin) {
+          if (table_.least_time(stage, begin, end) > cap) return false;
+          if (before[begin] >= sums[end]) return true;
+          const std::int64_t time = table_.time(stage, begin, end);
+          if (time > cap) return false;
+          if (time + edges(begin, end, weight) > cap) return true;
+          const std::int64_t sum = before[begin] + time + table_.latency(end);
+          if (sum >= sums[end]) return true;
+          sums[end] = sum;
+          from_[stage][end] = begin;
+          return true;
+        });
+      before = sums;
+    }
+    if (before[layers] != infeasible) cuts = traced_cuts();
+    return before[layers];
+  }
+
+  /// The cuts of a plan whose period is less than `limit`; empty if there is none.
+  [[nodiscard]] std::vector<std::size_t> cuts_of_period_below(const rational& limit) {
+    const std::size_t layers = table_.layers();
+    start_cuts();
+    constexpr wide_integer none = 0;  // A plan below the limit has negative values only.
+    std::vector<wide_integer> before(layers + 1, none);
+    for (std::size_t stage = 0; stage < table_.stages(); ++stage) {
+      std::vector<wide_integer> now(layers + 1, none);
+      for (std::size_t end = first_end(stage); end <= last_end(stage); ++end)
+        for_each_begin(stage, end, [&](std::size_t begin) {
+          const bool reached = stage == 0 ? begin == 0 : before[begin] < none;
+          if (excess(table_.least_time(stage, begin, end), limit) >= now[end]) return false;
+          if (!reached) return true;
+          const std::int64_t time = table_.time(stage, begin, end);
+          if (time == infeasible) return false;
+          const wide_integer carried = std::max<wide_integer>(
+              0,
+              before[begin] + static_cast<wide_integer>(table_.latency(begin)) * limit.denominator);
+          const wide_integer value = carried + excess(time, limit);
+          if (value >= now[end]) return true;
+          now[end] = value;
+          from_[stage][end] = begin;
+          return true;
+        });
+      before = now;
+    }
+    return before[layers] < none ? traced_cuts() : std::vector<std::size_t>{};
+  }
+
+  [[nodiscard]] std::int64_t largest_time(const std::vector<std::size_t>& cuts) {
+    std::int64_t largest = 0;
+    for (std::size_t stage = 0; stage < table_.stages(); ++stage)
+      largest = std::max(largest, table_.time(stage, cuts[stage], cuts[stage + 1]));
+    return largest;
+  }
+
+  [[nodiscard]] stage_table& table() noexcept { return table_; }
+
+  /// The least largest overrun of any partition in its leanest modes, and the stage that has it.
+  [[nodiscard]] infeasibility explain() {
+    struct need {
+      std::int64_t bytes = infeasible;
+      std::size_t stage = 0;
+    };
+    const std::size_t layers = table_.layers();
+    std::vector<need> before(layers + 1);
+    before[0].bytes = std::numeric_limits<std::int64_t>::min();
+    for (std::size_t stage = 0; stage < table_.stages(); ++stage) {
+      std::vector<need> now(layers + 1);
+      for (std::size_t end = first_end(stage); end <= last_end(stage); ++end)
+        for_each_begin(stage, end, [&](std::size_t begin) {
+          if (before[begin].bytes >= now[end].bytes) return true;
+          const std::int64_t overrun = table_.overrun(stage, begin, end);
+          if (overrun >= now[end].bytes) return false;
+          now[end] = overrun > before[begin].bytes ? need{overrun, stage} : before[begin];
+          return true;
+        });
+      before = now;
+    }
+    return {.reason = infeasibility::cause::memory,
+            .binding_stage = before[layers].stage,
+            .bytes_short = before[layers].bytes};
+  }
+
+  /// Least Σ (T + C) conceivable: no recomputation, the cheapest edges.
+  [[nodiscard]] std::int64_t least_conceivable_sum() const {
+    std::vector<std::int64_t> latencies;
+    for (std::size_t cut = 1; cut < table_.layers(); ++cut)
+      latencies.push_back(table_.latency(cut));
+    std::ranges::sort(latencies);
+    std::int64_t sum = least_whole_time();
+    for (std::size_t edge = 0; edge + 1 < table_.stages(); ++edge) sum += latencies[edge];
+    return sum;
+  }
+
+ private:
+  /// Stage s ends no earlier than after s + 1 layers, the last one only behind the last layer.
+  [[nodiscard]] std::size_t first_end(std::size_t stage) const {
+    return stage + 1 == table_.stages() ? table_.layers() : stage + 1;
+  }
+  /// Visits the first layers of a stage that may end before layer `end`, the shortest stage first,
+  /// until told to stop.
+  template <typename Visit>
+  void for_each_begin(std::size_t stage, std::size_t end, const Visit& visit) const {
+    const cut_rules& rules = table_.rules();
+    if (!rules.may_cut(end)) return;
+    const std::size_t lowest = std::max(stage, rules.first_begin(end));
+    for (std::size_t begin = end; begin-- > lowest;)
+      if (rules.may_cut(begin) && !visit(begin)) return;
+  }
+
+  /// Every later stage needs a layer.
+  [[nodiscard]] std::size_t last_end(std::size_t stage) const {
+    return table_.layers() - (table_.stages() - 1 - stage);
+  }
+
+  [[nodiscard]] std::int64_t edges(std::size_t begin, std::size_t end, stage_weight weight) const {
+    return weight == stage_weight::time ? 0 : table_.latency(begin) + table_.latency(end);
+  }
+
+  [[nodiscard]] static wide_integer excess(std::int64_t time, const rational& limit) {
+    return static_cast<wide_integer>(time) * limit.denominator - limit.numerator;
+  }
+
+  [[nodiscard]] std::int64_t least_conceivable_bottleneck() const {
+    std::int64_t least = 0;
+    for (std::size_t l = 0; l < table_.layers(); ++l)
+      least = std::max(least, least_on_any(l, l + 1));
+    const auto stages = static_cast<std::int64_t>(table_.stages());
+    return std::max(least, divide_rounding_up(least_whole_time(), stages));
+  }
+
+  /// The time of layers on the device that is fastest with them.
+  [[nodiscard]] std::int64_t least_on_any(std::size_t begin, std::size_t end) const {
+    std::int64_t least = infeasible;
+    for (std::size_t stage = 0; stage < table_.stages(); ++stage)
+      least = std::min(least, table_.least_time(stage, begin, end));
+    return least;
+  }
+
+  /// A lower bound on the sum of all stages' times: the whole chain on the fastest device, which
+  /// rounds up once where stages round up one by one.
+  [[nodiscard]] std::int64_t least_whole_time() const { return least_on_any(0, table_.layers()); }
+
+  [[nodiscard]] std::int64_t bottleneck_within(std::int64_t cap, stage_weight weight) {
+    const std::size_t layers = table_.layers();
+    std::vector<std::int64_t> before(layers + 1, infeasible);
+    before[0] = 0;
+    for (std::size_t stage = 0; stage < table_.stages(); ++stage) {
+      std::vector<std::int64_t> now(layers + 1, infeasible);
+      for (std::size_t end = first_end(stage); end <= last_end(stage); ++end)
+        for_each_begin(stage, end, [&](std::size_t begin) {
+          const std::int64_t least = table_.least_time(stage, begin, end);
+          if (least > cap || least >= now[end]) return false;
+          if (before[begin] >= now[end]) return true;
+          const std::int64_t time = table_.time(stage, begin, end);
+          if (time > cap || time >= now[end]) return false;
+          const std::int64_t weighed = time + edges(begin, end, weight);
+          if (weighed <= cap) now[end] = std::min(now[end], std::max(before[begin], weighed));
+          return true;
+        });
+      before = now;
+    }
+    return before[layers];
+  }
+
+  void start_cuts() {
+    from_.assign(table_.stages(), std::vector<std::size_t>(table_.layers() + 1, 0));
+  }
+
+  [[nodiscard]] std::vector<std::size_t> traced_cuts() const {
+    std::vector<std::size_t> cuts(table_.stages() + 1, table_.layers());
+    for (std::size_t stage = table_.stages(); stage-- > 0;)
+      cuts[stage] = from_[stage][cuts[stage + 1]];
+    return cuts;
+  }
+
+  stage_table table_;
+  std::vector<std::vector<std::size_t>> from_;  ///< Per stage and end: where the stage begins.
+};
+
+namespace detail {
+
+struct objective_and_cuts {
+  rational objective = {};
+  std::vector<std::size_t> cuts = {};
+};
+
+[[nodiscard]] inline objective_and_cuts plan_for_bottleneck(stage_search& search,
+                                                            std::int64_t bottleneck,
+                                                            stage_weight weight) {
+  objective_and_cuts best{.objective = {bottleneck}};
+  (void)search.least_sum_within(bottleneck, weight, best.cuts);
+  return best;
+}
+
+[[nodiscard]] inline objective_and_cuts plan_for_closed_form(stage_search& search,
+                                                             std::int64_t bottleneck,
+                                                             std::size_t microbatches) {
+  const auto repeats = static_cast<std::int64_t>(microbatches - 1);
+  std::vector<std::size_t> best_cuts;
+  std::int64_t best =
+      search.least_sum_within(bottleneck, stage_weight::time, best_cuts) + repeats * bottleneck;
+  std::int64_t cap = repeats == 0 ? stage_search::infeasible - 1
+                                  : (best - 1 - search.least_conceivable_sum()) / repeats;
+  std::vector<std::size_t> cuts;
+  while (cap > bottleneck) {
+    const std::int64_t sum = search.least_sum_within(cap, stage_weight::time, cuts);
+    // Sums only grow as the cap falls: once even the least bottleneck cannot save one, stop.
+    if (sum + repeats * bottleneck >= best) break;
+    const std::int64_t largest = search.largest_time(cuts);
+    if (sum + repeats * largest < best) {
+      best = sum + repeats * largest;
+      best_cuts = cuts;
+    }
+    cap = largest - 1;
+  }
+  return {.objective = {best}, .cuts = best_cuts};
+}
+
+[[nodiscard]] inline objective_and_cuts plan_for_period(const pipeline_problem& problem,
+                                                        stage_search& search,
+                                                        std::int64_t bottleneck) {
+  objective_and_cuts best = plan_for_bottleneck(search, bottleneck, stage_weight::time);
+  while (true) {
+    best.objective = period(stage_costs(problem, search.table().plan_of(best.cuts)));
+    const std::vector<std::size_t> cuts = search.cuts_of_period_below(best.objective);
+    if (cuts.empty()) return best;
+    best.cuts = cuts;
+  }
+}
+
+}  // namespace detail
+
+}  // namespace omnibal::inline v0

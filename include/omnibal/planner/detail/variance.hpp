@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The partition whose stages' forward times vary least among those that fit memory: the published
+/// rank, as an objective, solved exactly.
+///
+/// The rank is p · Σ F² − (Σ F)². Devices alike make Σ F the same for all partitions, and a
+/// dynamic program over (stage, layers) minimises Σ F². Devices of different speed do not: then a
+/// cell keeps every label (Σ F, Σ F²) that some rest of the chain could make best.
+/// Source of the rank: OmniBal, arXiv 2407.20761.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/planner/detail/stage_cost_table.hpp>
+
+namespace omnibal::inline v0 {
+
+struct variance_plan {
+  bool found = false;
+  wide_integer value = 0;  ///< p · Σ F² − (Σ F)².
+  std::vector<std::size_t> cuts = {};
+};
+
+namespace detail {
+
+/// A way to cut the first layers into stages.
+struct variance_label {
+  wide_integer sum = 0;
+  wide_integer squares = 0;
+  std::size_t begin = 0;   ///< Where its last stage begins.
+  std::size_t parent = 0;  ///< Label of the stages before.
+};
+
+/// The labels that some rest of the chain could make best, of those that `fits` allows: it is asked
+/// only of labels that are not beaten, since it prices memory. The final value is
+/// p · (squares + q) − (sum + x)², with x at most `longest`: of two labels the one with fewer
+/// squares wins whatever follows, unless its lesser sum costs more than that.
+template <typename Fits>
+[[nodiscard]] std::vector<variance_label> keep_the_best(std::vector<variance_label> labels,
+                                                        wide_integer stages, wide_integer longest,
+                                                        const Fits& fits) {
+  std::ranges::sort(labels, [](const variance_label& left, const variance_label& right) {
+    if (left.squares != right.squares) return left.squares < right.squares;
+    if (left.sum != right.sum) return left.sum > right.sum;
+    return left.begin != right.begin ? left.begin < right.begin : left.parent < right.parent;
+  });
+  std::vector<variance_label> kept;
+  for (const variance_label& one : labels) {
+    const bool beaten = std::ranges::any_of(kept, [&](const variance_label& other) {
+      if (other.sum >= one.sum) return true;
+      const wide_integer most_gained =
+          (one.sum + longest) * (one.sum + longest) - (other.sum + longest) * (other.sum + longest);
+      return stages * (one.squares - other.squares) >= most_gained;
+    });
+    if (!beaten && fits(one)) kept.push_back(one);
+  }
+  return kept;
+}
+
+}  // namespace detail
+
+/// Partitions of least variance that fit the memory of their stages in their leanest modes.
+/// O(p·n² · labels²); one label a cell where devices are alike.
+[[nodiscard]] inline variance_plan plan_for_variance(stage_table& table) {
+  const std::size_t layers = table.layers();
+  const auto stages = static_cast<wide_integer>(table.stages());
+  std::int64_t longest = 0;
+  for (std::size_t s = 0; s < table.stages(); ++s)
+    longest = std::max(longest, table.cost_with(s, 0, layers, 0).forward_time);
+  // Rounding up every stage by itself may add one a stage.
+  longest += static_cast<std::int64_t>(table.stages());
+
+  using cells = std::vector<std::vector<detail::variance_label>>;
+  std::vector<cells> labels(table.stages() + 1, cells(layers + 1));
+  labels[0][0].push_back({});
+  for (std::size_t s = 0; s < table.stages(); ++s)
+    for (std::size_t end = s + 1; end <= layers; ++end) {
+      std::vector<detail::variance_label> reached;
+      for (std::size_t begin = end; begin-- > s;) {
+        if (labels[s][begin].empty() || !table.rules().allows(begin, end)) continue;
+        const wide_integer forward = table.cost_with(s, begin, end, 0).forward_time;
+        for (std::size_t parent = 0; parent < labels[s][begin].size(); ++parent) {
+          const detail::variance_label& from = labels[s][begin][parent];
+          reached.push_back({from.sum + forward, from.squares + forward * forward, begin, parent});
+        }
+      }
+      labels[s + 1][end] = detail::keep_the_best(
+          std::move(reached), stages, longest,
+          [&](const detail::variance_label& one) { return table.overrun(s, one.begin, end) <= 0; });
+    }
+
+  const std::vector<detail::variance_label>& last = labels[table.stages()][layers];
+  if (last.empty()) return {};
+  const auto rank = [&](const detail::variance_label& one) {
+    return stages * one.squares - one.sum * one.sum;
+  };
+  std::size_t at = 0;
+  for (std::size_t k = 1; k < last.size(); ++k)
+    if (rank(last[k]) < rank(last[at])) at = k;
+  variance_plan plan{.found = true, .value = rank(last[at])};
+  plan.cuts.assign(table.stages() + 1, layers);
+  for (std::size_t s = table.stages(); s > 0; --s) {
+    const detail::variance_label& one = labels[s][plan.cuts[s]][at];
+    plan.cuts[s - 1] = one.begin;
+    at = one.parent;
+  }
+  return plan;
+}
+
+}  // namespace omnibal::inline v0

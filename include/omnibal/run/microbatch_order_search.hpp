@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The order of a rank's micro-batches within a step. They are not alike, and one that takes long
+/// opens bubbles on all other stages where it comes at a bad time; which time is good, only a
+/// simulation knows.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <numeric>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/core/search_control.hpp>
+#include <omnibal/core/search_status.hpp>
+#include <omnibal/pipeline/operation_graph.hpp>
+#include <omnibal/pipeline/simulate.hpp>
+#include <omnibal/run/epoch_simulation.hpp>
+
+namespace omnibal::inline v0 {
+
+/// When a search for an order ends without proof.
+struct order_search_limits {
+  std::size_t simulations = 2000;
+  /// An order that takes no longer than this is good enough: another rank takes as long.
+  std::int64_t goal = 0;
+};
+
+struct microbatch_order {
+  search_status status = search_status::feasible;
+  std::vector<std::uint32_t> order = {};  ///< The k-th micro-batch to run is the order[k]-th given.
+  std::int64_t objective = 0;             ///< When the last stage ends, its step time included.
+  std::int64_t bound = 0;                 ///< No order ends before.
+  std::int64_t given = 0;                 ///< What the order takes in which they were given.
+};
+
+/// Searches for the order of a rank's micro-batches that ends first, where device d needs
+/// step_times[d] more after its last operation. `times` knows the micro-batches as they were given;
+/// where the graph has more of them, those come last in every order.
+///
+/// Up to five micro-batches all orders are tried, and the status is optimal. More of them start as
+/// given, by rising and falling work, with the longest in the middle, and with the longest at both
+/// ends; the best of these is improved by exchanges of two, and by moves of one where none helps,
+/// until neither does or a limit is reached. The bound holds for every order: a device can start
+/// when some micro-batch has come through the stages before, works for all of them, and when it has
+/// run its forwards and backwards, some micro-batch has to go back.
+///
+/// O(simulations · operations); a round of exchanges takes microbatches² / 2 simulations, one of
+/// moves microbatches².
+template <operation_times Times>
+[[nodiscard]] microbatch_order search_microbatch_order(const operation_graph& graph,
+                                                       const Times& times, std::size_t microbatches,
+                                                       std::span<const std::int64_t> step_times,
+                                                       const order_search_limits& limits = {});
+
+/// The assignment of an epoch with every rank's micro-batches in an order under which its steps end
+/// as early as the search finds: in each step the slowest rank is put in order until another is,
+/// or until it can do no better. Asked to stop, it leaves the other steps as they are given.
+/// O(steps) searches for a few ranks of each.
+[[nodiscard]] grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
+                                                  const schedule_shape& schedule,
+                                                  const epoch_load& load,
+                                                  const run_control& control = {});
+
+namespace detail {
+
+/// Times of micro-batches in another order.
+template <operation_times Times>
+struct reordered_times {
+  const Times& times;
+  std::span<const std::uint32_t> order;
+
+  [[nodiscard]] auto duration(const operation& work) const noexcept {
+    return times.duration(renamed(work));
+  }
+  [[nodiscard]] auto latency(const operation& work) const noexcept {
+    return times.latency(renamed(work));
+  }
+  [[nodiscard]] operation renamed(const operation& work) const noexcept {
+    if (work.microbatch >= order.size()) return work;
+    return {work.kind, work.stage, order[work.microbatch]};
+  }
+};
+
+template <operation_times Times>
+class order_searcher {
+ public:
+  order_searcher(const operation_graph& graph, const Times& times, std::size_t microbatches,
+                 std::span<const std::int64_t> step_times, const order_search_limits& limits)
+      : graph_(graph),
+        times_(times),
+        microbatches_(static_cast<std::uint32_t>(microbatches)),
+        step_times_(step_times),
+        limits_(limits) {}
+
+  [[nodiscard]] microbatch_order search() {
+    best_.order = as_given();
+    best_.given = best_.objective = time_of(best_.order);
+    best_.bound = std::min(bound(), best_.objective);
+    if (microbatches_ <= tried_out) {
+      try_all();
+    } else {
+      try_shapes();
+      while (!ends() && (exchange() || move())) continue;
+    }
+    if (best_.objective == best_.bound) best_.status = search_status::optimal;
+    return std::move(best_);
+  }
+
+ private:
+  static constexpr std::uint32_t tried_out = 5;
+
+  [[nodiscard]] std::vector<std::uint32_t> as_given() const {
+    std::vector<std::uint32_t> order(microbatches_);
+    std::iota(order.begin(), order.end(), 0U);
+    return order;
+  }
+
+  [[nodiscard]] std::int64_t time_of(std::span<const std::uint32_t> order) {
+    ++simulations_;
+    const auto run = simulate(graph_, reordered_times<Times>{times_, order}, ends_);
+    std::int64_t end = 0;
+    for (std::size_t s = 0; s < step_times_.size(); ++s)
+      end = std::max(end, run.end[s] + step_times_[s]);
+    return end;
+  }
+
+  bool consider(const std::vector<std::uint32_t>& order) {
+    const std::int64_t time = time_of(order);
+    if (time >= best_.objective) return false;
+    best_.objective = time;
+    best_.order = order;
+    return true;
+  }
+
+  [[nodiscard]] bool ends() const noexcept {
+    return simulations_ >= limits_.simulations ||
+           best_.objective <= std::max(best_.bound, limits_.goal);
+  }
+
+  void try_all() {
+    std::vector<std::uint32_t> order = as_given();
+    while (!ends() && std::ranges::next_permutation(order).found) consider(order);
+    if (simulations_ < limits_.simulations && best_.objective > limits_.goal)
+      best_.bound = best_.objective;
+  }
+
+  // Orders by work that suit one kind of chain or another.
+  void try_shapes() {
+    std::vector<std::int64_t> work(microbatches_);
+    for (const operation_graph::node& node : graph_.nodes())
+      if (node.work.microbatch < microbatches_)
+        work[node.work.microbatch] += times_.duration(node.work);
+    std::vector<std::uint32_t> rising = as_given();
+    std::ranges::stable_sort(rising,
+                             [&](std::uint32_t a, std::uint32_t b) { return work[a] < work[b]; });
+    std::vector<std::uint32_t> hill(microbatches_);
+    std::vector<std::uint32_t> valley(microbatches_);
+    for (std::uint32_t k = 0; k < microbatches_; ++k) {
+      const std::uint32_t place = k % 2 == 0 ? k / 2 : microbatches_ - 1 - k / 2;
+      hill[place] = rising[k];
+      valley[place] = rising[microbatches_ - 1 - k];
+    }
+    const std::vector<std::uint32_t> falling(rising.rbegin(), rising.rend());
+    for (const auto& order : {rising, falling, hill, valley})
+      if (!ends()) consider(order);
+  }
+
+  // One round over all exchanges; whether any helped.
+  [[nodiscard]] bool exchange() {
+    bool helped = false;
+    std::vector<std::uint32_t> order = best_.order;
+    for (std::uint32_t a = 0; a < microbatches_; ++a)
+      for (std::uint32_t b = a + 1; b < microbatches_; ++b) {
+        if (ends()) return helped;
+        std::swap(order[a], order[b]);
+        if (consider(order))
+          helped = true;
+        else
+          std::swap(order[a], order[b]);
+      }
+    return helped;
+  }
+
+  // One round in which each micro-batch goes to every other place; whether any move helped.
+  [[nodiscard]] bool move() {
+    bool helped = false;
+    for (std::uint32_t from = 0; from < microbatches_; ++from)
+      for (std::uint32_t to = 0; to < microbatches_; ++to) {
+        if (ends()) return helped;
+        std::vector<std::uint32_t> order = best_.order;
+        const std::uint32_t moved = order[from];
+        order.erase(order.begin() + from);
+        order.insert(order.begin() + to, moved);
+        helped = consider(order) || helped;
+      }
+    return helped;
+  }
+
+  [[nodiscard]] std::int64_t bound() const {
+    const auto devices = static_cast<std::uint32_t>(step_times_.size());
+    std::vector<std::int64_t> busy(devices, 0);
+    std::vector<std::int64_t> weight_gradients(devices, 0);
+    for (const operation_graph::node& node : graph_.nodes()) {
+      const std::int64_t duration = times_.duration(node.work);
+      busy[node.device] += duration;
+      if (node.work.kind == operation_kind::weight_gradient)
+        weight_gradients[node.device] += duration;
+    }
+    std::int64_t least = 0;
+    for (std::uint32_t d = 0; d < devices; ++d) {
+      const std::int64_t first = first_arrival(d);
+      least = std::max({least, first + busy[d] + step_times_[d],
+                        first + busy[d] - weight_gradients[d] + last_return(d)});
+    }
+    return least;
+  }
+
+  // The first forward pass that can reach a device, which has the stage of its own number.
+  [[nodiscard]] std::int64_t first_arrival(std::uint32_t stage) const {
+    std::int64_t first = std::numeric_limits<std::int64_t>::max();
+    for (std::uint32_t m = 0; m < graph_.microbatches(); ++m) {
+      std::int64_t time = 0;
+      for (std::uint32_t s = 0; s < stage; ++s)
+        time += times_.duration({operation_kind::forward, s, m}) +
+                times_.latency({operation_kind::forward, s + 1, m});
+      first = std::min(first, time);
+    }
+    return first;
+  }
+
+  // From the end of a device's last backward pass to the end of the step.
+  [[nodiscard]] std::int64_t last_return(std::uint32_t stage) const {
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    for (std::uint32_t m = 0; m < graph_.microbatches(); ++m) {
+      std::int64_t time = 0;
+      std::int64_t end = step_times_[stage];
+      for (std::uint32_t s = stage; s-- > 0;) {
+        time += times_.latency({operation_kind::backward, s, m}) +
+                times_.duration({operation_kind::backward, s, m});
+        end = std::max(end, time + step_times_[s]);
+      }
+      least = std::min(least, end);
+    }
+    return least;
+  }
+
+  const operation_graph& graph_;
+  const Times& times_;
+  std::uint32_t microbatches_;
+  std::span<const std::int64_t> step_times_;
+  order_search_limits limits_;
+  microbatch_order best_;
+  std::vector<omnibal::time_of<Times>> ends_;
+  std::size_t simulations_ = 0;
+};
+
+/// The ranks of one step, put in order one by one.
+class step_orderer {
+ public:
+  step_orderer(std::span<const stage_model> stages, const schedule_shape& schedule,
+               const epoch_load& load)
+      : stages_(stages),
+        load_(load),
+        step_times_(device_step_times(stages, schedule.stages)),
+        searches_(load.ranks),
+        schedules_(schedule) {}
+
+  /// Appends the micro-batches of each rank of a step in their new order.
+  void append_step(std::size_t step, grouping<std::uint32_t>& ordered) {
+    for (std::size_t rank = 0; rank < load_.ranks; ++rank)
+      searches_[rank] = search(step, rank, {.simulations = 1});
+    std::vector<bool> searched(load_.ranks);
+    for (std::size_t slowest = slowest_rank(); !searched[slowest]; slowest = slowest_rank()) {
+      searched[slowest] = true;
+      searches_[slowest] = search(step, slowest, {.simulations = a_step, .goal = longest_bound()});
+    }
+    for (std::size_t rank = 0; rank < load_.ranks; ++rank) {
+      for (const std::uint32_t k : searches_[rank].order)
+        ordered.push_back(load_.assignment[step * load_.ranks + rank][k]);
+      ordered.close_group();
+    }
+  }
+
+ private:
+  // Ten times as many gain a twentieth more.
+  static constexpr std::size_t a_step = 200;
+
+  [[nodiscard]] microbatch_order search(std::size_t step, std::size_t rank,
+                                        const order_search_limits& limits) {
+    const auto microbatches = load_.assignment[step * load_.ranks + rank];
+    if (microbatches.empty()) return {};
+    const prepared_schedule& prepared = schedules_.of(microbatches.size());
+    times_.price(stages_, load_, microbatches, prepared.graph.microbatches());
+    return search_microbatch_order(prepared.graph, times_, microbatches.size(), step_times_,
+                                   limits);
+  }
+
+  [[nodiscard]] std::size_t slowest_rank() const {
+    return static_cast<std::size_t>(
+        std::ranges::max_element(searches_, {}, &microbatch_order::objective) - searches_.begin());
+  }
+
+  // No step ends before this, so no rank needs to.
+  [[nodiscard]] std::int64_t longest_bound() const {
+    return std::ranges::max_element(searches_, {}, &microbatch_order::bound)->bound;
+  }
+
+  std::span<const stage_model> stages_;
+  const epoch_load& load_;
+  std::vector<std::int64_t> step_times_;
+  std::vector<microbatch_order> searches_;
+  prepared_schedules schedules_;
+  microbatch_times times_;
+};
+
+}  // namespace detail
+
+template <operation_times Times>
+microbatch_order search_microbatch_order(const operation_graph& graph, const Times& times,
+                                         std::size_t microbatches,
+                                         std::span<const std::int64_t> step_times,
+                                         const order_search_limits& limits) {
+  return detail::order_searcher<Times>(graph, times, microbatches, step_times, limits).search();
+}
+
+namespace detail {
+
+inline void append_as_given(std::size_t step, const epoch_load& load,
+                            grouping<std::uint32_t>& ordered) {
+  for (std::size_t rank = 0; rank < load.ranks; ++rank) {
+    for (const std::uint32_t id : load.assignment[step * load.ranks + rank]) ordered.push_back(id);
+    ordered.close_group();
+  }
+}
+
+}  // namespace detail
+
+inline grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
+                                           const schedule_shape& schedule, const epoch_load& load,
+                                           const run_control& control) {
+  grouping<std::uint32_t> ordered;
+  ordered.reserve(load.assignment.size(), load.assignment.indices().size());
+  detail::step_orderer orderer(stages, schedule, load);
+  for (std::size_t step = 0; step < load.steps(); ++step) {
+    if (step % 64 == 0) control.tell("order micro-batches", step, load.steps());
+    if (control.stop_requested())
+      detail::append_as_given(step, load, ordered);
+    else
+      orderer.append_step(step, ordered);
+  }
+  return ordered;
+}
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <limits>
+
+#include <omnibal/planner/plan_jointly.hpp>
+
+#include "../catch.hpp"
+#include "plan_oracle.hpp"
+
+using namespace omnibal;
+
+namespace {
+
+/// Plans for every objective and compares with enumeration; whether anything fits.
+bool agrees_with_enumeration(const pipeline_problem& problem) {
+  const test::oracle expected(problem);
+  for (std::size_t k = 0; k < test::objectives.size(); ++k) {
+    const plan_objective objective = test::objectives[k];
+    INFO(to_string(objective));
+    const joint_plan found = plan_jointly(problem, objective);
+    if (problem.layers.size() < problem.schedule.total_stages()) {
+      REQUIRE(found.why.reason == infeasibility::cause::fewer_layers_than_stages);
+    } else if (expected.least_overrun == test::none) {
+      REQUIRE(found.why.reason == infeasibility::cause::rules);
+    } else if (!expected.feasible()) {
+      REQUIRE(found.status == search_status::infeasible);
+      REQUIRE(found.why.reason == infeasibility::cause::memory);
+      REQUIRE(found.why.bytes_short == expected.least_overrun);
+      REQUIRE(found.why.binding_stage < problem.schedule.stages);
+    } else {
+      REQUIRE(found.status == search_status::optimal);
+      REQUIRE(found.objective == expected.best[k]);
+      REQUIRE(found.bound == expected.best[k]);
+      validate(problem, found.plan);
+      REQUIRE(test::price(problem, found.plan, objective) == expected.best[k]);
+      REQUIRE(test::overrun(problem, found.plan) <= 0);
+    }
+  }
+  return expected.feasible();
+}
+
+}  // namespace
+
+TEST_CASE("Random problems agree with enumeration of partitions and modes") {
+  random_stream random(41);
+  constexpr schedule_kind kinds[] = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
+                                     schedule_kind::zero_bubble_h1};
+  int infeasible = 0;
+  for (int round = 0; round < 2000; ++round) {
+    pipeline_problem problem = test::random_problem(random, kinds[round % 3], 6);
+    if (round % 2 == 0) test::vary(problem, random);
+    if (!agrees_with_enumeration(problem)) ++infeasible;
+  }
+  CHECK(infeasible > 100);
+  CHECK(infeasible < 1500);
+}
+
+TEST_CASE("Random interleaved problems agree with enumeration of partitions and modes") {
+  random_stream random(53);
+  int infeasible = 0;
+  for (int round = 0; round < 1200; ++round) {
+    pipeline_problem problem = test::random_problem(random, schedule_kind::interleaved, 7);
+    schedule_shape& shape = problem.schedule;
+    shape.stages = static_cast<std::size_t>(test::draw(random, 1, 3));
+    shape.virtual_stages = static_cast<std::size_t>(test::draw(random, 1, 3));
+    shape.microbatches = shape.stages * static_cast<std::size_t>(test::draw(random, 1, 3));
+    if (round % 3 == 0)
+      shape.group_size = shape.stages + static_cast<std::size_t>(test::draw(random, 0, 2));
+    problem.reserved.clear();
+    if (!problem.memory_limit.empty()) problem.memory_limit.resize(shape.stages);
+    problem.memory_limit.resize(problem.memory_limit.size(), 100);
+    for (std::int64_t& limit : problem.memory_limit) limit = test::draw(random, 50, 1200);
+    if (round % 2 == 0) test::vary(problem, random);
+    if (!agrees_with_enumeration(problem)) ++infeasible;
+  }
+  CHECK(infeasible > 100);
+  CHECK(infeasible < 900);
+}
+
+TEST_CASE("Makespans of longer chains agree with the simulation of every partition") {
+  random_stream random(97);
+  constexpr schedule_kind kinds[] = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
+                                     schedule_kind::zero_bubble_h1, schedule_kind::interleaved};
+  for (int round = 0; round < 2000; ++round) {
+    pipeline_problem problem{.schedule = {.kind = kinds[round % 4]}};
+    schedule_shape& shape = problem.schedule;
+    shape.stages = static_cast<std::size_t>(test::draw(random, 1, 6));
+    shape.microbatches = static_cast<std::size_t>(test::draw(random, 1, 12));
+    if (shape.kind == schedule_kind::interleaved) {
+      shape.stages = static_cast<std::size_t>(test::draw(random, 1, 3));
+      shape.virtual_stages = static_cast<std::size_t>(test::draw(random, 1, 3));
+      shape.microbatches = shape.stages * static_cast<std::size_t>(test::draw(random, 1, 4));
+    }
+    const auto layers = static_cast<std::int64_t>(shape.total_stages()) + test::draw(random, 0, 5);
+    const std::int64_t latency = 20 * test::draw(random, 0, 3);
+    for (std::int64_t l = 0; l < layers; ++l) {
+      layer one{.forward_time = test::draw(random, 0, 40),
+                .backward_time = test::draw(random, 0, 80),
+                .forward_latency = test::draw(random, 0, latency),
+                .backward_latency = test::draw(random, 0, latency)};
+      one.weight_gradient_time = test::draw(random, 0, one.backward_time);
+      problem.layers.push_back(one);
+    }
+    std::int64_t best = test::none;
+    test::for_each_partition(
+        problem.layers.size(), shape.total_stages(), [&](const std::vector<std::size_t>& cuts) {
+          const pipeline_plan plan{.cuts = cuts,
+                                   .modes = std::vector<std::size_t>(problem.layers.size(), 0)};
+          best = std::min(best, makespan(shape, stage_costs(problem, plan)));
+        });
+    const joint_plan found = plan_jointly(problem, plan_objective::makespan);
+    REQUIRE(found.status == search_status::optimal);
+    REQUIRE(found.objective == rational{best});
+    REQUIRE(found.bound == rational{best});
+  }
+}
+
+TEST_CASE("Joint planning sees what cutting first and recomputing after cannot") {
+  // Cut in the middle, stage 0 must recompute both wide layers: 60 + 40. One cut earlier nobody
+  // recomputes: 30 and 90.
+  const layer wide{
+      .forward_time = 10,
+      .backward_time = 20,
+      .modes = {{.kept_bytes = 10}, {.extra_time = 20, .kept_bytes = 1, .transient_bytes = 9}}};
+  const layer slim{.forward_time = 10, .backward_time = 20, .modes = {{.kept_bytes = 1}}};
+  pipeline_problem problem{.schedule = {.stages = 2, .microbatches = 8},
+                           .layers = {wide, wide, slim, slim},
+                           .memory_limit = {20, 13}};
+  const joint_plan joint = plan_jointly(problem, plan_objective::bottleneck);
+  REQUIRE(joint.status == search_status::optimal);
+  CHECK(joint.objective == rational{90});
+  CHECK(joint.plan == pipeline_plan{.cuts = {0, 1, 4}, .modes = {0, 0, 0, 0}});
+  problem.memory_limit = {1000, 1000};
+  CHECK(plan_jointly(problem, plan_objective::bottleneck).objective == rational{60});
+}
+
+TEST_CASE("The chunks of a device share its memory") {
+  // One device, two chunks, and bytes for one of them not to recompute: the slower to recompute.
+  const auto with_extra = [](std::int64_t extra) {
+    return layer{.forward_time = 10,
+                 .backward_time = 10,
+                 .modes = {{.kept_bytes = 10}, {.extra_time = extra}}};
+  };
+  pipeline_problem problem{
+      .schedule = {.kind = schedule_kind::interleaved, .virtual_stages = 2, .microbatches = 1},
+      .layers = {with_extra(3), with_extra(5)},
+      .memory_limit = {10}};
+  const joint_plan found = plan_jointly(problem, plan_objective::makespan);
+  CHECK(found.status == search_status::optimal);
+  CHECK(found.objective == rational{43});
+  CHECK(found.plan.modes == std::vector<std::size_t>{1, 0});
+  problem.memory_limit = {20};
+  CHECK(plan_jointly(problem, plan_objective::makespan).objective == rational{40});
+}
+
+TEST_CASE("The closed form trades the bottleneck against costly edges") {
+  random_stream random(47);
+  for (int round = 0; round < 400; ++round) {
+    pipeline_problem problem{.schedule = {.stages = 4, .microbatches = 3}};
+    for (int l = 0; l < 9; ++l)
+      problem.layers.push_back({.forward_time = test::draw(random, 1, 30),
+                                .forward_latency = test::draw(random, 0, 60)});
+    REQUIRE(plan_jointly(problem, plan_objective::closed_form).objective ==
+            test::oracle(problem).best[2]);
+  }
+}
+
+TEST_CASE("A device of half the speed gets half the layers") {
+  const layer one{.forward_time = 10, .backward_time = 20};
+  pipeline_problem problem{.schedule = {.stages = 2, .microbatches = 16},
+                           .layers = std::vector<layer>(6, one)};
+  CHECK(plan_jointly(problem, plan_objective::makespan).plan.cuts ==
+        std::vector<std::size_t>{0, 3, 6});
+  problem.time_factor = {{1}, {2}};
+  const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
+  CHECK(found.plan.cuts == std::vector<std::size_t>{0, 4, 6});
+  CHECK(found.objective == rational{120});
+}
+
+TEST_CASE("Tied layers weigh once on one device") {
+  const layer one{.forward_time = 1, .backward_time = 2, .static_bytes = 100};
+  pipeline_problem problem{
+      .schedule = {.kind = schedule_kind::interleaved, .virtual_stages = 2, .microbatches = 2},
+      .layers = {one, one},
+      .memory_limit = {100},
+      .tied = {{0, 1}}};
+  CHECK(plan_jointly(problem, plan_objective::makespan).status == search_status::optimal);
+  problem.tied.clear();
+  const joint_plan found = plan_jointly(problem, plan_objective::makespan);
+  CHECK(found.status == search_status::infeasible);
+  CHECK(found.why.bytes_short == 100);
+}
+
+TEST_CASE("A hundred layers of byte and nanosecond scale plan and re-price") {
+  random_stream random(43);
+  pipeline_problem problem{.schedule = {.stages = 8, .microbatches = 32}};
+  for (int l = 0; l < 100; ++l) problem.layers.push_back(test::random_layer(random, 3, 1'000'003));
+  problem.memory_limit.assign(8, 3'000'000'000);
+  for (const plan_objective objective : test::objectives) {
+    INFO(to_string(objective));
+    const joint_plan found = plan_jointly(problem, objective);
+    if (objective != plan_objective::makespan) REQUIRE(found.status == search_status::optimal);
+    REQUIRE(test::price(problem, found.plan, objective) == found.objective);
+    REQUIRE(!(found.objective < found.bound));
+    REQUIRE(test::overrun(problem, found.plan) <= 0);
+  }
+}
+
+TEST_CASE("Searches that are cut short keep a plan and a bound below the optimum") {
+  random_stream random(61);
+  for (int round = 0; round < 60; ++round) {
+    pipeline_problem problem = test::random_problem(
+        random,
+        round % 2 == 0 ? schedule_kind::one_forward_one_backward : schedule_kind::zero_bubble_h1,
+        6);
+    problem.schedule.stages = 3;
+    problem.memory_limit.clear();
+    problem.reserved.clear();
+    if (problem.layers.size() < 3) continue;
+    const rational best = plan_jointly(problem, plan_objective::makespan).objective;
+    const joint_plan found =
+        plan_jointly(problem, plan_objective::makespan, {.operation_limit = 0});
+    REQUIRE((found.status == search_status::stopped || found.status == search_status::optimal));
+    REQUIRE(!(best < found.bound));
+    REQUIRE(!(found.objective < best));
+    REQUIRE(test::price(problem, found.plan, plan_objective::makespan) == found.objective);
+  }
+}
+
+TEST_CASE("Knapsacks that are cut short leave plans that fit and bounds that hold") {
+  random_stream random(67);
+  int stopped = 0;
+  for (int round = 0; round < 300; ++round) {
+    const pipeline_problem problem =
+        test::random_problem(random, schedule_kind::one_forward_one_backward, 6);
+    if (problem.layers.size() < problem.schedule.stages) continue;
+    const test::oracle expected(problem);
+    if (!expected.feasible()) continue;
+    for (std::size_t k = 0; k < test::objectives.size(); ++k) {
+      const joint_plan found =
+          plan_jointly(problem, test::objectives[k], {.recompute = {.point_limit = 0}});
+      stopped += found.status == search_status::stopped;
+      REQUIRE(!(expected.best[k] < found.bound));
+      REQUIRE(test::overrun(problem, found.plan) <= 0);
+      REQUIRE(!(found.objective < test::price(problem, found.plan, test::objectives[k])));
+      if (found.status == search_status::optimal) REQUIRE(found.objective == expected.best[k]);
+    }
+  }
+  CHECK(stopped > 0);
+}
+
+TEST_CASE("Plans are the same bytes everywhere") {
+  struct expected {
+    schedule_kind kind;
+    std::int64_t makespan;
+    pipeline_plan plan;
+  };
+  const expected golden[] = {
+      {schedule_kind::one_forward_one_backward,
+       2688,
+       {.cuts = {0, 4, 8, 10, 14}, .modes = {2, 2, 1, 2, 2, 0, 1, 0, 2, 0, 1, 2, 0, 2}}},
+      {schedule_kind::gpipe,
+       3128,
+       {.cuts = {0, 4, 7, 10, 14}, .modes = {2, 2, 2, 2, 2, 0, 1, 0, 2, 1, 1, 2, 2, 2}}},
+      {schedule_kind::zero_bubble_h1,
+       2370,
+       {.cuts = {0, 4, 8, 10, 14}, .modes = {2, 2, 1, 2, 2, 0, 1, 0, 2, 0, 1, 2, 0, 2}}},
+      {schedule_kind::interleaved,
+       2445,
+       {.cuts = {0, 1, 3, 6, 8, 9, 11, 12, 14},
+        .modes = {2, 2, 2, 2, 2, 0, 1, 0, 2, 0, 1, 2, 0, 2}}}};
+  for (const auto& [kind, makespan, plan] : golden) {
+    INFO(to_string(kind));
+    random_stream random(101);
+    pipeline_problem problem{
+        .schedule = {.kind = kind,
+                     .stages = 4,
+                     .virtual_stages = kind == schedule_kind::interleaved ? 2U : 1U,
+                     .microbatches = 8}};
+    for (int l = 0; l < 14; ++l) problem.layers.push_back(test::random_layer(random, 3));
+    problem.memory_limit.assign(4, kind == schedule_kind::gpipe ? 700 : 450);
+    const joint_plan found = plan_jointly(problem, plan_objective::makespan);
+    CHECK(found.status == search_status::optimal);
+    CHECK(found.objective == rational{makespan});
+    CHECK(found.plan == plan);
+  }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <stop_token>
+#include <vector>
+
+#include <omnibal/run/capacity_search.hpp>
+
+#include "../catch.hpp"
+
+using namespace omnibal;
+
+namespace {
+
+const std::vector<loads<2>> table = [] {
+  std::vector<loads<2>> samples;
+  for (int k = 0; k < 25; ++k)
+    for (const loads<2>& one : {loads<2>{5, 1400}, {3, 900}, {1, 300}, {5, 1500}})
+      samples.push_back(one);
+  return samples;
+}();
+
+capacity_search search(const std::vector<loads<2>>& samples,
+                       const std::function<capacity_outcome(const loads<2>&)>& evaluate,
+                       const run_control& control = {}) {
+  return search_capacity({.samples = samples,
+                          .evaluate = [&](const loads<2>& capacity,
+                                          std::span<const loads<2>>) { return evaluate(capacity); },
+                          .global_batch = 100},
+                         control);
+}
+
+const capacity_candidate& candidate_of(const capacity_search& found, std::int64_t tiles) {
+  return *std::ranges::find_if(found.candidates, [&](const capacity_candidate& candidate) {
+    return candidate.capacity[0] == tiles;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("The fastest capacity that fits and keeps the global batch is taken") {
+  const auto found = search(table, [](const loads<2>& capacity) {
+    // Larger is faster, but 18 and more do not fit, and 15 to 17 miss the global batch.
+    return capacity_outcome{.fits = capacity[0] < 18,
+                            .time_per_sample = 1.0 / static_cast<double>(capacity[0]),
+                            .samples_per_step = capacity[0] < 15 ? 95.0 : 150.0};
+  });
+  CHECK(found.best[0] == 14);
+  CHECK(candidate_of(found, 14).passed_over.empty());
+  CHECK(candidate_of(found, 12).passed_over.starts_with("takes 1.167 x the time of the best"));
+  CHECK(candidate_of(found, 15).passed_over.find("global batch") != std::string::npos);
+  CHECK(candidate_of(found, 18).passed_over == "does not fit the memory");
+}
+
+TEST_CASE("Where none keeps the global batch the fastest that fits is taken") {
+  const auto found = search(table, [](const loads<2>& capacity) {
+    return capacity_outcome{.fits = capacity[0] != 5,
+                            .time_per_sample = static_cast<double>(capacity[0]),
+                            .samples_per_step = 1.0};
+  });
+  CHECK(found.best[0] == 6);
+}
+
+TEST_CASE("Every candidate holds the largest sample, in tiles and tokens") {
+  for (const auto& samples :
+       {table, std::vector<loads<2>>{{0, 700}, {0, 3}}, std::vector<loads<2>>{{40, 1}},
+        std::vector<loads<2>>{{0, 0}}, std::vector<loads<2>>{{1, 100'000}, {4, 10}}}) {
+    const auto found =
+        search(samples, [](const loads<2>&) { return capacity_outcome{.fits = true}; });
+    REQUIRE(!found.candidates.empty());
+    for (const capacity_candidate& candidate : found.candidates)
+      for (const loads<2>& sample : samples)
+        for (std::size_t r = 0; r < 2; ++r) {
+          REQUIRE(candidate.capacity[r] >= 1);
+          REQUIRE(candidate.capacity[r] >= sample[r]);
+        }
+  }
+}
+
+TEST_CASE("The proportion of tokens to tiles is exact, not rounded up from a mean") {
+  // 2271 tokens over 2 tiles: 1135.5 a tile. Rounded to 1136 before scaling the sum would differ.
+  const std::vector<loads<2>> samples = {{1, 1135}, {1, 1136}};
+  const auto found =
+      search(samples, [](const loads<2>&) { return capacity_outcome{.fits = true}; });
+  const auto& two = candidate_of(found, 2);
+  CHECK(two.capacity[1] == (2271 + 127) / 128 * 128);
+}
+
+TEST_CASE("Many samples are compared on a random part, the same for the same seed") {
+  const std::vector<loads<2>> samples(30'000, loads<2>{2, 600});
+  std::size_t seen = 0;
+  (void)search_capacity({.samples = samples,
+                         .evaluate =
+                             [&](const loads<2>&, std::span<const loads<2>> part) {
+                               seen = part.size();
+                               return capacity_outcome{.fits = true};
+                             },
+                         .sample_limit = 5000});
+  CHECK(seen == 5000);
+}
+
+TEST_CASE("A stop request ends the search with what it has") {
+  std::stop_source stop;
+  stop.request_stop();
+  const auto found = search(table, [](const loads<2>&) { return capacity_outcome{.fits = true}; },
+                            {.stop = stop.get_token()});
+  CHECK(found.candidates.size() == 1);
+}
+
+TEST_CASE("A stop request does not end the search before something fits") {
+  std::stop_source stop;
+  int tried = 0;
+  const auto found = search(table,
+                            [&](const loads<2>&) {
+                              stop.request_stop();
+                              return capacity_outcome{.fits = ++tried == 3};
+                            },
+                            {.stop = stop.get_token()});
+  CHECK(found.candidates.size() == 3);
+  CHECK(found.best == found.candidates.back().capacity);
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include <omnibal/cost/presets.hpp>
+#include <omnibal/run/cluster_shape_search.hpp>
+
+#include "../catch.hpp"
+#include "../planning_problems.hpp"
+
+using namespace omnibal;
+
+namespace {
+
+constexpr std::int64_t gibibyte = std::int64_t{1} << 30;
+
+std::vector<vision_language_sample> some_samples(std::size_t count) {
+  random_stream random(3);
+  std::vector<vision_language_sample> samples;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int64_t tiles = test::draw(random, 1, 5);
+    samples.push_back({tiles, 256 * tiles + test::draw(random, 30, 250)});
+  }
+  return samples;
+}
+
+shape_problem some_problem(std::span<const vision_language_sample> samples, std::int64_t devices) {
+  return {.devices = devices,
+          .price =
+              [](const cluster_shape& shape) {
+                return price_layers(
+                    model_presets()[3], device_presets()[0],
+                    {.tensor_parallel = shape.tensor_parallel,
+                     .data_parallel = static_cast<std::int64_t>(shape.data_parallel)});
+              },
+          .run = {.samples = samples,
+                  .global_batch = 64,
+                  .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte}},
+          .sample_limit = 300};
+}
+
+}  // namespace
+
+TEST_CASE("Every division of the devices is looked at, the fastest first") {
+  const auto samples = some_samples(600);
+  const auto ranked = rank_shapes(some_problem(samples, 16));
+  // Tensor parallelism of 1, 2, 4 and 8 leaves 5, 4, 3 and 2 divisors for the stages.
+  REQUIRE(ranked.size() == 14);
+  std::vector<cluster_shape> shapes;
+  for (std::size_t k = 0; k < ranked.size(); ++k) {
+    const shape_candidate& one = ranked[k];
+    shapes.push_back(one.shape);
+    CHECK(static_cast<std::int64_t>(one.shape.data_parallel * one.shape.stages) *
+              one.shape.tensor_parallel ==
+          16);
+    CHECK(one.fits == one.passed_over.empty());
+    CHECK(one.fits == (one.time_per_sample > 0));
+    if (k == 0) continue;
+    CHECK(ranked[k - 1].fits >= one.fits);
+    if (one.fits) CHECK(ranked[k - 1].time_per_sample <= one.time_per_sample);
+    if (!ranked[k - 1].fits) CHECK(ranked[k - 1].bytes_short <= one.bytes_short);
+  }
+  std::ranges::sort(shapes);
+  CHECK(std::ranges::adjacent_find(shapes) == shapes.end());
+  CHECK(ranked.front().fits);
+}
+
+TEST_CASE("A stop request ends the search for a shape once one fits") {
+  const auto samples = some_samples(600);
+  std::stop_source stop;
+  stop.request_stop();
+  const auto ranked = rank_shapes(some_problem(samples, 16), {.stop = stop.get_token()});
+  CHECK(ranked.size() < 14);
+  CHECK(ranked.front().fits);
+  CHECK(std::ranges::count(ranked, true, &shape_candidate::fits) == 1);
+}
+
+TEST_CASE("The fastest shape on all samples is no slower than one chosen by hand") {
+  const auto samples = some_samples(300);
+  const shape_problem problem = some_problem(samples, 16);
+  const auto epoch = [&](const cluster_shape& shape) {
+    run_problem run = problem.run;
+    const auto chain = problem.price(shape);
+    run.chain = chain;
+    run.stages = shape.stages;
+    run.data_parallel = shape.data_parallel;
+    run.capacity = loads<2>{9, 4096};
+    return plan_run(run).planned.epoch.time;
+  };
+  shape_problem fixed = problem;
+  fixed.run.capacity = loads<2>{9, 4096};
+  CHECK(epoch(rank_shapes(fixed).front().shape) <=
+        epoch({.data_parallel = 4, .stages = 4, .tensor_parallel = 1}));
+}
+
+TEST_CASE("Shapes that cannot be are told apart") {
+  const auto samples = some_samples(50);
+  // 7 divides no number of heads; 131 stages are more than there are layers.
+  for (const shape_candidate& one : rank_shapes(some_problem(samples, 7)))
+    if (one.shape.tensor_parallel == 7) CHECK(one.passed_over.find("tp = 7") != std::string::npos);
+  const auto many = rank_shapes(some_problem(samples, 131));
+  const auto deep = std::ranges::find(many, 131U, [](const auto& one) { return one.shape.stages; });
+  REQUIRE(deep != many.end());
+  CHECK(deep->passed_over.find("more stages") != std::string::npos);
+  CHECK_THROWS_AS(rank_shapes(some_problem(samples, 0)), invalid_input);
+  CHECK_THROWS_AS(rank_shapes(some_problem({}, 8)), invalid_input);
+}
