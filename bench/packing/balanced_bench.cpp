@@ -82,7 +82,7 @@ void floor_of(benchmark::State& state, Samples (*make)(std::size_t)) {
   auto gathered = samples;
   random_stream random(1);
   for (auto _ : state) {
-    detail::shuffle_fast(std::span(indices), random);
+    shuffle_fast(std::span(indices), random);
     for (std::size_t k = 0; k < indices.size(); ++k) gathered[k] = samples[indices[k]];
     benchmark::DoNotOptimize(gathered.data());
   }

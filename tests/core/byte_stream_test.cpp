@@ -18,7 +18,7 @@ namespace {
 constexpr std::array<std::uint32_t, 2> list{0xFFFFFFFF, 3};
 
 std::vector<std::byte> some_bytes(std::uint32_t version = 7) {
-  detail::byte_writer writer("OMNITEST", version);
+  byte_writer writer("OMNITEST", version);
   writer.add(std::uint64_t{0x0102030405060708});
   writer.add(std::span(list));
   return writer.finish();
@@ -27,7 +27,7 @@ std::vector<std::byte> some_bytes(std::uint32_t version = 7) {
 /// What reading these bytes throws, or an empty text.
 std::string refusal(std::span<const std::byte> bytes) {
   try {
-    detail::byte_reader reader("thing", bytes, "OMNITEST", 7);
+    byte_reader reader("thing", bytes, "OMNITEST", 7);
     const auto number = reader.read<std::uint64_t>();
     const auto numbers = reader.read_list<std::uint32_t>();
     CHECK(number == 0x0102030405060708);
@@ -68,16 +68,16 @@ TEST_CASE("bytes that were changed anywhere or cut anywhere are refused") {
 TEST_CASE("bytes of another version or another thing are refused") {
   CHECK(refusal(some_bytes(8)) ==
         "thing version = 8: must be 7: it was written by another release");
-  detail::byte_writer other("OMNIELSE", 7);
+  byte_writer other("OMNIELSE", 7);
   CHECK_THAT(refusal(other.finish()), ContainsSubstring("bytes hold something else"));
 }
 
 TEST_CASE("bytes with too little or too much in them are refused though their checksum holds") {
-  detail::byte_writer little("OMNITEST", 7);
+  byte_writer little("OMNITEST", 7);
   little.add(std::uint64_t{0x0102030405060708});
   little.add(~std::uint64_t{0});  // as many numbers as nobody has
   CHECK_THAT(refusal(little.finish()), ContainsSubstring("too few"));
-  detail::byte_writer much("OMNITEST", 7);
+  byte_writer much("OMNITEST", 7);
   much.add(std::uint64_t{0x0102030405060708});
   much.add(std::span(list));
   much.add(std::uint8_t{1});

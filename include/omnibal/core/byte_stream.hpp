@@ -17,7 +17,7 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/hash.hpp>
 
-namespace omnibal::inline v0::detail {
+namespace omnibal::inline v0 {
 
 /// Writes a mark of eight letters, a version, numbers, and at the end the hash of it all.
 class byte_writer {
@@ -122,4 +122,4 @@ class byte_reader {
   std::size_t at_ = 0;
 };
 
-}  // namespace omnibal::inline v0::detail
+}  // namespace omnibal::inline v0

@@ -13,7 +13,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/random.hpp>
 
-namespace omnibal::inline v0::detail {
+namespace omnibal::inline v0 {
 
 enum class random_purpose : std::uint64_t {
   isf_pass = 1,
@@ -32,7 +32,7 @@ enum class random_purpose : std::uint64_t {
 }
 
 /// A stream of its own for a part of the work, so that parts can be done in any order.
-[[nodiscard]] constexpr random_stream fork(random_stream& random) noexcept {
+[[nodiscard]] constexpr random_stream fork_stream(random_stream& random) noexcept {
   const std::uint64_t high = random();
   return random_stream(high << 32 | random());
 }
@@ -51,4 +51,4 @@ void shuffle_fast(std::span<Item> items, random_stream& random) noexcept {
   }
 }
 
-}  // namespace omnibal::inline v0::detail
+}  // namespace omnibal::inline v0

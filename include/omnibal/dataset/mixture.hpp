@@ -134,8 +134,7 @@ inline std::vector<std::uint64_t> draw_mixture(const table_index& tables,
   samples.reserve(total);
   for (std::size_t table = 0; table < parts.size(); ++table)
     detail::append_part(tables, table, parts[table], options.seed, samples);
-  random_stream random =
-      detail::stream_for(options.seed, detail::random_purpose::mixture_epoch, options.epoch);
+  random_stream random = stream_for(options.seed, random_purpose::mixture_epoch, options.epoch);
   shuffle(samples, random);
   return samples;
 }

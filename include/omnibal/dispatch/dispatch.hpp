@@ -239,8 +239,7 @@ dispatch_packs(std::uint32_t packs, const CostFunction& cost, const dispatch_opt
   const std::uint64_t per_step = std::uint64_t{options.ranks} * options.microbatches;
   detail::step_balancer balancer(costs, options.ranks);
   // A stream of its own, so that steps stay the same for any number of ranks.
-  random_stream random =
-      detail::stream_for(options.seed, detail::random_purpose::dispatch_ranks, options.epoch);
+  random_stream random = stream_for(options.seed, random_purpose::dispatch_ranks, options.epoch);
   std::vector<std::uint32_t> turns(options.ranks);
   std::iota(turns.begin(), turns.end(), 0U);
   for (std::uint64_t first = 0; first < order.size(); first += per_step) {

@@ -198,7 +198,7 @@ inline constexpr std::uint32_t epoch_state_version = 1;
 }  // namespace detail
 
 inline std::vector<std::byte> to_bytes(const epoch_state& state) {
-  detail::byte_writer bytes(detail::epoch_state_mark, detail::epoch_state_version);
+  byte_writer bytes(detail::epoch_state_mark, detail::epoch_state_version);
   for (const std::uint64_t number :
        {state.epoch, state.step, state.global_batch, state.inputs, state.plan})
     bytes.add(number);
@@ -206,7 +206,7 @@ inline std::vector<std::byte> to_bytes(const epoch_state& state) {
 }
 
 inline epoch_state epoch_state_from_bytes(std::span<const std::byte> bytes) {
-  detail::byte_reader reader("state", bytes, detail::epoch_state_mark, detail::epoch_state_version);
+  byte_reader reader("state", bytes, detail::epoch_state_mark, detail::epoch_state_version);
   epoch_state state;
   for (std::uint64_t* number :
        {&state.epoch, &state.step, &state.global_batch, &state.inputs, &state.plan})

@@ -192,8 +192,8 @@ grouping<std::uint32_t> group_packs(std::span<const std::array<Integer, Resource
   const auto relative = detail::loads_relative_to_mean(packs);
   std::vector<std::uint32_t> order(packs.size());
   std::iota(order.begin(), order.end(), 0U);
-  random_stream random = detail::stream_for(
-      options.seed, detail::random_purpose::sequence_parallel_epoch, options.epoch);
+  random_stream random =
+      stream_for(options.seed, random_purpose::sequence_parallel_epoch, options.epoch);
   shuffle(order, random);
   const std::size_t grouped = order.size() - order.size() % options.size;
   detail::group_leveler<Resources> leveler(relative, options.size);

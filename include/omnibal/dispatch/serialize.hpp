@@ -40,7 +40,7 @@ inline constexpr std::uint32_t plan_version = 1;
 
 inline std::vector<std::byte> to_bytes(const dispatch_plan& plan, std::uint64_t inputs) {
   detail::validate(plan);
-  detail::byte_writer bytes(detail::plan_mark, detail::plan_version);
+  byte_writer bytes(detail::plan_mark, detail::plan_version);
   bytes.add(plan.ranks);
   bytes.add(inputs);
   bytes.add(plan.groups.offsets());
@@ -52,7 +52,7 @@ inline std::vector<std::byte> to_bytes(const dispatch_plan& plan, std::uint64_t 
 
 inline dispatch_plan dispatch_plan_from_bytes(std::span<const std::byte> bytes,
                                               std::uint64_t inputs) {
-  detail::byte_reader reader("plan", bytes, detail::plan_mark, detail::plan_version);
+  byte_reader reader("plan", bytes, detail::plan_mark, detail::plan_version);
   dispatch_plan plan{.ranks = reader.read<std::uint32_t>()};
   if (const auto made_for = reader.read<std::uint64_t>(); made_for != inputs)
     throw invalid_input("plan inputs", made_for,

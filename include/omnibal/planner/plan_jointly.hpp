@@ -144,6 +144,27 @@ inline void weaken(joint_plan& found, const rational& bound) {
   return detail::objective_of(stage_costs(problem, plan), problem.schedule, objective);
 }
 
+/// The simulated makespan of a plan in every scenario. Precondition: all are valid.
+/// O(scenarios · p·m·v).
+[[nodiscard]] inline std::vector<std::int64_t> scenario_makespans(
+    const pipeline_problem& problem, std::span<const scenario> scenarios,
+    const pipeline_plan& plan) {
+  const detail::step_times times(problem, scenarios);
+  detail::suffix_simulator simulator(problem.schedule, times);
+  for (std::size_t j = 0; j + 1 < plan.cuts.size(); ++j) {
+    std::int64_t extra = 0;
+    for (std::size_t l = plan.cuts[j]; l < plan.cuts[j + 1]; ++l)
+      extra += problem.layers[l].modes[plan.modes[l]].extra_time;
+    times.stage(j % problem.schedule.stages, plan.cuts[j], plan.cuts[j + 1], extra,
+                simulator.durations(j));
+    const layer& last = problem.layers[plan.cuts[j + 1] - 1];
+    simulator.set_latency(j, last.forward_latency, last.backward_latency);
+  }
+  std::vector<std::int64_t> makespans;
+  for (std::size_t k = 0; k < scenarios.size(); ++k) makespans.push_back(simulator.run(0, k).all);
+  return makespans;
+}
+
 /// Plans cuts and modes for the least objective. Throws invalid_input for problems out of range.
 /// Optimal or infeasible for the recurrences, O(p · w · n) interval prices, each one knapsack
 /// (recompute/exact.hpp), with w the most layers whose fastest times fit under the answer; the
@@ -175,7 +196,7 @@ inline void weaken(joint_plan& found, const rational& bound) {
       why.reason != infeasibility::cause::none)
     return {.why = why};
   const pipeline_problem average = on_average(problem, scenarios);
-  const step_times times(problem, scenarios);
+  const detail::step_times times(problem, scenarios);
   if (problem.schedule.kind == schedule_kind::interleaved)
     return detail::plan_interleaved_makespan(average, times, measure, options);
   return detail::plan_stages(average, times, measure, options);

@@ -69,7 +69,7 @@ class pattern_packer {
     for (const std::span<sample> samples : classes) {
       if (samples.empty()) continue;
       plan_.classes.push_back({.samples = samples});
-      streams.push_back(fork(random_));
+      streams.push_back(fork_stream(random_));
     }
     parallel_for(plan_.classes.size(), threads_, [&](std::size_t first, std::size_t last) {
       for (std::size_t k = first; k < last; ++k) {
@@ -130,7 +130,7 @@ class pattern_packer {
     const std::size_t count = std::max<std::size_t>(samples / samples_in_share, 1);
     std::vector<std::optional<pattern_filler<Sums>>> shares(count);
     std::vector<random_stream> streams;
-    for (std::size_t k = 0; k < count; ++k) streams.push_back(fork(random_));
+    for (std::size_t k = 0; k < count; ++k) streams.push_back(fork_stream(random_));
     parallel_for(count, threads_, [&](std::size_t first, std::size_t last) {
       for (std::size_t k = first; k < last; ++k)
         shares[k].emplace(sums_, cost_, plan_, k, count, streams[k]).fill();

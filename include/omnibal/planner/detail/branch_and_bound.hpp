@@ -46,7 +46,7 @@
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/scenarios.hpp>
 
-namespace omnibal::inline v0 {
+namespace omnibal::inline v0::detail {
 
 /// Prices layers begin … end − 1 as virtual stage j: the least recomputation, or a bound on it, in
 /// the units of time before the device's factor; the largest integer where it cannot fit. Where
@@ -487,4 +487,4 @@ class cut_search {
   bool exhausted_ = false;
 };
 
-}  // namespace omnibal::inline v0
+}  // namespace omnibal::inline v0::detail

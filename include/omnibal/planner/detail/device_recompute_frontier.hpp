@@ -27,7 +27,7 @@
 #include <omnibal/pipeline/static_memory.hpp>
 #include <omnibal/recompute/exact.hpp>
 
-namespace omnibal::inline v0 {
+namespace omnibal::inline v0::detail {
 
 /// One way to recompute a device: Σ extra of each of its chunks, and the modes of their layers in
 /// order.
@@ -354,4 +354,4 @@ class device_mode_chooser {
   std::map<std::pair<std::size_t, std::size_t>, chunk_points> points_;
 };
 
-}  // namespace omnibal::inline v0
+}  // namespace omnibal::inline v0::detail

@@ -35,7 +35,7 @@
 #include <omnibal/planner/scenarios.hpp>
 #include <omnibal/recompute/exact.hpp>
 
-namespace omnibal::inline v0 {
+namespace omnibal::inline v0::detail {
 
 /// What layers cost as virtual stages, for searches over cuts (models priced_stages). Keeps a
 /// reference: the problem must outlive it.
@@ -238,8 +238,6 @@ class interleaved_stages {
   std::vector<std::int64_t> fastest_before_ = {0};
   std::vector<std::int64_t> extra_;
 };
-
-namespace detail {
 
 /// Branch and bound over the cuts of an interleaved schedule for objectives that are functions of
 /// stage costs, from the last virtual stage to the first. Those not chosen yet cost nothing, which
@@ -498,6 +496,4 @@ class virtual_stage_search {
   return found;
 }
 
-}  // namespace detail
-
-}  // namespace omnibal::inline v0
+}  // namespace omnibal::inline v0::detail

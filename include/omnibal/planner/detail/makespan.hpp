@@ -21,30 +21,7 @@
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/scenarios.hpp>
 
-namespace omnibal::inline v0 {
-
-/// The simulated makespan of a plan in every scenario. Precondition: all are valid.
-/// O(scenarios · p·m·v).
-[[nodiscard]] inline std::vector<std::int64_t> scenario_makespans(
-    const pipeline_problem& problem, std::span<const scenario> scenarios,
-    const pipeline_plan& plan) {
-  const step_times times(problem, scenarios);
-  suffix_simulator simulator(problem.schedule, times);
-  for (std::size_t j = 0; j + 1 < plan.cuts.size(); ++j) {
-    std::int64_t extra = 0;
-    for (std::size_t l = plan.cuts[j]; l < plan.cuts[j + 1]; ++l)
-      extra += problem.layers[l].modes[plan.modes[l]].extra_time;
-    times.stage(j % problem.schedule.stages, plan.cuts[j], plan.cuts[j + 1], extra,
-                simulator.durations(j));
-    const layer& last = problem.layers[plan.cuts[j + 1] - 1];
-    simulator.set_latency(j, last.forward_latency, last.backward_latency);
-  }
-  std::vector<std::int64_t> makespans;
-  for (std::size_t k = 0; k < scenarios.size(); ++k) makespans.push_back(simulator.run(0, k).all);
-  return makespans;
-}
-
-namespace detail {
+namespace omnibal::inline v0::detail {
 
 /// Partitions worth improving: the best for objectives that look like the makespan.
 [[nodiscard]] inline std::vector<std::vector<std::size_t>> promising_cuts(
@@ -66,6 +43,4 @@ namespace detail {
   return cut_search(problem, times, measure, search.table(), options).solve(starts);
 }
 
-}  // namespace detail
-
-}  // namespace omnibal::inline v0
+}  // namespace omnibal::inline v0::detail

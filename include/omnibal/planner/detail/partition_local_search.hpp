@@ -9,7 +9,7 @@
 
 #include <omnibal/config.hpp>
 
-namespace omnibal::inline v0 {
+namespace omnibal::inline v0::detail {
 
 /// Calls consider(neighbour), which says whether that is a better plan than the best and makes it
 /// the best, until no neighbour of best() is better or done() says stop. Neighbours may be no
@@ -31,4 +31,4 @@ void improve_cuts(const Best& best, const Consider& consider, const Done& done) 
   }
 }
 
-}  // namespace omnibal::inline v0
+}  // namespace omnibal::inline v0::detail

@@ -25,7 +25,7 @@
 #include <omnibal/pipeline/static_memory.hpp>
 #include <omnibal/recompute/exact.hpp>
 
-namespace omnibal::inline v0 {
+namespace omnibal::inline v0::detail {
 
 class stage_table {
  public:
@@ -84,7 +84,7 @@ class stage_table {
         .backward_time = backward_before_[end] - backward_before_[begin] + extra,
         .weight_gradient_time = weight_gradient_before_[end] - weight_gradient_before_[begin]};
     if (!problem_.time_factor.empty())
-      detail::scale_times(cost, problem_.factor(stage), problem_.schedule.splits_backward());
+      scale_times(cost, problem_.factor(stage), problem_.schedule.splits_backward());
     return cost;
   }
 
@@ -194,4 +194,4 @@ class stage_table {
   std::vector<std::int64_t> extra_;
 };
 
-}  // namespace omnibal::inline v0
+}  // namespace omnibal::inline v0::detail

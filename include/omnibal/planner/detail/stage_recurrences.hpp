@@ -31,7 +31,7 @@
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/recompute/exact.hpp>
 
-namespace omnibal::inline v0 {
+namespace omnibal::inline v0::detail {
 
 /// What a stage of layers begin … end − 1 weighs for the bottlenecks.
 enum class stage_weight {
@@ -251,8 +251,6 @@ class stage_search {
   std::vector<std::vector<std::size_t>> from_;  ///< Per stage and end: where the stage begins.
 };
 
-namespace detail {
-
 struct objective_and_cuts {
   rational objective = {};
   std::vector<std::size_t> cuts = {};
@@ -302,6 +300,4 @@ struct objective_and_cuts {
   }
 }
 
-}  // namespace detail
-
-}  // namespace omnibal::inline v0
+}  // namespace omnibal::inline v0::detail

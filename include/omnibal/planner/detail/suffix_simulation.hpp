@@ -17,7 +17,7 @@
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/scenarios.hpp>
 
-namespace omnibal::inline v0 {
+namespace omnibal::inline v0::detail {
 
 /// F, B and W of one micro-batch, at operation_kind's index. W is 0 where it is a part of B.
 using operation_durations = std::array<std::int64_t, 3>;
@@ -198,4 +198,4 @@ class suffix_simulator {
   std::vector<std::int64_t> ends_;
 };
 
-}  // namespace omnibal::inline v0
+}  // namespace omnibal::inline v0::detail

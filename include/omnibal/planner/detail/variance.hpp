@@ -19,15 +19,13 @@
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/planner/detail/stage_cost_table.hpp>
 
-namespace omnibal::inline v0 {
+namespace omnibal::inline v0::detail {
 
 struct variance_plan {
   bool found = false;
   wide_integer value = 0;  ///< p · Σ F² − (Σ F)².
   std::vector<std::size_t> cuts = {};
 };
-
-namespace detail {
 
 /// A way to cut the first layers into stages.
 struct variance_label {
@@ -63,8 +61,6 @@ template <typename Fits>
   return kept;
 }
 
-}  // namespace detail
-
 /// Partitions of least variance that fit the memory of their stages in their leanest modes.
 /// O(p·n² · labels²); one label a cell where devices are alike.
 [[nodiscard]] inline variance_plan plan_for_variance(stage_table& table) {
@@ -76,28 +72,28 @@ template <typename Fits>
   // Rounding up every stage by itself may add one a stage.
   longest += static_cast<std::int64_t>(table.stages());
 
-  using cells = std::vector<std::vector<detail::variance_label>>;
+  using cells = std::vector<std::vector<variance_label>>;
   std::vector<cells> labels(table.stages() + 1, cells(layers + 1));
   labels[0][0].push_back({});
   for (std::size_t s = 0; s < table.stages(); ++s)
     for (std::size_t end = s + 1; end <= layers; ++end) {
-      std::vector<detail::variance_label> reached;
+      std::vector<variance_label> reached;
       for (std::size_t begin = end; begin-- > s;) {
         if (labels[s][begin].empty() || !table.rules().allows(begin, end)) continue;
         const wide_integer forward = table.cost_with(s, begin, end, 0).forward_time;
         for (std::size_t parent = 0; parent < labels[s][begin].size(); ++parent) {
-          const detail::variance_label& from = labels[s][begin][parent];
+          const variance_label& from = labels[s][begin][parent];
           reached.push_back({from.sum + forward, from.squares + forward * forward, begin, parent});
         }
       }
-      labels[s + 1][end] = detail::keep_the_best(
+      labels[s + 1][end] = keep_the_best(
           std::move(reached), stages, longest,
-          [&](const detail::variance_label& one) { return table.overrun(s, one.begin, end) <= 0; });
+          [&](const variance_label& one) { return table.overrun(s, one.begin, end) <= 0; });
     }
 
-  const std::vector<detail::variance_label>& last = labels[table.stages()][layers];
+  const std::vector<variance_label>& last = labels[table.stages()][layers];
   if (last.empty()) return {};
-  const auto rank = [&](const detail::variance_label& one) {
+  const auto rank = [&](const variance_label& one) {
     return stages * one.squares - one.sum * one.sum;
   };
   std::size_t at = 0;
@@ -106,11 +102,11 @@ template <typename Fits>
   variance_plan plan{.found = true, .value = rank(last[at])};
   plan.cuts.assign(table.stages() + 1, layers);
   for (std::size_t s = table.stages(); s > 0; --s) {
-    const detail::variance_label& one = labels[s][plan.cuts[s]][at];
+    const variance_label& one = labels[s][plan.cuts[s]][at];
     plan.cuts[s - 1] = one.begin;
     at = one.parent;
   }
   return plan;
 }
 
-}  // namespace omnibal::inline v0
+}  // namespace omnibal::inline v0::detail
