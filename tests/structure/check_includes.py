@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the #include directions between the rooms and fails on any that the house does not have.
+"""Reads the #include lines of the headers and fails on any that the architecture does not have.
 
-usage: check_includes.py INCLUDE-DIRECTORY | --self-test
+usage: check_includes.py INCLUDE-DIRECTORY [USER-DIRECTORY...] | --self-test
+
+A header <module>/x.hpp is public. <module>/detail/ is the machinery of the module and
+<module>/impl/ holds the bodies of its functions: nobody outside the module includes either, nor
+does a program in a USER-DIRECTORY. <module>.hpp, the umbrella of the module, includes all its
+public headers and nothing else; omnibal.hpp includes all umbrellas.
 """
 import pathlib
 import re
 import sys
 import tempfile
 
-# Which rooms a room may include, besides itself and the headers at the root listed in EVERYWHERE.
-ROOMS = {
+# Which modules a module may include, besides itself and the headers listed in EVERYWHERE.
+MODULES = {
     "core": [],
     "dataset": ["core"],
     "packing": ["core"],
@@ -30,7 +35,7 @@ ROOMS = {
     "gpu": ["core"],
 }
 EVERYWHERE = ["config.hpp", "version.hpp"]
-UMBRELLA = "omnibal.hpp"
+EVERYTHING = "omnibal.hpp"
 
 # Headers that may include more than the standard library, and what.
 GPU = r"(cuda|thrust|cub|nv)/.*|cuda.*\.h|vector_types\.h"
@@ -39,61 +44,88 @@ OUTSIDE = {
     "comm/nccl.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
 }
 STANDARD = r"[a-z_0-9]+"  # the headers of the C++ standard library have neither / nor .
+INSIDE = ("detail", "impl")  # folders of a module that nobody else may look into
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]*)>|"([^"]*)"|(.*))')
+PUBLIC_NAMESPACE = re.compile(r"^namespace omnibal::inline v\d+(?!::detail)\b", re.M)
+ANY_NAMESPACE = re.compile(r"^namespace omnibal::inline v\d+", re.M)
 
 
-def room_of(header):
-    """The room a header stands in; '' for those at the root."""
-    return header.split("/")[0] if "/" in header else ""
+def module_of(header):
+    """The module of a header or of an umbrella; '' for the other headers at the root."""
+    if "/" in header:
+        return header.split("/")[0]
+    stem = header.rsplit(".", 1)[0]
+    return stem if stem in MODULES else ""
+
+
+def is_umbrella(header):
+    return "/" not in header and module_of(header) != ""
+
+
+def is_inside(header):
+    return any(part in INSIDE for part in header.split("/")[1:-1])
+
+
+def is_public(header):
+    """Whether an umbrella must offer the header."""
+    return "/" in header and header.endswith(".hpp") and not is_inside(header)
 
 
 def fault_of_inner(header, target):
     """Why `header` may not include the header `target` of the library, or None."""
-    room, wanted = room_of(header), room_of(target)
+    module, wanted = module_of(header), module_of(target)
     if target in EVERYWHERE:
         return None
-    if header == UMBRELLA:
-        part = wanted == "gpu" or target in OUTSIDE
-        return "the host headers stand without this part's dependency" if part else None
-    if room == "":
-        return "only omnibal.hpp looks into the rooms"
-    if wanted == "":
-        return "a room does not include the whole house"
+    if header == EVERYTHING:
+        return None if is_umbrella(target) and wanted != "gpu" else "omnibal.hpp includes umbrellas alone"
+    if is_umbrella(header):
+        ours = wanted == module and is_public(target) and target not in OUTSIDE
+        return None if ours else "an umbrella includes the public headers of its module alone"
+    if module == "":
+        return "only omnibal.hpp and the umbrellas look into modules"
+    if "/" not in target:
+        return "a header includes what it uses, not a whole module"
     if target in OUTSIDE:
         return "only its user includes a header that needs a dependency"
-    if wanted != room and wanted not in ROOMS[room]:
-        return f"{room} may include {', '.join(ROOMS[room]) or 'no other room'}"
+    if wanted != module and wanted not in MODULES[module]:
+        return f"{module} may include {', '.join(MODULES[module]) or 'no other module'}"
+    if wanted != module and is_inside(target):
+        return f"nobody outside {wanted} looks into its {target.split('/')[1]}/"
     return None
 
 
 def fault_of_outer(header, target):
     """Why `header` may not include `target`, which is not of the library, or None."""
-    allowed = GPU if room_of(header) == "gpu" else OUTSIDE.get(header, r"(?!)")
+    allowed = GPU if module_of(header) == "gpu" else OUTSIDE.get(header, r"(?!)")
     if re.fullmatch(STANDARD, target) or re.fullmatch(allowed, target):
         return None
     return "host headers include the standard library and each other, nothing else"
 
 
-def check(directory):
-    """The faults of the headers under directory/omnibal, one line each, and how many were read."""
+def includes_of(path):
+    """Line number, name between < > or None, and the rest, of every include of a file."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if match := INCLUDE.match(line):
+            yield number, match[1], match[2] or line.strip()
+
+
+def check(directory, users=()):
+    """The faults of the headers under directory/omnibal and of programs that use them, one line
+    each, and how many files were read."""
     root = pathlib.Path(directory) / "omnibal"
-    headers = sorted(p for p in root.rglob("*") if p.suffix in (".hpp", ".cuh"))
+    headers = sorted(p for p in root.rglob("*") if p.suffix in (".hpp", ".cuh", ".ipp", ".cpp"))
     includes, faults = {}, []
     for path in headers:
         header = path.relative_to(root).as_posix()
         includes[header] = []
-        room = room_of(header)
-        if room and room not in ROOMS:
-            faults.append(f"{header}: the house has no room {room}")
+        if "/" in header and module_of(header) not in MODULES:
+            faults.append(f"{header}: there is no module {module_of(header)}")
             continue
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            match = INCLUDE.match(line)
-            if not match:
-                continue
-            angled, quoted, _ = match.groups()
+        faults += faults_of_namespace(header, path.read_text(encoding="utf-8"))
+        for number, angled, other in includes_of(path):
             if angled is None:
-                name, why = quoted or line.strip(), "includes are written <omnibal/room/header.hpp>"
+                name, why = other, "includes are written <omnibal/module/header.hpp>"
             elif angled.startswith("omnibal/"):
                 name = angled.removeprefix("omnibal/")
                 includes[header].append(name)
@@ -103,13 +135,31 @@ def check(directory):
             if why:
                 faults.append(f"{header}:{number}: includes {name}: {why}")
     faults += circles(includes)
-    if UMBRELLA in includes:
-        faults += forgotten(includes)
-    return faults, len(headers)
+    faults += [fault for header in includes for fault in forgotten(header, includes)]
+    programs = [p for user in users for p in sorted(pathlib.Path(user).rglob("*"))
+                if p.suffix in (".hpp", ".cpp", ".cuh", ".cu")]
+    faults += [fault for path in programs for fault in faults_of_user(path)]
+    return faults, len(headers) + len(programs)
+
+
+def faults_of_namespace(header, text):
+    """A public header offers something; what is in detail/ is in namespace detail."""
+    if is_public(header) and ANY_NAMESPACE.search(text) and not PUBLIC_NAMESPACE.search(text):
+        yield f"{header}: holds only namespace detail: it belongs into detail/"
+    if header.endswith(".hpp") and is_inside(header) and PUBLIC_NAMESPACE.search(text):
+        yield f"{header}: offers names outside namespace detail"
+
+
+def faults_of_user(path):
+    for number, angled, _ in includes_of(path):
+        name = (angled or "").removeprefix("omnibal/")
+        if angled != name and is_inside(name):
+            yield f"{path}:{number}: includes {name}: programs use public headers"
 
 
 def circles(includes):
-    """Headers that reach themselves; an include guard would hide it."""
+    """Headers that reach themselves; an include guard would hide it. A body in impl/ may include
+    the header that includes it."""
     faults, done = [], set()
 
     def visit(header, path):
@@ -117,7 +167,8 @@ def circles(includes):
             faults.append("circle: " + " -> ".join(path[path.index(header) :] + [header]))
         elif header not in done:
             for target in includes.get(header, []):
-                visit(target, path + [header])
+                if not (target.endswith(".ipp") and "/impl/" in target):
+                    visit(target, path + [header])
             done.add(header)
 
     for header in includes:
@@ -125,19 +176,18 @@ def circles(includes):
     return faults
 
 
-def forgotten(includes):
-    """Host headers that omnibal.hpp does not reach."""
-    reached, waiting = set(), [UMBRELLA]
-    while waiting:
-        header = waiting.pop()
-        if header not in reached:
-            reached.add(header)
-            waiting += includes.get(header, [])
-    return [
-        f"{UMBRELLA}: does not include {header}"
-        for header in includes
-        if header not in reached and room_of(header) != "gpu" and header not in OUTSIDE
-    ]
+def forgotten(header, includes):
+    """What an umbrella does not include but should."""
+    if header == EVERYTHING:
+        wanted = [h for h in includes if is_umbrella(h) and module_of(h) != "gpu"]
+        wanted += [m + ".hpp" for m in {module_of(h) for h in includes if is_public(h)}
+                   if m != "gpu" and m + ".hpp" not in includes]
+    elif is_umbrella(header):
+        wanted = [h for h in includes
+                  if is_public(h) and module_of(h) == module_of(header) and h not in OUTSIDE]
+    else:
+        wanted = []
+    return [f"{header}: does not include {h}" for h in wanted if h not in includes[header]]
 
 
 # What the self-test plants: a header, a line in it, and a part of the fault expected (None: none).
@@ -145,18 +195,32 @@ PLANTED = [
     ("core/a.hpp", "#include <vector>", None),
     ("core/a.hpp", "#include <omnibal/config.hpp>", None),
     ("dispatch/a.hpp", "#include <omnibal/packing/isf.hpp>", None),
+    ("packing/a.hpp", "#include <omnibal/packing/detail/b.hpp>", None),
+    ("packing/a.hpp", "#include <omnibal/packing/impl/a.ipp>", None),
+    ("packing/detail/a.hpp", "namespace omnibal::inline v0::detail {", None),
+    ("packing/a.hpp", "namespace omnibal::inline v0 {", None),
     ("comm/mpi.hpp", "#include <mpi.h>", None),
     ("gpu/a.cuh", "#include <cub/device/device_scan.cuh>", None),
-    ("omnibal.hpp", "#include <omnibal/planner/plan.hpp>", None),
-    ("core/a.hpp", "#include <omnibal/packing/isf.hpp>", "core may include no other room"),
+    ("omnibal.hpp", "#include <omnibal/planner.hpp>", None),
+    ("planner.hpp", "#include <omnibal/planner/plan.hpp>", None),
+    ("core/a.hpp", "#include <omnibal/packing/isf.hpp>", "core may include no other module"),
     ("packing/a.hpp", "  #  include <omnibal/dispatch/a.hpp>", "packing may include core"),
     ("pipeline/a.hpp", "#include <omnibal/cost/a.hpp>", "pipeline may include core"),
     ("partition/a.hpp", "#include <omnibal/recompute/a.hpp>", "partition may include"),
     ("cost/a.hpp", "#include <omnibal/planner/a.hpp>", "cost may include"),
     ("planner/a.hpp", "#include <omnibal/baselines/a.hpp>", "planner may include"),
+    ("planner/impl/a.ipp", "#include <omnibal/baselines/a.hpp>", "planner may include"),
     ("run/a.hpp", "#include <omnibal/comm/a.hpp>", "run may include"),
     ("comm/a.hpp", "#include <omnibal/packing/a.hpp>", "comm may include core, rebalance"),
-    ("core/a.hpp", "#include <omnibal/omnibal.hpp>", "whole house"),
+    ("run/a.hpp", "#include <omnibal/planner/detail/a.hpp>", "looks into its detail/"),
+    ("run/impl/a.ipp", "#include <omnibal/planner/impl/a.ipp>", "looks into its impl/"),
+    ("core/a.hpp", "#include <omnibal/omnibal.hpp>", "not a whole module"),
+    ("dispatch/a.hpp", "#include <omnibal/packing.hpp>", "not a whole module"),
+    ("packing.hpp", "#include <omnibal/packing/detail/b.hpp>", "public headers of its module"),
+    ("packing.hpp", "#include <omnibal/core/b.hpp>", "public headers of its module"),
+    ("packing.hpp", "#include <omnibal/packing/b.hpp>", "does not include packing/known.hpp"),
+    ("packing/a.hpp", "namespace omnibal::inline v0::detail {", "belongs into detail/"),
+    ("packing/detail/a.hpp", "namespace omnibal::inline v0 {", "outside namespace detail"),
     ("core/a.hpp", "#include <thrust/sort.h>", "nothing else"),
     ("core/a.hpp", "#include <cuda/std/span>", "nothing else"),
     ("packing/a.hpp", "#include <cub/cub.cuh>", "nothing else"),
@@ -164,10 +228,13 @@ PLANTED = [
     ("comm/a.hpp", "#include <mpi.h>", "nothing else"),
     ("comm/a.hpp", "#include <omnibal/comm/mpi.hpp>", "needs a dependency"),
     ("core/a.hpp", '#include "error.hpp"', "written <omnibal/"),
-    ("attic/a.hpp", "#include <vector>", "no room attic"),
-    ("omnibal.hpp", "#include <omnibal/gpu/a.cuh>", "without this part"),
-    ("omnibal.hpp", "#include <vector>", "does not include core/known.hpp"),
+    ("attic/a.hpp", "#include <vector>", "no module attic"),
+    ("omnibal.hpp", "#include <omnibal/gpu/a.cuh>", "umbrellas alone"),
+    ("omnibal.hpp", "#include <omnibal/core/a.hpp>", "umbrellas alone"),
+    ("omnibal.hpp", "#include <vector>", "does not include core.hpp"),
     ("core/a.hpp", "#include <omnibal/core/a.hpp>", "circle"),
+    ("../user/a.cpp", "#include <omnibal/core/detail/a.hpp>", "programs use public headers"),
+    ("../user/a.cpp", "#include <omnibal/core/a.hpp>", None),
 ]
 
 
@@ -176,23 +243,27 @@ def self_test():
     for header, line, expected in PLANTED:
         with tempfile.TemporaryDirectory() as directory:
             root = pathlib.Path(directory) / "omnibal"
-            path = root / header
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(line + "\n", encoding="utf-8")
+            plant(root / header, line)
             if expected and "known.hpp" in expected:
-                (root / "core").mkdir(exist_ok=True)
-                (root / "core" / "known.hpp").write_text("", encoding="utf-8")
-            faults, _ = check(directory)
+                plant(root / "packing" / "known.hpp", "")
+            if expected and "core.hpp" in expected:
+                plant(root / "core" / "known.hpp", "")
+            faults, _ = check(directory, [pathlib.Path(directory) / "user"])
             found = expected is None and not faults or expected and any(expected in f for f in faults)
             if not found:
                 wrong.append(f"{line} in {header}: expected {expected}, found {faults}")
     return wrong, len(PLANTED)
 
 
+def plant(path, line):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(line + "\n", encoding="utf-8")
+
+
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    faults, count = self_test() if sys.argv[1] == "--self-test" else check(sys.argv[1])
+    faults, count = self_test() if sys.argv[1] == "--self-test" else check(sys.argv[1], sys.argv[2:])
     for fault in faults:
         print(fault)
     print(f"{count} read, {len(faults)} faults")

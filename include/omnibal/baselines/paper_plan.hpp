@@ -19,8 +19,9 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/memory.hpp>
+#include <omnibal/pipeline/partition_constraints.hpp>
 #include <omnibal/pipeline/problem.hpp>
-#include <omnibal/planner/detail/stage_cost_table.hpp>
+#include <omnibal/planner/assign_modes.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -78,10 +79,11 @@ enum class candidate_memory { must_fit, ignored };
     forward.push_back(one.forward_time);
     latency.push_back(one.forward_latency + one.backward_latency);
   }
-  stage_table table(problem);
+  const cut_rules rules(problem);
+  stage_memory memory_of(problem);
   const auto allows = [&](std::size_t stage, std::size_t begin, std::size_t end) {
-    return table.rules().allows(begin, end) &&
-           (memory == candidate_memory::ignored || table.overrun(stage, begin, end) <= 0);
+    return rules.allows(begin, end) &&
+           (memory == candidate_memory::ignored || memory_of.overrun(stage, begin, end) <= 0);
   };
   for (std::size_t radius = options.radius;; radius = std::max<std::size_t>(1, 2 * radius)) {
     auto candidates = anchored_partitions(forward, latency, problem.schedule.stages,

@@ -37,7 +37,7 @@
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
-#include <omnibal/planner/detail/interleaved_search.hpp>
+#include <omnibal/planner/assign_modes.hpp>
 #include <omnibal/planner/plan_jointly.hpp>
 #include <omnibal/planner/scenarios.hpp>
 #include <omnibal/run/capacity_search.hpp>
@@ -270,20 +270,21 @@ class run_planner {
       return simulated(std::move(column));
     }
     column.fits = false;
-    stage_table table(numbers);
-    column.why = least_overrun(table, published_candidates(numbers, {}, candidate_memory::ignored));
+    column.why =
+        least_overrun(numbers, published_candidates(numbers, {}, candidate_memory::ignored));
     return column;
   }
 
   /// Of partitions none of which fits: the least that some stage lacks.
   [[nodiscard]] static infeasibility least_overrun(
-      stage_table& table, const std::vector<anchored_partition>& candidates) {
+      const pipeline_problem& numbers, const std::vector<anchored_partition>& candidates) {
+    stage_memory memory(numbers);
     infeasibility least{.reason = infeasibility::cause::memory,
-                        .bytes_short = stage_table::infeasible};
+                        .bytes_short = std::numeric_limits<std::int64_t>::max()};
     for (const anchored_partition& candidate : candidates) {
       infeasibility worst{.reason = infeasibility::cause::memory};
-      for (std::size_t s = 0; s < table.stages(); ++s)
-        if (const std::int64_t lacks = table.overrun(s, candidate.cuts[s], candidate.cuts[s + 1]);
+      for (std::size_t s = 0; s < numbers.schedule.stages; ++s)
+        if (const std::int64_t lacks = memory.overrun(s, candidate.cuts[s], candidate.cuts[s + 1]);
             lacks > worst.bytes_short) {
           worst.bytes_short = lacks;
           worst.binding_stage = s;
@@ -394,29 +395,8 @@ class run_planner {
 
   /// First the cuts, under full recomputation, then the modes: planning one after the other.
   [[nodiscard]] cuts_and_modes sequential(const pipeline_problem& numbers) const {
-    cuts_and_modes plan = balanced_and_full(numbers);
-    if (!plan) return std::nullopt;
-    if (numbers.schedule.kind == schedule_kind::interleaved)
-      return with_least_recomputation(numbers, plan->cuts);
-    stage_table table(numbers);
-    plan->modes.clear();
-    for (std::size_t s = 0; s < numbers.schedule.stages; ++s)
-      for (const std::size_t mode : table.modes(s, plan->cuts[s], plan->cuts[s + 1]))
-        plan->modes.push_back(mode);
-    return plan;
-  }
-
-  /// Where virtual stages share a device's memory: modes that recompute least in all.
-  [[nodiscard]] static cuts_and_modes with_least_recomputation(
-      const pipeline_problem& numbers, const std::vector<std::size_t>& cuts) {
-    interleaved_stages stages(numbers);
-    const auto all = [](const std::vector<std::int64_t>& extra) {
-      return std::accumulate(extra.begin(), extra.end(), wide_integer{0});
-    };
-    constexpr wide_integer endless = std::numeric_limits<std::int64_t>::max();
-    const auto settled = stages.settle(cuts, all, endless);
-    if (settled.extra.empty()) return std::nullopt;
-    return stages.plan_of(cuts, settled.extra);
+    const cuts_and_modes plan = balanced_and_full(numbers);
+    return plan ? assign_modes(numbers, plan->cuts) : std::nullopt;
   }
 
   // ---- comparison -------------------------------------------------------------------------------

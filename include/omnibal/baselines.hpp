@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// How the OmniBal paper and other trainers and planners do it, to compare with.
+#pragma once
+
+#include <omnibal/baselines/adaptive_recomputation.hpp>
+#include <omnibal/baselines/anchor_partition.hpp>
+#include <omnibal/baselines/even_partition.hpp>
+#include <omnibal/baselines/paper_plan.hpp>
+#include <omnibal/baselines/planners.hpp>
+#include <omnibal/baselines/trainer_samplers.hpp>
+#include <omnibal/baselines/uniform_recomputation.hpp>

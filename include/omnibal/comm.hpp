@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Communication between ranks. The models over MPI and NCCL are comm/mpi.hpp and comm/nccl.hpp.
+#pragma once
+
+#include <omnibal/comm/agreement.hpp>
+#include <omnibal/comm/collectives.hpp>
+#include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/thread_communicator.hpp>

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Core vocabulary: errors, checked integers, loads, groupings, random numbers, search results.
+#pragma once
+
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/byte_stream.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/core/hash.hpp>
+#include <omnibal/core/loads.hpp>
+#include <omnibal/core/parallel.hpp>
+#include <omnibal/core/random.hpp>
+#include <omnibal/core/random_streams.hpp>
+#include <omnibal/core/rational.hpp>
+#include <omnibal/core/search_control.hpp>
+#include <omnibal/core/search_status.hpp>

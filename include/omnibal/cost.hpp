@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What a layer costs in time and bytes: devices, models, formulas, fits to measurements.
+#pragma once
+
+#include <omnibal/cost/calibration.hpp>
+#include <omnibal/cost/device.hpp>
+#include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/cost/linear_fit.hpp>
+#include <omnibal/cost/model.hpp>
+#include <omnibal/cost/presets.hpp>
+#include <omnibal/cost/workload.hpp>

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Samples before they are packed: tables as one index, weighted mixtures, stable keys.
+#pragma once
+
+#include <omnibal/dataset/mixture.hpp>
+#include <omnibal/dataset/sample_keys.hpp>
+#include <omnibal/dataset/table_index.hpp>

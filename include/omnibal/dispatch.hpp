@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Packs to steps, ranks and micro-batches; epochs that resume.
+#pragma once
+
+#include <omnibal/dispatch/dispatch.hpp>
+#include <omnibal/dispatch/epoch.hpp>
+#include <omnibal/dispatch/metrics.hpp>
+#include <omnibal/dispatch/microbatch_order.hpp>
+#include <omnibal/dispatch/plan.hpp>
+#include <omnibal/dispatch/sequence_parallel.hpp>
+#include <omnibal/dispatch/serialize.hpp>

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Samples into packs: packers, bounds on the number of packs, capacities, metrics.
+#pragma once
+
+#include <omnibal/packing/balanced.hpp>
+#include <omnibal/packing/bound.hpp>
+#include <omnibal/packing/capacity_choice.hpp>
+#include <omnibal/packing/dual_bound.hpp>
+#include <omnibal/packing/isf.hpp>
+#include <omnibal/packing/metrics.hpp>
+#include <omnibal/packing/numpy_shuffle.hpp>
+#include <omnibal/packing/packer.hpp>
+#include <omnibal/packing/result.hpp>
+#include <omnibal/packing/streaming.hpp>
+#include <omnibal/packing/swap_improvement.hpp>

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Pipeline schedules simulated in time and memory; planning problems and what plans cost.
+#pragma once
+
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/evaluated_plan.hpp>
+#include <omnibal/pipeline/frozen.hpp>
+#include <omnibal/pipeline/infeasibility.hpp>
+#include <omnibal/pipeline/memory.hpp>
+#include <omnibal/pipeline/operation_graph.hpp>
+#include <omnibal/pipeline/partition_constraints.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/schedule.hpp>
+#include <omnibal/pipeline/simulate.hpp>
+#include <omnibal/pipeline/static_memory.hpp>

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Partition and recomputation planned together.
+#pragma once
+
+#include <omnibal/planner/advice.hpp>
+#include <omnibal/planner/assign_modes.hpp>
+#include <omnibal/planner/objective.hpp>
+#include <omnibal/planner/plan_jointly.hpp>
+#include <omnibal/planner/scenarios.hpp>

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Loaded samples moved between ranks with few bytes.
+#pragma once
+
+#include <omnibal/rebalance/bound.hpp>
+#include <omnibal/rebalance/differencing.hpp>
+#include <omnibal/rebalance/problem.hpp>
+#include <omnibal/rebalance/rebalance.hpp>

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Recomputation chosen under a memory budget.
+#pragma once
+
+#include <omnibal/recompute/exact.hpp>

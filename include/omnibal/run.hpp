@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// A whole training run planned and simulated.
+#pragma once
+
+#include <omnibal/run/capacity_search.hpp>
+#include <omnibal/run/cluster_shape_search.hpp>
+#include <omnibal/run/epoch_simulation.hpp>
+#include <omnibal/run/layer_binding.hpp>
+#include <omnibal/run/microbatch_order_search.hpp>
+#include <omnibal/run/microbatches.hpp>
+#include <omnibal/run/plan_run.hpp>
