@@ -15,9 +15,9 @@
 
 #include <omnibal/core/random.hpp>
 
-#include "files.hpp"
-#include "table_formats.hpp"
-#include "tables.hpp"
+#include "files/files.hpp"
+#include "tables/table_formats.hpp"
+#include "tables/tables.hpp"
 
 using namespace omnibal;
 using namespace omnibal::cli;

@@ -13,11 +13,11 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/version.hpp>
 
-#include "commands.hpp"
-#include "files.hpp"
-#include "nearest.hpp"
-#include "one_line.hpp"
-#include "options.hpp"
+#include "commands/commands.hpp"
+#include "files/files.hpp"
+#include "options/nearest.hpp"
+#include "options/one_line.hpp"
+#include "options/options.hpp"
 
 namespace omnibal::cli {
 namespace {

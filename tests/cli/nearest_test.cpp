@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "nearest.hpp"
+#include "options/nearest.hpp"
 
 #include <string>
 #include <vector>

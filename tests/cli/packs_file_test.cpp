@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "packs_file.hpp"
+#include "files/packs_file.hpp"
 
 #include <cstdio>
 #include <filesystem>
@@ -8,7 +8,7 @@
 #include <omnibal/core/error.hpp>
 
 #include "catch.hpp"
-#include "files.hpp"
+#include "files/files.hpp"
 
 using namespace omnibal;
 using namespace omnibal::cli;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "report.hpp"
+#include "reports/report.hpp"
 
 #include <cstdint>
 #include <limits>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever the bytes are, a reader either takes them or throws invalid_input.
-#include "table_formats.hpp"
+#include "tables/table_formats.hpp"
 
 #include <string>
 #include <string_view>
@@ -10,7 +10,7 @@
 #include <omnibal/core/random.hpp>
 
 #include "catch.hpp"
-#include "table_writer.hpp"
+#include "tables/table_writer.hpp"
 
 using namespace omnibal;
 using namespace omnibal::cli;

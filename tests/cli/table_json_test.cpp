@@ -13,8 +13,8 @@
 #include <omnibal/core/random.hpp>
 
 #include "catch.hpp"
-#include "files.hpp"
-#include "table_formats.hpp"
+#include "files/files.hpp"
+#include "tables/table_formats.hpp"
 
 using namespace omnibal;
 using namespace omnibal::cli;

@@ -11,9 +11,9 @@
 
 #include <omnibal/core/error.hpp>
 
-#include "commands.hpp"
+#include "commands/commands.hpp"
 #include "errors.hpp"
-#include "units.hpp"
+#include "options/units.hpp"
 
 using namespace omnibal;
 using namespace omnibal::cli;

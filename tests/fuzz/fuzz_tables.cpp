@@ -8,7 +8,7 @@
 
 #include <omnibal/core/error.hpp>
 
-#include "table_formats.hpp"
+#include "tables/table_formats.hpp"
 
 using namespace omnibal;
 using namespace omnibal::cli;

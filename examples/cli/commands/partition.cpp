@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// omnibal partition: cuts a chain of weights into intervals of least largest sum.
+#include <memory>
+#include <string>
+
+#include <omnibal/core/error.hpp>
+#include <omnibal/partition/chain.hpp>
+
+#include "commands/commands.hpp"
+#include "files/files.hpp"
+#include "files/problem_file.hpp"
+#include "options/options.hpp"
+#include "reports/deliver.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+struct partition_arguments {
+  std::string problem;
+  std::string out;
+};
+
+exit_status partition(const command_context& context, const partition_arguments& arguments) {
+  const problem_file file(arguments.problem);
+  file.expect_kind({"ccp"}, "partition");
+  const std::int64_t parts = file.integer("parts");
+  if (parts < 1) throw invalid_input(arguments.problem + ": parts", parts, "must be at least 1");
+  expect_writable(arguments.out);
+  const chain_partition<std::int64_t> found =
+      partition_chain(file.integers("weights"), static_cast<std::size_t>(parts));
+
+  if (found.status == search_status::infeasible)
+    return deliver(context, found.status, arguments.out,
+                   infeasible_report("fewer_layers_than_stages",
+                                     "ask for at most as many parts as there are weights"));
+  json report = search_report(found.status, found.objective, found.bound);
+  report["bottleneck"] = found.objective;
+  report["cuts"] = found.cuts;
+  return deliver(context, found.status, arguments.out, report);
+}
+
+}  // namespace
+
+void add_partition(CLI::App& application, command_context& context) {
+  auto arguments = std::make_shared<partition_arguments>();
+  CLI::App* command = application.add_subcommand(
+      "partition", "Cut a chain of weights into intervals of least largest sum");
+  command->add_option("--problem", arguments->problem, "The problem: kind ccp")->required();
+  command->add_option("--out", arguments->out, "Where to write the result as JSON");
+  command->footer("\nExamples:\n  omnibal partition --problem chain.json");
+  command->callback([&context, arguments] {
+    context.run = [&context, arguments] { return partition(context, *arguments); };
+  });
+}
+
+}  // namespace omnibal::cli

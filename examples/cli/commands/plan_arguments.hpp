@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The options of `omnibal plan`, and its two ways to run: the main job on real length tables, and
+/// a planning problem of plain numbers.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/pipeline/schedule.hpp>
+#include <omnibal/planner/objective.hpp>
+
+#include "commands/commands.hpp"
+#include "tables/tables.hpp"
+
+namespace omnibal::cli {
+
+struct plan_arguments {
+  table_options tables = {};
+  std::string problem = {};
+  std::string model = {};
+  std::string device = "a100";
+  std::int64_t data_parallel = 0;
+  std::int64_t pipeline_parallel = 0;
+  std::int64_t tensor_parallel = 0;  ///< 0 where not said, as with the two above.
+  std::int64_t devices = 0;          ///< To be divided into a shape; 0 where the shape is said.
+  std::int64_t memory = 0;
+  std::int64_t reserve = std::int64_t{6} << 30;
+  std::optional<double> margin = {};  ///< Absent: that of the profile, or 0.
+  std::string profile = {};
+  std::int64_t global_batch = 0;
+  schedule_kind schedule = schedule_kind::one_forward_one_backward;
+  std::int64_t virtual_stages = 1;
+  std::string capacity = "auto";
+  frozen_part freeze = frozen_part::none;
+  bool shard_optimizer = false;
+  bool sequence_parallel = false;
+  std::int64_t optimizer_bytes = 12;
+  std::optional<std::string> objective = {};
+  std::optional<std::string> alpha = {};
+  bool published = false;
+  std::optional<double> time_limit = {};
+  std::string evaluate = {};
+  std::int64_t seed = 1024;
+  std::string report = {};
+  std::string out = {};
+};
+
+/// `omnibal plan --lengths ...`: the whole chain on real lengths.
+[[nodiscard]] exit_status plan_tables(const command_context& context,
+                                      const plan_arguments& arguments);
+
+/// `omnibal plan --problem ...`: cuts and modes for a problem of plain numbers.
+[[nodiscard]] exit_status plan_problem(const command_context& context,
+                                       const plan_arguments& arguments);
+
+/// What a person can do about a plan that does not exist.
+[[nodiscard]] std::string suggestion(const infeasibility& why);
+
+}  // namespace omnibal::cli

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/plan_costs.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <omnibal/core/error.hpp>
+
+#include "errors.hpp"
+#include "files/model_file.hpp"
+#include "reports/report.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+/// Kinds of layers in the order of their first, each once.
+std::string kinds(const std::vector<std::string>& layers) {
+  std::vector<std::string> seen;
+  for (const std::string& layer : layers)
+    if (std::string kind(layer_kind(layer));
+        std::find(seen.begin(), seen.end(), kind) == seen.end())
+      seen.push_back(std::move(kind));
+  std::string text;
+  for (const std::string& kind : seen) text += (text.empty() ? "" : ", ") + kind;
+  return text;
+}
+
+std::string size_text(const workload& work) {
+  return value_text(work.tiles) + " tiles or " + value_text(work.tokens) + " tokens";
+}
+
+}  // namespace
+
+calibration cost_source::price(const training_setup& setup) const {
+  std::vector<layer_cost> chain = price_layers(model, device, setup);
+  if (!profile) return {.chain = std::move(chain)};
+  if (profile->tensor_parallel.value_or(setup.tensor_parallel) != setup.tensor_parallel)
+    throw invalid_input(profile->name + ": tp", *profile->tensor_parallel,
+                        "is not that of this run, " + std::to_string(setup.tensor_parallel) +
+                            ": measure the layers as the run divides them");
+  try {
+    return calibrated_chain(std::move(chain), profile->layers);
+  } catch (const invalid_input& error) {
+    throw invalid_input(profile->name, "layers", error.what());
+  }
+}
+
+double cost_source::margin(const std::optional<double>& asked) const {
+  if (asked) return *asked;
+  if (!profile) return 0.0;
+  const double suggested = suggested_margin(profile->layers);
+  if (suggested > 1.0)
+    throw usage_error(profile->name +
+                      ": measured bytes are more than twice the fitted ones; look for rows that "
+                      "contradict each other with omnibal calibrate, or give --margin");
+  return suggested;
+}
+
+std::vector<std::string> cost_source::describe(const calibration& priced,
+                                               const workload& largest) const {
+  if (!profile) return {"times come from FLOPs and achieved rates, not from measured layers"};
+  std::vector<std::string> lines = {"times and activations of layers are fitted to " +
+                                    value_text(profile->measurements) + " measurements of " +
+                                    profile->name};
+  if (!priced.partly.empty())
+    lines.push_back("of " + kinds(priced.partly) +
+                    " only a part was measured; the rest comes from FLOPs and achieved rates");
+  if (!priced.analytic.empty())
+    lines.push_back("of " + kinds(priced.analytic) +
+                    " nothing was measured: their costs come from FLOPs and achieved rates");
+  if (largest.tiles > profile->largest.tiles || largest.tokens > profile->largest.tokens)
+    lines.push_back("packs hold up to " + size_text(largest) + ", more than the " +
+                    size_text(profile->largest) + " that were measured: costs are extrapolated");
+  lines.emplace_back(
+      "bytes of weights, gradients and optimizer, and times between stages and "
+      "once a step, are predicted");
+  return lines;
+}
+
+cost_source read_costs(const plan_arguments& arguments) {
+  cost_source costs{.model = find_model(arguments.model), .device = find_device(arguments.device)};
+  if (!arguments.profile.empty()) costs.profile = read_profile(arguments.profile);
+  if (arguments.devices > 0 && costs.profile && !costs.profile->tensor_parallel)
+    throw usage_error(arguments.profile +
+                      ": tp is missing: --gpus must know how the measured layers were divided");
+  return costs;
+}
+
+}  // namespace omnibal::cli

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// omnibal plan --problem: cuts and modes for a problem of plain numbers.
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <omnibal/baselines/paper_plan.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/evaluated_plan.hpp>
+#include <omnibal/planner/advice.hpp>
+#include <omnibal/planner/plan_jointly.hpp>
+
+#include "commands/deadline.hpp"
+#include "commands/plan_arguments.hpp"
+#include "commands/stopwatch.hpp"
+#include "files/problem_file.hpp"
+#include "options/units.hpp"
+#include "reports/deliver.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+/// What to minimise: an objective of one step, or a measure over scenarios.
+struct asked_objective {
+  plan_objective of_step = plan_objective::makespan;
+  std::optional<makespan_measure> over_scenarios = {};
+};
+
+/// A problem with its scenarios, if it has any.
+struct asked_problem {
+  pipeline_problem problem;
+  std::vector<scenario> scenarios;
+};
+
+asked_objective read_objective(const plan_arguments& arguments, const problem_file& file) {
+  using kind = makespan_measure::kind;
+  static const std::vector<std::pair<std::string, asked_objective>> known = {
+      {"bottleneck", {plan_objective::bottleneck}},
+      {"blocking_bottleneck", {plan_objective::blocking_bottleneck}},
+      {"closed_form", {plan_objective::closed_form}},
+      {"period", {plan_objective::period}},
+      {"makespan", {plan_objective::makespan}},
+      {"variance", {plan_objective::variance}},
+      {"expected_makespan", {.over_scenarios = makespan_measure{.of = kind::mean}}},
+      {"worst_makespan", {.over_scenarios = makespan_measure{.of = kind::worst}}},
+      {"cvar", {.over_scenarios = makespan_measure{.of = kind::cvar}}}};
+  const bool stochastic = file.is_stochastic();
+  const std::string name =
+      arguments.objective.value_or(stochastic ? "expected_makespan" : "bottleneck");
+  std::vector<std::string> names;
+  for (const auto& [known_name, objective] : known) {
+    names.push_back(known_name);
+    if (name != known_name) continue;
+    asked_objective asked = objective;
+    if (stochastic && !asked.over_scenarios)
+      throw invalid_input("--objective", name,
+                          "is not one of scenarios; use expected_makespan, worst_makespan or cvar");
+    if (asked.over_scenarios) {
+      if (const auto alpha = file.alpha()) asked.over_scenarios->alpha = *alpha;
+      if (arguments.alpha) {
+        const fraction share = parse_fraction("--alpha", *arguments.alpha);
+        asked.over_scenarios->alpha = {share.numerator, share.denominator};
+      }
+    }
+    return asked;
+  }
+  throw_not_among("--objective", name, names);
+}
+
+joint_plan search(const asked_problem& asked, const asked_objective& objective,
+                  const joint_options& options) {
+  if (objective.over_scenarios && !asked.scenarios.empty())
+    return plan_jointly(asked.problem, asked.scenarios, *objective.over_scenarios, options);
+  return plan_jointly(asked.problem, objective.of_step, options);
+}
+
+/// The objective of a plan, the makespans by simulation. One step is its own mean, worst and tail.
+rational evaluate(const asked_problem& asked, const asked_objective& objective,
+                  const pipeline_plan& plan) {
+  if (objective.over_scenarios && !asked.scenarios.empty()) {
+    std::vector<std::int64_t> makespans = scenario_makespans(asked.problem, asked.scenarios, plan);
+    const wide_integer denominator = objective.over_scenarios->denominator(makespans.size());
+    return reduced(objective.over_scenarios->value(makespans), denominator, "alpha");
+  }
+  return objective_of(asked.problem, plan, objective.of_step);
+}
+
+/// Changes that would make it fit, each by itself, the cheapest kinds first.
+std::string advice_text(const pipeline_problem& problem, const infeasibility& why) {
+  if (why.reason == infeasibility::cause::rules)
+    return "no partition keeps all pairs together and apart: drop one of them, or change the "
+           "number of stages";
+  if (why.reason != infeasibility::cause::memory) return suggestion(why);
+  const fit_advice advice = advise(problem, why);
+  std::vector<std::string> ways;
+  if (advice.microbatches)
+    ways.push_back("run at most " + std::to_string(*advice.microbatches) + " micro-batches a step");
+  if (advice.layer)
+    ways.push_back("give layer " + std::to_string(*advice.layer) +
+                   " a recompute mode that keeps nothing");
+  ways.push_back("give every device at least " + std::to_string(advice.bytes) + " bytes more");
+  if (advice.stages) ways.push_back("use " + std::to_string(*advice.stages) + " pipeline stages");
+  std::string text;
+  for (const std::string& way : ways) text += (text.empty() ? "" : ", or ") + way;
+  return text;
+}
+
+json describe_infeasible(const pipeline_problem& problem, const infeasibility& why) {
+  json report = infeasible_report(std::string(to_string(why.reason)), advice_text(problem, why));
+  if (why.reason == infeasibility::cause::memory) {
+    report["binding_stage"] = why.binding_stage;
+    report["bytes_short"] = why.bytes_short;
+  }
+  return report;
+}
+
+json describe_objective(search_status status, const rational& objective) {
+  return {{"status", std::string(to_string(status))},
+          {"objective_numerator", objective.numerator},
+          {"objective_denominator", objective.denominator},
+          {"objective", objective.value()}};
+}
+
+void describe_bound(json& report, const rational& objective, const rational& bound) {
+  report["bound"] = bound.value();
+  report["gap"] = objective == bound ? 0.0 : relative_gap(objective.value(), bound.value());
+}
+
+/// Times of stages are those of the average micro-batch where scenarios differ.
+void describe_plan(json& report, const asked_problem& asked, const pipeline_plan& plan) {
+  const pipeline_problem problem =
+      asked.scenarios.empty() ? asked.problem : on_average(asked.problem, asked.scenarios);
+  const std::vector<stage_cost> stages = stage_costs(problem, plan);
+  std::vector<std::int64_t> forward;
+  std::vector<std::int64_t> backward;
+  for (const stage_cost& stage : stages) {
+    forward.push_back(stage.forward_time);
+    backward.push_back(stage.backward_time);
+  }
+  report["cuts"] = plan.cuts;
+  report["modes"] = plan.modes;
+  report["stage_forward"] = forward;
+  report["stage_backward"] = backward;
+  report["peak_memory"] = peak_memory(problem, stages);
+  report["makespan"] = makespan(problem.schedule, stages);
+  if (!asked.scenarios.empty())
+    report["makespans"] = scenario_makespans(asked.problem, asked.scenarios, plan);
+  if (problem.tied.empty()) return;
+  json reductions = json::array();
+  for (const layer_pair& pair : split_ties(problem, plan))
+    reductions.push_back({pair.first, pair.second});
+  report["gradient_reductions"] = reductions;
+}
+
+/// Prices a plan that was given: no search, no bound.
+std::pair<search_status, json> evaluate_plan(const asked_problem& asked,
+                                             const asked_objective& objective,
+                                             const pipeline_plan& plan) {
+  validate(asked.problem, plan);
+  if (const infeasibility why = memory_overrun(
+          asked.problem, peak_memory(asked.problem, stage_costs(asked.problem, plan)));
+      why.reason != infeasibility::cause::none) {
+    json report =
+        infeasible_report(std::string(to_string(why.reason)),
+                          "give every device at least " + std::to_string(why.bytes_short) +
+                              " bytes more, or plan again without --evaluate");
+    report["binding_stage"] = why.binding_stage;
+    report["bytes_short"] = why.bytes_short;
+    return {search_status::infeasible, std::move(report)};
+  }
+  json report = describe_objective(search_status::feasible, evaluate(asked, objective, plan));
+  describe_plan(report, asked, plan);
+  return {search_status::feasible, std::move(report)};
+}
+
+std::pair<search_status, json> make_plan(const asked_problem& asked,
+                                         const asked_objective& objective,
+                                         const plan_arguments& arguments) {
+  const deadline limit(arguments.time_limit);
+  joint_options options{.control = {.stop = limit.token()}};
+  if (arguments.time_limit) options.operation_limit = std::numeric_limits<std::uint64_t>::max();
+  const joint_plan found = search(asked, objective, options);
+  if (found.status == search_status::infeasible)
+    return {found.status, describe_infeasible(asked.problem, found.why)};
+  if (!arguments.published) {
+    if (found.plan.cuts.empty())
+      return {found.status, json{{"status", std::string(to_string(found.status))},
+                                 {"reason", "the limit was reached before any plan was found"}}};
+    json report = describe_objective(found.status, found.objective);
+    describe_bound(report, found.objective, found.bound);
+    describe_plan(report, asked, found.plan);
+    return {found.status, std::move(report)};
+  }
+  const auto plan = plan_as_published(
+      asked.scenarios.empty() ? asked.problem : on_average(asked.problem, asked.scenarios));
+  if (!plan)
+    return {search_status::infeasible,
+            infeasible_report("memory",
+                              "none of the published partitions fits, though a plan exists: leave "
+                              "out --method published")};
+  const rational value = evaluate(asked, objective, *plan);
+  const search_status status =
+      value == found.bound ? search_status::optimal : search_status::feasible;
+  json report = describe_objective(status, value);
+  describe_bound(report, value, found.bound);
+  describe_plan(report, asked, *plan);
+  return {status, std::move(report)};
+}
+
+}  // namespace
+
+exit_status plan_problem(const command_context& context, const plan_arguments& arguments) {
+  stopwatch watch;
+  const problem_file file(arguments.problem);
+  file.expect_kind({"joint", "joint_mid", "joint_interleaved", "stochastic"}, "plan");
+  const asked_objective objective = read_objective(arguments, file);
+  asked_problem asked{.problem = file.pipeline(), .scenarios = {}};
+  if (file.is_stochastic()) asked.scenarios = file.scenarios();
+  expect_writable(arguments.out);
+  auto [status, report] =
+      arguments.evaluate.empty()
+          ? make_plan(asked, objective, arguments)
+          : evaluate_plan(asked, objective, problem_file(arguments.evaluate, "--evaluate").plan());
+  report["seconds"] = watch.lap();
+  return deliver(context, status, arguments.out, report);
+}
+
+}  // namespace omnibal::cli

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <omnibal/core/error.hpp>
+#include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/interop/megatron_layout.hpp>
+#include <omnibal/run/cluster_shape_search.hpp>
+#include <omnibal/run/plan_run.hpp>
+
+#include "../step_timeline.hpp"
+#include "commands/deadline.hpp"
+#include "commands/plan_arguments.hpp"
+#include "commands/plan_costs.hpp"
+#include "commands/progress_line.hpp"
+#include "commands/stopwatch.hpp"
+#include "files/files.hpp"
+#include "files/json.hpp"
+#include "files/packs_file.hpp"
+#include "options/units.hpp"
+#include "reports/plan_page.hpp"
+#include "reports/plan_report.hpp"
+#include "reports/plan_summary.hpp"
+#include "reports/report.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+void require(const char* option, bool given, const char* example) {
+  if (!given)
+    throw usage_error(std::string(option) + " is missing: the plan needs it, as in " + option +
+                      " " + example);
+}
+
+void check(const plan_arguments& arguments) {
+  if (!arguments.evaluate.empty() && !(arguments.out.empty() && arguments.report.empty()))
+    throw usage_error("--out and --report have no meaning beside --evaluate, which makes no plan");
+  require("--model", !arguments.model.empty(), "internvl-chat-1.5");
+  if (arguments.devices > 0) {
+    if (arguments.data_parallel + arguments.pipeline_parallel + arguments.tensor_parallel > 0)
+      throw usage_error("--gpus searches for --dp, --pp and --tp: give either it or them");
+    if (!arguments.evaluate.empty())
+      throw usage_error("--gpus has no meaning beside --evaluate: the plan has its shape");
+  } else {
+    require("--dp", arguments.data_parallel > 0, "8");
+    require("--pp", arguments.pipeline_parallel > 0, "4");
+  }
+  require("--global-batch", arguments.global_batch > 0, "256");
+  if (arguments.objective && *arguments.objective != "expected_makespan")
+    throw invalid_input("--objective", *arguments.objective,
+                        "must be expected_makespan with --lengths; the epoch is what is judged");
+  if (arguments.virtual_stages > 1 && arguments.schedule != schedule_kind::interleaved)
+    throw invalid_input("--virtual", arguments.virtual_stages,
+                        "needs --schedule interleaved; other schedules have one stage a device");
+}
+
+/// Tables of a run say tiles and tokens, in this order.
+const std::vector<loads<2>>& tiles_and_tokens(const length_tables& tables) {
+  const auto* samples = std::get_if<std::vector<loads<2>>>(&tables.samples);
+  if (samples == nullptr || tables.resources != std::vector<std::string>{"images", "tokens"})
+    throw invalid_input("--resource", std::to_string(tables.resources.size()),
+                        "columns: a run is planned for images and tokens");
+  return *samples;
+}
+
+std::optional<loads<2>> read_capacity(const plan_arguments& arguments,
+                                      const length_tables& tables) {
+  if (arguments.capacity == "auto") return std::nullopt;
+  const std::vector<std::int64_t> amounts =
+      parse_amounts("--capacity", arguments.capacity, tables.resources, {.least = 1});
+  return loads<2>{amounts[0], amounts[1]};
+}
+
+/// What a plan file says beside its packs.
+struct earlier_plan {
+  pipeline_plan plan = {};
+  double epoch_seconds = 0;
+};
+
+/// Reads plan.json, which must be for the cluster and the layers of this run.
+class earlier_plan_reader {
+ public:
+  earlier_plan_reader(const plan_subject& subject)
+      : subject_(subject),
+        path_(subject.arguments.evaluate),
+        file_(read_json_file("--evaluate", path_)) {}
+
+  earlier_plan read() const {
+    const plan_arguments& given = subject_.arguments;
+    expect("model", subject_.costs.model.id);
+    expect("dp", given.data_parallel);
+    expect("pp", given.pipeline_parallel);
+    expect("tp", given.tensor_parallel);
+    expect("schedule", std::string(to_string(given.schedule)));
+    expect("virtual", given.virtual_stages);
+    earlier_plan earlier;
+    for (const json& cut : list("cuts", static_cast<std::size_t>(
+                                            given.pipeline_parallel * given.virtual_stages + 1))) {
+      if (!cut.is_number_unsigned()) refuse("cuts", cut, "must be numbers of layers");
+      earlier.plan.cuts.push_back(cut.get<std::size_t>());
+    }
+    const json& modes = list("modes", subject_.priced.chain.size());
+    for (std::size_t l = 0; l < modes.size(); ++l) earlier.plan.modes.push_back(mode(l, modes[l]));
+    const json::json_pointer promised("/planned/epoch_seconds");
+    if (!file_.contains(promised) || !file_[promised].is_number())
+      refuse("planned", nullptr, "must hold epoch_seconds");
+    earlier.epoch_seconds = file_[promised].get<double>();
+    return earlier;
+  }
+
+ private:
+  void expect(const char* field, const json& given) const {
+    const json was = file_.value(field, json());
+    if (was != given)
+      refuse(field, was, "is not what this run has, " + json_text(given) + ": plan anew");
+  }
+
+  const json& list(const char* field, std::size_t size) const {
+    if (!file_.contains(field) || !file_[field].is_array())
+      refuse(field, file_.value(field, json()), "must be a list");
+    if (file_[field].size() != size)
+      refuse(field, file_[field].size(), "entries must be " + std::to_string(size));
+    return file_[field];
+  }
+
+  std::size_t mode(std::size_t layer, const json& name) const {
+    const std::vector<mode_cost>& known = subject_.priced.chain[layer].modes;
+    for (std::size_t m = 0; m < known.size(); ++m)
+      if (name == known[m].name) return m;
+    throw invalid_input(path_ + ": modes", layer, json_text(name),
+                        "is no mode of " + subject_.priced.chain[layer].name);
+  }
+
+  [[noreturn]] void refuse(const char* field, const json& value, const std::string& advice) const {
+    throw invalid_input(path_ + ": " + field, json_text(value).substr(0, 80), advice);
+  }
+
+  const plan_subject& subject_;
+  const std::string& path_;
+  json file_;
+};
+
+repriced_run reprice(const plan_subject& subject, const run_problem& problem,
+                     const packs_file& file, const pipeline_plan& plan,
+                     const run_control& control) {
+  try {
+    return reprice_run(problem, file.packs, file.plan, {file.capacity[0], file.capacity[1]}, plan,
+                       control);
+  } catch (const invalid_input& error) {
+    throw usage_error(subject.arguments.evaluate + ": " + error.what());
+  }
+}
+
+exit_status evaluate_plan(const command_context& context, const plan_subject& subject,
+                          const run_problem& problem, const length_tables& tables,
+                          const run_control& control) {
+  const earlier_plan earlier = earlier_plan_reader(subject).read();
+  const packs_file file = read_packs_file(subject.arguments.evaluate, tables);
+  const repriced_run run = reprice(subject, problem, file, earlier.plan, control);
+  print_report(context, repriced_report(subject, run, earlier.epoch_seconds), repriced_text);
+  return run.column.fits ? exit_status::done : exit_status::infeasible;
+}
+
+training_setup setup_of(const plan_arguments& arguments) {
+  return {.tensor_parallel = arguments.tensor_parallel,
+          .data_parallel = arguments.data_parallel,
+          .sequence_parallel = arguments.sequence_parallel,
+          .shard_optimizer = arguments.shard_optimizer,
+          .optimizer_bytes = arguments.optimizer_bytes,
+          .freeze = arguments.freeze};
+}
+
+/// The run without its layers.
+run_problem run_of(const plan_arguments& arguments, const length_tables& tables,
+                   const cost_source& costs) {
+  return {.samples = tiles_and_tokens(tables),
+          .schedule = arguments.schedule,
+          .stages = static_cast<std::size_t>(arguments.pipeline_parallel),
+          .virtual_stages = static_cast<std::size_t>(arguments.virtual_stages),
+          .data_parallel = static_cast<std::size_t>(arguments.data_parallel),
+          .global_batch = arguments.global_batch,
+          .memory = {.limit = arguments.memory > 0 ? arguments.memory : costs.device.memory_bytes,
+                     .reserved = arguments.reserve,
+                     .margin = costs.margin(arguments.margin)},
+          .capacity = read_capacity(arguments, tables),
+          .seed = static_cast<std::uint64_t>(arguments.seed)};
+}
+
+plan_arguments in_shape(plan_arguments arguments, const cluster_shape& shape) {
+  arguments.data_parallel = static_cast<std::int64_t>(shape.data_parallel);
+  arguments.pipeline_parallel = static_cast<std::int64_t>(shape.stages);
+  arguments.tensor_parallel = shape.tensor_parallel;
+  return arguments;
+}
+
+std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
+                                           const length_tables& tables, const cost_source& costs,
+                                           const run_control& control) {
+  run_problem run = run_of(in_shape(arguments, {}), tables, costs);
+  const auto price = [&](const cluster_shape& shape) {
+    return costs.price(setup_of(in_shape(arguments, shape))).chain;
+  };
+  return rank_shapes({.devices = arguments.devices, .price = price, .run = std::move(run)},
+                     control);
+}
+
+/// A step before and after, to be drawn.
+std::vector<timeline> first_steps(const run_plan& plan, const std::vector<layer_cost>& chain) {
+  std::vector<timeline> steps;
+  for (const auto& [name, column] : {std::pair{"unbalanced", &plan.unbalanced},
+                                     {"published", &plan.published},
+                                     {"planned", &plan.planned}}) {
+    if (column->status == search_status::infeasible) continue;
+    steps.push_back(examples::step_timeline(*column, chain));
+    steps.back().title = std::string(name) + ", " + examples::seconds_text(steps.back());
+  }
+  return steps;
+}
+
+json shapes_report(const std::vector<shape_candidate>& candidates) {
+  json rows = json::array();
+  for (const shape_candidate& one : candidates)
+    rows.push_back({{"dp", one.shape.data_parallel},
+                    {"pp", one.shape.stages},
+                    {"tp", one.shape.tensor_parallel},
+                    {"seconds_per_sample", one.fits ? json(one.time_per_sample) : json()},
+                    {"passed_over", one.passed_over.empty() ? json() : json(one.passed_over)}});
+  return rows;
+}
+
+}  // namespace
+
+exit_status plan_tables(const command_context& context, const plan_arguments& given) {
+  check(given);
+  plan_arguments arguments = given;
+  arguments.tensor_parallel = std::max<std::int64_t>(1, given.tensor_parallel);
+  const cost_source costs = read_costs(arguments);
+  if (arguments.devices == 0) validate(setup_of(arguments), costs.model);
+  expect_writable(arguments.out);
+  expect_writable(arguments.report);
+
+  stopwatch watch;
+  const length_tables tables = read_length_tables(arguments.tables);
+  const double read_seconds = watch.lap();
+  progress_line line(context);
+  const deadline limit(arguments.time_limit);
+  run_control control = line.control();
+  control.stop = limit.token();
+  std::vector<shape_candidate> shapes;
+  if (arguments.devices > 0) {
+    shapes = search_shapes(arguments, tables, costs, control);
+    arguments = in_shape(arguments, shapes.front().shape);
+  }
+  const calibration priced = costs.price(setup_of(arguments));
+  run_problem problem = run_of(arguments, tables, costs);
+  problem.chain = priced.chain;
+  const plan_subject subject{.costs = costs,
+                             .priced = priced,
+                             .arguments = arguments,
+                             .inputs = tables.inputs,
+                             .samples = problem.samples.size(),
+                             .memory = problem.memory};
+  if (!arguments.evaluate.empty())
+    return evaluate_plan(context, subject, problem, tables, line.control());
+  const run_plan plan = plan_run(problem, control);
+  const double plan_seconds = watch.lap();
+
+  const bool feasible = plan.planned.status != search_status::infeasible;
+  json report = run_report(subject, plan);
+  if (feasible && control.stop_requested()) report["status"] = "stopped";
+  if (!shapes.empty()) report["shapes"] = shapes_report(shapes);
+  report["seconds"] = {{"read", read_seconds}, {"plan", plan_seconds}};
+  if (feasible) {
+    const megatron_layout layout =
+        to_megatron_layout(planning_problem(problem, plan.planned), plan.planned.plan);
+    report["megatron"] = megatron_report(subject, layout);
+    if (!arguments.out.empty())
+      write_file(arguments.out, plan_text(subject, plan, report["megatron"]));
+    if (!arguments.report.empty())
+      write_file(arguments.report, plan_page(report, first_steps(plan, priced.chain)));
+  }
+  print_report(context, report, run_text);
+  return feasible ? exit_status::done : exit_status::infeasible;
+}
+
+}  // namespace omnibal::cli

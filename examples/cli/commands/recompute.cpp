@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// omnibal recompute: the cheapest recomputation of one stage that fits its memory.
+#include <memory>
+#include <string>
+
+#include <omnibal/recompute/exact.hpp>
+
+#include "commands/commands.hpp"
+#include "files/files.hpp"
+#include "files/problem_file.hpp"
+#include "options/options.hpp"
+#include "reports/deliver.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+struct recompute_arguments {
+  std::string problem;
+  std::string out;
+};
+
+exit_status recompute(const command_context& context, const recompute_arguments& arguments) {
+  const problem_file file(arguments.problem);
+  file.expect_kind({"knapsack"}, "recompute");
+  expect_writable(arguments.out);
+  const recompute_choice found = choose_recomputation(file.recompute());
+
+  if (found.status == search_status::infeasible) {
+    json report = infeasible_report(
+        "memory",
+        "raise the budget by the bytes that are short, keep fewer micro-batches in flight, or give "
+        "the stage fewer layers");
+    report["bytes_short"] = found.bytes_short;
+    return deliver(context, found.status, arguments.out, report);
+  }
+  json report = search_report(found.status, found.objective, found.bound);
+  report["extra"] = found.objective;
+  report["modes"] = found.modes;
+  return deliver(context, found.status, arguments.out, report);
+}
+
+}  // namespace
+
+void add_recompute(CLI::App& application, command_context& context) {
+  auto arguments = std::make_shared<recompute_arguments>();
+  CLI::App* command = application.add_subcommand(
+      "recompute", "Choose the cheapest recomputation of a stage that fits its memory");
+  command->add_option("--problem", arguments->problem, "The problem: kind knapsack")->required();
+  command->add_option("--out", arguments->out, "Where to write the result as JSON");
+  command->footer("\nExamples:\n  omnibal recompute --problem stage.json");
+  command->callback([&context, arguments] {
+    context.run = [&context, arguments] { return recompute(context, *arguments); };
+  });
+}
+
+}  // namespace omnibal::cli

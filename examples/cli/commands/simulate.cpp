@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// omnibal simulate: the exact times and memory of a schedule.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/pipeline/memory.hpp>
+#include <omnibal/pipeline/operation_graph.hpp>
+#include <omnibal/pipeline/simulate.hpp>
+
+#include "commands/commands.hpp"
+#include "files/files.hpp"
+#include "files/problem_file.hpp"
+#include "options/options.hpp"
+#include "reports/deliver.hpp"
+#include "reports/timeline.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+struct simulate_arguments {
+  std::string problem;
+  std::string out;
+  std::string trace;
+  std::string svg;
+};
+
+/// What a file of kind simulate describes.
+struct simulation_problem {
+  schedule_shape shape;
+  stage_times<std::int64_t> times = {};
+  std::vector<std::int64_t> recomputation = {};  ///< The part of each backward that recomputes.
+  std::vector<std::int64_t> activation = {};
+  std::vector<std::vector<operation>> orders = {};
+};
+
+void expect_size(const std::string& field, const std::vector<std::int64_t>& values,
+                 std::size_t size, const char* what) {
+  if (values.size() != size)
+    throw invalid_input(
+        field, values.size(),
+        "must have one entry per " + std::string(what) + ", " + std::to_string(size));
+  for (std::size_t i = 0; i < size; ++i)
+    if (values[i] < 0) throw invalid_input(field, i, values[i], "must not be negative");
+}
+
+/// Throws unless every sum the simulation forms fits 64 bits.
+void expect_sums_fit(const simulation_problem& problem) {
+  std::int64_t scale = 0;
+  for (const std::int64_t factor : problem.times.microbatch_scale)
+    scale = checked_add(scale, std::max<std::int64_t>(1, factor), "mb_scale");
+  std::int64_t time = 0;
+  for (const auto* values :
+       {&problem.times.forward, &problem.times.backward, &problem.times.weight_gradient,
+        &problem.times.forward_latency, &problem.times.backward_latency})
+    for (const std::int64_t value : *values) time = checked_add(time, value, "times");
+  (void)checked_multiply(time, scale, "times");
+  std::int64_t bytes = 0;
+  for (const std::int64_t value : problem.activation) bytes = checked_add(bytes, value, "act");
+  (void)checked_multiply(bytes, static_cast<std::int64_t>(problem.shape.microbatches), "act");
+}
+
+simulation_problem read_problem(const problem_file& file) {
+  simulation_problem problem{.shape = file.schedule()};
+  const std::size_t stages = problem.shape.total_stages();
+  problem.times = {.forward = file.integers("fwd"),
+                   .backward = file.integers("bwd"),
+                   .weight_gradient = file.optional_integers("wgrad"),
+                   .forward_latency = file.integers("cf"),
+                   .backward_latency = file.integers("cb"),
+                   .microbatch_scale = file.optional_integers("mb_scale")};
+  problem.recomputation = file.optional_integers("recompute");
+  if (problem.recomputation.empty()) problem.recomputation.assign(stages, 0);
+  problem.activation = file.optional_integers("act");
+  if (problem.times.weight_gradient.empty()) problem.times.weight_gradient.assign(stages, 0);
+  if (problem.times.microbatch_scale.empty())
+    problem.times.microbatch_scale.assign(problem.shape.microbatches, 1);
+  if (problem.activation.empty()) problem.activation.assign(stages, 1);
+  expect_size("fwd", problem.times.forward, stages, "virtual stage");
+  expect_size("bwd", problem.times.backward, stages, "virtual stage");
+  expect_size("wgrad", problem.times.weight_gradient, stages, "virtual stage");
+  expect_size("recompute", problem.recomputation, stages, "virtual stage");
+  for (std::size_t j = 0; j < stages; ++j)
+    if (problem.recomputation[j] > problem.times.backward[j])
+      throw invalid_input("recompute", j, problem.recomputation[j],
+                          "must not be more than bwd, of which it is a part");
+  expect_size("act", problem.activation, stages, "virtual stage");
+  expect_size("cf", problem.times.forward_latency, stages - 1, "edge between stages");
+  expect_size("cb", problem.times.backward_latency, stages - 1, "edge between stages");
+  expect_size("mb_scale", problem.times.microbatch_scale, problem.shape.microbatches,
+              "micro-batch");
+  expect_sums_fit(problem);
+  problem.orders = file.device_order();
+  if (problem.orders.empty()) problem.orders = device_orders(problem.shape);
+  if (problem.orders.size() != problem.shape.stages)
+    throw invalid_input("device_order", problem.orders.size(), "must have one order per device");
+  return problem;
+}
+
+timeline draw(const operation_graph& graph, const simulation_problem& problem,
+              const std::vector<std::int64_t>& ends, const simulation<std::int64_t>& run) {
+  timeline drawn{.title = "makespan " + std::to_string(run.makespan), .devices = graph.devices()};
+  for (std::size_t position = 0; position < ends.size(); ++position) {
+    const operation_graph::node& node = graph.nodes()[position];
+    const bool recomputes = node.work.kind == operation_kind::backward;
+    drawn.bars.push_back(
+        {.device = node.device,
+         .begin = ends[position] - problem.times.duration(node.work),
+         .end = ends[position],
+         .recomputed = recomputes ? problem.recomputation[node.work.stage] *
+                                        problem.times.microbatch_scale[node.work.microbatch]
+                                  : 0,
+         .work = node.work});
+  }
+  return drawn;
+}
+
+exit_status simulate_problem(const command_context& context, const simulate_arguments& arguments) {
+  const problem_file file(arguments.problem);
+  file.expect_kind({"simulate"}, "simulate");
+  const simulation_problem problem = read_problem(file);
+  expect_writable(arguments.out);
+  expect_writable(arguments.trace);
+  expect_writable(arguments.svg);
+  const operation_graph graph(problem.orders, problem.shape.total_stages(),
+                              problem.shape.microbatches);
+  std::vector<std::int64_t> ends;
+  const simulation<std::int64_t> run = simulate(graph, problem.times, ends);
+
+  // Half of what a unit of activation holds stays until the weight gradient where that is apart.
+  const auto bytes = [&](const operation& work) {
+    const std::int64_t kept = problem.activation[work.stage];
+    return activation_bytes{.kept = kept, .kept_for_weight_gradient = kept / 2};
+  };
+  std::vector<std::int64_t> peaks;
+  std::vector<std::size_t> in_flight;
+  for (const std::vector<operation>& order : problem.orders) {
+    const device_peak peak = peak_activation(order, bytes);
+    peaks.push_back(peak.bytes);
+    in_flight.push_back(peak.in_flight);
+  }
+  const json report = {{"makespan", run.makespan},
+                       {"busy", run.busy},
+                       {"peak_activation", peaks},
+                       {"peak_inflight", in_flight},
+                       {"bubble_ratio", run.bubble_ratio()}};
+  const std::vector<timeline> drawn = {draw(graph, problem, ends, run)};
+  if (!arguments.trace.empty()) write_file(arguments.trace, chrome_trace(drawn.front()));
+  if (!arguments.svg.empty()) write_file(arguments.svg, timelines_svg(drawn));
+  return deliver(context, search_status::feasible, arguments.out, report);
+}
+
+}  // namespace
+
+void add_simulate(CLI::App& application, command_context& context) {
+  auto arguments = std::make_shared<simulate_arguments>();
+  CLI::App* command = application.add_subcommand(
+      "simulate", "Simulate a pipeline schedule exactly: makespan, idle time, memory");
+  command->add_option("--problem", arguments->problem, "The problem: kind simulate")->required();
+  command->add_option("--out", arguments->out, "Where to write the result as JSON");
+  command->add_option("--trace", arguments->trace,
+                      "Where to write the timeline, for Perfetto or chrome://tracing");
+  command->add_option("--svg", arguments->svg, "Where to write the timeline as a picture");
+  command->footer(
+      "\nExamples:\n  omnibal simulate --problem step.json --svg step.svg --trace step-trace.json");
+  command->callback([&context, arguments] {
+    context.run = [&context, arguments] { return simulate_problem(context, *arguments); };
+  });
+}
+
+}  // namespace omnibal::cli

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "files/json.hpp"
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include <omnibal/core/error.hpp>
+
+#include "files/files.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+std::size_t line_of(std::string_view text, std::size_t offset) {
+  const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text.size()));
+  return 1 + static_cast<std::size_t>(std::count(text.begin(), end, '\n'));
+}
+
+/// Throws where a key of an object comes again.
+class repetition_guard {
+ public:
+  explicit repetition_guard(const std::string& path) : path_(path) {}
+
+  bool operator()(int, json::parse_event_t event, json& parsed) {
+    using parse_event = json::parse_event_t;
+    if (event == parse_event::object_start) keys_.emplace_back();
+    if (event == parse_event::object_end) keys_.pop_back();
+    if (event == parse_event::key && !keys_.back().insert(parsed.get<std::string>()).second)
+      throw invalid_input(path_ + ": key", parsed.get<std::string>(), "is said twice in an object");
+    return true;
+  }
+
+ private:
+  const std::string& path_;
+  std::vector<std::set<std::string>> keys_;  ///< Of the objects that are open.
+};
+
+}  // namespace
+
+json read_json_file(std::string_view source, const std::string& path) {
+  const file_bytes bytes(source, path);
+  try {
+    return json::parse(bytes.view(), repetition_guard(path));
+  } catch (const json::parse_error& error) {
+    throw invalid_input(source, path,
+                        "is not JSON: line " + std::to_string(line_of(bytes.view(), error.byte)) +
+                            ": " + parser_words(error));
+  } catch (const json::out_of_range& error) {
+    throw invalid_input(source, path, "is not JSON: " + parser_words(error));
+  }
+}
+
+std::string json_text(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+bool is_utf8(const std::string& text) {
+  try {
+    (void)json(text).dump();
+    return true;
+  } catch (const json::type_error&) {
+    return false;
+  }
+}
+
+std::string parser_words(const std::exception& error) {
+  std::string_view words = error.what();
+  const auto skip_past = [&words](std::string_view mark) {
+    const std::size_t found = words.find(mark);
+    if (found != std::string_view::npos) words.remove_prefix(found + mark.size());
+  };
+  skip_past("] ");
+  if (words.starts_with("parse error at")) skip_past(": ");
+  return std::string(words);
+}
+
+}  // namespace omnibal::cli

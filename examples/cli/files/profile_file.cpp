@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "files/profile_file.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include <omnibal/core/error.hpp>
+#include <omnibal/version.hpp>
+
+#include "errors.hpp"
+#include "files/files.hpp"
+#include "files/object_reader.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+// ---- profiles -----------------------------------------------------------------------------------
+
+const std::vector<std::string> row_keys = {"name",
+                                           "mode",
+                                           "tiles",
+                                           "tokens",
+                                           "squared_tokens",
+                                           "forward_seconds",
+                                           "backward_seconds",
+                                           "weight_gradient_seconds",
+                                           "kept_bytes",
+                                           "transient_bytes",
+                                           "id",
+                                           "note"};
+
+std::optional<double> amount(const object_reader& row, const char* key, double unit) {
+  const std::optional<double> value = row.optional_number(key);
+  if (!value) return std::nullopt;
+  const double amount = *value * unit;
+  if (!(amount >= 0.0) || amount > most_measurable)
+    throw invalid_input(row.where() + "." + key, json_text(row.at(key)),
+                        "must not be negative, and at most 500 seconds or 5e11 bytes");
+  return amount;
+}
+
+workload read_workload(const object_reader& row) {
+  workload work{.tiles = row.integer("tiles", 0), .tokens = row.integer("tokens", 0)};
+  constexpr std::int64_t most = std::int64_t{1} << 31;
+  for (const auto& [key, value] : {std::pair{"tiles", work.tiles}, {"tokens", work.tokens}})
+    if (value < 0 || value >= most)
+      throw invalid_input(row.where() + "." + key, value, "must be between 0 and 2^31 - 1");
+  work.squared_tokens = row.integer("squared_tokens", work.tokens * work.tokens);
+  if (work.squared_tokens < work.tokens || work.squared_tokens > work.tokens * work.tokens)
+    throw invalid_input(row.where() + ".squared_tokens", work.squared_tokens,
+                        "must be between tokens and tokens squared: it is the sum, over the "
+                        "sequences of a micro-batch, of their length squared");
+  return work;
+}
+
+measured_layer read_row(const object_reader& row) {
+  row.expect_keys(row_keys);
+  constexpr double nanoseconds = 1e9;
+  if (!row.at("name").is_string() || row.at("name") == "")
+    throw invalid_input(row.where() + ".name", json_text(row.at("name")), "must name a layer");
+  if (row.find("mode") != nullptr && !row.at("mode").is_string())
+    throw invalid_input(row.where() + ".mode", json_text(row.at("mode")), "must be text");
+  return {.name = row.text("name", ""),
+          .mode = row.text("mode", "none"),
+          .work = read_workload(row),
+          .forward_time = amount(row, "forward_seconds", nanoseconds),
+          .backward_time = amount(row, "backward_seconds", nanoseconds),
+          .weight_gradient_time = amount(row, "weight_gradient_seconds", nanoseconds),
+          .kept_bytes = amount(row, "kept_bytes", 1),
+          .transient_bytes = amount(row, "transient_bytes", 1)};
+}
+
+void read_measurements(const object_reader& file, profile_fits& fits) {
+  std::vector<measured_layer> rows;
+  for (const object_reader& row : file.objects("layers")) rows.push_back(read_row(row));
+  fits.measurements = rows.size();
+  for (const measured_layer& row : rows) {
+    fits.largest.tiles = std::max(fits.largest.tiles, row.work.tiles);
+    fits.largest.tokens = std::max(fits.largest.tokens, row.work.tokens);
+  }
+  try {
+    fits.layers = fit_layers(rows);
+  } catch (const invalid_input& error) {
+    throw usage_error(fits.name + ": layers: " + error.what());
+  }
+}
+
+// ---- calibrations -------------------------------------------------------------------------------
+
+constexpr double not_determined = std::numeric_limits<double>::quiet_NaN();
+
+linear_fit read_fit(const object_reader& object) {
+  linear_fit fit{
+      .measurements = static_cast<std::size_t>(object.integer("measurements", 0)),
+      .largest_residual = object.number("largest_residual"),
+      .rms_residual = object.number("rms_residual"),
+      .margin = object.optional_number("margin").value_or(std::numeric_limits<double>::infinity())};
+  const object_reader errors = object.object("standard_errors");
+  for (std::size_t c = 0; c < coefficient_names.size(); ++c) {
+    const std::string name(coefficient_names[c]);
+    fit.coefficients[c] = object.number(name.c_str());
+    if (!(fit.coefficients[c] >= 0.0) || fit.coefficients[c] > most_measurable)
+      throw invalid_input(object.where() + "." + name, json_text(object.at(name.c_str())),
+                          "must be between 0 and 5e11");
+    fit.standard_errors[c] = errors.optional_number(name.c_str()).value_or(not_determined);
+  }
+  if (!(fit.margin >= 0.0))
+    throw invalid_input(object.where() + ".margin", json_text(object.at("margin")),
+                        "must not be negative");
+  for (const json& name : object.at("undetermined"))
+    if (name.is_string()) fit.undetermined.push_back(name.get<std::string>());
+  return fit;
+}
+
+std::optional<linear_fit> read_fit(const object_reader& object, const char* key) {
+  const json* const value = object.find(key);
+  if (value == nullptr || value->is_null()) return std::nullopt;
+  return read_fit(object.object(key));
+}
+
+layer_fit read_layer_fit(const object_reader& object) {
+  layer_fit layer{.name = object.text("name", ""),
+                  .forward_time = read_fit(object, "forward_nanoseconds"),
+                  .backward_time = read_fit(object, "backward_nanoseconds"),
+                  .weight_gradient_share = object.optional_number("weight_gradient_share")};
+  if (const auto share = layer.weight_gradient_share; share && !(*share >= 0.0 && *share <= 1.0))
+    throw invalid_input(object.where() + ".weight_gradient_share", std::to_string(*share),
+                        "must be between 0 and 1");
+  for (const object_reader& mode : object.objects("modes"))
+    layer.modes.push_back(
+        {.name = mode.text("name", "none"),
+         .extra_time = read_fit(mode, "extra_nanoseconds"),
+         .kept_bytes = read_fit(mode, "kept_bytes"),
+         .transient_bytes = read_fit(mode, "transient_bytes"),
+         .extra_over_fitted = static_cast<std::size_t>(mode.integer("extra_over_fitted", 0))});
+  return layer;
+}
+
+void read_fits(const object_reader& file, profile_fits& fits) {
+  fits.measurements = static_cast<std::size_t>(file.integer("measurements"));
+  const object_reader largest = file.object("largest");
+  fits.largest = {.tiles = largest.integer("tiles"), .tokens = largest.integer("tokens")};
+  for (const object_reader& layer : file.objects("fits"))
+    fits.layers.push_back(read_layer_fit(layer));
+}
+
+json finite_or_null(double value) { return std::isfinite(value) ? json(value) : json(); }
+
+json to_json(const linear_fit& fit) {
+  json object = json::object();
+  json errors = json::object();
+  for (std::size_t c = 0; c < coefficient_names.size(); ++c) {
+    object[coefficient_names[c]] = fit.coefficients[c];
+    errors[coefficient_names[c]] = finite_or_null(fit.standard_errors[c]);
+  }
+  object["standard_errors"] = errors;
+  object["undetermined"] = fit.undetermined;
+  object["measurements"] = fit.measurements;
+  object["largest_residual"] = fit.largest_residual;
+  object["rms_residual"] = fit.rms_residual;
+  object["margin"] = finite_or_null(fit.margin);
+  return object;
+}
+
+void add(json& object, const char* key, const std::optional<linear_fit>& fit) {
+  if (fit) object[key] = to_json(*fit);
+}
+
+json to_json(const mode_fit& mode) {
+  json object = {{"name", mode.name}};
+  add(object, "extra_nanoseconds", mode.extra_time);
+  add(object, "kept_bytes", mode.kept_bytes);
+  add(object, "transient_bytes", mode.transient_bytes);
+  if (mode.extra_over_fitted > 0) object["extra_over_fitted"] = mode.extra_over_fitted;
+  return object;
+}
+
+json to_json(const layer_fit& layer) {
+  json object = {{"name", layer.name}};
+  add(object, "forward_nanoseconds", layer.forward_time);
+  add(object, "backward_nanoseconds", layer.backward_time);
+  if (layer.weight_gradient_share) object["weight_gradient_share"] = *layer.weight_gradient_share;
+  object["modes"] = json::array();
+  for (const mode_fit& mode : layer.modes) object["modes"].push_back(to_json(mode));
+  return object;
+}
+
+}  // namespace
+
+profile_fits read_profile(const std::string& path) {
+  const json content = read_json_file("--profile", path);
+  const object_reader file(content, path);
+  profile_fits fits{.name = path, .sha256 = sha256(file_bytes("--profile", path).view())};
+  if (file.find("tp") != nullptr) {
+    fits.tensor_parallel = file.integer("tp");
+    if (*fits.tensor_parallel < 1)
+      throw invalid_input(path + ".tp", *fits.tensor_parallel, "must be at least 1");
+  }
+  if (file.find("fits") != nullptr)
+    read_fits(file, fits);
+  else
+    read_measurements(file, fits);
+  return fits;
+}
+
+json to_json(const profile_fits& fits) {
+  json report = {{"version", std::string(version)},
+                 {"inputs", {{{"name", fits.name}, {"sha256", fits.sha256}}}},
+                 {"measurements", fits.measurements},
+                 {"largest", {{"tiles", fits.largest.tiles}, {"tokens", fits.largest.tokens}}}};
+  if (fits.tensor_parallel) report["tp"] = *fits.tensor_parallel;
+  report["margin"] = finite_or_null(suggested_margin(fits.layers));
+  report["fits"] = json::array();
+  for (const layer_fit& layer : fits.layers) report["fits"].push_back(to_json(layer));
+  return report;
+}
+
+}  // namespace omnibal::cli

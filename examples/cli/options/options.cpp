@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "options/options.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+/// Adds an option whose text `parse` turns into the target's value.
+template <typename Value, typename Parse>
+CLI::Option* add_parsed(CLI::App& application, const std::string& option, Value& target,
+                        const std::string& description, const std::string& type,
+                        const Parse& parse) {
+  const auto take = [&target, parse](const std::string& text) { target = parse(text); };
+  return application.add_option_function<std::string>(option, take, description)->type_name(type);
+}
+
+}  // namespace
+
+CLI::Option* add_integer(CLI::App& application, const std::string& option, std::int64_t& target,
+                         const std::string& description, integer_range range) {
+  return add_parsed(application, option, target, description, "INTEGER",
+                    [=](const std::string& text) { return parse_integer(option, text, range); });
+}
+
+CLI::Option* add_integer(CLI::App& application, const std::string& option,
+                         std::optional<std::int64_t>& target, const std::string& description,
+                         integer_range range) {
+  return add_parsed(application, option, target, description, "INTEGER",
+                    [=](const std::string& text) { return parse_integer(option, text, range); });
+}
+
+CLI::Option* add_bytes(CLI::App& application, const std::string& option, std::int64_t& target,
+                       const std::string& description) {
+  return add_parsed(application, option, target, description, "BYTES",
+                    [=](const std::string& text) { return parse_bytes(option, text); });
+}
+
+CLI::Option* add_number(CLI::App& application, const std::string& option, double& target,
+                        const std::string& description) {
+  return add_parsed(application, option, target, description, "NUMBER",
+                    [=](const std::string& text) { return parse_number(option, text); });
+}
+
+CLI::Option* add_number(CLI::App& application, const std::string& option,
+                        std::optional<double>& target, const std::string& description) {
+  return add_parsed(application, option, target, description, "NUMBER",
+                    [=](const std::string& text) { return parse_number(option, text); });
+}
+
+CLI::Option* add_fraction(CLI::App& application, const std::string& option, fraction& target,
+                          const std::string& description) {
+  return add_parsed(application, option, target, description, "FRACTION",
+                    [=](const std::string& text) { return parse_fraction(option, text); });
+}
+
+}  // namespace omnibal::cli

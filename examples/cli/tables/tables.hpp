@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Length tables: what every sample of a data set weighs, read from JSON, JSON Lines, CSV or NumPy
+/// files. Files are concatenated in the order given and sample ids run on.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <omnibal/core/loads.hpp>
+
+#include "files/json.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace omnibal::cli {
+
+/// A resource and where tables keep it: the key of an object, the heading of a column, or in a
+/// NumPy file the number of a column.
+struct resource_column {
+  std::string name;
+  std::string column;
+};
+
+/// What to read.
+struct table_options {
+  std::string source = "--lengths";  ///< The option that the files came with, for messages.
+  std::vector<std::string> files = {};
+  std::vector<resource_column> resources = {{"images", "vit_num"}, {"tokens", "token_num"}};
+  std::string key = {};  ///< The field that names samples; empty where none does.
+};
+
+/// A file that was read, as plans and packs remember it.
+struct table_input {
+  std::string name;  ///< As it was given.
+  std::uint64_t samples = 0;
+  std::string sha256;
+
+  friend bool operator==(const table_input&, const table_input&) = default;
+};
+
+/// The samples of all files. The number of resources is known at run time, the library wants it at
+/// compile time: std::visit on `samples` takes the one to the other.
+struct length_tables {
+  std::vector<std::string> resources;
+  std::variant<std::vector<loads<1>>, std::vector<loads<2>>, std::vector<loads<3>>> samples;
+  std::vector<table_input> inputs;
+  /// What names each sample; empty without table_options::key.
+  std::vector<std::string> keys = {};
+
+  [[nodiscard]] std::size_t size() const {
+    return std::visit([](const auto& of_any) { return of_any.size(); }, samples);
+  }
+};
+
+/// Adds `--lengths` (required) and `--resource`.
+void add_table_options(CLI::App& application, table_options& options);
+
+/// Adds `--resource` alone.
+void add_resource_option(CLI::App& application, table_options& options);
+
+/// Reads the files. Throws invalid_input naming file, line, record, field and value when one
+/// cannot be read or holds anything but non-negative integers where it should. O(bytes).
+[[nodiscard]] length_tables read_length_tables(const table_options& options);
+
+/// The inputs as written into plans and packs: [{name, samples, sha256}].
+[[nodiscard]] json to_json(const std::vector<table_input>& inputs);
+
+}  // namespace omnibal::cli
