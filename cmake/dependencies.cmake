@@ -85,6 +85,15 @@ macro(omnibal_need_simdjson)
     OPTIONS SIMDJSON_DEVELOPER_MODE=OFF)
 endmacro()
 
+macro(omnibal_need_fmt)
+  omnibal_need(
+    fmt 9.1
+    DEBIAN libfmt-dev
+    URL https://github.com/fmtlib/fmt/archive/refs/tags/9.1.0.tar.gz
+    SHA256 5dea48d1fcddc3ec571ce2058e13910a0d4a6bab4cc09a809d8b1dd1c88ae6f2
+    OPTIONS FMT_DOC=OFF FMT_INSTALL=OFF FMT_TEST=OFF)
+endmacro()
+
 # libcrypto is a part of the system: never fetched.
 macro(omnibal_need_openssl)
   find_package(OpenSSL 3.0 QUIET COMPONENTS Crypto)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal calibrate: the costs of layers, fitted to measurements.
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "commands/commands.hpp"
 #include "files/files.hpp"
@@ -25,10 +26,9 @@ std::string coefficient_text(const json& fit, const std::string& name) {
     if (undetermined == name) return "?";
   const double value = fit.at(name).get<double>();
   if (value == 0.0) return "0";
-  char text[48];
-  std::snprintf(text, sizeof text, "%.4g", value);
   const json& error = fit.at("standard_errors").at(name);
-  return error.is_null() ? text : text + (" ± " + percent(error.get<double>() / value, 1));
+  if (error.is_null()) return fmt::format("{:.4g}", value);
+  return fmt::format("{:.4g} ± {}", value, percent(error.get<double>() / value, 1));
 }
 
 void add_row(text_table& table, const std::string& layer, const char* what, const json& fits,

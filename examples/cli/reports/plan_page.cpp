@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
+
+#include <fmt/format.h>
 
 #include "reports/plan_summary.hpp"
 #include "reports/report.hpp"
@@ -69,9 +70,7 @@ std::string to_html(const std::vector<bar>& bars, double limit = 0) {
   double most = limit;
   for (const bar& one : bars) most = std::max(most, one.value);
   const auto percent_of_most = [&](double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.2f%%", most > 0 ? 100 * value / most : 0.0);
-    return std::string(text);
+    return fmt::format("{:.2f}%", most > 0 ? 100 * value / most : 0.0);
   };
   std::string html = "<div class=\"bars\">\n";
   for (const bar& one : bars) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reports/plan_report.hpp"
 
-#include <cstdio>
+#include <fmt/format.h>
 
 #include <omnibal/version.hpp>
 
@@ -114,16 +114,14 @@ json capacity_report(const run_plan& plan) {
 
 json assumptions(const plan_subject& subject, const run_column& planned) {
   const device_shape& device = subject.costs.device;
-  char rates[200];
-  std::snprintf(rates, sizeof rates,
-                "%s achieves %.0f TFLOP/s in matrix products, %.0f in attention, %.0f GB/s of "
-                "memory, %.0f within a node, %.1f between nodes",
-                device.id.c_str(), device.matrix_flops * 1e-12, device.attention_flops * 1e-12,
-                device.memory_bandwidth * 1e-9, device.tensor_parallel_bandwidth * 1e-9,
-                device.pipeline_bandwidth * 1e-9);
   std::vector<std::string> list = subject.costs.describe(
       subject.priced, {.tiles = (*planned.capacity)[0], .tokens = (*planned.capacity)[1]});
-  list.emplace_back(rates);
+  list.push_back(fmt::format(
+      "{} achieves {:.0f} TFLOP/s in matrix products, {:.0f} in attention, {:.0f} GB/s of memory, "
+      "{:.0f} within a node, {:.1f} between nodes",
+      device.id, device.matrix_flops * 1e-12, device.attention_flops * 1e-12,
+      device.memory_bandwidth * 1e-9, device.tensor_parallel_bandwidth * 1e-9,
+      device.pipeline_bandwidth * 1e-9));
   if (subject.memory.margin > 0)
     list.push_back("activations are taken to be " + percent(subject.memory.margin) +
                    " larger than these costs say");

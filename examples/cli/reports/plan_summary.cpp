@@ -4,28 +4,21 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
 #include <optional>
+
+#include <fmt/format.h>
 
 namespace omnibal::cli {
 
 std::string duration_text(double seconds) {
-  char text[64];
-  if (seconds < 60)
-    std::snprintf(text, sizeof text, "%.2f s", seconds);
-  else if (seconds < 7200)
-    std::snprintf(text, sizeof text, "%.1f min", seconds / 60);
-  else if (seconds < 172800)
-    std::snprintf(text, sizeof text, "%.1f h", seconds / 3600);
-  else
-    std::snprintf(text, sizeof text, "%.1f days", seconds / 86400);
-  return text;
+  if (seconds < 60) return fmt::format("{:.2f} s", seconds);
+  if (seconds < 7200) return fmt::format("{:.1f} min", seconds / 60);
+  if (seconds < 172800) return fmt::format("{:.1f} h", seconds / 3600);
+  return fmt::format("{:.1f} days", seconds / 86400);
 }
 
 std::string gibibytes_text(std::int64_t bytes) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.1f GiB", static_cast<double>(bytes) / 1073741824.0);
-  return text;
+  return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / 1073741824.0);
 }
 
 std::string megatron_arguments(const json& report) {
@@ -45,11 +38,7 @@ std::string megatron_arguments(const json& report) {
 
 namespace {
 
-std::string ratio_text(double ratio) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f", ratio);
-  return text;
-}
+std::string ratio_text(double ratio) { return fmt::format("{:.2f}", ratio); }
 
 constexpr std::array columns = {"unbalanced", "published", "planned", "bound"};
 

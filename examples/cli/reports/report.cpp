@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <string_view>
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "files/files.hpp"
@@ -49,16 +49,11 @@ std::string grouped(std::string_view digits) {
 
 /// Four significant digits, or all before the decimal point where they are more.
 std::string float_text(double value) {
-  char text[64];
   if (!std::isfinite(value)) return "-";
   const double size = std::abs(value);
   const int magnitude = size > 0 ? static_cast<int>(std::floor(std::log10(size))) : 0;
-  if (magnitude < -4 || magnitude > 14) {
-    std::snprintf(text, sizeof text, "%.3e", value);
-    return text;
-  }
-  std::snprintf(text, sizeof text, "%.*f", std::max(0, 3 - magnitude), value);
-  return grouped(text);
+  if (magnitude < -4 || magnitude > 14) return fmt::format("{:.3e}", value);
+  return grouped(fmt::format("{:.{}f}", value, std::max(0, 3 - magnitude)));
 }
 
 std::string spaced(std::string key) {
@@ -113,9 +108,7 @@ std::string value_text(const json& value) {
 }
 
 std::string percent(double share, int decimals) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f %%", decimals, 100 * share);
-  return text;
+  return fmt::format("{:.{}f} %", 100 * share, decimals);
 }
 
 std::string describe(const json& report) {
