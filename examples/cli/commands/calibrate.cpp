@@ -10,7 +10,7 @@
 #include "files/files.hpp"
 #include "files/profile_file.hpp"
 #include "options/options.hpp"
-#include "reports/report.hpp"
+#include "reports/text.hpp"
 
 namespace omnibal::cli {
 namespace {

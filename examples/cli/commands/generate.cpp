@@ -11,7 +11,7 @@
 #include "files/files.hpp"
 #include "files/shape.hpp"
 #include "options/options.hpp"
-#include "reports/report.hpp"
+#include "reports/text.hpp"
 #include "tables/table_writer.hpp"
 #include "tables/tables.hpp"
 

@@ -28,7 +28,7 @@
 #include "files/mixture_draw.hpp"
 #include "files/packs_file.hpp"
 #include "options/options.hpp"
-#include "reports/report.hpp"
+#include "reports/text.hpp"
 #include "tables/sample_names.hpp"
 #include "tables/tables.hpp"
 

@@ -7,10 +7,10 @@
 #include <omnibal/partition/chain.hpp>
 
 #include "commands/commands.hpp"
+#include "commands/deliver.hpp"
 #include "files/files.hpp"
 #include "files/problem_file.hpp"
 #include "options/options.hpp"
-#include "reports/deliver.hpp"
 
 namespace omnibal::cli {
 namespace {

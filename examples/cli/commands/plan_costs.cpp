@@ -8,7 +8,7 @@
 
 #include "errors.hpp"
 #include "files/model_file.hpp"
-#include "reports/report.hpp"
+#include "reports/text.hpp"
 
 namespace omnibal::cli {
 namespace {

@@ -14,11 +14,11 @@
 #include <omnibal/planner/plan_jointly.hpp>
 
 #include "commands/deadline.hpp"
+#include "commands/deliver.hpp"
 #include "commands/plan_arguments.hpp"
 #include "commands/stopwatch.hpp"
 #include "files/problem_file.hpp"
 #include "options/units.hpp"
-#include "reports/deliver.hpp"
 
 namespace omnibal::cli {
 namespace {

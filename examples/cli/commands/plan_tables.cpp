@@ -23,8 +23,8 @@
 #include "options/units.hpp"
 #include "reports/plan_page.hpp"
 #include "reports/plan_report.hpp"
-#include "reports/plan_summary.hpp"
-#include "reports/report.hpp"
+#include "reports/plan_text.hpp"
+#include "reports/text.hpp"
 
 namespace omnibal::cli {
 namespace {

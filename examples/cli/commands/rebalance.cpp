@@ -11,11 +11,11 @@
 #include <omnibal/rebalance/rebalance.hpp>
 
 #include "commands/commands.hpp"
+#include "commands/deliver.hpp"
 #include "commands/stopwatch.hpp"
 #include "files/files.hpp"
 #include "options/options.hpp"
-#include "reports/deliver.hpp"
-#include "reports/report.hpp"
+#include "reports/text.hpp"
 
 namespace omnibal::cli {
 namespace {

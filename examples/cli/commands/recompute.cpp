@@ -6,10 +6,10 @@
 #include <omnibal/recompute/exact.hpp>
 
 #include "commands/commands.hpp"
+#include "commands/deliver.hpp"
 #include "files/files.hpp"
 #include "files/problem_file.hpp"
 #include "options/options.hpp"
-#include "reports/deliver.hpp"
 
 namespace omnibal::cli {
 namespace {

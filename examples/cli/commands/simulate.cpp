@@ -11,10 +11,10 @@
 #include <omnibal/pipeline/simulate.hpp>
 
 #include "commands/commands.hpp"
+#include "commands/deliver.hpp"
 #include "files/files.hpp"
 #include "files/problem_file.hpp"
 #include "options/options.hpp"
-#include "reports/deliver.hpp"
 #include "reports/timeline.hpp"
 
 namespace omnibal::cli {

@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "reports/plan_summary.hpp"
-#include "reports/report.hpp"
+#include "reports/plan_text.hpp"
+#include "reports/text.hpp"
 
 namespace omnibal::cli {
 namespace {

@@ -6,7 +6,7 @@
 #include <omnibal/version.hpp>
 
 #include "files/packs_file.hpp"
-#include "reports/report.hpp"
+#include "reports/text.hpp"
 
 namespace omnibal::cli {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "reports/plan_summary.hpp"
+#include "reports/plan_text.hpp"
 
 #include <algorithm>
 #include <array>

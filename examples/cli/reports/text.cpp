@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "reports/report.hpp"
+#include "reports/text.hpp"
 
 #include <algorithm>
 #include <cmath>

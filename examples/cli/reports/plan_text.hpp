@@ -7,7 +7,7 @@
 #include <string>
 
 #include "files/json.hpp"
-#include "reports/report.hpp"
+#include "reports/text.hpp"
 
 namespace omnibal::cli {
 

@@ -11,7 +11,7 @@
 #include "errors.hpp"
 #include "files/files.hpp"
 #include "files/json.hpp"
-#include "reports/report.hpp"
+#include "reports/text.hpp"
 
 namespace omnibal::cli {
 
