@@ -1,42 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The end of a sub-command whose report is also its output file.
+/// The end of a sub-command: its report on standard output, as JSON or as text.
 #pragma once
 
+#include <concepts>
 #include <string>
 
-#include <omnibal/core/search_status.hpp>
-
 #include "commands/commands.hpp"
-#include "errors.hpp"
 #include "files/files.hpp"
 #include "files/json.hpp"
-#include "reports/text.hpp"
 
 namespace omnibal::cli {
 
-/// Writes the report to `out`, if that names a file and there is an answer, and prints it.
-inline exit_status deliver(const command_context& context, search_status status,
-                           const std::string& out, const json& report) {
-  const bool answered = status != search_status::infeasible;
-  if (answered && !out.empty()) write_file(out, json_text(report) + "\n");
+/// What a sub-command found out, in plain members.
+template <typename Report>
+concept told_in_json_and_text = requires(const Report& report) {
+  { to_json(report) } -> std::same_as<json>;
+  { to_text(report) } -> std::same_as<std::string>;
+};
+
+/// Whether reports are text for people: as the options say or, without them, on a terminal.
+[[nodiscard]] bool prefers_text(const command_context& context);
+
+/// Prints the report on standard output in the format asked for. Throws unwritable_output.
+template <told_in_json_and_text Report>
+void print_report(const command_context& context, const Report& report) {
+  write_standard_output(prefers_text(context) ? to_text(report)
+                                              : json_text(to_json(report)) + "\n");
+}
+
+/// Writes the report to `out`, if that names a file. Throws unwritable_output.
+template <told_in_json_and_text Report>
+void write_report(const std::string& out, const Report& report) {
+  if (!out.empty()) write_file(out, json_text(to_json(report)) + "\n");
+}
+
+/// Ends a sub-command whose report is also its output file: the file is written where there is an
+/// answer.
+template <told_in_json_and_text Report>
+exit_status deliver(const command_context& context, bool answered, const std::string& out,
+                    const Report& report) {
+  if (answered) write_report(out, report);
   print_report(context, report);
   return answered ? exit_status::done : exit_status::infeasible;
-}
-
-/// The part of a report that says what a search proved.
-inline json search_report(search_status status, std::int64_t objective, std::int64_t bound) {
-  return {{"status", std::string(to_string(status))},
-          {"objective", objective},
-          {"bound", bound},
-          {"gap", relative_gap(static_cast<double>(objective), static_cast<double>(bound))}};
-}
-
-/// The same where there is no answer.
-inline json infeasible_report(const std::string& reason, const std::string& suggestion) {
-  return {{"status", std::string(to_string(search_status::infeasible))},
-          {"reason", reason},
-          {"suggestion", suggestion}};
 }
 
 }  // namespace omnibal::cli

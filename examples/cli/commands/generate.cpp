@@ -8,10 +8,11 @@
 #include <omnibal/core/random.hpp>
 
 #include "commands/commands.hpp"
+#include "commands/deliver.hpp"
 #include "files/files.hpp"
 #include "files/shape.hpp"
 #include "options/options.hpp"
-#include "reports/text.hpp"
+#include "reports/generation_report.hpp"
 #include "tables/table_writer.hpp"
 #include "tables/tables.hpp"
 
@@ -76,22 +77,18 @@ integer_table generate(const generate_options& options) {
   return table;
 }
 
-json describe_columns(const integer_table& table) {
-  json columns = json::object();
-  for (std::size_t c = 0; c < table.columns.size(); ++c) {
-    std::int64_t least = std::numeric_limits<std::int64_t>::max();
-    std::int64_t most = 0;
-    double sum = 0;
-    for (std::size_t i = 0; i < table.rows(); ++i) {
-      const std::int64_t value = table.row(i)[c];
-      least = std::min(least, value);
-      most = std::max(most, value);
-      sum += static_cast<double>(value);
-    }
-    columns[table.columns[c]] = {
-        {"least", least}, {"mean", sum / static_cast<double>(table.rows())}, {"most", most}};
+column_summary summarize(const integer_table& table, std::size_t column) {
+  column_summary summary{.name = table.columns[column],
+                         .least = std::numeric_limits<std::int64_t>::max()};
+  double sum = 0;
+  for (std::size_t i = 0; i < table.rows(); ++i) {
+    const std::int64_t value = table.row(i)[column];
+    summary.least = std::min(summary.least, value);
+    summary.most = std::max(summary.most, value);
+    sum += static_cast<double>(value);
   }
-  return columns;
+  summary.mean = sum / static_cast<double>(table.rows());
+  return summary;
 }
 
 exit_status run(const generate_options& options, const command_context& context) {
@@ -102,10 +99,10 @@ exit_status run(const generate_options& options, const command_context& context)
   const integer_table table = generate(options);
   const std::string bytes = table_bytes(table, options.out);
   write_file(options.out, bytes);
-  print_report(context, {{"out", options.out},
-                         {"samples", table.rows()},
-                         {"columns", describe_columns(table)},
-                         {"sha256", sha256(bytes)}});
+  generation_report report{.out = options.out, .samples = table.rows(), .sha256 = sha256(bytes)};
+  for (std::size_t c = 0; c < table.columns.size(); ++c)
+    report.columns.push_back(summarize(table, c));
+  print_report(context, report);
   return exit_status::done;
 }
 

@@ -11,6 +11,7 @@
 #include "files/files.hpp"
 #include "files/problem_file.hpp"
 #include "options/options.hpp"
+#include "reports/search_report.hpp"
 
 namespace omnibal::cli {
 namespace {
@@ -19,6 +20,13 @@ struct partition_arguments {
   std::string problem;
   std::string out;
 };
+
+partition_report to_report(const chain_partition<std::int64_t>& found) {
+  if (found.status == search_status::infeasible)
+    return no_answer{.reason = "fewer_layers_than_stages",
+                     .suggestion = "ask for at most as many parts as there are weights"};
+  return chain_cuts{.outcome = {found.status, found.objective, found.bound}, .cuts = found.cuts};
+}
 
 exit_status partition(const command_context& context, const partition_arguments& arguments) {
   const problem_file file(arguments.problem);
@@ -29,14 +37,8 @@ exit_status partition(const command_context& context, const partition_arguments&
   const chain_partition<std::int64_t> found =
       partition_chain(file.integers("weights"), static_cast<std::size_t>(parts));
 
-  if (found.status == search_status::infeasible)
-    return deliver(context, found.status, arguments.out,
-                   infeasible_report("fewer_layers_than_stages",
-                                     "ask for at most as many parts as there are weights"));
-  json report = search_report(found.status, found.objective, found.bound);
-  report["bottleneck"] = found.objective;
-  report["cuts"] = found.cuts;
-  return deliver(context, found.status, arguments.out, report);
+  return deliver(context, found.status != search_status::infeasible, arguments.out,
+                 to_report(found));
 }
 
 }  // namespace

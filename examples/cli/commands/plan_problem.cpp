@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <omnibal/baselines/paper_plan.hpp>
@@ -19,6 +20,7 @@
 #include "commands/stopwatch.hpp"
 #include "files/problem_file.hpp"
 #include "options/units.hpp"
+#include "reports/search_report.hpp"
 
 namespace omnibal::cli {
 namespace {
@@ -108,106 +110,91 @@ std::string advice_text(const pipeline_problem& problem, const infeasibility& wh
   return text;
 }
 
-json describe_infeasible(const pipeline_problem& problem, const infeasibility& why) {
-  json report = infeasible_report(std::string(to_string(why.reason)), advice_text(problem, why));
-  if (why.reason == infeasibility::cause::memory) {
-    report["binding_stage"] = why.binding_stage;
-    report["bytes_short"] = why.bytes_short;
-  }
-  return report;
+no_answer describe(const infeasibility& why, std::string suggestion) {
+  no_answer answer{.reason = std::string(to_string(why.reason)),
+                   .suggestion = std::move(suggestion)};
+  if (why.reason == infeasibility::cause::memory)
+    answer.shortage = memory_shortage{.binding_stage = why.binding_stage, .bytes = why.bytes_short};
+  return answer;
 }
 
-json describe_objective(search_status status, const rational& objective) {
-  return {{"status", std::string(to_string(status))},
-          {"objective_numerator", objective.numerator},
-          {"objective_denominator", objective.denominator},
-          {"objective", objective.value()}};
-}
-
-void describe_bound(json& report, const rational& objective, const rational& bound) {
-  report["bound"] = bound.value();
-  report["gap"] = objective == bound ? 0.0 : relative_gap(objective.value(), bound.value());
-}
-
-/// Times of stages are those of the average micro-batch where scenarios differ.
-void describe_plan(json& report, const asked_problem& asked, const pipeline_plan& plan) {
+/// The figures of a plan. Times of stages are those of the average micro-batch where scenarios
+/// differ.
+priced_plan describe(const asked_problem& asked, const pipeline_plan& plan, search_status status,
+                     const rational& objective) {
   const pipeline_problem problem =
       asked.scenarios.empty() ? asked.problem : on_average(asked.problem, asked.scenarios);
   const std::vector<stage_cost> stages = stage_costs(problem, plan);
-  std::vector<std::int64_t> forward;
-  std::vector<std::int64_t> backward;
+  priced_plan priced{.status = status,
+                     .objective = objective,
+                     .plan = plan,
+                     .peak_memory = peak_memory(problem, stages),
+                     .makespan = makespan(problem.schedule, stages)};
   for (const stage_cost& stage : stages) {
-    forward.push_back(stage.forward_time);
-    backward.push_back(stage.backward_time);
+    priced.stage_forward.push_back(stage.forward_time);
+    priced.stage_backward.push_back(stage.backward_time);
   }
-  report["cuts"] = plan.cuts;
-  report["modes"] = plan.modes;
-  report["stage_forward"] = forward;
-  report["stage_backward"] = backward;
-  report["peak_memory"] = peak_memory(problem, stages);
-  report["makespan"] = makespan(problem.schedule, stages);
   if (!asked.scenarios.empty())
-    report["makespans"] = scenario_makespans(asked.problem, asked.scenarios, plan);
-  if (problem.tied.empty()) return;
-  json reductions = json::array();
-  for (const layer_pair& pair : split_ties(problem, plan))
-    reductions.push_back({pair.first, pair.second});
-  report["gradient_reductions"] = reductions;
+    priced.makespans = scenario_makespans(asked.problem, asked.scenarios, plan);
+  if (!problem.tied.empty()) priced.gradient_reductions = split_ties(problem, plan);
+  return priced;
 }
 
+priced_plan describe(const asked_problem& asked, const pipeline_plan& plan, search_status status,
+                     const rational& objective, const rational& bound) {
+  priced_plan priced = describe(asked, plan, status, objective);
+  priced.bound = bound;
+  return priced;
+}
+
+using problem_answer = std::variant<priced_plan, no_answer>;
+
 /// Prices a plan that was given: no search, no bound.
-std::pair<search_status, json> evaluate_plan(const asked_problem& asked,
-                                             const asked_objective& objective,
-                                             const pipeline_plan& plan) {
+problem_answer evaluate_plan(const asked_problem& asked, const asked_objective& objective,
+                             const pipeline_plan& plan) {
   validate(asked.problem, plan);
   if (const infeasibility why = memory_overrun(
           asked.problem, peak_memory(asked.problem, stage_costs(asked.problem, plan)));
-      why.reason != infeasibility::cause::none) {
-    json report =
-        infeasible_report(std::string(to_string(why.reason)),
-                          "give every device at least " + std::to_string(why.bytes_short) +
-                              " bytes more, or plan again without --evaluate");
-    report["binding_stage"] = why.binding_stage;
-    report["bytes_short"] = why.bytes_short;
-    return {search_status::infeasible, std::move(report)};
-  }
-  json report = describe_objective(search_status::feasible, evaluate(asked, objective, plan));
-  describe_plan(report, asked, plan);
-  return {search_status::feasible, std::move(report)};
+      why.reason != infeasibility::cause::none)
+    return describe(why, "give every device at least " + std::to_string(why.bytes_short) +
+                             " bytes more, or plan again without --evaluate");
+  return describe(asked, plan, search_status::feasible, evaluate(asked, objective, plan));
 }
 
-std::pair<search_status, json> make_plan(const asked_problem& asked,
-                                         const asked_objective& objective,
-                                         const plan_arguments& arguments) {
+/// The plan of the paper's method, held against the bound of the exact search.
+problem_answer plan_by_paper(const asked_problem& asked, const asked_objective& objective,
+                             const rational& bound) {
+  const auto plan = plan_as_published(
+      asked.scenarios.empty() ? asked.problem : on_average(asked.problem, asked.scenarios));
+  if (!plan)
+    return no_answer{.reason = "memory",
+                     .suggestion =
+                         "none of the published partitions fits, though a plan exists: "
+                         "leave out --method published"};
+  const rational value = evaluate(asked, objective, *plan);
+  const search_status status = value == bound ? search_status::optimal : search_status::feasible;
+  return describe(asked, *plan, status, value, bound);
+}
+
+problem_answer make_plan(const asked_problem& asked, const asked_objective& objective,
+                         const plan_arguments& arguments) {
   const deadline limit(arguments.time_limit);
   joint_options options{.control = {.stop = limit.token()}};
   if (arguments.time_limit) options.operation_limit = std::numeric_limits<std::uint64_t>::max();
   const joint_plan found = search(asked, objective, options);
   if (found.status == search_status::infeasible)
-    return {found.status, describe_infeasible(asked.problem, found.why)};
-  if (!arguments.published) {
-    if (found.plan.cuts.empty())
-      return {found.status, json{{"status", std::string(to_string(found.status))},
-                                 {"reason", "the limit was reached before any plan was found"}}};
-    json report = describe_objective(found.status, found.objective);
-    describe_bound(report, found.objective, found.bound);
-    describe_plan(report, asked, found.plan);
-    return {found.status, std::move(report)};
-  }
-  const auto plan = plan_as_published(
-      asked.scenarios.empty() ? asked.problem : on_average(asked.problem, asked.scenarios));
-  if (!plan)
-    return {search_status::infeasible,
-            infeasible_report("memory",
-                              "none of the published partitions fits, though a plan exists: leave "
-                              "out --method published")};
-  const rational value = evaluate(asked, objective, *plan);
-  const search_status status =
-      value == found.bound ? search_status::optimal : search_status::feasible;
-  json report = describe_objective(status, value);
-  describe_bound(report, value, found.bound);
-  describe_plan(report, asked, *plan);
-  return {status, std::move(report)};
+    return describe(found.why, advice_text(asked.problem, found.why));
+  if (arguments.published) return plan_by_paper(asked, objective, found.bound);
+  if (found.plan.cuts.empty())
+    return no_answer{.status = found.status,
+                     .reason = "the limit was reached before any plan was found"};
+  return describe(asked, found.plan, found.status, found.objective, found.bound);
+}
+
+/// Whether there is a plan, or there may be one.
+bool answered(const problem_answer& answer) {
+  return std::visit([](const auto& either) { return either.status != search_status::infeasible; },
+                    answer);
 }
 
 }  // namespace
@@ -220,12 +207,13 @@ exit_status plan_problem(const command_context& context, const plan_arguments& a
   asked_problem asked{.problem = file.pipeline(), .scenarios = {}};
   if (file.is_stochastic()) asked.scenarios = file.scenarios();
   expect_writable(arguments.out);
-  auto [status, report] =
-      arguments.evaluate.empty()
-          ? make_plan(asked, objective, arguments)
-          : evaluate_plan(asked, objective, problem_file(arguments.evaluate, "--evaluate").plan());
-  report["seconds"] = watch.lap();
-  return deliver(context, status, arguments.out, report);
+  problem_report report{
+      .answer = arguments.evaluate.empty()
+                    ? make_plan(asked, objective, arguments)
+                    : evaluate_plan(asked, objective,
+                                    problem_file(arguments.evaluate, "--evaluate").plan())};
+  report.seconds = watch.lap();
+  return deliver(context, answered(report.answer), arguments.out, report);
 }
 
 }  // namespace omnibal::cli

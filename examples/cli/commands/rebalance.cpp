@@ -15,7 +15,7 @@
 #include "commands/stopwatch.hpp"
 #include "files/files.hpp"
 #include "options/options.hpp"
-#include "reports/text.hpp"
+#include "reports/rebalance_report.hpp"
 
 namespace omnibal::cli {
 namespace {
@@ -130,50 +130,24 @@ std::int64_t cost_before(const rebalance_problem& problem) {
   return largest_cost(problem, ranks);
 }
 
-json to_report(const rebalance_problem& problem, const rebalance_result& found) {
+rebalance_report to_report(const rebalance_problem& problem, const rebalance_result& found) {
   const cost_ratios ratio(problem);
   const rebalance_point& plan = found.plan();
-  json report = {{"ranks", problem.ranks},
-                 {"samples", problem.samples.size()},
-                 {"cost_ratio_before", ratio(cost_before(problem))},
-                 {"cost_ratio", ratio(plan.cost)},
-                 {"cost", plan.cost},
-                 {"bytes", plan.bytes},
-                 {"bytes_bound", found.bytes_bound}};
-  report.update(search_report(found.status, found.objective, found.bound));
-  report["moves"] = json::array();
-  for (const sample_move& move : plan.moves)
-    report["moves"].push_back({{"sample", move.sample}, {"from", move.from}, {"to", move.to}});
-  report["frontier"] = json::array();
+  rebalance_report report{.ranks = problem.ranks,
+                          .samples = problem.samples.size(),
+                          .cost_ratio_before = ratio(cost_before(problem)),
+                          .cost_ratio = ratio(plan.cost),
+                          .cost = plan.cost,
+                          .bytes = plan.bytes,
+                          .bytes_bound = found.bytes_bound,
+                          .outcome = {found.status, found.objective, found.bound},
+                          .moves = plan.moves};
   for (const rebalance_point& point : found.frontier)
-    report["frontier"].push_back({{"cost", point.cost},
-                                  {"cost_ratio", ratio(point.cost)},
-                                  {"bytes", point.bytes},
-                                  {"moves", point.moves.size()}});
+    report.frontier.push_back({.cost = point.cost,
+                               .cost_ratio = ratio(point.cost),
+                               .bytes = point.bytes,
+                               .moves = point.moves.size()});
   return report;
-}
-
-/// A list of objects of the same keys as a table.
-std::string list_text(const json& list) {
-  text_table table;
-  for (const json& row : list) {
-    table.headings.clear();
-    table.rows.emplace_back();
-    for (const auto& [key, value] : row.items()) {
-      table.headings.push_back(key == "cost_ratio" ? "cost ratio" : key);
-      table.rows.back().push_back(value_text(value));
-    }
-  }
-  return table.to_string();
-}
-
-std::string to_text(const json& report) {
-  json summary = report;
-  summary["moves"] = report["moves"].size();
-  summary.erase("frontier");
-  std::string text = describe(summary) + "\nfrontier\n" + list_text(report["frontier"]);
-  if (!report["moves"].empty()) text += "\nmoves\n" + list_text(report["moves"]);
-  return text;
 }
 
 exit_status run(const rebalance_arguments& arguments, const command_context& context) {
@@ -183,11 +157,9 @@ exit_status run(const rebalance_arguments& arguments, const command_context& con
   stopwatch watch;
   const rebalance_result found = rebalance(problem, {.tolerance = tolerance});
   const double seconds = watch.lap();
-  json report = to_report(problem, found);
-  report["seconds"] = seconds;
-  if (!arguments.out.empty()) write_file(arguments.out, json_text(report) + "\n");
-  print_report(context, report, to_text);
-  return exit_status::done;
+  rebalance_report report = to_report(problem, found);
+  report.seconds = seconds;
+  return deliver(context, true, arguments.out, report);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "files/files.hpp"
 #include "files/problem_file.hpp"
 #include "options/options.hpp"
+#include "reports/search_report.hpp"
 
 namespace omnibal::cli {
 namespace {
@@ -19,24 +20,23 @@ struct recompute_arguments {
   std::string out;
 };
 
+recompute_report to_report(const recompute_choice& found) {
+  if (found.status == search_status::infeasible)
+    return no_answer{.reason = "memory",
+                     .suggestion =
+                         "raise the budget by the bytes that are short, keep fewer micro-batches "
+                         "in flight, or give the stage fewer layers",
+                     .shortage = memory_shortage{.bytes = found.bytes_short}};
+  return layer_modes{.outcome = {found.status, found.objective, found.bound}, .modes = found.modes};
+}
+
 exit_status recompute(const command_context& context, const recompute_arguments& arguments) {
   const problem_file file(arguments.problem);
   file.expect_kind({"knapsack"}, "recompute");
   expect_writable(arguments.out);
   const recompute_choice found = choose_recomputation(file.recompute());
-
-  if (found.status == search_status::infeasible) {
-    json report = infeasible_report(
-        "memory",
-        "raise the budget by the bytes that are short, keep fewer micro-batches in flight, or give "
-        "the stage fewer layers");
-    report["bytes_short"] = found.bytes_short;
-    return deliver(context, found.status, arguments.out, report);
-  }
-  json report = search_report(found.status, found.objective, found.bound);
-  report["extra"] = found.objective;
-  report["modes"] = found.modes;
-  return deliver(context, found.status, arguments.out, report);
+  return deliver(context, found.status != search_status::infeasible, arguments.out,
+                 to_report(found));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "files/files.hpp"
 #include "files/problem_file.hpp"
 #include "options/options.hpp"
+#include "reports/simulation_report.hpp"
 #include "reports/timeline.hpp"
 
 namespace omnibal::cli {
@@ -117,6 +118,23 @@ timeline draw(const operation_graph& graph, const simulation_problem& problem,
   return drawn;
 }
 
+simulation_report to_report(const simulation_problem& problem,
+                            const simulation<std::int64_t>& run) {
+  // Half of what a unit of activation holds stays until the weight gradient where that is apart.
+  const auto bytes = [&](const operation& work) {
+    const std::int64_t kept = problem.activation[work.stage];
+    return activation_bytes{.kept = kept, .kept_for_weight_gradient = kept / 2};
+  };
+  simulation_report report{
+      .makespan = run.makespan, .bubble_ratio = run.bubble_ratio(), .busy = run.busy};
+  for (const std::vector<operation>& order : problem.orders) {
+    const device_peak peak = peak_activation(order, bytes);
+    report.peak_activation.push_back(peak.bytes);
+    report.peak_in_flight.push_back(peak.in_flight);
+  }
+  return report;
+}
+
 exit_status simulate_problem(const command_context& context, const simulate_arguments& arguments) {
   const problem_file file(arguments.problem);
   file.expect_kind({"simulate"}, "simulate");
@@ -128,28 +146,10 @@ exit_status simulate_problem(const command_context& context, const simulate_argu
                               problem.shape.microbatches);
   std::vector<std::int64_t> ends;
   const simulation<std::int64_t> run = simulate(graph, problem.times, ends);
-
-  // Half of what a unit of activation holds stays until the weight gradient where that is apart.
-  const auto bytes = [&](const operation& work) {
-    const std::int64_t kept = problem.activation[work.stage];
-    return activation_bytes{.kept = kept, .kept_for_weight_gradient = kept / 2};
-  };
-  std::vector<std::int64_t> peaks;
-  std::vector<std::size_t> in_flight;
-  for (const std::vector<operation>& order : problem.orders) {
-    const device_peak peak = peak_activation(order, bytes);
-    peaks.push_back(peak.bytes);
-    in_flight.push_back(peak.in_flight);
-  }
-  const json report = {{"makespan", run.makespan},
-                       {"busy", run.busy},
-                       {"peak_activation", peaks},
-                       {"peak_inflight", in_flight},
-                       {"bubble_ratio", run.bubble_ratio()}};
   const std::vector<timeline> drawn = {draw(graph, problem, ends, run)};
   if (!arguments.trace.empty()) write_file(arguments.trace, chrome_trace(drawn.front()));
   if (!arguments.svg.empty()) write_file(arguments.svg, timelines_svg(drawn));
-  return deliver(context, search_status::feasible, arguments.out, report);
+  return deliver(context, true, arguments.out, to_report(problem, run));
 }
 
 }  // namespace

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What people read of costs fitted to measurements.
+#pragma once
+
+#include <string>
+
+#include "files/profile_file.hpp"
+
+namespace omnibal::cli {
+
+[[nodiscard]] std::string to_text(const profile_fits& fits);
+
+}  // namespace omnibal::cli
