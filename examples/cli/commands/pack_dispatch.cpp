@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/pack_dispatch.hpp"
+
+#include <span>
+#include <variant>
+
+#include <omnibal/dispatch/dispatch.hpp>
+#include <omnibal/dispatch/sequence_parallel.hpp>
+#include <omnibal/packing/metrics.hpp>
+
+#include "commands/stopwatch.hpp"
+
+namespace omnibal::cli {
+
+grouping<std::uint32_t> samples_by_microbatch(const packs_file& file) {
+  if (file.groups.empty()) return file.packs;
+  grouping<std::uint32_t> microbatches;
+  microbatches.reserve(file.groups.size(), file.packs.indices().size());
+  for (std::size_t group = 0; group < file.groups.size(); ++group) {
+    for (const std::uint32_t pack : file.groups[group])
+      for (const std::uint32_t id : file.packs[pack]) microbatches.push_back(id);
+    microbatches.close_group();
+  }
+  return microbatches;
+}
+
+namespace {
+
+template <std::size_t Resources>
+void deal(const sample_list<Resources>& samples, const pack_options& options,
+          packed_tables& packed) {
+  stopwatch watch;
+  packs_file& file = packed.file;
+  if (options.sequence_parallel_size > 1)
+    file.groups = group_packs(std::span<const loads<Resources>>(pack_loads(file.packs, samples)),
+                              {.size = static_cast<std::uint32_t>(options.sequence_parallel_size),
+                               .seed = static_cast<std::uint64_t>(options.seed),
+                               .epoch = static_cast<std::uint64_t>(options.epoch)});
+  const grouping<std::uint32_t> microbatches = samples_by_microbatch(file);
+  const auto costs = pack_costs(pack_loads(microbatches, samples), file.capacity);
+  const std::vector<std::uint32_t> sizes = pack_sizes(microbatches);
+  file.plan = dispatch_packs(std::span(costs),
+                             {.ranks = static_cast<std::uint32_t>(options.ranks),
+                              .microbatches = static_cast<std::uint32_t>(options.microbatches),
+                              .seed = static_cast<std::uint64_t>(options.seed),
+                              .epoch = static_cast<std::uint64_t>(options.epoch),
+                              .last_step = options.last_step,
+                              .window = static_cast<std::uint32_t>(options.window),
+                              .strata = sizes,
+                              .largest_first = options.largest_first});
+  packed.seconds.dispatch = watch.lap();
+}
+
+}  // namespace
+
+void deal_packs(const length_tables& tables, const pack_options& options, packed_tables& packed) {
+  std::visit([&](const auto& samples) { deal(samples, options, packed); }, tables.samples);
+}
+
+}  // namespace omnibal::cli

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Packs dealt to steps, ranks and micro-batches, by what they cost where there is no model to ask.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/grouping.hpp>
+
+#include "commands/pack_options.hpp"
+#include "commands/packed_tables.hpp"
+#include "tables/tables.hpp"
+
+namespace omnibal::cli {
+
+/// What packs cost: the shares of the capacities that they fill, in millionths, added up.
+template <std::size_t Resources>
+std::vector<std::int64_t> pack_costs(const std::vector<loads<Resources>>& packs,
+                                     const std::vector<std::int64_t>& capacity) {
+  constexpr std::int64_t full = 1'000'000;
+  std::vector<std::int64_t> costs;
+  costs.reserve(packs.size());
+  for (std::size_t k = 0; k < packs.size(); ++k) {
+    wide_integer cost = 0;
+    for (std::size_t r = 0; r < Resources; ++r)
+      cost += wide_integer{packs[k][r]} * full / capacity[r];
+    if (cost > std::numeric_limits<std::int64_t>::max())
+      throw invalid_input("load of a pack", k, "beyond the capacity a trillion times",
+                          "is too large to be weighed");
+    costs.push_back(static_cast<std::int64_t>(cost));
+  }
+  return costs;
+}
+
+/// The samples of each micro-batch: of each pack, or of each group of packs.
+[[nodiscard]] grouping<std::uint32_t> samples_by_microbatch(const packs_file& file);
+
+/// Deals the packs to steps and ranks, in groups if so asked.
+void deal_packs(const length_tables& tables, const pack_options& options, packed_tables& packed);
+
+}  // namespace omnibal::cli

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/pack_figures.hpp"
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <omnibal/dispatch/metrics.hpp>
+#include <omnibal/dispatch/sequence_parallel.hpp>
+#include <omnibal/packing/metrics.hpp>
+
+#include "commands/pack_dispatch.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+/// The variation of costs over what a plan deals, once each.
+double dealt_cost_variation(const dispatch_plan& plan, const std::vector<std::int64_t>& costs) {
+  std::vector<std::int64_t> dealt;
+  const auto groups = plan.groups.indices();
+  for (std::size_t k = 0; k < groups.size(); ++k)
+    if (plan.mask.empty() || plan.mask[k] != 0) dealt.push_back(costs[groups[k]]);
+  return pack_cost_variation(std::span(std::as_const(dealt)));
+}
+
+std::size_t dropped_packs(const packs_file& file) {
+  return file.groups.empty() ? file.plan.dropped.size()
+                             : plan_of_packs(file.plan, file.groups).dropped.size();
+}
+
+template <typename Values>
+std::vector<double> to_list(const Values& values) {
+  return {values.begin(), values.end()};
+}
+
+/// The figures of packs by themselves.
+template <std::size_t Resources>
+void add_packing(pack_report& report, const sample_list<Resources>& samples,
+                 const packs_file& file) {
+  const auto metrics = measure_packing(file.packs, samples, to_loads<Resources>(file.capacity));
+  const std::vector<std::int64_t> costs =
+      pack_costs(pack_loads(file.packs, samples), file.capacity);
+  report.packed = metrics.samples;
+  report.packs = metrics.packs;
+  report.fill = to_list(metrics.fill);
+  report.samples_per_pack = metrics.samples_per_pack;
+  report.pack_cost_variation = pack_cost_variation(std::span(costs));
+}
+
+/// The figures of packs as they are dealt.
+template <std::size_t Resources>
+void add_dispatch(pack_report& report, const sample_list<Resources>& samples,
+                  const packs_file& file) {
+  const auto sums = pack_loads(samples_by_microbatch(file), samples);
+  const std::vector<std::int64_t> costs = pack_costs(sums, file.capacity);
+  report.steps = file.plan.steps();
+  report.dropped = dropped_packs(file);
+  report.dist_ratio = to_list(dist_ratio(file.plan, std::span<const loads<Resources>>(sums)));
+  report.cost_ratio = cost_ratio(file.plan, std::span(costs));
+  report.cost_ratio_bound = cost_ratio_bound(file.plan, std::span(costs));
+  report.full_steps_cost_ratio = full_steps_cost_ratio(file.plan, std::span(costs));
+  report.window_deviation = draw_deviation(file.plan, std::span(costs));
+  if (!file.groups.empty()) report.group_cost_variation = dealt_cost_variation(file.plan, costs);
+}
+
+}  // namespace
+
+pack_report measure(const length_tables& tables, const packed_tables& packed) {
+  const packs_file& file = packed.file;
+  pack_report report{.status = packed.status,
+                     .resources = file.resources,
+                     .samples = tables.size(),
+                     .drawn = packed.drawn,
+                     .oversize = packed.oversize,
+                     .capacity = file.capacity,
+                     .bound = packed.bound,
+                     .capacities = packed.capacities,
+                     .seconds = packed.seconds};
+  std::visit(
+      [&](const auto& samples) {
+        add_packing(report, samples, file);
+        add_dispatch(report, samples, file);
+      },
+      tables.samples);
+  return report;
+}
+
+}  // namespace omnibal::cli

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What packs and their plan are worth, measured.
+#pragma once
+
+#include "commands/packed_tables.hpp"
+#include "reports/pack_report.hpp"
+#include "tables/tables.hpp"
+
+namespace omnibal::cli {
+
+[[nodiscard]] pack_report measure(const length_tables& tables, const packed_tables& packed);
+
+}  // namespace omnibal::cli

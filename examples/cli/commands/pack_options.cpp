@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/pack_options.hpp"
+
+#include <limits>
+#include <set>
+
+#include <omnibal/core/error.hpp>
+
+#include "errors.hpp"
+#include "options/options.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+void add_capacity_options(CLI::App& command, pack_options& options) {
+  command
+      .add_option("--capacity", options.capacity,
+                  "The most a pack may hold of each resource, or auto: those at which packs take "
+                  "the least room for their samples")
+      ->type_name("images=9,tokens=4096|auto");
+  command
+      .add_option("--max", options.most, "With auto: limits on the capacities, tokens=16384 say")
+      ->type_name("AMOUNTS");
+  add_number(command, "--target-samples-per-pack", options.samples_per_pack,
+             "With auto: how many samples a pack should hold [4, without --max]");
+  add_choice(command, "--oversize", options.oversize,
+             "What to do with samples beyond a capacity [reject]",
+             {{"reject", oversize_policy::reject},
+              {"own_pack", oversize_policy::own_pack},
+              {"skip", oversize_policy::skip}});
+}
+
+void add_method_options(CLI::App& command, pack_options& options) {
+  constexpr std::int64_t most_passes = std::numeric_limits<std::uint32_t>::max();
+  add_choice(command, "--method", options.method,
+             "How to pack: balanced; the published sampling and filtering, isf; or streaming, "
+             "samples in the order of the tables as if they came one by one [balanced]",
+             {{"balanced", packing_method::balanced},
+              {"isf", packing_method::isf},
+              {"streaming", packing_method::streaming}});
+  command
+      .add_option("--threshold", options.threshold,
+                  "With isf: a pack is full from here on [the capacity]")
+      ->type_name("AMOUNTS");
+  add_integer(command, "--iterations", options.iterations, "With isf: number of passes [50]",
+              {1, most_passes});
+  add_choice(command, "--stream", options.stream,
+             "With isf: random numbers, ours or those of the published code [native]",
+             {{"native", isf_stream::native}, {"published", isf_stream::published}});
+  add_integer(command, "--buffer", options.buffer,
+              "With streaming: the most samples held at a time [1000]", {1, 1 << 20});
+  add_integer(command, "--age-limit", options.age_limit,
+              "With streaming: how many more samples may come until one must be packed "
+              "[8 times the buffer]",
+              {.least = 0});
+  add_integer(command, "--good-enough", options.good_enough,
+              "With streaming: from how many thousandths of a capacity on a pack is made at once, "
+              "not when the buffer is full [always when it is full]",
+              {1, 1000});
+  add_integer(command, "--level", options.level_rounds,
+              "Rounds of exchanges between packs that even their costs [0]", {0, 1000});
+  add_integer(command, "--seed", options.seed, "The same seed gives the same bytes [1024]", {});
+}
+
+void add_dispatch_options(CLI::App& command, pack_options& options) {
+  constexpr integer_range count{1, 1 << 20};
+  add_integer(command, "--dp", options.ranks, "Data-parallel ranks [8]", count);
+  add_integer(command, "--micro-batches", options.microbatches,
+              "Micro-batches for each rank in a full step, each a pack [1]", count);
+  add_integer(command, "--sequence-parallel-size", options.sequence_parallel_size,
+              "Packs in a micro-batch, for ranks that share the work on them; such groups of packs "
+              "are even in all resources [1]",
+              count);
+  add_choice(command, "--last-step", options.last_step,
+             "What to do with packs that do not fill a step: a short step, none, or repeat some "
+             "[short]",
+             {{"short", last_step_policy::spread},
+              {"drop", last_step_policy::drop},
+              {"pad", last_step_policy::pad}});
+  add_integer(
+      command, "--window", options.window,
+      "Steps whose packs are sorted by cost before they are cut into steps; 1 leaves steps a "
+      "random draw [1]",
+      {1, std::numeric_limits<std::uint32_t>::max()});
+  command.add_flag(
+      "--largest-first", options.largest_first,
+      "The first step holds the dearest packs, to see at once whether memory suffices");
+  add_integer(command, "--epoch", options.epoch,
+              "Which epoch to pack and deal for; each is packed and dealt afresh [0]", {});
+}
+
+}  // namespace
+
+void add_pack_options(CLI::App& command, pack_options& options) {
+  add_table_options(command, options.tables);
+  const auto take_key = [&options](const std::string& name) {
+    if (name.empty()) throw invalid_input("--key", "nothing", "must be the name of a field");
+    options.tables.key = name;
+  };
+  command
+      .add_option_function<std::string>(
+          "--key", take_key,
+          "The field of the tables, texts or integers, that names samples, so that packs can be "
+          "held against the same samples in another order")
+      ->type_name("FIELD");
+  command
+      .add_option("--repeat", options.repeat,
+                  "How often an epoch holds the samples of each file of --lengths, in order: "
+                  "5/2 or 2.5 is two or three times, 1/4 every fourth sample [each sample once]")
+      ->type_name("RATE,...");
+  add_capacity_options(command, options);
+  add_method_options(command, options);
+  add_dispatch_options(command, options);
+  command
+      .add_option("--evaluate", options.evaluate,
+                  "Measure the packs of this file, made before, instead of making packs")
+      ->type_name("FILE");
+  command.add_option("--out", options.out, "Where to write the packs, as JSON")->type_name("FILE");
+}
+
+void refuse_idle_options(const pack_options& options) {
+  const auto refuse = [](bool given, const char* option, const char* home) {
+    if (given) throw usage_error(std::string(option) + " has no meaning without " + home);
+  };
+  if (options.capacity.empty() == options.evaluate.empty())
+    throw usage_error("pack needs either --capacity or --evaluate");
+  if (options.capacity != "auto") {
+    refuse(!options.most.empty(), "--max", "--capacity auto");
+    refuse(options.samples_per_pack.has_value(), "--target-samples-per-pack", "--capacity auto");
+  }
+  if (options.samples_per_pack &&
+      !(*options.samples_per_pack > 0 && *options.samples_per_pack < 1e9))
+    throw invalid_input("--target-samples-per-pack",
+                        CLI::detail::to_string(*options.samples_per_pack),
+                        "must be more than 0 and less than a billion");
+  if (options.method != packing_method::isf) {
+    refuse(!options.threshold.empty(), "--threshold", "--method isf");
+    refuse(options.iterations.has_value(), "--iterations", "--method isf");
+    refuse(options.stream.has_value(), "--stream", "--method isf");
+  } else if (options.repeat.empty()) {
+    refuse(options.epoch != 0, "--epoch", "--method balanced");
+  }
+  if (options.method != packing_method::streaming) {
+    refuse(options.buffer.has_value(), "--buffer", "--method streaming");
+    refuse(options.age_limit.has_value(), "--age-limit", "--method streaming");
+    refuse(options.good_enough.has_value(), "--good-enough", "--method streaming");
+  }
+}
+
+void refuse_options_beside_evaluate(const CLI::App& command) {
+  static const std::set<std::string> heard = {"--lengths", "--resource", "--key",     "--evaluate",
+                                              "--out",     "--format",   "--progress"};
+  for (const CLI::Option* option : command.get_options())
+    if (option->count() > 0 && !heard.contains(option->get_name()))
+      throw usage_error(option->get_name() + " has no meaning beside --evaluate");
+}
+
+}  // namespace omnibal::cli

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/pack_samples.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include <omnibal/core/error.hpp>
+#include <omnibal/dataset/sample_keys.hpp>
+#include <omnibal/packing/capacity_choice.hpp>
+#include <omnibal/packing/swap_improvement.hpp>
+
+#include "commands/pack_method.hpp"
+#include "commands/stopwatch.hpp"
+#include "files/mixture_draw.hpp"
+#include "options/units.hpp"
+#include "tables/sample_names.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+/// The capacities given, or those found.
+template <std::size_t Resources>
+capacity_choice<Resources> capacity_for(const sample_list<Resources>& samples,
+                                        const length_tables& tables, const pack_options& options,
+                                        const run_control& control) {
+  constexpr integer_range range{.least = 1};
+  if (options.capacity != "auto")
+    return {.best = to_loads<Resources>(
+                parse_amounts("--capacity", options.capacity, tables.resources, range))};
+  room_problem<Resources> problem{.samples = samples,
+                                  .samples_per_pack = options.samples_per_pack,
+                                  .seed = static_cast<std::uint64_t>(options.seed)};
+  if (options.most.empty()) {
+    if (!problem.samples_per_pack) problem.samples_per_pack = 4;
+    return choose_capacity(problem, control);
+  }
+  const auto most = parse_some_amounts("--max", options.most, tables.resources, range);
+  for (std::size_t r = 0; r < Resources; ++r)
+    if (most[r]) problem.most[r] = *most[r];
+  return choose_capacity(problem, control);
+}
+
+template <std::size_t Resources>
+std::vector<capacity_row> capacity_rows(const capacity_choice<Resources>& choice) {
+  std::vector<capacity_row> rows;
+  for (const auto& [found, passed_over] : choice.candidates)
+    rows.push_back({.capacity = {found.capacity.begin(), found.capacity.end()},
+                    .samples_per_pack = found.samples_per_pack,
+                    .room = static_cast<double>(found.room) * 1e-6,
+                    .passed_over = passed_over});
+  return rows;
+}
+
+/// Packs samples: all of a packed_tables but its plan.
+template <std::size_t Resources>
+packed_tables group_samples(const sample_list<Resources>& samples, const length_tables& tables,
+                            const pack_options& options, const run_control& control) {
+  stopwatch watch;
+  const capacity_choice<Resources> choice = capacity_for(samples, tables, options, control);
+  const loads<Resources>& capacity = choice.best;
+  const double capacity_seconds = watch.lap();
+  packing_result result = pack_by_method(samples, tables, capacity, options, control);
+  if (options.level_rounds > 0)
+    result.packs = level_packs(
+        result.packs, samples,
+        {.capacity = capacity, .rounds = static_cast<std::uint32_t>(options.level_rounds)});
+  packed_tables packed{
+      .file = {.inputs = tables.inputs,
+               .resources = tables.resources,
+               .keys = tables.keys,
+               .fingerprint = tables.keys.empty() ? std::string() : keys_fingerprint(tables),
+               .capacity = {capacity.begin(), capacity.end()},
+               .packs = std::move(result.packs)},
+      .status = result.status,
+      .oversize = std::move(result.oversize),
+      .bound = result.bound,
+      .capacities = capacity_rows(choice),
+      .seconds = {.capacities = capacity_seconds}};
+  packed.seconds.pack = watch.lap();
+  return packed;
+}
+
+/// The mixture that the options ask for.
+mixture_draw mixture_for(const length_tables& tables, const pack_options& options) {
+  mixture_draw mixture{.rates = parse_rates("--repeat", options.repeat),
+                       .rows = rows_of(tables.inputs),
+                       .seed = static_cast<std::uint64_t>(options.seed),
+                       .epoch = static_cast<std::uint64_t>(options.epoch)};
+  if (mixture.rates.size() != tables.inputs.size())
+    throw invalid_input("--repeat", options.repeat,
+                        "must have a rate for each file of --lengths, " +
+                            std::to_string(tables.inputs.size()) + ", not " +
+                            std::to_string(mixture.rates.size()));
+  return mixture;
+}
+
+/// The loads of these samples, repeats included.
+template <std::size_t Resources>
+sample_list<Resources> loads_of(const std::vector<std::uint32_t>& ids,
+                                const sample_list<Resources>& samples) {
+  sample_list<Resources> some;
+  some.reserve(ids.size());
+  for (const std::uint32_t id : ids) some.push_back(samples[id]);
+  return some;
+}
+
+/// Packs the samples that a mixture draws. The packer sees them as samples 0, 1, … in the order
+/// drawn; packs name them by their ids.
+template <std::size_t Resources>
+packed_tables group_mixture(const sample_list<Resources>& samples, const length_tables& tables,
+                            const pack_options& options, const run_control& control) {
+  const mixture_draw mixture = mixture_for(tables, options);
+  const std::vector<std::uint32_t> drawn = draw_samples(mixture);
+  if (drawn.empty())
+    throw invalid_input("--repeat", options.repeat,
+                        "draws no sample in epoch " + std::to_string(options.epoch));
+  packed_tables packed;
+  try {
+    packed = group_samples(loads_of(drawn, samples), tables, options, control);
+  } catch (const invalid_input& error) {
+    const auto& names = tables.resources;
+    if (!error.index() || std::find(names.begin(), names.end(), error.field()) == names.end())
+      throw;
+    throw invalid_input(error.field(), drawn[*error.index()], error.value(),
+                        "exceeds the capacity; raise it, or choose to skip such samples or to "
+                        "give them own packs with --oversize");
+  }
+  packed.drawn = drawn.size();
+  packed.file.mixture = mixture;
+  packed.file.packs = renumber_samples(packed.file.packs, drawn);
+  for (std::uint32_t& id : packed.oversize) id = drawn[id];
+  std::sort(packed.oversize.begin(), packed.oversize.end());
+  packed.oversize.erase(std::unique(packed.oversize.begin(), packed.oversize.end()),
+                        packed.oversize.end());
+  return packed;
+}
+
+}  // namespace
+
+packed_tables pack_samples(const length_tables& tables, const pack_options& options,
+                           const run_control& control) {
+  return std::visit(
+      [&](const auto& samples) {
+        return options.repeat.empty() ? group_samples(samples, tables, options, control)
+                                      : group_mixture(samples, tables, options, control);
+      },
+      tables.samples);
+}
+
+}  // namespace omnibal::cli
