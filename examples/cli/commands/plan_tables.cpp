@@ -13,18 +13,19 @@
 
 #include "../step_timeline.hpp"
 #include "commands/deadline.hpp"
+#include "commands/deliver.hpp"
 #include "commands/plan_arguments.hpp"
 #include "commands/plan_costs.hpp"
+#include "commands/plan_file.hpp"
 #include "commands/progress_line.hpp"
+#include "commands/run_figures.hpp"
 #include "commands/stopwatch.hpp"
 #include "files/files.hpp"
-#include "files/json.hpp"
 #include "files/packs_file.hpp"
 #include "options/units.hpp"
 #include "reports/plan_page.hpp"
 #include "reports/plan_report.hpp"
 #include "reports/plan_text.hpp"
-#include "reports/text.hpp"
 
 namespace omnibal::cli {
 namespace {
@@ -74,75 +75,6 @@ std::optional<loads<2>> read_capacity(const plan_arguments& arguments,
   return loads<2>{amounts[0], amounts[1]};
 }
 
-/// What a plan file says beside its packs.
-struct earlier_plan {
-  pipeline_plan plan = {};
-  double epoch_seconds = 0;
-};
-
-/// Reads plan.json, which must be for the cluster and the layers of this run.
-class earlier_plan_reader {
- public:
-  earlier_plan_reader(const plan_subject& subject)
-      : subject_(subject),
-        path_(subject.arguments.evaluate),
-        file_(read_json_file("--evaluate", path_)) {}
-
-  earlier_plan read() const {
-    const plan_arguments& given = subject_.arguments;
-    expect("model", subject_.costs.model.id);
-    expect("dp", given.data_parallel);
-    expect("pp", given.pipeline_parallel);
-    expect("tp", given.tensor_parallel);
-    expect("schedule", std::string(to_string(given.schedule)));
-    expect("virtual", given.virtual_stages);
-    earlier_plan earlier;
-    for (const json& cut : list("cuts", static_cast<std::size_t>(
-                                            given.pipeline_parallel * given.virtual_stages + 1))) {
-      if (!cut.is_number_unsigned()) refuse("cuts", cut, "must be numbers of layers");
-      earlier.plan.cuts.push_back(cut.get<std::size_t>());
-    }
-    const json& modes = list("modes", subject_.priced.chain.size());
-    for (std::size_t l = 0; l < modes.size(); ++l) earlier.plan.modes.push_back(mode(l, modes[l]));
-    const json::json_pointer promised("/planned/epoch_seconds");
-    if (!file_.contains(promised) || !file_[promised].is_number())
-      refuse("planned", nullptr, "must hold epoch_seconds");
-    earlier.epoch_seconds = file_[promised].get<double>();
-    return earlier;
-  }
-
- private:
-  void expect(const char* field, const json& given) const {
-    const json was = file_.value(field, json());
-    if (was != given)
-      refuse(field, was, "is not what this run has, " + json_text(given) + ": plan anew");
-  }
-
-  const json& list(const char* field, std::size_t size) const {
-    if (!file_.contains(field) || !file_[field].is_array())
-      refuse(field, file_.value(field, json()), "must be a list");
-    if (file_[field].size() != size)
-      refuse(field, file_[field].size(), "entries must be " + std::to_string(size));
-    return file_[field];
-  }
-
-  std::size_t mode(std::size_t layer, const json& name) const {
-    const std::vector<mode_cost>& known = subject_.priced.chain[layer].modes;
-    for (std::size_t m = 0; m < known.size(); ++m)
-      if (name == known[m].name) return m;
-    throw invalid_input(path_ + ": modes", layer, json_text(name),
-                        "is no mode of " + subject_.priced.chain[layer].name);
-  }
-
-  [[noreturn]] void refuse(const char* field, const json& value, const std::string& advice) const {
-    throw invalid_input(path_ + ": " + field, json_text(value).substr(0, 80), advice);
-  }
-
-  const plan_subject& subject_;
-  const std::string& path_;
-  json file_;
-};
-
 repriced_run reprice(const plan_subject& subject, const run_problem& problem,
                      const packs_file& file, const pipeline_plan& plan,
                      const run_control& control) {
@@ -157,10 +89,11 @@ repriced_run reprice(const plan_subject& subject, const run_problem& problem,
 exit_status evaluate_plan(const command_context& context, const plan_subject& subject,
                           const run_problem& problem, const length_tables& tables,
                           const run_control& control) {
-  const earlier_plan earlier = earlier_plan_reader(subject).read();
+  const earlier_plan earlier =
+      read_plan_file(subject.arguments.evaluate, setting_of(subject), subject.priced.chain);
   const packs_file file = read_packs_file(subject.arguments.evaluate, tables);
   const repriced_run run = reprice(subject, problem, file, earlier.plan, control);
-  print_report(context, repriced_report(subject, run, earlier.epoch_seconds), repriced_text);
+  print_report(context, report_of(subject, run, earlier.epoch_seconds));
   return run.column.fits ? exit_status::done : exit_status::infeasible;
 }
 
@@ -220,15 +153,23 @@ std::vector<timeline> first_steps(const run_plan& plan, const std::vector<layer_
   return steps;
 }
 
-json shapes_report(const std::vector<shape_candidate>& candidates) {
-  json rows = json::array();
-  for (const shape_candidate& one : candidates)
-    rows.push_back({{"dp", one.shape.data_parallel},
-                    {"pp", one.shape.stages},
-                    {"tp", one.shape.tensor_parallel},
-                    {"seconds_per_sample", one.fits ? json(one.time_per_sample) : json()},
-                    {"passed_over", one.passed_over.empty() ? json() : json(one.passed_over)}});
-  return rows;
+/// The packs of the plan, and which rank runs which in which step.
+packs_file packs_of(const plan_subject& subject, const run_column& planned) {
+  return {.inputs = subject.inputs,
+          .resources = {"images", "tokens"},
+          .capacity = {planned.capacity->begin(), planned.capacity->end()},
+          .packs = planned.data.packing.packs,
+          .plan = planned.data.dispatch};
+}
+
+void write_plan(const plan_subject& subject, const run_plan& plan, const run_report& report) {
+  const plan_arguments& arguments = subject.arguments;
+  const std::vector<layer_cost>& chain = subject.priced.chain;
+  if (!arguments.out.empty())
+    write_file(arguments.out, plan_file_text(report, arguments.seed, chain, plan.planned.plan,
+                                             packs_of(subject, plan.planned)));
+  if (!arguments.report.empty())
+    write_file(arguments.report, plan_page(report, first_steps(plan, chain)));
 }
 
 }  // namespace
@@ -268,22 +209,18 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   const run_plan plan = plan_run(problem, control);
   const double plan_seconds = watch.lap();
 
-  const bool feasible = plan.planned.status != search_status::infeasible;
-  json report = run_report(subject, plan);
-  if (feasible && control.stop_requested()) report["status"] = "stopped";
-  if (!shapes.empty()) report["shapes"] = shapes_report(shapes);
-  report["seconds"] = {{"read", read_seconds}, {"plan", plan_seconds}};
-  if (feasible) {
-    const megatron_layout layout =
-        to_megatron_layout(planning_problem(problem, plan.planned), plan.planned.plan);
-    report["megatron"] = megatron_report(subject, layout);
-    if (!arguments.out.empty())
-      write_file(arguments.out, plan_text(subject, plan, report["megatron"]));
-    if (!arguments.report.empty())
-      write_file(arguments.report, plan_page(report, first_steps(plan, priced.chain)));
+  run_report report = report_of(subject, plan);
+  report.shapes = trials_of(shapes);
+  report.read_seconds = read_seconds;
+  report.plan_seconds = plan_seconds;
+  if (report.gain) {
+    if (control.stop_requested()) report.status = search_status::stopped;
+    report.gain->megatron = report_of(
+        subject, to_megatron_layout(planning_problem(problem, plan.planned), plan.planned.plan));
+    write_plan(subject, plan, report);
   }
-  print_report(context, report, run_text);
-  return feasible ? exit_status::done : exit_status::infeasible;
+  print_report(context, report);
+  return report.gain ? exit_status::done : exit_status::infeasible;
 }
 
 }  // namespace omnibal::cli

@@ -3,60 +3,24 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include <omnibal/version.hpp>
+
+#include "reports/html_template.hpp"
+#include "reports/plan_page_html.hpp"
 #include "reports/plan_text.hpp"
 #include "reports/text.hpp"
 
 namespace omnibal::cli {
 namespace {
 
-constexpr const char* style = R"(
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 64em; margin: 2em auto; padding: 0 1em;
-       color: #222; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2em; }
-.verdict { font-size: 1.3em; } .setting { color: #666; }
-table { border-collapse: collapse; } td, th { padding: .2em .8em; border-bottom: 1px solid #ddd; }
-td + td, th + th { text-align: right; } th { font-weight: 600; text-align: left; }
-.bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: .3em 1em;
-        align-items: center; }
-.bars div { background: #eee; height: 1.2em; position: relative; }
-.bars div span { display: block; height: 100%; background: #4477aa; }
-.bars div.over span { background: #cc6677; } .bars .planned span { background: #228833; }
-.bars i { position: absolute; top: -.2em; bottom: -.2em; border-left: 2px solid #222; }
-pre { background: #f6f6f6; padding: 1em; overflow-x: auto; white-space: pre-wrap; }
-svg { max-width: 100%; height: auto; } .warning { color: #aa3344; } .wide { overflow-x: auto; }
-)";
+using html_list = html_value::list;
+using html_object = html_value::object;
 
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char c : text) switch (c) {
-      case '&': safe += "&amp;"; break;
-      case '<': safe += "&lt;"; break;
-      case '>': safe += "&gt;"; break;
-      case '"': safe += "&quot;"; break;
-      default: safe += c;
-    }
-  return safe;
-}
-
-std::string element(const char* name, const std::string& text) {
-  return std::string("<") + name + ">" + escaped(text) + "</" + name + ">";
-}
-
-std::string heading(const std::string& text) { return element("h2", text) + "\n"; }
-
-std::string to_html(const text_table& table) {
-  const auto row = [](const std::vector<std::string>& cells, const char* kind) {
-    std::string html = "<tr>";
-    for (const std::string& cell : cells) html += element(kind, cell);
-    return html + "</tr>\n";
-  };
-  std::string html = "<div class=\"wide\"><table>\n" + row(table.headings, "th");
-  for (const std::vector<std::string>& cells : table.rows) html += row(cells, "td");
-  return html + "</table></div>\n";
-}
+html_list to_list(const std::vector<std::string>& texts) { return {texts.begin(), texts.end()}; }
 
 struct bar {
   std::string name = {};
@@ -66,147 +30,159 @@ struct bar {
 };
 
 /// Bars on one scale, with a mark at a limit where there is one.
-std::string to_html(const std::vector<bar>& bars, double limit = 0) {
+html_list to_list(const std::vector<bar>& bars, double limit = 0) {
   double most = limit;
   for (const bar& one : bars) most = std::max(most, one.value);
   const auto percent_of_most = [&](double value) {
     return fmt::format("{:.2f}%", most > 0 ? 100 * value / most : 0.0);
   };
-  std::string html = "<div class=\"bars\">\n";
-  for (const bar& one : bars) {
-    html += element("span", one.name) + "<div class=\"" + one.kind +
-            "\"><span style=\"width:" + percent_of_most(one.value) + "\"></span>";
-    if (limit > 0) html += "<i style=\"left:" + percent_of_most(limit) + "\"></i>";
-    html += "</div>" + element("span", one.text) + "\n";
-  }
-  return html + "</div>\n";
+  html_list list;
+  for (const bar& one : bars)
+    list.push_back(html_object{{"name", one.name},
+                               {"kind", one.kind},
+                               {"width", percent_of_most(one.value)},
+                               {"limit", percent_of_most(limit)},
+                               {"text", one.text}});
+  return list;
 }
 
-std::string setting(const json& report) {
-  const auto whole = [&](const char* key) { return value_text(report.at(key)); };
-  return "dp " + whole("dp") + ", pp " + whole("pp") + ", tp " + whole("tp") + ", " +
-         whole("schedule") + ", " + gibibytes_text(report.at("memory").get<std::int64_t>()) +
-         " a device; " + whole("samples") + " samples, " + whole("global_batch") + " a step";
+std::string setting_text(const run_report& report) {
+  const run_setting& setting = report.setting;
+  return fmt::format("dp {}, pp {}, tp {}, {}, {} a device; {} samples, {} a step",
+                     value_text(setting.data_parallel), value_text(setting.pipeline_parallel),
+                     value_text(setting.tensor_parallel), setting.schedule,
+                     gibibytes_text(setting.memory), value_text(report.samples),
+                     value_text(setting.global_batch));
 }
 
-std::string epochs(const json& report) {
+html_list remark_list(const run_report& report) {
+  const std::string text = remarks(report.planned, *report.gain);
+  return text.empty() ? html_list() : html_list{text};
+}
+
+html_list epochs(const run_report& report) {
+  const run_gain& gain = *report.gain;
   std::vector<bar> bars;
-  for (const char* column : {"unbalanced", "published", "planned", "bound"}) {
-    const json& figures = report.at(column);
-    if (!figures.contains("epoch_seconds")) continue;
-    const double seconds = figures.at("epoch_seconds").get<double>();
-    bars.push_back({column, seconds, duration_text(seconds), column});
-  }
-  return to_html(bars);
+  const auto add = [&](const char* name, double seconds) {
+    bars.push_back({name, seconds, duration_text(seconds), name});
+  };
+  for (const auto& [name, column] :
+       {std::pair{"unbalanced", &gain.unbalanced}, std::pair{"published", &gain.published},
+        std::pair{"planned", &report.planned}})
+    if (const epoch_figures* figures = figures_of(*column)) add(name, figures->epoch_seconds);
+  add("bound", gain.bound_seconds);
+  return to_list(bars);
 }
 
-std::string ablation(const json& report) {
+html_list ablation(const std::vector<ablation_figures>& rows) {
   std::vector<bar> bars;
-  for (const json& row : report.at("ablation")) {
-    const double seconds = row.at("epoch_seconds").get<double>();
-    const bool fits = row.at("fits").get<bool>();
-    bars.push_back({row.at("name").get<std::string>(), seconds,
-                    duration_text(seconds) + (fits ? "" : ", does not fit"), fits ? "" : "over"});
-  }
-  return to_html(bars);
+  for (const auto& [name, seconds, fits] : rows)
+    bars.push_back({name, seconds, duration_text(seconds) + (fits ? "" : ", does not fit"),
+                    fits ? "" : "over"});
+  return to_list(bars);
 }
 
-std::string memory(const json& report) {
+html_list memory(const std::vector<std::int64_t>& peaks, std::int64_t limit) {
   std::vector<bar> bars;
-  const double limit = report.at("memory").get<double>();
-  for (const json& peak : report.at("planned").at("peak_memory")) {
-    const auto bytes = peak.get<std::int64_t>();
-    bars.push_back({"device " + std::to_string(bars.size()), static_cast<double>(bytes),
-                    gibibytes_text(bytes), static_cast<double>(bytes) > limit ? "over" : ""});
-  }
-  return to_html(bars, limit);
+  for (const std::int64_t peak : peaks)
+    bars.push_back({fmt::format("device {}", bars.size()), static_cast<double>(peak),
+                    gibibytes_text(peak), peak > limit ? "over" : ""});
+  return to_list(bars, static_cast<double>(limit));
 }
 
-std::string stages(const json& report) {
-  const json& planned = report.at("planned");
-  const json& cuts = planned.at("cuts");
-  text_table table{.headings = {"stage", "layers", "recomputed"}};
-  for (std::size_t s = 0; s + 1 < cuts.size(); ++s) {
-    std::string modes;
-    for (const auto& [mode, count] : planned.at("recomputed_layers").at(s).items())
-      modes += (modes.empty() ? "" : ", ") + count.dump() + " " + mode;
-    table.rows.push_back(
-        {std::to_string(s),
-         cuts[s].dump() + " to " + std::to_string(cuts[s + 1].get<std::size_t>() - 1),
-         modes.empty() ? "none" : modes});
-  }
-  return to_html(table);
+html_list comparison(const text_table& table) {
+  html_list rows;
+  for (const std::vector<std::string>& cells : table.rows)
+    rows.push_back(html_object{{"cells", to_list(cells)}});
+  return rows;
 }
 
-/// A cell of an object of a list; nothing where it is null.
-std::string cell(const json& value) {
-  if (value.is_null()) return "";
-  return value.is_string() ? value.get<std::string>() : value_text(value);
+std::string recomputed_text(const recomputed_modes& modes) {
+  std::string text;
+  for (const auto& [mode, layers] : modes)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", layers, mode);
+  return text.empty() ? "none" : text;
 }
 
-std::string capacities(const json& report) {
-  if (!report.contains("capacities")) return "";
-  text_table table{.headings = {"tiles / tokens", "seconds a sample", "room", "packs over bound",
-                                "passed over"}};
-  for (const json& one : report.at("capacities"))
-    table.rows.push_back(
-        {one.at("capacity").at("images").dump() + " / " + one.at("capacity").at("tokens").dump(),
-         cell(one.at("seconds_per_sample")), cell(one.at("room")), cell(one.at("packs_over_bound")),
-         cell(one.at("passed_over"))});
-  return heading("Capacities of a pack that were tried") + to_html(table);
+html_list stages(const epoch_figures& planned) {
+  html_list rows;
+  for (std::size_t s = 0; s + 1 < planned.cuts.size(); ++s)
+    rows.push_back(
+        html_object{{"stage", std::to_string(s)},
+                    {"layers", fmt::format("{} to {}", planned.cuts[s], planned.cuts[s + 1] - 1)},
+                    {"recomputed", recomputed_text(planned.recomputed[s])}});
+  return rows;
 }
 
-std::string shapes(const json& report) {
-  if (!report.contains("shapes")) return "";
-  text_table table{.headings = {"dp", "pp", "tp", "seconds a sample", "passed over"}};
-  for (const json& one : report.at("shapes"))
-    table.rows.push_back({cell(one.at("dp")), cell(one.at("pp")), cell(one.at("tp")),
-                          cell(one.at("seconds_per_sample")), cell(one.at("passed_over"))});
-  return heading("Cluster shapes that were tried") + to_html(table);
+std::string seconds_text(const std::optional<double>& seconds) {
+  return seconds ? value_text(*seconds) : "";
 }
 
-std::string list(const json& lines, const char* kind) {
-  std::string html = std::string("<ul class=\"") + kind + "\">\n";
-  for (const json& line : lines) html += element("li", line.get<std::string>()) + "\n";
-  return html + "</ul>\n";
+/// A section that is there where anything was tried.
+html_list section(html_list trials) {
+  if (trials.empty()) return {};
+  return {html_object{{"trials", std::move(trials)}}};
 }
 
-std::string megatron(const json& report) {
-  return heading("In Megatron-LM's words") + "<pre>" + escaped(megatron_arguments(report)) +
-         "</pre>\n" + list(report.at("megatron").at("warnings"), "warning");
+html_list capacities(const std::vector<capacity_trial>& trials) {
+  html_list rows;
+  for (const capacity_trial& one : trials)
+    rows.push_back(
+        html_object{{"capacity", fmt::format("{} / {}", one.capacity.images, one.capacity.tokens)},
+                    {"seconds", seconds_text(one.seconds_per_sample)},
+                    {"room", value_text(one.room)},
+                    {"packs", value_text(one.packs_over_bound)},
+                    {"passed_over", one.passed_over}});
+  return section(std::move(rows));
 }
 
-std::string inputs(const json& report) {
-  text_table table{.headings = {"file", "samples", "SHA-256"}};
-  for (const json& one : report.at("inputs"))
-    table.rows.push_back({cell(one.at("name")), cell(one.at("samples")), cell(one.at("sha256"))});
-  if (report.contains("profile"))
-    table.rows.push_back(
-        {cell(report.at("profile").at("name")), "", cell(report.at("profile").at("sha256"))});
-  return to_html(table);
+html_list shapes(const std::vector<shape_trial>& trials) {
+  html_list rows;
+  for (const shape_trial& one : trials)
+    rows.push_back(html_object{{"dp", value_text(one.data_parallel)},
+                               {"pp", value_text(one.pipeline_parallel)},
+                               {"tp", value_text(one.tensor_parallel)},
+                               {"seconds", seconds_text(one.seconds_per_sample)},
+                               {"passed_over", one.passed_over}});
+  return section(std::move(rows));
+}
+
+html_list inputs(const run_report& report) {
+  html_list rows;
+  for (const auto& [name, samples, sha256] : report.inputs)
+    rows.push_back(
+        html_object{{"name", name}, {"samples", value_text(samples)}, {"sha256", sha256}});
+  if (const auto& profile = report.setting.profile)
+    rows.push_back(
+        html_object{{"name", profile->name}, {"samples", ""}, {"sha256", profile->sha256}});
+  return rows;
 }
 
 }  // namespace
 
-std::string plan_page(const json& report, const std::vector<timeline>& steps) {
-  std::string page = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" +
-                     element("title", "Omnibal: " + title(report)) + "\n<style>" + style +
-                     "</style>\n</head>\n<body>\n";
-  page += element("h1", title(report)) + "\n<p class=\"setting\">" + escaped(setting(report)) +
-          "</p>\n<p class=\"verdict\">" + escaped(verdict(report)) + "</p>\n";
-  if (const std::string more = remarks(report); !more.empty())
-    page += "<p class=\"warning\">" + escaped(more) + "</p>\n";
-  page += heading("An epoch") + epochs(report);
-  page += heading("The first step of the first rank") + timelines_svg(steps);
-  page += heading("What each balance adds") + ablation(report);
-  page += heading("Side by side") + to_html(comparison_table(report));
-  page += heading("Memory of the plan, and what a device has") + memory(report);
-  page += heading("Stages of the plan") + stages(report);
-  page += capacities(report) + shapes(report) + megatron(report);
-  page += heading("Assumptions") + list(report.at("assumptions"), "");
-  page += heading("Inputs") + inputs(report);
-  return page + "<p class=\"setting\">Omnibal " + escaped(report.at("version").get<std::string>()) +
-         "</p>\n</body>\n</html>\n";
+std::string plan_page(const run_report& report, const std::vector<timeline>& steps) {
+  const run_gain& gain = *report.gain;
+  const epoch_figures& planned = *figures_of(report.planned);
+  const text_table table = comparison_table(report.planned, gain);
+  return fill_template(plan_page_html,
+                       {{"title", title(report.setting)},
+                        {"setting", setting_text(report)},
+                        {"verdict", verdict(report)},
+                        {"remarks", remark_list(report)},
+                        {"epochs", epochs(report)},
+                        {"steps", timelines_svg(steps)},
+                        {"ablation", ablation(gain.ablation)},
+                        {"strategies", to_list(table.headings)},
+                        {"comparison", comparison(table)},
+                        {"memory", memory(planned.peak_memory, report.setting.memory)},
+                        {"stages", stages(planned)},
+                        {"capacities", capacities(gain.capacities)},
+                        {"shapes", shapes(report.shapes)},
+                        {"megatron", megatron_arguments(gain.megatron)},
+                        {"warnings", to_list(gain.megatron.warnings)},
+                        {"assumptions", to_list(gain.assumptions)},
+                        {"inputs", inputs(report)},
+                        {"version", std::string(version)}});
 }
 
 }  // namespace omnibal::cli

@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "files/json.hpp"
+#include "reports/plan_report.hpp"
 #include "reports/timeline.hpp"
 
 namespace omnibal::cli {
 
-/// The page of a report in which a plan was found (run_report() and megatron_report()), with
-/// timelines to be drawn on one scale. The same bytes for the same plan.
-[[nodiscard]] std::string plan_page(const json& report, const std::vector<timeline>& steps);
+/// The page of a report in which a plan was found (plan_page.html), with timelines to be drawn on
+/// one scale. The same bytes for the same plan.
+[[nodiscard]] std::string plan_page(const run_report& report, const std::vector<timeline>& steps);
 
 }  // namespace omnibal::cli

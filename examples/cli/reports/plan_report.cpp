@@ -1,233 +1,188 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reports/plan_report.hpp"
 
-#include <fmt/format.h>
-
 #include <omnibal/version.hpp>
 
-#include "files/packs_file.hpp"
-#include "reports/text.hpp"
-
 namespace omnibal::cli {
+
+const epoch_figures* figures_of(const column_report& column) {
+  return std::get_if<epoch_figures>(&column);
+}
+
+json to_json(const run_setting& setting) {
+  json object = {{"model", setting.model},
+                 {"device", setting.device},
+                 {"dp", setting.data_parallel},
+                 {"pp", setting.pipeline_parallel},
+                 {"tp", setting.tensor_parallel},
+                 {"schedule", setting.schedule},
+                 {"virtual", setting.virtual_stages},
+                 {"global_batch", setting.global_batch}};
+  if (const auto& profile = setting.profile)
+    object["profile"] = {{"name", profile->name}, {"sha256", profile->sha256}};
+  object["memory"] = setting.memory;
+  object["reserve"] = setting.reserve;
+  object["margin"] = setting.margin;
+  return object;
+}
+
 namespace {
 
-/// What was planned for.
-json setting(const plan_subject& subject) {
-  json set = {{"model", subject.costs.model.id},
-              {"device", subject.costs.device.id},
-              {"dp", subject.arguments.data_parallel},
-              {"pp", subject.arguments.pipeline_parallel},
-              {"tp", subject.arguments.tensor_parallel},
-              {"schedule", std::string(to_string(subject.arguments.schedule))},
-              {"virtual", subject.arguments.virtual_stages},
-              {"global_batch", subject.arguments.global_batch}};
-  if (const auto& profile = subject.costs.profile)
-    set["profile"] = {{"name", profile->name}, {"sha256", profile->sha256}};
-  set["memory"] = subject.memory.limit;
-  set["reserve"] = subject.memory.reserved;
-  set["margin"] = subject.memory.margin;
-  return set;
+json or_null(const std::optional<double>& value) { return value ? json(*value) : json(); }
+json or_null(const std::string& text) { return text.empty() ? json() : json(text); }
+
+json to_json(const pack_capacity& capacity) {
+  return {{"images", capacity.images}, {"tokens", capacity.tokens}};
 }
 
-/// Per stage: how many layers run in each mode that recomputes.
-json recomputed_layers(const std::vector<layer_cost>& chain, const pipeline_plan& plan) {
-  json stages = json::array();
-  for (std::size_t s = 0; s + 1 < plan.cuts.size(); ++s) {
-    json counts = json::object();
-    for (std::size_t l = plan.cuts[s]; l < plan.cuts[s + 1]; ++l) {
-      const std::string& mode = chain[l].modes[plan.modes[l]].name;
-      if (mode != "none") counts[mode] = counts.value(mode, 0) + 1;
-    }
-    stages.push_back(counts);
+json to_json(const recomputed_modes& modes) {
+  json counts = json::object();
+  for (const auto& [mode, layers] : modes) counts[mode] = layers;
+  return counts;
+}
+
+/// Why there is no plan: without a status, which is the report's.
+json why_not(const no_answer& why) {
+  json object = {{"reason", why.reason}};
+  if (why.shortage) {
+    object["binding_stage"] = *why.shortage->binding_stage;
+    object["bytes_short"] = why.shortage->bytes;
   }
-  return stages;
+  object["suggestion"] = why.suggestion;
+  return object;
 }
 
-json column_report(const plan_subject& subject, const run_column& column) {
-  if (column.status == search_status::infeasible) {
-    json report = {{"status", "infeasible"}, {"reason", std::string(to_string(column.why.reason))}};
-    if (column.why.reason == infeasibility::cause::memory) {
-      report["binding_stage"] = column.why.binding_stage;
-      report["bytes_short"] = column.why.bytes_short;
-    }
-    report["suggestion"] = suggestion(column.why);
-    return report;
-  }
-  const batch_plan& data = column.data;
-  json report = {
-      {"step_seconds", column.step_seconds()},
-      {"epoch_seconds", column.epoch_seconds()},
-      {"steps", column.epoch.steps},
-      {"microbatches_per_rank", data.microbatches_per_rank},
-      {"samples_per_step",
-       {{"mean", data.mean_samples_per_step},
-        {"min", data.least_samples_per_step},
-        {"max", data.most_samples_per_step}}},
-      {"order_gain", static_cast<double>(column.time_as_dealt) * 1e-9 / column.epoch_seconds()},
-      {"bubble_ratio", column.epoch.bubble_ratio},
-      {"pad_ratio", data.pad_ratio},
-      {"dist_ratio", {{"images", data.dist_ratio[0]}, {"tokens", data.dist_ratio[1]}}},
-      {"cost_ratio", data.cost_ratio},
-      {"peak_memory", column.epoch.peak_memory},
-      {"fits", column.fits}};
-  if (column.capacity) {
-    report["capacity"] = {{"images", (*column.capacity)[0]}, {"tokens", (*column.capacity)[1]}};
-    report["packs"] = data.packing.objective;
-    report["packs_bound"] = data.packing.bound;
-  }
-  report["cuts"] = column.plan.cuts;
-  report["recomputed_layers"] = recomputed_layers(subject.priced.chain, column.plan);
-  return report;
+json column_json(const column_report& column) {
+  if (const epoch_figures* figures = figures_of(column)) return cli::to_json(*figures);
+  json object = {{"status", to_string(search_status::infeasible)}};
+  object.update(why_not(std::get<no_answer>(column)));
+  return object;
 }
 
-json speedups(const run_plan& plan) {
-  const auto over = [&](const run_column& other) -> json {
-    if (other.status == search_status::infeasible) return nullptr;
-    return other.epoch_seconds() / plan.planned.epoch_seconds();
-  };
-  return {{"over_unbalanced", over(plan.unbalanced)}, {"over_published", over(plan.published)}};
+json speedup(const column_report& planned, const column_report& other) {
+  const epoch_figures* figures = figures_of(other);
+  if (figures == nullptr) return nullptr;
+  return figures->epoch_seconds / figures_of(planned)->epoch_seconds;
 }
 
-json ablation_report(const run_plan& plan) {
+json ablation_json(const std::vector<ablation_figures>& ablation) {
   json rows = json::array();
-  for (const ablation_row& row : plan.ablation)
-    rows.push_back({{"name", row.name},
-                    {"epoch_seconds", static_cast<double>(row.epoch_time) * 1e-9},
-                    {"fits", row.fits}});
+  for (const auto& [name, epoch_seconds, fits] : ablation)
+    rows.push_back({{"name", name}, {"epoch_seconds", epoch_seconds}, {"fits", fits}});
   return rows;
 }
 
-json capacity_report(const run_plan& plan) {
+json capacities_json(const std::vector<capacity_trial>& capacities) {
   json rows = json::array();
-  for (const capacity_candidate& candidate : plan.capacities.candidates)
-    rows.push_back(
-        {{"capacity", {{"images", candidate.capacity[0]}, {"tokens", candidate.capacity[1]}}},
-         {"seconds_per_sample",
-          candidate.outcome.fits ? json(candidate.outcome.time_per_sample) : json(nullptr)},
-         {"samples_per_step", candidate.outcome.samples_per_step},
-         {"packs_over_bound", candidate.outcome.packs_over_bound},
-         {"room", static_cast<double>(candidate.room) * 1e-6},
-         {"passed_over",
-          candidate.passed_over.empty() ? json(nullptr) : json(candidate.passed_over)}});
+  for (const capacity_trial& trial : capacities)
+    rows.push_back({{"capacity", to_json(trial.capacity)},
+                    {"seconds_per_sample", or_null(trial.seconds_per_sample)},
+                    {"samples_per_step", trial.samples_per_step},
+                    {"packs_over_bound", trial.packs_over_bound},
+                    {"room", trial.room},
+                    {"passed_over", or_null(trial.passed_over)}});
   return rows;
 }
 
-json assumptions(const plan_subject& subject, const run_column& planned) {
-  const device_shape& device = subject.costs.device;
-  std::vector<std::string> list = subject.costs.describe(
-      subject.priced, {.tiles = (*planned.capacity)[0], .tokens = (*planned.capacity)[1]});
-  list.push_back(fmt::format(
-      "{} achieves {:.0f} TFLOP/s in matrix products, {:.0f} in attention, {:.0f} GB/s of memory, "
-      "{:.0f} within a node, {:.1f} between nodes",
-      device.id, device.matrix_flops * 1e-12, device.attention_flops * 1e-12,
-      device.memory_bandwidth * 1e-9, device.tensor_parallel_bandwidth * 1e-9,
-      device.pipeline_bandwidth * 1e-9));
-  if (subject.memory.margin > 0)
-    list.push_back("activations are taken to be " + percent(subject.memory.margin) +
-                   " larger than these costs say");
-  list.insert(
-      list.end(),
-      {"token counts are the table's; attention is over each sample alone, causal",
-       "gradient reduction and optimizer step are not overlapped with the pipeline",
-       "loading data costs nothing; images arrive at the first stage, token ids at every stage",
-       "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
-       "parameter counts, full recomputation",
-       "published: packs of 50 iterations of sampling and filtering" +
-           std::string(subject.arguments.capacity == "auto"
-                           ? " at the paper's capacity of 9 images and 4096 tokens"
-                           : "") +
-           ", contiguous shares a rank, the best of ten anchored partitions, adaptive "
-           "recomputation"});
-  const schedule_kind schedule = subject.arguments.schedule;
-  if (schedule == schedule_kind::interleaved)
-    list.emplace_back("ranks run multiples of pp micro-batches, filled up with empty ones");
-  if (schedule == schedule_kind::zero_bubble_h1)
-    list.emplace_back(
-        "a layer that recomputes does so for the gradient of its inputs and again for "
-        "that of its weights, and holds what it keeps until the latter");
-  if (schedule != schedule_kind::gpipe && schedule != schedule_kind::one_forward_one_backward)
-    list.emplace_back("published runs 1f1b, the schedule its method knows");
-  return list;
+json shapes_json(const std::vector<shape_trial>& shapes) {
+  json rows = json::array();
+  for (const shape_trial& trial : shapes)
+    rows.push_back({{"dp", trial.data_parallel},
+                    {"pp", trial.pipeline_parallel},
+                    {"tp", trial.tensor_parallel},
+                    {"seconds_per_sample", or_null(trial.seconds_per_sample)},
+                    {"passed_over", or_null(trial.passed_over)}});
+  return rows;
+}
+
+void add_gain(json& object, const column_report& planned, const run_gain& gain) {
+  const double seconds = figures_of(planned)->epoch_seconds;
+  object["objective"] = seconds;
+  object["bound_seconds"] = gain.bound_seconds;
+  object["gap"] = relative_gap(seconds, gain.bound_seconds);
+  object["unbalanced"] = column_json(gain.unbalanced);
+  object["published"] = column_json(gain.published);
+  object["planned"] = column_json(planned);
+  object["bound"] = {{"epoch_seconds", gain.bound_seconds}};
+  object["speedup"] = {{"over_unbalanced", speedup(planned, gain.unbalanced)},
+                       {"over_published", speedup(planned, gain.published)}};
+  object["ablation"] = ablation_json(gain.ablation);
+  if (!gain.capacities.empty()) object["capacities"] = capacities_json(gain.capacities);
+  object["assumptions"] = gain.assumptions;
+}
+
+/// What the reports of both begin with.
+template <typename Report>
+json heading(const Report& report, search_status status) {
+  json object = {{"version", version}, {"inputs", cli::to_json(report.inputs)}};
+  object.update(cli::to_json(report.setting));
+  object["samples"] = report.samples;
+  object["status"] = to_string(status);
+  return object;
 }
 
 }  // namespace
 
-json run_report(const plan_subject& subject, const run_plan& plan) {
-  const bool feasible = plan.planned.status != search_status::infeasible;
-  json report = {{"version", std::string(version)}, {"inputs", to_json(subject.inputs)}};
-  report.update(setting(subject));
-  report["samples"] = subject.samples;
-  report["status"] = feasible ? "feasible" : "infeasible";
-  if (!feasible) {
-    report.update(column_report(subject, plan.planned));
-    report["planned"] = column_report(subject, plan.planned);
-    return report;
+json to_json(const epoch_figures& figures) {
+  json object = {{"step_seconds", figures.step_seconds},
+                 {"epoch_seconds", figures.epoch_seconds},
+                 {"steps", figures.steps},
+                 {"microbatches_per_rank", figures.microbatches_per_rank},
+                 {"samples_per_step",
+                  {{"mean", figures.mean_samples_per_step},
+                   {"min", figures.least_samples_per_step},
+                   {"max", figures.most_samples_per_step}}}};
+  if (figures.order_gain) object["order_gain"] = *figures.order_gain;
+  object.update(
+      {{"bubble_ratio", figures.bubble_ratio},
+       {"pad_ratio", figures.pad_ratio},
+       {"dist_ratio", {{"images", figures.dist_ratio[0]}, {"tokens", figures.dist_ratio[1]}}},
+       {"cost_ratio", figures.cost_ratio},
+       {"peak_memory", figures.peak_memory},
+       {"fits", figures.fits}});
+  if (const auto& packing = figures.packing) {
+    object["capacity"] = to_json(packing->capacity);
+    object["packs"] = packing->packs;
+    if (packing->bound) object["packs_bound"] = *packing->bound;
   }
-  const double bound = static_cast<double>(plan.bound_epoch_time) * 1e-9;
-  report["objective"] = plan.planned.epoch_seconds();
-  report["bound_seconds"] = bound;
-  report["gap"] = relative_gap(plan.planned.epoch_seconds(), bound);
-  report["unbalanced"] = column_report(subject, plan.unbalanced);
-  report["published"] = column_report(subject, plan.published);
-  report["planned"] = column_report(subject, plan.planned);
-  report["bound"] = {{"epoch_seconds", bound}};
-  report["speedup"] = speedups(plan);
-  report["ablation"] = ablation_report(plan);
-  if (!plan.capacities.candidates.empty()) report["capacities"] = capacity_report(plan);
-  report["assumptions"] = assumptions(subject, plan.planned);
-  return report;
+  object["cuts"] = figures.cuts;
+  object["recomputed_layers"] = json::array();
+  for (const recomputed_modes& stage : figures.recomputed)
+    object["recomputed_layers"].push_back(to_json(stage));
+  return object;
 }
 
-json megatron_report(const plan_subject& subject, const megatron_layout& layout) {
-  std::vector<std::string> arguments = {"--tensor-model-parallel-size",
-                                        std::to_string(subject.arguments.tensor_parallel),
-                                        "--micro-batch-size", "1"};
-  arguments.insert(arguments.end(), layout.arguments.begin(), layout.arguments.end());
-  if (subject.arguments.sequence_parallel) arguments.emplace_back("--sequence-parallel");
-  if (subject.arguments.shard_optimizer) arguments.emplace_back("--use-distributed-optimizer");
-  return {{"arguments", arguments},
-          {"vision_layers", layout.vision_layers},
-          {"warnings", layout.warnings}};
+json to_json(const megatron_report& megatron) {
+  return {{"arguments", megatron.arguments},
+          {"vision_layers", megatron.vision_layers},
+          {"warnings", megatron.warnings}};
 }
 
-json repriced_report(const plan_subject& subject, const repriced_run& run,
-                     double promised_seconds) {
-  json report = {{"version", std::string(version)}, {"inputs", to_json(subject.inputs)}};
-  report.update(setting(subject));
-  const double bound = static_cast<double>(run.bound_epoch_time) * 1e-9;
-  const double seconds = run.column.epoch_seconds();
-  report["samples"] = subject.samples;
-  report["status"] = run.column.fits ? "feasible" : "infeasible";
-  if (!run.column.fits) report["reason"] = "memory";
-  report["objective"] = seconds;
-  report["bound_seconds"] = bound;
-  report["gap"] = relative_gap(seconds, bound);
-  report["promised_epoch_seconds"] = promised_seconds;
-  report["evaluated"] = column_report(subject, run.column);
-  report["evaluated"].erase("order_gain");
-  report["evaluated"].erase("packs_bound");
-  return report;
-}
-
-std::string plan_text(const plan_subject& subject, const run_plan& plan, const json& megatron) {
-  const run_column& planned = plan.planned;
-  json more = setting(subject);
-  more["seed"] = subject.arguments.seed;
-  more["planned"] = column_report(subject, planned);
-  more["cuts"] = planned.plan.cuts;
-  more["layers"] = json::array();
-  more["modes"] = json::array();
-  for (std::size_t l = 0; l < subject.priced.chain.size(); ++l) {
-    more["layers"].push_back(subject.priced.chain[l].name);
-    more["modes"].push_back(subject.priced.chain[l].modes[planned.plan.modes[l]].name);
+json to_json(const run_report& report) {
+  json object = heading(report, report.status);
+  if (report.gain) {
+    add_gain(object, report.planned, *report.gain);
+  } else {
+    object.update(why_not(std::get<no_answer>(report.planned)));
+    object["planned"] = column_json(report.planned);
   }
-  more["megatron"] = megatron;
-  return to_text({.inputs = subject.inputs,
-                  .resources = {"images", "tokens"},
-                  .capacity = {planned.capacity->begin(), planned.capacity->end()},
-                  .packs = planned.data.packing.packs,
-                  .plan = planned.data.dispatch},
-                 more);
+  if (!report.shapes.empty()) object["shapes"] = shapes_json(report.shapes);
+  object["seconds"] = {{"read", report.read_seconds}, {"plan", report.plan_seconds}};
+  if (report.gain) object["megatron"] = to_json(report.gain->megatron);
+  return object;
+}
+
+json to_json(const repriced_report& report) {
+  const epoch_figures& evaluated = report.evaluated;
+  json object =
+      heading(report, evaluated.fits ? search_status::feasible : search_status::infeasible);
+  if (!evaluated.fits) object["reason"] = "memory";
+  object["objective"] = evaluated.epoch_seconds;
+  object["bound_seconds"] = report.bound_seconds;
+  object["gap"] = relative_gap(evaluated.epoch_seconds, report.bound_seconds);
+  object["promised_epoch_seconds"] = report.promised_seconds;
+  object["evaluated"] = to_json(evaluated);
+  return object;
 }
 
 }  // namespace omnibal::cli

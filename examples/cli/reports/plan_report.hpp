@@ -1,47 +1,160 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What `omnibal plan` says of a whole run, as JSON, and the file a trainer reads.
+/// What `omnibal plan` tells of a whole run.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
-#include <omnibal/cost/layer_costs.hpp>
-#include <omnibal/interop/megatron_layout.hpp>
-#include <omnibal/run/plan_run.hpp>
+#include <omnibal/core/search_status.hpp>
 
-#include "commands/plan_arguments.hpp"
-#include "commands/plan_costs.hpp"
 #include "files/json.hpp"
+#include "reports/search_report.hpp"
 #include "tables/tables.hpp"
 
 namespace omnibal::cli {
 
-/// What was planned for.
-struct plan_subject {
-  const cost_source& costs;
-  const calibration& priced;
-  const plan_arguments& arguments;
-  const std::vector<table_input>& inputs;
-  std::size_t samples;
-  memory_setup memory;
+/// A file of measured layers.
+struct profile_source {
+  std::string name = {};
+  std::string sha256 = {};
 };
 
-/// The comparison: unbalanced, published, planned, bound, speedup, ablation, assumptions.
-[[nodiscard]] json run_report(const plan_subject& subject, const run_plan& plan);
+/// What was planned for.
+struct run_setting {
+  std::string model = {};
+  std::string device = {};
+  std::int64_t data_parallel = 0;
+  std::int64_t pipeline_parallel = 0;
+  std::int64_t tensor_parallel = 0;
+  std::string schedule = {};
+  std::int64_t virtual_stages = 0;
+  std::int64_t global_batch = 0;
+  std::optional<profile_source> profile = {};
+  std::int64_t memory = 0;   ///< Bytes of a device.
+  std::int64_t reserve = 0;  ///< Bytes of it that are not for the plan.
+  double margin = 0;
+};
 
-/// The planned layers as arguments of Megatron-LM, with what these cannot say. Precondition: a plan
-/// was found.
-[[nodiscard]] json megatron_report(const plan_subject& subject, const megatron_layout& layout);
+/// What a pack may hold.
+struct pack_capacity {
+  std::int64_t images = 0;
+  std::int64_t tokens = 0;
+};
 
-/// A plan made before, at today's costs, beside what was promised for it.
-[[nodiscard]] json repriced_report(const plan_subject& subject, const repriced_run& run,
-                                   double promised_seconds);
+/// Packs, where samples are packed.
+struct pack_figures {
+  pack_capacity capacity = {};
+  std::uint64_t packs = 0;
+  std::optional<std::uint64_t> bound = {};
+};
 
-/// The bytes of plan.json: packs.json (packs_file.hpp) with cuts, layers and modes by name, and
-/// what was planned for, and Megatron-LM's arguments. Precondition: a plan was found.
-[[nodiscard]] std::string plan_text(const plan_subject& subject, const run_plan& plan,
-                                    const json& megatron);
+/// The layers of a stage in each mode that recomputes: mode and number, in order of appearance.
+using recomputed_modes = std::vector<std::pair<std::string, std::size_t>>;
+
+/// What an epoch costs that is run in one way.
+struct epoch_figures {
+  double step_seconds = 0;
+  double epoch_seconds = 0;
+  std::size_t steps = 0;
+  std::size_t microbatches_per_rank = 0;
+  double mean_samples_per_step = 0;
+  std::size_t least_samples_per_step = 0;
+  std::size_t most_samples_per_step = 0;
+  std::optional<double> order_gain = {};
+  double bubble_ratio = 0;
+  double pad_ratio = 0;
+  std::array<double, 2> dist_ratio = {};  ///< Images and tokens.
+  double cost_ratio = 1;
+  std::vector<std::int64_t> peak_memory = {};  ///< Per device.
+  bool fits = true;
+  std::optional<pack_figures> packing = {};
+  std::vector<std::size_t> cuts = {};
+  std::vector<recomputed_modes> recomputed = {};  ///< Per stage.
+};
+
+/// One way to run the epoch, or why it cannot be run so.
+using column_report = std::variant<epoch_figures, no_answer>;
+
+/// The figures, where there are any.
+[[nodiscard]] const epoch_figures* figures_of(const column_report& column);
+
+struct ablation_figures {
+  std::string name = {};
+  double epoch_seconds = 0;
+  bool fits = true;
+};
+
+/// A capacity that was tried.
+struct capacity_trial {
+  pack_capacity capacity = {};
+  std::optional<double> seconds_per_sample = {};  ///< Where it fits the memory.
+  double samples_per_step = 0;
+  double packs_over_bound = 1;
+  double room = 0;
+  std::string passed_over = {};  ///< Why it was not taken; empty for the one that was.
+};
+
+/// A shape of the cluster that was tried.
+struct shape_trial {
+  std::size_t data_parallel = 0;
+  std::size_t pipeline_parallel = 0;
+  std::int64_t tensor_parallel = 0;
+  std::optional<double> seconds_per_sample = {};
+  std::string passed_over = {};
+};
+
+/// The planned layers as arguments of Megatron-LM, with what these cannot say.
+struct megatron_report {
+  std::vector<std::string> arguments = {};
+  std::vector<std::size_t> vision_layers = {};
+  std::vector<std::string> warnings = {};
+};
+
+/// What a run is worth that was planned.
+struct run_gain {
+  column_report unbalanced = {};
+  column_report published = {};
+  double bound_seconds = 0;
+  std::vector<ablation_figures> ablation = {};
+  std::vector<capacity_trial> capacities = {};
+  std::vector<std::string> assumptions = {};
+  megatron_report megatron = {};
+};
+
+/// A run planned now: `omnibal plan --lengths`.
+struct run_report {
+  search_status status = search_status::feasible;
+  std::vector<table_input> inputs = {};
+  run_setting setting = {};
+  std::size_t samples = 0;
+  column_report planned = {};
+  std::optional<run_gain> gain = {};     ///< Where a plan was found.
+  std::vector<shape_trial> shapes = {};  ///< Where a shape was searched for.
+  double read_seconds = 0;
+  double plan_seconds = 0;
+};
+
+/// A plan made before, at the costs of now: `omnibal plan --lengths --evaluate`.
+struct repriced_report {
+  std::vector<table_input> inputs = {};
+  run_setting setting = {};
+  std::size_t samples = 0;
+  double bound_seconds = 0;
+  double promised_seconds = 0;  ///< Of the epoch, when the plan was made.
+  epoch_figures evaluated = {};
+};
+
+[[nodiscard]] json to_json(const run_setting& setting);
+[[nodiscard]] json to_json(const epoch_figures& figures);
+[[nodiscard]] json to_json(const megatron_report& megatron);
+[[nodiscard]] json to_json(const run_report& report);
+[[nodiscard]] json to_json(const repriced_report& report);
 
 }  // namespace omnibal::cli

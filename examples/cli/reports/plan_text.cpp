@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <optional>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -21,13 +22,12 @@ std::string gibibytes_text(std::int64_t bytes) {
   return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / 1073741824.0);
 }
 
-std::string megatron_arguments(const json& report) {
+std::string megatron_arguments(const megatron_report& megatron) {
   const auto quoted = [](const std::string& word) {
     return word.find_first_of("|*") == std::string::npos ? word : "'" + word + "'";
   };
   std::string text;
-  for (const json& word : report.at("megatron").at("arguments")) {
-    const auto argument = word.get<std::string>();
+  for (const std::string& argument : megatron.arguments) {
     const bool on_next_line =
         argument.starts_with("--pipeline") || argument.starts_with("--recompute-granularity");
     text += on_next_line ? " \\\n    " : text.empty() ? "" : " ";
@@ -38,171 +38,163 @@ std::string megatron_arguments(const json& report) {
 
 namespace {
 
-std::string ratio_text(double ratio) { return fmt::format("{:.2f}", ratio); }
-
-constexpr std::array columns = {"unbalanced", "published", "planned", "bound"};
-
 /// A row of the comparison; "-" where a column does not have the value.
 template <typename Value>
-std::vector<std::string> row(const json& report, const std::string& heading, const Value& value) {
+std::vector<std::string> row(const column_report& planned, const run_gain& gain,
+                             const std::string& heading, const Value& value,
+                             const std::string& bound = "-") {
   std::vector<std::string> cells = {heading};
-  for (const char* column : columns) {
-    const json& figures = report.at(column);
-    cells.push_back(figures.value("status", "") == "infeasible" ? "does not fit" : value(figures));
+  for (const column_report* column : {&gain.unbalanced, &gain.published, &planned}) {
+    const epoch_figures* figures = figures_of(*column);
+    cells.push_back(figures == nullptr ? "does not fit" : value(*figures));
   }
+  cells.push_back(bound);
   return cells;
 }
 
-template <typename Format>
-auto field(const char* key, const Format& format) {
-  return [key, format](const json& figures) {
-    return figures.contains(key) ? format(figures.at(key)) : std::string("-");
-  };
+std::string capacity_text(const epoch_figures& figures) {
+  if (!figures.packing) return "-";
+  const auto& [images, tokens] = figures.packing->capacity;
+  return fmt::format("{} / {}", images, tokens);
 }
 
-std::string megatron_text(const json& report) {
-  if (!report.contains("megatron")) return "";
-  const json& megatron = report.at("megatron");
-  std::string text = "In Megatron-LM's words, with vision layers a stage:";
-  for (const json& count : megatron.at("vision_layers")) text += " " + count.dump();
-  text += "\n  " + megatron_arguments(report);
-  for (const json& warning : megatron.at("warnings")) text += "\n- " + warning.get<std::string>();
-  return text + "\n";
+std::string largest_memory_text(const epoch_figures& figures) {
+  return gibibytes_text(std::ranges::max(figures.peak_memory));
 }
 
-}  // namespace
-
-text_table comparison_table(const json& report) {
-  const auto seconds = [](const json& value) { return duration_text(value.get<double>()); };
-  const auto share = [](const json& value) { return percent(value.get<double>()); };
-  const auto count = [](const json& value) { return value_text(value); };
-  const auto mean = [](const json& value) {
-    return value_text(std::round(value.at("mean").get<double>() * 10) / 10);
-  };
-  const auto capacity = [](const json& value) {
-    return value.at("images").dump() + " / " + value.at("tokens").dump();
-  };
-  const auto memory = [](const json& value) {
-    std::int64_t most = 0;
-    for (const json& peak : value) most = std::max(most, peak.get<std::int64_t>());
-    return gibibytes_text(most);
-  };
-  const auto cuts = [](const json& value) {
-    std::string sizes;
-    for (std::size_t s = 0; s + 1 < value.size(); ++s)
-      sizes += (s == 0 ? "" : " ") +
-               std::to_string(value[s + 1].get<std::size_t>() - value[s].get<std::size_t>());
-    return sizes;
-  };
-  text_table table{.headings = {"", "unbalanced", "published", "planned", "bound"}};
-  table.rows = {
-      row(report, "epoch", field("epoch_seconds", seconds)),
-      row(report, "step, mean", field("step_seconds", seconds)),
-      row(report, "steps", field("steps", count)),
-      row(report, "samples a step, mean", field("samples_per_step", mean)),
-      row(report, "micro-batches a rank", field("microbatches_per_rank", count)),
-      row(report, "capacity, images / tokens", field("capacity", capacity)),
-      row(report, "padding", field("pad_ratio", share)),
-      row(report, "waiting between ranks",
-          field("cost_ratio",
-                [](const json& value) { return percent(1.0 - 1.0 / value.get<double>()); })),
-      row(report, "gained by their order",
-          field("order_gain",
-                [](const json& value) { return percent(value.get<double>() - 1.0); })),
-      row(report, "idle in all", field("bubble_ratio", share)),
-      row(report, "largest memory", field("peak_memory", memory)),
-      row(report, "layers a stage", field("cuts", cuts))};
-  return table;
+std::string stage_sizes(const std::vector<std::size_t>& cuts) {
+  std::vector<std::size_t> sizes;
+  for (std::size_t s = 0; s + 1 < cuts.size(); ++s) sizes.push_back(cuts[s + 1] - cuts[s]);
+  return fmt::format("{}", fmt::join(sizes, " "));
 }
 
-text_table ablation_table(const json& report) {
+text_table ablation_table(const std::vector<ablation_figures>& ablation) {
   text_table table{.headings = {"what each balance adds", "epoch", "gain", ""}};
   double before = 0;
-  for (const json& one : report.at("ablation")) {
-    const double seconds = one.at("epoch_seconds").get<double>();
-    table.rows.push_back({one.at("name").get<std::string>(), duration_text(seconds),
-                          before > 0 ? "x " + ratio_text(before / seconds) : "",
-                          one.at("fits").get<bool>() ? "" : "does not fit the memory"});
+  for (const auto& [name, seconds, fits] : ablation) {
+    table.rows.push_back({name, duration_text(seconds),
+                          before > 0 ? fmt::format("x {:.2f}", before / seconds) : "",
+                          fits ? "" : "does not fit the memory"});
     before = seconds;
   }
   return table;
 }
 
-std::string remarks(const json& report) {
+std::string megatron_text(const megatron_report& megatron) {
+  std::string text =
+      fmt::format("In Megatron-LM's words, with vision layers a stage: {}\n  {}\n",
+                  fmt::join(megatron.vision_layers, " "), megatron_arguments(megatron));
+  for (const std::string& warning : megatron.warnings) text += "- " + warning + "\n";
+  return text;
+}
+
+std::string why_no_plan(const no_answer& why) {
+  std::string text = "No plan fits: " + why.reason;
+  if (why.shortage)
+    text += fmt::format(", stage {} lacks {}", *why.shortage->binding_stage,
+                        gibibytes_text(why.shortage->bytes));
+  return text + ". To mend it, " + why.suggestion + ".\n";
+}
+
+}  // namespace
+
+text_table comparison_table(const column_report& planned, const run_gain& gain) {
+  using figures = epoch_figures;
+  text_table table{.headings = {"", "unbalanced", "published", "planned", "bound"}};
+  const auto add = [&](const std::string& heading, const auto& value,
+                       const std::string& bound = "-") {
+    table.rows.push_back(row(planned, gain, heading, value, bound));
+  };
+  add(
+      "epoch", [](const figures& of) { return duration_text(of.epoch_seconds); },
+      duration_text(gain.bound_seconds));
+  add("step, mean", [](const figures& of) { return duration_text(of.step_seconds); });
+  add("steps", [](const figures& of) { return value_text(of.steps); });
+  add("samples a step, mean",
+      [](const figures& of) { return value_text(std::round(of.mean_samples_per_step * 10) / 10); });
+  add("micro-batches a rank",
+      [](const figures& of) { return value_text(of.microbatches_per_rank); });
+  add("capacity, images / tokens", capacity_text);
+  add("padding", [](const figures& of) { return percent(of.pad_ratio); });
+  add("waiting between ranks",
+      [](const figures& of) { return percent(1.0 - 1.0 / of.cost_ratio); });
+  add("gained by their order",
+      [](const figures& of) { return percent(of.order_gain.value_or(1.0) - 1.0); });
+  add("idle in all", [](const figures& of) { return percent(of.bubble_ratio); });
+  add("largest memory", largest_memory_text);
+  add("layers a stage", [](const figures& of) { return stage_sizes(of.cuts); });
+  return table;
+}
+
+std::string remarks(const column_report& planned, const run_gain& gain) {
   std::string text;
-  for (const char* column : {"unbalanced", "published"}) {
-    const json& figures = report.at(column);
-    if (figures.contains("fits") && !figures.at("fits").get<bool>())
-      text += std::string(column) + " would not fit the memory; its times are as if it did.\n";
+  for (const auto& [name, column] :
+       {std::pair{"unbalanced", &gain.unbalanced}, std::pair{"published", &gain.published}}) {
+    const epoch_figures* figures = figures_of(*column);
+    if (figures != nullptr && !figures->fits)
+      text += fmt::format("{} would not fit the memory; its times are as if it did.\n", name);
   }
-  const auto epoch = [&](const char* column) -> std::optional<double> {
-    const json& figures = report.at(column);
-    if (!figures.contains("epoch_seconds")) return std::nullopt;
-    return figures.at("epoch_seconds").get<double>();
+  const auto warn_if_slower = [&](const char* left, const column_report& slow, const char* right,
+                                  const column_report& fast) {
+    const epoch_figures* a = figures_of(slow);
+    const epoch_figures* b = figures_of(fast);
+    if (a != nullptr && b != nullptr && a->epoch_seconds > b->epoch_seconds)
+      text += fmt::format("Here {} is slower than {}.\n", left, right);
   };
-  const auto worse = [&](const char* left, const char* right) {
-    if (epoch(left) && epoch(right) && *epoch(left) > *epoch(right))
-      text += std::string("Here ") + left + " is slower than " + right + ".\n";
-  };
-  worse("planned", "published");
-  worse("planned", "unbalanced");
-  worse("published", "unbalanced");
+  warn_if_slower("planned", planned, "published", gain.published);
+  warn_if_slower("planned", planned, "unbalanced", gain.unbalanced);
+  warn_if_slower("published", gain.published, "unbalanced", gain.unbalanced);
   return text;
 }
 
-std::string verdict(const json& report) {
-  const json& planned = report.at("planned");
-  if (planned.value("status", "") == "infeasible") {
-    std::string text = "No plan fits: " + planned.at("reason").get<std::string>();
-    if (planned.contains("bytes_short"))
-      text += ", stage " + planned.at("binding_stage").dump() + " lacks " +
-              gibibytes_text(planned.at("bytes_short").get<std::int64_t>());
-    return text + ". To mend it, " + planned.at("suggestion").get<std::string>() + ".\n";
-  }
-  std::string text = "planned runs the epoch ";
-  const json& speedup = report.at("speedup");
-  text += ratio_text(speedup.at("over_unbalanced").get<double>()) + " times as fast as unbalanced";
-  if (!speedup.at("over_published").is_null())
-    text += ", " + ratio_text(speedup.at("over_published").get<double>()) +
-            " times as fast as published";
-  const double bound = report.at("bound").at("epoch_seconds").get<double>();
-  const double over = planned.at("epoch_seconds").get<double>() / bound - 1.0;
-  return text + ".\nIts epoch is " + percent(over, 1) +
-         " longer than the bound, which nothing can beat.\n";
+std::string verdict(const run_report& report) {
+  if (!report.gain) return why_no_plan(std::get<no_answer>(report.planned));
+  const double seconds = figures_of(report.planned)->epoch_seconds;
+  std::vector<std::string> gains;
+  for (const auto& [name, column] : {std::pair{"unbalanced", &report.gain->unbalanced},
+                                     std::pair{"published", &report.gain->published}})
+    if (const epoch_figures* figures = figures_of(*column))
+      gains.push_back(
+          fmt::format("{:.2f} times as fast as {}", figures->epoch_seconds / seconds, name));
+  return fmt::format(
+      "planned runs the epoch {}.\n"
+      "Its epoch is {} longer than the bound, which nothing can beat.\n",
+      fmt::join(gains, ", "), percent(seconds / report.gain->bound_seconds - 1.0, 1));
 }
 
-std::string title(const json& report) {
-  const auto count = [&](const char* key) { return report.at(key).get<std::int64_t>(); };
-  return report.at("model").get<std::string>() + " on " +
-         value_text(count("dp") * count("pp") * count("tp")) + " " +
-         report.at("device").get<std::string>();
+std::string title(const run_setting& setting) {
+  const std::int64_t devices =
+      setting.data_parallel * setting.pipeline_parallel * setting.tensor_parallel;
+  return fmt::format("{} on {} {}", setting.model, value_text(devices), setting.device);
 }
 
-std::string run_text(const json& report) {
-  const auto whole = [&](const char* key) { return value_text(report.at(key)); };
-  std::string text = title(report) + " (dp " + whole("dp") + ", pp " + whole("pp") + ", tp " +
-                     whole("tp") + ", " + whole("schedule") + "), " + whole("samples") +
-                     " samples, " + whole("global_batch") + " a step\n\n";
-  if (report.at("status") == "infeasible") return text + verdict(report);
-  text += comparison_table(report).to_string() + "\n" + verdict(report) + remarks(report) + "\n" +
-          ablation_table(report).to_string() + "\n" + megatron_text(report) + "\nAssumptions:\n";
-  for (const json& one : report.at("assumptions")) text += "- " + one.get<std::string>() + "\n";
+std::string to_text(const run_report& report) {
+  const run_setting& setting = report.setting;
+  std::string text =
+      fmt::format("{} (dp {}, pp {}, tp {}, {}), {} samples, {} a step\n\n", title(setting),
+                  value_text(setting.data_parallel), value_text(setting.pipeline_parallel),
+                  value_text(setting.tensor_parallel), setting.schedule, value_text(report.samples),
+                  value_text(setting.global_batch));
+  if (!report.gain) return text + verdict(report);
+  const run_gain& gain = *report.gain;
+  text += comparison_table(report.planned, gain).to_string() + "\n" + verdict(report) +
+          remarks(report.planned, gain) + "\n" + ablation_table(gain.ablation).to_string() + "\n" +
+          megatron_text(gain.megatron) + "\nAssumptions:\n";
+  for (const std::string& one : gain.assumptions) text += "- " + one + "\n";
   return text;
 }
 
-std::string repriced_text(const json& report) {
-  const json& figures = report.at("evaluated");
-  const double seconds = figures.at("epoch_seconds").get<double>();
-  const double promised = report.at("promised_epoch_seconds").get<double>();
-  std::string text = "The plan's epoch takes " + duration_text(seconds) + "; " +
-                     duration_text(promised) + " when it was made.\nThe bound is " +
-                     duration_text(report.at("bound_seconds").get<double>()) + ".\n";
-  text += "Largest memory of each stage:";
-  for (const json& peak : figures.at("peak_memory"))
-    text += " " + gibibytes_text(peak.get<std::int64_t>());
-  text += ".\n";
-  if (!figures.at("fits").get<bool>())
-    text += "That does not fit the memory: plan again without --evaluate.\n";
+std::string to_text(const repriced_report& report) {
+  const epoch_figures& figures = report.evaluated;
+  std::vector<std::string> peaks;
+  for (const std::int64_t peak : figures.peak_memory) peaks.push_back(gibibytes_text(peak));
+  std::string text = fmt::format(
+      "The plan's epoch takes {}; {} when it was made.\n"
+      "The bound is {}.\n"
+      "Largest memory of each stage: {}.\n",
+      duration_text(figures.epoch_seconds), duration_text(report.promised_seconds),
+      duration_text(report.bound_seconds), fmt::join(peaks, " "));
+  if (!figures.fits) text += "That does not fit the memory: plan again without --evaluate.\n";
   return text;
 }
 

@@ -6,9 +6,6 @@
 #include <string_view>
 
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include "files/files.hpp"
 
 namespace omnibal::cli {
 namespace {
@@ -123,15 +120,6 @@ std::string describe(const json& report) {
     text += value + '\n';
   }
   return text;
-}
-
-void print_report(const command_context& context, const json& report,
-                  const std::function<std::string(const json&)>& to_text) {
-  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
-  const auto format =
-      context.format.value_or(terminal ? report_format::as_text : report_format::as_json);
-  write_standard_output(format == report_format::as_text ? to_text(report)
-                                                         : json_text(report) + '\n');
 }
 
 }  // namespace omnibal::cli

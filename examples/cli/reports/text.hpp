@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a sub-command says: one JSON object, or a text for people made from that same object.
+/// Values, tables and objects as text for people.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "commands/commands.hpp"
 #include "files/json.hpp"
 
 namespace omnibal::cli {
@@ -32,9 +30,5 @@ struct text_table {
 /// "key value, key value", objects of objects as a line for each of those. Underscores in keys
 /// become spaces.
 [[nodiscard]] std::string describe(const json& report);
-
-/// Prints the report on standard output in the format asked for. Throws unwritable_output.
-void print_report(const command_context& context, const json& report,
-                  const std::function<std::string(const json&)>& to_text = describe);
 
 }  // namespace omnibal::cli

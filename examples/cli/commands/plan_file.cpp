@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/plan_file.hpp"
+
+#include <cstddef>
+
+#include <omnibal/core/error.hpp>
+
+#include "files/json.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+/// Reads plan.json, which must be for the cluster and the layers of this run.
+class plan_reader {
+ public:
+  plan_reader(const std::string& path, const run_setting& setting,
+              const std::vector<layer_cost>& chain)
+      : path_(path), setting_(setting), chain_(chain), file_(read_json_file("--evaluate", path)) {}
+
+  earlier_plan read() const {
+    expect("model", setting_.model);
+    expect("dp", setting_.data_parallel);
+    expect("pp", setting_.pipeline_parallel);
+    expect("tp", setting_.tensor_parallel);
+    expect("schedule", setting_.schedule);
+    expect("virtual", setting_.virtual_stages);
+    earlier_plan earlier;
+    const std::int64_t stages = setting_.pipeline_parallel * setting_.virtual_stages;
+    for (const json& cut : list("cuts", static_cast<std::size_t>(stages + 1))) {
+      if (!cut.is_number_unsigned()) refuse("cuts", cut, "must be numbers of layers");
+      earlier.plan.cuts.push_back(cut.get<std::size_t>());
+    }
+    const json& modes = list("modes", chain_.size());
+    for (std::size_t l = 0; l < modes.size(); ++l) earlier.plan.modes.push_back(mode(l, modes[l]));
+    const json::json_pointer promised("/planned/epoch_seconds");
+    if (!file_.contains(promised) || !file_[promised].is_number())
+      refuse("planned", nullptr, "must hold epoch_seconds");
+    earlier.epoch_seconds = file_[promised].get<double>();
+    return earlier;
+  }
+
+ private:
+  void expect(const char* field, const json& given) const {
+    const json was = file_.value(field, json());
+    if (was != given)
+      refuse(field, was, "is not what this run has, " + json_text(given) + ": plan anew");
+  }
+
+  const json& list(const char* field, std::size_t size) const {
+    if (!file_.contains(field) || !file_[field].is_array())
+      refuse(field, file_.value(field, json()), "must be a list");
+    if (file_[field].size() != size)
+      refuse(field, file_[field].size(), "entries must be " + std::to_string(size));
+    return file_[field];
+  }
+
+  std::size_t mode(std::size_t layer, const json& name) const {
+    const std::vector<mode_cost>& known = chain_[layer].modes;
+    for (std::size_t m = 0; m < known.size(); ++m)
+      if (name == known[m].name) return m;
+    throw invalid_input(path_ + ": modes", layer, json_text(name),
+                        "is no mode of " + chain_[layer].name);
+  }
+
+  [[noreturn]] void refuse(const char* field, const json& value, const std::string& advice) const {
+    throw invalid_input(path_ + ": " + field, json_text(value).substr(0, 80), advice);
+  }
+
+  const std::string& path_;
+  const run_setting& setting_;
+  const std::vector<layer_cost>& chain_;
+  json file_;
+};
+
+}  // namespace
+
+earlier_plan read_plan_file(const std::string& path, const run_setting& setting,
+                            const std::vector<layer_cost>& chain) {
+  return plan_reader(path, setting, chain).read();
+}
+
+std::string plan_file_text(const run_report& report, std::int64_t seed,
+                           const std::vector<layer_cost>& chain, const pipeline_plan& plan,
+                           const packs_file& packs) {
+  json more = to_json(report.setting);
+  more["seed"] = seed;
+  more["planned"] = to_json(*figures_of(report.planned));
+  more["cuts"] = plan.cuts;
+  more["layers"] = json::array();
+  more["modes"] = json::array();
+  for (std::size_t l = 0; l < chain.size(); ++l) {
+    more["layers"].push_back(chain[l].name);
+    more["modes"].push_back(chain[l].modes[plan.modes[l]].name);
+  }
+  more["megatron"] = to_json(report.gain->megatron);
+  return to_text(packs, more);
+}
+
+}  // namespace omnibal::cli

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands/run_figures.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "reports/text.hpp"
+
+namespace omnibal::cli {
+namespace {
+
+constexpr double seconds_per_nanosecond = 1e-9;
+
+pack_capacity to_capacity(const loads<2>& capacity) {
+  return {.images = capacity[0], .tokens = capacity[1]};
+}
+
+/// Per stage: how many layers run in each mode that recomputes.
+std::vector<recomputed_modes> recomputed_layers(const std::vector<layer_cost>& chain,
+                                                const pipeline_plan& plan) {
+  std::vector<recomputed_modes> stages;
+  for (std::size_t s = 0; s + 1 < plan.cuts.size(); ++s) {
+    recomputed_modes& counts = stages.emplace_back();
+    for (std::size_t l = plan.cuts[s]; l < plan.cuts[s + 1]; ++l) {
+      const std::string& mode = chain[l].modes[plan.modes[l]].name;
+      if (mode == "none") continue;
+      const auto found =
+          std::ranges::find(counts, mode, [](const auto& count) { return count.first; });
+      if (found == counts.end())
+        counts.emplace_back(mode, 1);
+      else
+        ++found->second;
+    }
+  }
+  return stages;
+}
+
+epoch_figures figures_of(const plan_subject& subject, const run_column& column) {
+  const batch_plan& data = column.data;
+  epoch_figures figures{.step_seconds = column.step_seconds(),
+                        .epoch_seconds = column.epoch_seconds(),
+                        .steps = column.epoch.steps,
+                        .microbatches_per_rank = data.microbatches_per_rank,
+                        .mean_samples_per_step = data.mean_samples_per_step,
+                        .least_samples_per_step = data.least_samples_per_step,
+                        .most_samples_per_step = data.most_samples_per_step,
+                        .order_gain = static_cast<double>(column.time_as_dealt) *
+                                      seconds_per_nanosecond / column.epoch_seconds(),
+                        .bubble_ratio = column.epoch.bubble_ratio,
+                        .pad_ratio = data.pad_ratio,
+                        .dist_ratio = data.dist_ratio,
+                        .cost_ratio = data.cost_ratio,
+                        .peak_memory = column.epoch.peak_memory,
+                        .fits = column.fits,
+                        .cuts = column.plan.cuts,
+                        .recomputed = recomputed_layers(subject.priced.chain, column.plan)};
+  if (column.capacity)
+    figures.packing = pack_figures{.capacity = to_capacity(*column.capacity),
+                                   .packs = data.packing.objective,
+                                   .bound = data.packing.bound};
+  return figures;
+}
+
+column_report column_of(const plan_subject& subject, const run_column& column) {
+  if (column.status != search_status::infeasible) return figures_of(subject, column);
+  const infeasibility& why = column.why;
+  no_answer answer{.reason = std::string(to_string(why.reason)), .suggestion = suggestion(why)};
+  if (why.reason == infeasibility::cause::memory)
+    answer.shortage = memory_shortage{.binding_stage = why.binding_stage, .bytes = why.bytes_short};
+  return answer;
+}
+
+std::vector<ablation_figures> ablation_of(const run_plan& plan) {
+  std::vector<ablation_figures> rows;
+  for (const ablation_row& row : plan.ablation)
+    rows.push_back({.name = row.name,
+                    .epoch_seconds = static_cast<double>(row.epoch_time) * seconds_per_nanosecond,
+                    .fits = row.fits});
+  return rows;
+}
+
+std::vector<capacity_trial> trials_of(const capacity_search& search) {
+  std::vector<capacity_trial> trials;
+  for (const capacity_candidate& candidate : search.candidates) {
+    const capacity_outcome& outcome = candidate.outcome;
+    capacity_trial& trial =
+        trials.emplace_back(capacity_trial{.capacity = to_capacity(candidate.capacity),
+                                           .samples_per_step = outcome.samples_per_step,
+                                           .packs_over_bound = outcome.packs_over_bound,
+                                           .room = static_cast<double>(candidate.room) * 1e-6,
+                                           .passed_over = candidate.passed_over});
+    if (outcome.fits) trial.seconds_per_sample = outcome.time_per_sample;
+  }
+  return trials;
+}
+
+std::vector<std::string> assumptions(const plan_subject& subject, const run_column& planned) {
+  const device_shape& device = subject.costs.device;
+  std::vector<std::string> list = subject.costs.describe(
+      subject.priced, {.tiles = (*planned.capacity)[0], .tokens = (*planned.capacity)[1]});
+  list.push_back(fmt::format(
+      "{} achieves {:.0f} TFLOP/s in matrix products, {:.0f} in attention, {:.0f} GB/s of memory, "
+      "{:.0f} within a node, {:.1f} between nodes",
+      device.id, device.matrix_flops * 1e-12, device.attention_flops * 1e-12,
+      device.memory_bandwidth * 1e-9, device.tensor_parallel_bandwidth * 1e-9,
+      device.pipeline_bandwidth * 1e-9));
+  if (subject.memory.margin > 0)
+    list.push_back("activations are taken to be " + percent(subject.memory.margin) +
+                   " larger than these costs say");
+  list.insert(
+      list.end(),
+      {"token counts are the table's; attention is over each sample alone, causal",
+       "gradient reduction and optimizer step are not overlapped with the pipeline",
+       "loading data costs nothing; images arrive at the first stage, token ids at every stage",
+       "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
+       "parameter counts, full recomputation",
+       "published: packs of 50 iterations of sampling and filtering" +
+           std::string(subject.arguments.capacity == "auto"
+                           ? " at the paper's capacity of 9 images and 4096 tokens"
+                           : "") +
+           ", contiguous shares a rank, the best of ten anchored partitions, adaptive "
+           "recomputation"});
+  const schedule_kind schedule = subject.arguments.schedule;
+  if (schedule == schedule_kind::interleaved)
+    list.emplace_back("ranks run multiples of pp micro-batches, filled up with empty ones");
+  if (schedule == schedule_kind::zero_bubble_h1)
+    list.emplace_back(
+        "a layer that recomputes does so for the gradient of its inputs and again for "
+        "that of its weights, and holds what it keeps until the latter");
+  if (schedule != schedule_kind::gpipe && schedule != schedule_kind::one_forward_one_backward)
+    list.emplace_back("published runs 1f1b, the schedule its method knows");
+  return list;
+}
+
+run_gain gain_of(const plan_subject& subject, const run_plan& plan) {
+  return {.unbalanced = column_of(subject, plan.unbalanced),
+          .published = column_of(subject, plan.published),
+          .bound_seconds = static_cast<double>(plan.bound_epoch_time) * seconds_per_nanosecond,
+          .ablation = ablation_of(plan),
+          .capacities = trials_of(plan.capacities),
+          .assumptions = assumptions(subject, plan.planned)};
+}
+
+}  // namespace
+
+run_setting setting_of(const plan_subject& subject) {
+  const plan_arguments& arguments = subject.arguments;
+  run_setting setting{.model = subject.costs.model.id,
+                      .device = subject.costs.device.id,
+                      .data_parallel = arguments.data_parallel,
+                      .pipeline_parallel = arguments.pipeline_parallel,
+                      .tensor_parallel = arguments.tensor_parallel,
+                      .schedule = std::string(to_string(arguments.schedule)),
+                      .virtual_stages = arguments.virtual_stages,
+                      .global_batch = arguments.global_batch,
+                      .memory = subject.memory.limit,
+                      .reserve = subject.memory.reserved,
+                      .margin = subject.memory.margin};
+  if (const auto& profile = subject.costs.profile)
+    setting.profile = profile_source{.name = profile->name, .sha256 = profile->sha256};
+  return setting;
+}
+
+run_report report_of(const plan_subject& subject, const run_plan& plan) {
+  const bool feasible = plan.planned.status != search_status::infeasible;
+  run_report report{.status = feasible ? search_status::feasible : search_status::infeasible,
+                    .inputs = subject.inputs,
+                    .setting = setting_of(subject),
+                    .samples = subject.samples,
+                    .planned = column_of(subject, plan.planned)};
+  if (feasible) report.gain = gain_of(subject, plan);
+  return report;
+}
+
+megatron_report report_of(const plan_subject& subject, const megatron_layout& layout) {
+  const plan_arguments& given = subject.arguments;
+  megatron_report report{
+      .arguments = {"--tensor-model-parallel-size", std::to_string(given.tensor_parallel),
+                    "--micro-batch-size", "1"},
+      .vision_layers = layout.vision_layers,
+      .warnings = layout.warnings};
+  report.arguments.insert(report.arguments.end(), layout.arguments.begin(), layout.arguments.end());
+  if (given.sequence_parallel) report.arguments.emplace_back("--sequence-parallel");
+  if (given.shard_optimizer) report.arguments.emplace_back("--use-distributed-optimizer");
+  return report;
+}
+
+std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidates) {
+  std::vector<shape_trial> trials;
+  for (const shape_candidate& candidate : candidates) {
+    shape_trial& trial =
+        trials.emplace_back(shape_trial{.data_parallel = candidate.shape.data_parallel,
+                                        .pipeline_parallel = candidate.shape.stages,
+                                        .tensor_parallel = candidate.shape.tensor_parallel,
+                                        .passed_over = candidate.passed_over});
+    if (candidate.fits) trial.seconds_per_sample = candidate.time_per_sample;
+  }
+  return trials;
+}
+
+repriced_report report_of(const plan_subject& subject, const repriced_run& run,
+                          double promised_seconds) {
+  repriced_report report{
+      .inputs = subject.inputs,
+      .setting = setting_of(subject),
+      .samples = subject.samples,
+      .bound_seconds = static_cast<double>(run.bound_epoch_time) * seconds_per_nanosecond,
+      .promised_seconds = promised_seconds,
+      .evaluated = figures_of(subject, run.column)};
+  report.evaluated.order_gain.reset();
+  report.evaluated.packing->bound.reset();
+  return report;
+}
+
+}  // namespace omnibal::cli
