@@ -38,8 +38,10 @@ class object_reader {
                                      std::optional<std::int64_t> otherwise = std::nullopt) const {
     if (otherwise && find(key) == nullptr) return *otherwise;
     const json& value = at(key);
-    if (!value.is_number_integer() || (value.is_number_unsigned() && value > INT64_MAX))
+    if (!value.is_number_integer())
       throw invalid_input(where_ + "." + key, json_text(value), "must be an integer");
+    if (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{INT64_MAX})
+      throw invalid_input(where_ + "." + key, json_text(value), "must be less than 2^63");
     return value.get<std::int64_t>();
   }
   [[nodiscard]] double number(const char* key) const {
