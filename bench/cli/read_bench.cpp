@@ -85,7 +85,7 @@ void part_hash(benchmark::State& state) {
   count_bytes(state);
 }
 
-/// One of the three readers of JSON, from memory.
+/// One of the readers of JSON, from memory.
 template <typename Reader>
 void part_parse(benchmark::State& state, const Reader& reader) {
   const table_options options;
@@ -96,6 +96,26 @@ void part_parse(benchmark::State& state, const Reader& reader) {
     if (samples.size() != 1'200'000) state.SkipWithError("not all samples were read");
     benchmark::DoNotOptimize(samples.data());
   }
+  count_bytes(state);
+}
+
+/// The integers of one field, as keys.
+void part_parse_keys(benchmark::State& state) {
+  const table_options options;
+  const table_text table{"bench", table_in_memory().view(), options.resources};
+  for (auto _ : state) {
+    std::vector<std::string> keys;
+    append_json_keys(json_kind::list, table, "token_num", keys);
+    benchmark::DoNotOptimize(keys.data());
+  }
+  count_bytes(state);
+}
+
+/// What a table that is refused takes beside: here one that is JSON throughout.
+void part_find_fault(benchmark::State& state) {
+  const table_options options;
+  const table_text table{"bench", table_in_memory().view(), options.resources};
+  for (auto _ : state) expect_json(json_kind::list, table, table.bytes.size());
   count_bytes(state);
 }
 
@@ -143,12 +163,11 @@ BENCHMARK(part_hash)->Apply(measure);
 BENCHMARK_CAPTURE(part_parse, uniform, [](const table_text& table, load_table<2>& samples) {
   (void)append_uniform_json(json_kind::list, table, samples);
 })->Apply(measure);
-BENCHMARK_CAPTURE(part_parse, sound, [](const table_text& table, load_table<2>& samples) {
-  (void)append_sound_json(json_kind::list, table, samples);
+BENCHMARK_CAPTURE(part_parse, any_layout, [](const table_text& table, load_table<2>& samples) {
+  append_any_json(json_kind::list, table, samples);
 })->Apply(measure);
-BENCHMARK_CAPTURE(part_parse, explaining, [](const table_text& table, load_table<2>& samples) {
-  append_json_or_explain(json_kind::list, table, samples);
-})->Apply(measure);
+BENCHMARK(part_parse_keys)->Apply(measure);
+BENCHMARK(part_find_fault)->Apply(measure);
 BENCHMARK(rival_simdjson_dom)->Apply(measure);
 BENCHMARK(floor_simdjson_minify)->Apply(measure);
 BENCHMARK(floor_copy)->Apply(measure);

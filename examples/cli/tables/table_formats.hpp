@@ -39,7 +39,7 @@ enum class json_kind {
 };
 
 /// JSON of any layout. Fields that are no resource may hold anything; a resource said twice in an
-/// object is an error. Tries three readers in turn, each slower and less easily put off.
+/// object is an error. Tries the two readers below in turn.
 template <std::size_t Resources>
 void append_json(json_kind kind, const table_text& table, load_table<Resources>& samples);
 
@@ -50,16 +50,12 @@ template <std::size_t Resources>
 [[nodiscard]] bool append_uniform_json(json_kind kind, const table_text& table,
                                        load_table<Resources>& samples);
 
-/// Reads JSON of any layout with a vectorised parser. Returns false, with `samples` as before,
-/// where anything is wrong, without saying what.
+/// Reads JSON of any layout with a vectorised parser. A list may have up to 4 GB.
 template <std::size_t Resources>
-[[nodiscard]] bool append_sound_json(json_kind kind, const table_text& table,
-                                     load_table<Resources>& samples);
+void append_any_json(json_kind kind, const table_text& table, load_table<Resources>& samples);
 
-/// Reads JSON of any layout slowly, and says what is wrong where.
-template <std::size_t Resources>
-void append_json_or_explain(json_kind kind, const table_text& table,
-                            load_table<Resources>& samples);
+/// Throws where the text stops being JSON, if that is in this record or one before it.
+void expect_json(json_kind kind, const table_text& table, std::size_t last_record);
 
 /// Comma-separated values with a heading; fields may be quoted as in RFC 4180. Every row must have
 /// as many fields as the heading.
