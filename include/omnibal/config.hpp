@@ -14,3 +14,12 @@
 #else
 #define OMNIBAL_HD
 #endif
+
+/// Marks the functions whose bodies are in <module>/impl/*.ipp. Headers include those bodies at
+/// their end, as inline functions; with OMNIBAL_SEPARATE_COMPILATION, which the CMake target
+/// omnibal::compiled defines, they leave them to its library.
+#if defined(OMNIBAL_SEPARATE_COMPILATION)
+#define OMNIBAL_INLINE
+#else
+#define OMNIBAL_INLINE inline
+#endif
