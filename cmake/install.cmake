@@ -22,13 +22,15 @@ endforeach()
 
 configure_package_config_file(
   "${CMAKE_CURRENT_LIST_DIR}/omnibalConfig.cmake.in"
-  "${PROJECT_BINARY_DIR}/package/omnibalConfig.cmake" INSTALL_DESTINATION "${package_dir}")
+  "${PROJECT_BINARY_DIR}/package/omnibalConfig.cmake" INSTALL_DESTINATION "${package_dir}"
+  PATH_VARS CMAKE_INSTALL_INCLUDEDIR)
 # While the version is 0.x, each minor release may break what was before.
 write_basic_package_version_file(
   "${PROJECT_BINARY_DIR}/package/omnibalConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/package/omnibalConfig.cmake"
               "${PROJECT_BINARY_DIR}/package/omnibalConfigVersion.cmake"
+              "${CMAKE_CURRENT_LIST_DIR}/compiled.cmake"
         DESTINATION "${package_dir}")
 if(OMNIBAL_NCCL)
   install(FILES "${PROJECT_SOURCE_DIR}/cmake/FindNCCL.cmake" DESTINATION "${package_dir}")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The library targets: omnibal::omnibal and, where their dependencies are there, omnibal::gpu,
-# omnibal::nccl and omnibal::mpi. Nothing here downloads anything.
+# The library targets: omnibal::omnibal, omnibal::compiled and, where their dependencies are there,
+# omnibal::gpu, omnibal::nccl and omnibal::mpi. Nothing here downloads anything.
 
 set(omnibal_include_dir "${PROJECT_SOURCE_DIR}/include")
 
@@ -12,6 +12,9 @@ file(GLOB omnibal_nccl_headers CONFIGURE_DEPENDS "${omnibal_include_dir}/omnibal
 file(GLOB omnibal_mpi_headers CONFIGURE_DEPENDS "${omnibal_include_dir}/omnibal/comm/mpi.hpp")
 list(REMOVE_ITEM omnibal_headers ${omnibal_gpu_headers} ${omnibal_nccl_headers}
      ${omnibal_mpi_headers} "")
+# What they include at their end, and the units of omnibal::compiled.
+file(GLOB_RECURSE omnibal_bodies CONFIGURE_DEPENDS "${omnibal_include_dir}/omnibal/*/impl/*.ipp"
+     "${omnibal_include_dir}/omnibal/*/impl/*.cpp")
 
 find_package(Threads REQUIRED)
 add_library(omnibal INTERFACE)
@@ -19,8 +22,12 @@ add_library(omnibal::omnibal ALIAS omnibal)
 target_compile_features(omnibal INTERFACE cxx_std_20)
 target_link_libraries(omnibal INTERFACE Threads::Threads)
 target_sources(omnibal INTERFACE FILE_SET HEADERS BASE_DIRS "${omnibal_include_dir}" FILES
-                                 ${omnibal_headers})
+                                 ${omnibal_headers} ${omnibal_bodies})
 set_target_properties(omnibal PROPERTIES EXPORT_NAME omnibal)
+
+include("${CMAKE_CURRENT_LIST_DIR}/compiled.cmake")
+omnibal_add_compiled("${omnibal_include_dir}")
+
 set(OMNIBAL_COMPONENTS "")
 
 # Defines OMNIBAL_<PART> as whether the part is wanted and everything in `needs` was found.

@@ -40,7 +40,7 @@ void order(benchmark::State& state) {
       price_layers(model, device_presets()[0],
                    {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
   const schedule_shape shape{.stages = stages, .microbatches = microbatches};
-  const detail::prepared_schedule prepared(shape);
+  const operation_graph graph(shape);
   const std::vector<std::int64_t> no_steps(stages, 0);
   std::vector<std::uint32_t> ids(microbatches);
   std::iota(ids.begin(), ids.end(), 0U);
@@ -56,8 +56,7 @@ void order(benchmark::State& state) {
       const joint_plan plan = plan_jointly(problem, plan_objective::closed_form);
       microbatch_times times;
       times.price(stage_models(chain, plan.plan), load, ids, microbatches);
-      const microbatch_order found =
-          search_microbatch_order(prepared.graph, times, microbatches, no_steps);
+      const microbatch_order found = search_microbatch_order(graph, times, microbatches, no_steps);
       gain += 1 - static_cast<double>(found.objective) / static_cast<double>(found.given);
       gap += relative_gap(static_cast<double>(found.objective), static_cast<double>(found.bound));
     }

@@ -6,6 +6,7 @@
 #include <omnibal/baselines/adaptive_recomputation.hpp>
 #include <omnibal/baselines/anchor_partition.hpp>
 #include <omnibal/baselines/even_partition.hpp>
+#include <omnibal/baselines/paper_options.hpp>
 #include <omnibal/baselines/paper_plan.hpp>
 #include <omnibal/baselines/planners.hpp>
 #include <omnibal/baselines/trainer_samplers.hpp>

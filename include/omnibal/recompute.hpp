@@ -4,3 +4,4 @@
 #pragma once
 
 #include <omnibal/recompute/exact.hpp>
+#include <omnibal/recompute/extreme_modes.hpp>

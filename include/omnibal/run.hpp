@@ -5,8 +5,10 @@
 
 #include <omnibal/run/capacity_search.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
+#include <omnibal/run/comparison.hpp>
 #include <omnibal/run/epoch_simulation.hpp>
 #include <omnibal/run/layer_binding.hpp>
 #include <omnibal/run/microbatch_order_search.hpp>
 #include <omnibal/run/microbatches.hpp>
 #include <omnibal/run/plan_run.hpp>
+#include <omnibal/run/problem.hpp>

@@ -6,7 +6,9 @@
 #include <tuple>
 #include <vector>
 
+#include <omnibal/baselines/detail/paper_candidates.hpp>
 #include <omnibal/baselines/planners.hpp>
+#include <omnibal/baselines/uniform_recomputation.hpp>
 
 #include "../catch.hpp"
 #include "planner/plan_oracle.hpp"

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <omnibal/core/error.hpp>
 #include <omnibal/dataset/table_index.hpp>
 
 #include "catch.hpp"

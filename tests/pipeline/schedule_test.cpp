@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <string>
 
+#include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/schedule.hpp>

@@ -9,6 +9,9 @@
 #include <vector>
 
 #include <omnibal/core/random.hpp>
+#include <omnibal/rebalance/bound.hpp>
+#include <omnibal/rebalance/detail/exchange_search.hpp>
+#include <omnibal/rebalance/detail/placement_frontier.hpp>
 #include <omnibal/rebalance/differencing.hpp>
 #include <omnibal/rebalance/rebalance.hpp>
 

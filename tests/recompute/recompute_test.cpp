@@ -4,6 +4,7 @@
 
 #include <omnibal/baselines/adaptive_recomputation.hpp>
 #include <omnibal/recompute/exact.hpp>
+#include <omnibal/recompute/extreme_modes.hpp>
 
 #include "../catch.hpp"
 #include "../planning_problems.hpp"
@@ -24,7 +25,7 @@ brute_force enumerate(const recompute_problem& problem) {
     for (std::size_t l = 0; l < modes.size(); ++l)
       extra += problem.layers[l].modes[modes[l]].extra_time;
     const std::int64_t bytes =
-        detail::held_bytes(problem.layers, modes, static_cast<std::int64_t>(problem.in_flight));
+        activation_peak(problem.layers, modes, static_cast<std::int64_t>(problem.in_flight));
     best.least_bytes = std::min(best.least_bytes, bytes);
     if (bytes <= problem.budget) best.extra = std::min(best.extra, extra);
   });
@@ -67,8 +68,8 @@ TEST_CASE("Random stages agree with enumeration, with small and byte-scale value
     for (std::size_t l = 0; l < found.modes.size(); ++l)
       extra += problem.layers[l].modes[found.modes[l]].extra_time;
     REQUIRE(extra == best.extra);
-    REQUIRE(detail::held_bytes(problem.layers, found.modes,
-                               static_cast<std::int64_t>(problem.in_flight)) <= problem.budget);
+    REQUIRE(activation_peak(problem.layers, found.modes,
+                            static_cast<std::int64_t>(problem.in_flight)) <= problem.budget);
   }
 }
 
@@ -119,7 +120,7 @@ TEST_CASE("When the search is cut short it still has a choice and a true bound")
   REQUIRE(cut.has_modes());
   CHECK(cut.bound <= exact.objective);
   CHECK(cut.objective >= exact.objective);
-  CHECK(detail::held_bytes(problem.layers, cut.modes, 2) <= problem.budget);
+  CHECK(activation_peak(problem.layers, cut.modes, 2) <= problem.budget);
 }
 
 TEST_CASE("No layers, no memory, no limit") {
@@ -152,7 +153,7 @@ TEST_CASE("The paper's rule fits where the exact choice does and never beats it"
       REQUIRE(adaptive.bytes_short > 0);
       continue;
     }
-    REQUIRE(detail::held_bytes(problem.layers, adaptive.modes, in_flight) <= problem.budget);
+    REQUIRE(activation_peak(problem.layers, adaptive.modes, in_flight) <= problem.budget);
     REQUIRE(choose_recomputation(problem).objective <= adaptive.objective);
   }
 }

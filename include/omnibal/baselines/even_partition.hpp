@@ -8,21 +8,17 @@
 #include <span>
 #include <vector>
 
-#include <omnibal/baselines/anchor_partition.hpp>
 #include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 
 /// Cuts nearest to equal shares of `weights` (one a layer, none negative), each part non-empty.
 /// Throws invalid_input when there are fewer layers than parts. O(n).
-[[nodiscard]] inline std::vector<std::size_t> partition_evenly(
-    std::span<const std::int64_t> weights, std::size_t parts) {
-  if (parts == 0) throw invalid_input("parts", parts, "must be at least 1");
-  if (weights.size() < parts)
-    throw invalid_input("parts", parts,
-                        "must not be more than the layers, " + std::to_string(weights.size()));
-  return greedy_anchor(weights, parts);
-}
+[[nodiscard]] std::vector<std::size_t> partition_evenly(std::span<const std::int64_t> weights,
+                                                        std::size_t parts);
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/baselines/impl/even_partition.ipp>
+#endif

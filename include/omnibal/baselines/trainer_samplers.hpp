@@ -3,13 +3,9 @@
 /// How packs are dealt where nobody balances: the baselines. Both deal every pack.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/core/grouping.hpp>
 #include <omnibal/dispatch/plan.hpp>
 
 namespace omnibal::inline v0 {
@@ -20,58 +16,18 @@ struct baseline_options {
   std::uint32_t microbatches = 1;  ///< Packs per rank in a full step.
 };
 
-namespace detail {
-
-inline void validate(const baseline_options& options) {
-  if (options.ranks == 0) throw invalid_input("ranks", options.ranks, "must be at least 1");
-  if (options.microbatches == 0)
-    throw invalid_input("microbatches", options.microbatches, "must be at least 1");
-}
-
-/// Appends the group of packs begin … end − 1.
-inline void append_range(grouping<std::uint32_t>& groups, std::uint64_t begin, std::uint64_t end) {
-  for (std::uint64_t pack = begin; pack < end; ++pack)
-    groups.push_back(static_cast<std::uint32_t>(pack));
-  groups.close_group();
-}
-
-}  // namespace detail
-
 /// Packs in order: a step takes the next ranks · microbatches of them, each rank the next share; a
 /// short last step is spread over the ranks. O(packs).
-[[nodiscard]] inline dispatch_plan dispatch_in_order(std::uint32_t packs,
-                                                     const baseline_options& options) {
-  detail::validate(options);
-  dispatch_plan plan{.ranks = options.ranks};
-  const std::uint64_t step_size = std::uint64_t{options.ranks} * options.microbatches;
-  for (std::uint64_t begin = 0; begin < packs; begin += step_size) {
-    const std::uint64_t size = std::min<std::uint64_t>(step_size, packs - begin);
-    for (std::uint64_t rank = 0; rank < options.ranks; ++rank)
-      detail::append_range(plan.groups, begin + size * rank / options.ranks,
-                           begin + size * (rank + 1) / options.ranks);
-  }
-  return plan;
-}
+[[nodiscard]] dispatch_plan dispatch_in_order(std::uint32_t packs, const baseline_options& options);
 
 /// The published sampler: rank r owns the r-th contiguous share of the packs and runs it in order,
 /// so that a packer which emits full packs first leaves the last ranks the underfull ones. (The
 /// original drops the remainder; here ranks with a pack more run it in the last step.) O(packs).
-[[nodiscard]] inline dispatch_plan dispatch_contiguous_shards(std::uint32_t packs,
-                                                              const baseline_options& options) {
-  detail::validate(options);
-  dispatch_plan plan{.ranks = options.ranks};
-  const auto shard_begin = [&](std::uint64_t rank) {
-    return std::uint64_t{packs} * rank / options.ranks;
-  };
-  const std::uint64_t longest = divide_rounding_up<std::uint64_t>(packs, options.ranks);
-  for (std::uint64_t done = 0; done < longest; done += options.microbatches)
-    for (std::uint64_t rank = 0; rank < options.ranks; ++rank) {
-      const std::uint64_t end = shard_begin(rank + 1);
-      const std::uint64_t begin = std::min(shard_begin(rank) + done, end);
-      detail::append_range(plan.groups, begin,
-                           std::min<std::uint64_t>(begin + options.microbatches, end));
-    }
-  return plan;
-}
+[[nodiscard]] dispatch_plan dispatch_contiguous_shards(std::uint32_t packs,
+                                                       const baseline_options& options);
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/baselines/impl/trainer_samplers.ipp>
+#endif

@@ -7,10 +7,8 @@
 #include <array>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -30,64 +28,15 @@ struct device_shape {
 };
 
 /// Throws invalid_input naming the field unless every rate is positive and finite.
-inline void validate(const device_shape& device) {
-  const auto positive = [](const char* field, double value) {
-    if (!(value > 0.0) || value > 1e24)
-      throw invalid_input(field, std::to_string(value), "must be positive and finite");
-  };
-  if (device.memory_bytes <= 0)
-    throw invalid_input("memory_bytes", device.memory_bytes, "must be positive");
-  positive("matrix_flops", device.matrix_flops);
-  positive("attention_flops", device.attention_flops);
-  positive("memory_bandwidth", device.memory_bandwidth);
-  positive("tensor_parallel_bandwidth", device.tensor_parallel_bandwidth);
-  positive("pipeline_bandwidth", device.pipeline_bandwidth);
-  positive("data_parallel_bandwidth", device.data_parallel_bandwidth);
-  if (!(device.latency_seconds >= 0.0) || device.latency_seconds > 1.0)
-    throw invalid_input("latency_seconds", std::to_string(device.latency_seconds),
-                        "must be between 0 and 1 second");
-  if (!(device.layer_overhead_seconds >= 0.0) || device.layer_overhead_seconds > 1.0)
-    throw invalid_input("layer_overhead_seconds", std::to_string(device.layer_overhead_seconds),
-                        "must be between 0 and 1 second");
-}
+void validate(const device_shape& device);
 
 /// The presets: 62 % of peak for matrix products, 45 % for attention, 85 % of memory bandwidth;
 /// 80 % of NVLink within a node, 85 % of one InfiniBand port a GPU between nodes; 50 µs a pass of
 /// a layer for the starts and ends of its kernels.
-[[nodiscard]] inline std::array<device_shape, 3> device_presets() {
-  constexpr std::int64_t gibibyte = std::int64_t{1} << 30;
-  return {{
-      {.id = "a100",
-       .memory_bytes = 80 * gibibyte,
-       .matrix_flops = 0.62 * 312e12,
-       .attention_flops = 0.45 * 312e12,
-       .memory_bandwidth = 0.85 * 2.039e12,
-       .tensor_parallel_bandwidth = 0.8 * 300e9,
-       .pipeline_bandwidth = 0.85 * 25e9,
-       .data_parallel_bandwidth = 0.85 * 25e9,
-       .latency_seconds = 10e-6,
-       .layer_overhead_seconds = 50e-6},
-      {.id = "h100",
-       .memory_bytes = 80 * gibibyte,
-       .matrix_flops = 0.62 * 989e12,
-       .attention_flops = 0.45 * 989e12,
-       .memory_bandwidth = 0.85 * 3.35e12,
-       .tensor_parallel_bandwidth = 0.8 * 450e9,
-       .pipeline_bandwidth = 0.85 * 50e9,
-       .data_parallel_bandwidth = 0.85 * 50e9,
-       .latency_seconds = 10e-6,
-       .layer_overhead_seconds = 50e-6},
-      {.id = "h200",
-       .memory_bytes = 141'000'000'000,
-       .matrix_flops = 0.62 * 989e12,
-       .attention_flops = 0.45 * 989e12,
-       .memory_bandwidth = 0.85 * 4.8e12,
-       .tensor_parallel_bandwidth = 0.8 * 450e9,
-       .pipeline_bandwidth = 0.85 * 50e9,
-       .data_parallel_bandwidth = 0.85 * 50e9,
-       .latency_seconds = 10e-6,
-       .layer_overhead_seconds = 50e-6},
-  }};
-}
+[[nodiscard]] std::array<device_shape, 3> device_presets();
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/cost/impl/device.ipp>
+#endif

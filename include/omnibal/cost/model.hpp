@@ -11,7 +11,6 @@
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -60,35 +59,7 @@ struct model_shape {
 };
 
 /// Throws invalid_input naming the field unless every width is positive and divides as it must.
-inline void validate(const model_shape& model) {
-  const auto positive = [](const char* field, std::int64_t value) {
-    if (value <= 0) throw invalid_input(field, value, "must be positive");
-    if (value > (std::int64_t{1} << 24)) throw invalid_input(field, value, "must be at most 2^24");
-  };
-  positive("vision.layers", model.vision.layers);
-  positive("vision.hidden", model.vision.hidden);
-  positive("vision.a", model.vision.heads);
-  positive("vision.ffn", model.vision.ffn);
-  positive("vit_tokens_per_tile", model.vision.tokens_per_tile);
-  positive("llm.layers", model.language.layers);
-  positive("llm.hidden", model.language.hidden);
-  positive("llm.a", model.language.heads);
-  positive("llm.kv", model.language.kv_heads);
-  positive("llm.ffn", model.language.ffn);
-  positive("llm.vocab", model.language.vocabulary);
-  positive("llm_tokens_per_tile", model.language_tokens_per_tile);
-  if (model.language.hidden % model.language.heads != 0)
-    throw invalid_input("llm.a", model.language.heads, "must divide llm.hidden");
-  if (model.language.heads % model.language.kv_heads != 0)
-    throw invalid_input("llm.kv", model.language.kv_heads, "must divide llm.a");
-  if (model.vision.full_attention_layers > model.vision.layers)
-    throw invalid_input("vision.full_attention_layers", model.vision.full_attention_layers,
-                        "must not be more than vision.layers");
-  for (std::size_t i = 0; i < model.projector.size(); ++i) {
-    positive("projector_mlp", model.projector[i].first);
-    positive("projector_mlp", model.projector[i].second);
-  }
-}
+void validate(const model_shape& model);
 
 /// Width of the keys of one token, which grouped-query attention shares between heads.
 [[nodiscard]] constexpr std::int64_t key_width(const language_shape& language) noexcept {
@@ -113,22 +84,14 @@ inline void validate(const model_shape& model) {
   return 2 * h * h + 2 * h * k + 3 * h * language.ffn + 2 * h + (language.qkv_bias ? h + 2 * k : 0);
 }
 
-[[nodiscard]] inline std::int64_t projector_parameters(const model_shape& model) {
-  std::int64_t sum = 0;
-  for (const auto& [in, out] : model.projector) sum += in * out + out;
-  return sum;
-}
+[[nodiscard]] std::int64_t projector_parameters(const model_shape& model);
 
 /// Of the embedding, and as much again of the head.
 [[nodiscard]] constexpr std::int64_t embedding_parameters(const language_shape& language) noexcept {
   return language.vocabulary * language.hidden;
 }
 
-[[nodiscard]] inline std::int64_t total_parameters(const model_shape& model) {
-  return model.vision.layers * vision_layer_parameters(model.vision) + projector_parameters(model) +
-         model.language.layers * language_layer_parameters(model.language) +
-         2 * embedding_parameters(model.language);
-}
+[[nodiscard]] std::int64_t total_parameters(const model_shape& model);
 
 /// FLOPs of one vision layer's matrices for one tile.
 [[nodiscard]] constexpr std::int64_t vision_matrix_flops(const vision_shape& vision) noexcept {
@@ -157,11 +120,7 @@ inline void validate(const model_shape& model) {
 }
 
 /// FLOPs of the projector for one tile.
-[[nodiscard]] inline std::int64_t projector_flops(const model_shape& model) {
-  std::int64_t sum = 0;
-  for (const auto& [in, out] : model.projector) sum += 2 * in * out;
-  return sum * model.language_tokens_per_tile;
-}
+[[nodiscard]] std::int64_t projector_flops(const model_shape& model);
 
 /// FLOPs of the head for one token.
 [[nodiscard]] constexpr std::int64_t head_flops(const language_shape& language) noexcept {
@@ -169,3 +128,7 @@ inline void validate(const model_shape& model) {
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/cost/impl/model.ipp>
+#endif

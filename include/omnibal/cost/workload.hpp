@@ -8,7 +8,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string_view>
@@ -42,12 +41,7 @@ inline constexpr int fixed_point_bits = 24;
 
 /// Rounds to fixed point, to nearest. Throws invalid_input naming `field` for values that are not
 /// finite, negative or too large.
-[[nodiscard]] inline std::int64_t to_fixed_point(double value, std::string_view field) {
-  const double scaled = value * static_cast<double>(std::int64_t{1} << fixed_point_bits) + 0.5;
-  if (!(scaled >= 0.0) || scaled >= 9.2e18)
-    throw invalid_input(field, std::to_string(value), "must be finite, not negative and not huge");
-  return static_cast<std::int64_t>(scaled);
-}
+[[nodiscard]] std::int64_t to_fixed_point(double value, std::string_view field);
 
 /// A cost per unit of workload, in fixed point: nanoseconds or bytes.
 struct linear_cost {
@@ -91,3 +85,7 @@ struct linear_cost {
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/cost/impl/workload.ipp>
+#endif

@@ -16,7 +16,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -65,21 +64,8 @@ void require_same_loads(std::span<const Key> keys, const From& from, const To& t
 
 /// Packs with every sample k replaced by places[k]: packs of one table as packs of another. Throws
 /// invalid_input where a pack names a sample beyond the last place. O(n).
-[[nodiscard]] inline grouping<std::uint32_t> renumber_samples(
-    const grouping<std::uint32_t>& packs, std::span<const std::uint32_t> places) {
-  grouping<std::uint32_t> renumbered;
-  renumbered.reserve(packs.size(), packs.indices().size());
-  for (std::size_t pack = 0; pack < packs.size(); ++pack) {
-    for (const std::uint32_t sample : packs[pack]) {
-      if (sample >= places.size())
-        throw invalid_input("packs", pack, sample,
-                            "names a sample beyond the last of " + std::to_string(places.size()));
-      renumbered.push_back(places[sample]);
-    }
-    renumbered.close_group();
-  }
-  return renumbered;
-}
+[[nodiscard]] grouping<std::uint32_t> renumber_samples(const grouping<std::uint32_t>& packs,
+                                                       std::span<const std::uint32_t> places);
 
 namespace detail {
 
@@ -218,3 +204,7 @@ void require_same_loads(std::span<const Key> keys, const From& from, const To& t
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/dataset/impl/sample_keys.ipp>
+#endif

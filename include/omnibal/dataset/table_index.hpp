@@ -3,16 +3,12 @@
 /// Several length tables read as one: sample ids run on from table to table.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -28,11 +24,7 @@ class table_index {
  public:
   table_index() = default;
   /// Tables with these numbers of rows, in order; empty ones are legal.
-  explicit table_index(std::span<const std::uint64_t> rows) {
-    offsets_.reserve(rows.size() + 1);
-    for (const std::uint64_t count : rows)
-      offsets_.push_back(checked_add(offsets_.back(), count, "rows"));
-  }
+  explicit table_index(std::span<const std::uint64_t> rows);
 
   [[nodiscard]] std::size_t tables() const noexcept { return offsets_.size() - 1; }
   /// The number of samples in all tables together.
@@ -43,23 +35,10 @@ class table_index {
   }
 
   /// The table and row of a sample; throws invalid_input when there is none. O(log tables).
-  [[nodiscard]] table_row locate(std::uint64_t sample) const {
-    if (sample >= samples())
-      throw invalid_input("sample", sample, "must be less than " + std::to_string(samples()));
-    // The last table starting at or before the sample: empty tables start where the next one does.
-    const auto after = std::upper_bound(offsets_.begin(), offsets_.end(), sample);
-    const auto table = static_cast<std::size_t>(after - offsets_.begin()) - 1;
-    return {.table = table, .row = sample - offsets_[table]};
-  }
+  [[nodiscard]] table_row locate(std::uint64_t sample) const;
 
   /// The sample id of a row; throws invalid_input when there is no such row. O(1).
-  [[nodiscard]] std::uint64_t sample(const table_row& at) const {
-    if (at.table >= tables())
-      throw invalid_input("table", at.table, "must be less than " + std::to_string(tables()));
-    if (at.row >= rows(at.table))
-      throw invalid_input("row", at.row, "must be less than " + std::to_string(rows(at.table)));
-    return offsets_[at.table] + at.row;
-  }
+  [[nodiscard]] std::uint64_t sample(const table_row& at) const;
 
   friend bool operator==(const table_index&, const table_index&) = default;
 
@@ -68,3 +47,7 @@ class table_index {
 };
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/dataset/impl/table_index.ipp>
+#endif

@@ -8,12 +8,10 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/byte_stream.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/dispatch/plan.hpp>
 
@@ -147,7 +145,7 @@ class epoch_iterator {
 
   [[nodiscard]] dispatch_plan checked_plan(std::uint64_t epoch) const {
     dispatch_plan plan = plan_for_(epoch);
-    detail::validate(plan);
+    validate(plan);
     return plan;
   }
 
@@ -190,29 +188,8 @@ class epoch_iterator {
   std::uint64_t step_ = 0;
 };
 
-namespace detail {
-
-inline constexpr std::string_view epoch_state_mark = "OMNISTEP";
-inline constexpr std::uint32_t epoch_state_version = 1;
-
-}  // namespace detail
-
-inline std::vector<std::byte> to_bytes(const epoch_state& state) {
-  byte_writer bytes(detail::epoch_state_mark, detail::epoch_state_version);
-  for (const std::uint64_t number :
-       {state.epoch, state.step, state.global_batch, state.inputs, state.plan})
-    bytes.add(number);
-  return bytes.finish();
-}
-
-inline epoch_state epoch_state_from_bytes(std::span<const std::byte> bytes) {
-  byte_reader reader("state", bytes, detail::epoch_state_mark, detail::epoch_state_version);
-  epoch_state state;
-  for (std::uint64_t* number :
-       {&state.epoch, &state.step, &state.global_batch, &state.inputs, &state.plan})
-    *number = reader.read<std::uint64_t>();
-  reader.expect_end();
-  return state;
-}
-
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/dispatch/impl/epoch.ipp>
+#endif

@@ -3,17 +3,12 @@
 /// Which rank runs which packs in which step.
 #pragma once
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
-#include <omnibal/core/hash.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -38,17 +33,10 @@ struct dispatch_plan {
 
   /// Which of them are real (1) or repeated (0); empty where no pack of the plan is repeated.
   [[nodiscard]] std::span<const std::uint8_t> real(std::uint64_t step,
-                                                   std::uint32_t rank) const noexcept {
-    if (mask.empty()) return {};
-    const auto offsets = groups.offsets().subspan(step * ranks + rank, 2);
-    return std::span(mask).subspan(offsets[0], offsets[1] - offsets[0]);
-  }
+                                                   std::uint32_t rank) const noexcept;
 
   /// The packs of all ranks in a step, rank after rank. Precondition: step < steps().
-  [[nodiscard]] std::span<const std::uint32_t> packs(std::uint64_t step) const noexcept {
-    const std::uint64_t first = groups.offsets()[step * ranks];
-    return groups.indices().subspan(first, groups.offsets()[(step + 1) * ranks] - first);
-  }
+  [[nodiscard]] std::span<const std::uint32_t> packs(std::uint64_t step) const noexcept;
 
   friend bool operator==(const dispatch_plan&, const dispatch_plan&) = default;
 };
@@ -56,35 +44,14 @@ struct dispatch_plan {
 /// A fingerprint of what the steps of a plan hold and what it drops, on every platform the same. It
 /// does not say which rank runs what: plans that deal the same steps to other numbers of ranks
 /// share it. O(packs · log(packs in a step)).
-[[nodiscard]] inline std::uint64_t step_fingerprint(const dispatch_plan& plan) {
-  hash_stream hash;
-  add_to_hash(hash, plan.steps());
-  std::vector<std::pair<std::uint32_t, std::uint8_t>> step;
-  for (std::uint64_t k = 0; k < plan.steps(); ++k) {
-    step.clear();
-    const std::uint64_t first = plan.groups.offsets()[k * plan.ranks];
-    for (const std::uint32_t pack : plan.packs(k))
-      step.emplace_back(pack, plan.mask.empty() ? 1 : plan.mask[first + step.size()]);
-    std::ranges::sort(step);
-    add_to_hash(hash, step.size());
-    for (const auto& [pack, real] : step) add_to_hash(hash, 2 * std::uint64_t{pack} + real);
-  }
-  add_to_hash(hash, plan.dropped);
-  return hash.value();
-}
+[[nodiscard]] std::uint64_t step_fingerprint(const dispatch_plan& plan);
 
-namespace detail {
-
-/// What a plan must be whoever wrote it.
-inline void validate(const dispatch_plan& plan) {
-  if (plan.ranks == 0) throw invalid_input("plan ranks", 0, "must be at least 1");
-  if (plan.groups.size() % plan.ranks != 0)
-    throw invalid_input("plan groups", plan.groups.size(),
-                        "must be as many in every step as ranks");
-  if (!plan.mask.empty() && plan.mask.size() != plan.groups.indices().size())
-    throw invalid_input("plan mask", plan.mask.size(), "entries must be as many as packs in steps");
-}
-
-}  // namespace detail
+/// Throws invalid_input unless the plan is sound, whoever wrote it: whole steps of at least one
+/// rank, and a mask of as many places as there are packs, or none. O(size of the plan).
+void validate(const dispatch_plan& plan);
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/dispatch/impl/plan.ipp>
+#endif

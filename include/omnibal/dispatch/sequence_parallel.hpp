@@ -12,7 +12,6 @@
 #include <limits>
 #include <numeric>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -50,30 +49,8 @@ template <std::size_t Resources, std::integral Integer>
 /// its groups, in order; the packs of a repeated group are repeated, those of a dropped one
 /// dropped. Throws invalid_input where the plan names a group that is not there. O(packs ·
 /// log(packs)).
-[[nodiscard]] inline dispatch_plan plan_of_packs(const dispatch_plan& plan,
-                                                 const grouping<std::uint32_t>& groups) {
-  detail::validate(plan);
-  dispatch_plan packs{.ranks = plan.ranks};
-  const auto append_group = [&](std::uint32_t group, auto append) {
-    if (group >= groups.size()) throw invalid_input("plan", group, "names a group beyond the last");
-    for (const std::uint32_t pack : groups[group]) append(pack);
-  };
-  std::size_t place = 0;
-  for (std::size_t rank = 0; rank < plan.groups.size(); ++rank) {
-    for (const std::uint32_t group : plan.groups[rank]) {
-      append_group(group, [&](std::uint32_t pack) {
-        packs.groups.push_back(pack);
-        if (!plan.mask.empty()) packs.mask.push_back(plan.mask[place]);
-      });
-      ++place;
-    }
-    packs.groups.close_group();
-  }
-  for (const std::uint32_t group : plan.dropped)
-    append_group(group, [&](std::uint32_t pack) { packs.dropped.push_back(pack); });
-  std::ranges::sort(packs.dropped);
-  return packs;
-}
+[[nodiscard]] dispatch_plan plan_of_packs(const dispatch_plan& plan,
+                                          const grouping<std::uint32_t>& groups);
 
 namespace detail {
 
@@ -209,3 +186,7 @@ grouping<std::uint32_t> group_packs(std::span<const std::array<Integer, Resource
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/dispatch/impl/sequence_parallel.ipp>
+#endif

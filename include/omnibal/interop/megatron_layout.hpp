@@ -12,19 +12,11 @@
 /// of 2026.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <cstdio>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/cost/layer_costs.hpp>
-#include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/evaluated_plan.hpp>
 #include <omnibal/pipeline/problem.hpp>
 
@@ -39,182 +31,14 @@ struct megatron_layout {
   std::vector<std::string> warnings = {};  ///< What Megatron-LM cannot express, one sentence each.
 };
 
-namespace detail {
-
-/// What Megatron-LM knows a layer as.
-enum class megatron_part { vision, projector, embedding, language, head };
-
-[[nodiscard]] inline megatron_part megatron_part_of(const pipeline_problem& problem,
-                                                    std::size_t index) {
-  const std::string& name = problem.layers[index].name;
-  const std::string_view kind = layer_kind(name);
-  if (kind == "vision") return megatron_part::vision;
-  if (kind == "language") return megatron_part::language;
-  if (name == "projector") return megatron_part::projector;
-  if (name == "embedding") return megatron_part::embedding;
-  if (name == "head") return megatron_part::head;
-  throw invalid_input(
-      "layers.name", index, name,
-      "must be vision, projector, embedding, language or head, numbered where there "
-      "are several, to have a place in Megatron-LM's layout");
-}
-
-[[nodiscard]] inline std::vector<megatron_part> megatron_parts(const pipeline_problem& problem) {
-  std::vector<megatron_part> parts;
-  for (std::size_t l = 0; l < problem.layers.size(); ++l)
-    parts.push_back(megatron_part_of(problem, l));
-  for (const auto& [part, name] :
-       {std::pair{megatron_part::embedding, "embedding"}, {megatron_part::head, "head"}})
-    if (std::ranges::count(parts, part) != 1)
-      throw invalid_input("layers.name", name, "must be the name of exactly one layer");
-  if (!std::ranges::is_sorted(parts))
-    throw invalid_input("layers.name", "vision, projector, embedding, language, head",
-                        "must be the order of the layers");
-  return parts;
-}
-
-/// How many layers of a virtual stage are this part.
-[[nodiscard]] inline std::size_t count_of(megatron_part part,
-                                          const std::vector<megatron_part>& parts,
-                                          const std::vector<std::size_t>& cuts, std::size_t stage) {
-  const auto at = [&](std::size_t cut) {
-    return parts.begin() + static_cast<std::ptrdiff_t>(cuts[cut]);
-  };
-  return static_cast<std::size_t>(std::count(at(stage), at(stage + 1), part));
-}
-
-[[nodiscard]] inline std::string layout_string(const std::vector<megatron_part>& parts,
-                                               const std::vector<std::size_t>& cuts) {
-  std::string text;
-  for (std::size_t j = 0; j + 1 < cuts.size(); ++j) {
-    if (j > 0) text += '|';
-    const auto count = [&](megatron_part part) { return count_of(part, parts, cuts, j); };
-    if (count(megatron_part::embedding) > 0) text += 'E';
-    if (const auto layers = count(megatron_part::language); layers > 0)
-      text += layers == 1 ? "t" : "t*" + std::to_string(layers);
-    if (count(megatron_part::head) > 0) text += 'L';
-  }
-  return text;
-}
-
-/// The index of a layer's mode, or of `otherwise` where the layer has no such mode.
-[[nodiscard]] inline std::size_t mode_named(const layer& one, const char* name,
-                                            std::size_t otherwise) {
-  const auto found = std::ranges::find(one.modes, name, &recompute_mode::name);
-  return found == one.modes.end() ? otherwise : static_cast<std::size_t>(found - one.modes.begin());
-}
-
-/// The modes that recomputing the first `count` layers of every block says: the vision and the
-/// language layers of a virtual stage are a block each.
-[[nodiscard]] inline std::vector<std::size_t> megatron_modes(
-    const pipeline_problem& problem, const std::vector<megatron_part>& parts,
-    const std::vector<std::size_t>& cuts, std::size_t count) {
-  std::vector<std::size_t> modes(problem.layers.size(), 0);
-  for (std::size_t j = 0; j + 1 < cuts.size(); ++j) {
-    std::size_t in_block = 0;
-    for (std::size_t l = cuts[j]; l < cuts[j + 1]; ++l) {
-      if (l == cuts[j] || parts[l] != parts[l - 1]) in_block = 0;
-      const std::size_t none = mode_named(problem.layers[l], "none", 0);
-      const bool of_block =
-          parts[l] == megatron_part::vision || parts[l] == megatron_part::language;
-      modes[l] =
-          of_block && in_block++ < count ? mode_named(problem.layers[l], "full", none) : none;
-    }
-  }
-  return modes;
-}
-
-/// Takes the number of layers with which the plan is fastest of those that fit, or overruns least.
-inline void choose_recomputed_layers(const pipeline_problem& problem,
-                                     const std::vector<megatron_part>& parts,
-                                     const std::vector<std::size_t>& cuts,
-                                     megatron_layout& result) {
-  const auto rank = [](const named_plan& one) { return std::pair(one.bytes_over, one.makespan); };
-  std::vector<std::size_t> before;
-  for (std::size_t count = 0; count <= problem.layers.size(); ++count) {
-    std::vector<std::size_t> modes = megatron_modes(problem, parts, cuts, count);
-    if (modes == before) return;  // Every block recomputes as a whole.
-    before = modes;
-    named_plan next = judge(problem, "Megatron-LM", {.cuts = cuts, .modes = std::move(modes)});
-    if (count > 0 && rank(next) >= rank(result.judged)) continue;
-    result.recomputed_layers = count;
-    result.judged = std::move(next);
-  }
-}
-
-[[nodiscard]] inline std::string share_longer(std::int64_t time, std::int64_t than) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f %%",
-                100.0 * (static_cast<double>(time) / static_cast<double>(than) - 1.0));
-  return text;
-}
-
-inline void warn_of_parts(const std::vector<megatron_part>& parts,
-                          const std::vector<std::size_t>& cuts, megatron_layout& result) {
-  const auto outside = [](megatron_part part) { return part < megatron_part::embedding; };
-  if (std::ranges::none_of(parts, outside)) return;
-  result.warnings.emplace_back(
-      "the layout has no symbol for vision layers and the projector: the trainer must build them "
-      "on the stages where the plan has them, which the layout leaves empty or shares");
-  const auto embedding = std::ranges::find(parts, megatron_part::embedding) - parts.begin();
-  if (static_cast<std::size_t>(embedding) >= cuts[1])
-    result.warnings.emplace_back(
-        "the embedding is not on the first stage, where Megatron-LM's language model expects to "
-        "begin: the trainer must hand it the image embeddings there");
-}
-
-inline void warn_of_modes(const pipeline_problem& problem, const pipeline_plan& plan,
-                          megatron_layout& result) {
-  if (result.judged.bytes_over > 0)
-    result.warnings.push_back("no number of recomputed layers fits the memory of every stage: " +
-                              std::to_string(result.judged.bytes_over) + " bytes are short");
-  if (plan.modes == result.judged.plan.modes) return;
-  const std::int64_t planned = makespan(problem.schedule, stage_costs(problem, plan));
-  result.warnings.push_back(
-      "one number of recomputed layers holds for every stage and recomputes them fully: a step "
-      "takes " +
-      (planned > 0 ? share_longer(result.judged.makespan, planned) : std::string("none")) +
-      " longer than with the plan's own recomputation");
-}
-
-inline void warn_of_schedule(const schedule_shape& schedule, megatron_layout& result) {
-  if (schedule.kind != schedule_kind::gpipe && schedule.kind != schedule_kind::zero_bubble_h1)
-    return;
-  result.warnings.push_back("Megatron-LM runs 1f1b or interleaved schedules, not " +
-                            std::string(to_string(schedule.kind)) +
-                            ": its times and memory will be others");
-}
-
-}  // namespace detail
-
 /// A plan in Megatron-LM's words. Throws invalid_input naming the layer where a name is none of
 /// vision…, projector, embedding, language… and head in this order, and where problem or plan are
 /// not valid. O(layers) simulations of a step.
-[[nodiscard]] inline megatron_layout to_megatron_layout(const pipeline_problem& problem,
-                                                        const pipeline_plan& plan) {
-  validate(problem);
-  validate(problem, plan);
-  const std::vector<detail::megatron_part> parts = detail::megatron_parts(problem);
-  megatron_layout result{.layout = detail::layout_string(parts, plan.cuts)};
-  for (std::size_t j = 0; j + 1 < plan.cuts.size(); ++j)
-    result.vision_layers.push_back(
-        detail::count_of(detail::megatron_part::vision, parts, plan.cuts, j));
-  detail::choose_recomputed_layers(problem, parts, plan.cuts, result);
-
-  result.arguments = {"--num-layers",
-                      std::to_string(std::ranges::count(parts, detail::megatron_part::language)),
-                      "--pipeline-model-parallel-size",
-                      std::to_string(problem.schedule.stages),
-                      "--pipeline-model-parallel-layout",
-                      result.layout};
-  if (result.recomputed_layers > 0)
-    result.arguments.insert(result.arguments.end(),
-                            {"--recompute-granularity", "full", "--recompute-method", "block",
-                             "--recompute-num-layers", std::to_string(result.recomputed_layers)});
-  detail::warn_of_parts(parts, plan.cuts, result);
-  detail::warn_of_modes(problem, plan, result);
-  detail::warn_of_schedule(problem.schedule, result);
-  return result;
-}
+[[nodiscard]] megatron_layout to_megatron_layout(const pipeline_problem& problem,
+                                                 const pipeline_plan& plan);
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/interop/impl/megatron_layout.ipp>
+#endif

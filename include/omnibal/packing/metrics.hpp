@@ -13,7 +13,6 @@
 #include <limits>
 #include <ranges>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -42,13 +41,7 @@ struct packing_metrics {
 };
 
 /// How many samples each pack holds. O(packs).
-[[nodiscard]] inline std::vector<std::uint32_t> pack_sizes(const grouping<std::uint32_t>& packs) {
-  std::vector<std::uint32_t> sizes;
-  sizes.reserve(packs.size());
-  for (std::size_t k = 0; k < packs.size(); ++k)
-    sizes.push_back(static_cast<std::uint32_t>(packs[k].size()));
-  return sizes;
-}
+[[nodiscard]] std::vector<std::uint32_t> pack_sizes(const grouping<std::uint32_t>& packs);
 
 /// The loads of each pack: the sums over its samples. Throws invalid_input for negative loads,
 /// sums above 2⁶³ − 1 and packs that name a sample there is not. O(n).
@@ -171,3 +164,7 @@ double pack_cost_variation(std::span<const Cost> costs) {
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/metrics.ipp>
+#endif

@@ -17,7 +17,6 @@
 /// the maximum cycle mean of the schedule's event graph (docs/planner.md).
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -26,7 +25,6 @@
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/rational.hpp>
 #include <omnibal/pipeline/memory.hpp>
-#include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
@@ -53,147 +51,47 @@ struct stage_cost {
   }
 };
 
-namespace detail {
-
-/// Durations as a device takes for them: every operation is scaled by itself, so where W runs
-/// apart it and B are rounded up one by one.
-inline void scale_times(stage_cost& stage, const rational& factor, bool splits_backward) {
-  const std::int64_t apart = splits_backward ? stage.weight_gradient_time : 0;
-  stage.forward_time = scaled_rounding_up(stage.forward_time, factor);
-  stage.weight_gradient_time = scaled_rounding_up(stage.weight_gradient_time, factor);
-  stage.backward_time = scaled_rounding_up(stage.backward_time - apart, factor) +
-                        (splits_backward ? stage.weight_gradient_time : 0);
-}
-
-}  // namespace detail
+/// The durations of a stage as a device of this speed takes for them: every operation is scaled by
+/// itself, so where W runs apart it and B are rounded up one by one.
+void scale_times(stage_cost& stage, const rational& factor, bool splits_backward);
 
 /// The stages of a plan. Precondition: problem and plan are valid. O(layers).
-[[nodiscard]] inline std::vector<stage_cost> stage_costs(const pipeline_problem& problem,
-                                                         const pipeline_plan& plan) {
-  std::vector<stage_cost> stages(plan.cuts.size() - 1);
-  const static_memory fixed(problem);
-  for (std::size_t j = 0; j < stages.size(); ++j) {
-    stage_cost& stage = stages[j];
-    stage.layers = {plan.cuts[j], plan.cuts[j + 1]};
-    stage.static_bytes = fixed.bytes(stage.layers);
-    for (std::size_t l = plan.cuts[j]; l < plan.cuts[j + 1]; ++l) {
-      const layer& one = problem.layers[l];
-      const recompute_mode& mode = one.modes[plan.modes[l]];
-      stage.forward_time += one.forward_time;
-      stage.backward_time += one.backward_time + mode.extra_time;
-      stage.weight_gradient_time += one.weight_gradient_time;
-      stage.activation.kept += mode.kept_bytes;
-      stage.activation.transient = std::max(stage.activation.transient, mode.transient_bytes);
-      stage.activation.kept_for_weight_gradient += mode.kept_for_weight_gradient;
-    }
-    detail::scale_times(stage, problem.factor(j % problem.schedule.stages),
-                        problem.schedule.splits_backward());
-    if (j + 1 < stages.size()) {
-      stage.forward_latency = problem.layers[plan.cuts[j + 1] - 1].forward_latency;
-      stage.backward_latency = problem.layers[plan.cuts[j + 1] - 1].backward_latency;
-    }
-  }
-  return stages;
-}
+[[nodiscard]] std::vector<stage_cost> stage_costs(const pipeline_problem& problem,
+                                                  const pipeline_plan& plan);
 
 /// The stages as times for simulate(); where W is an operation of its own, B is what is left.
-[[nodiscard]] inline stage_times<std::int64_t> simulation_times(
-    const std::vector<stage_cost>& stages, const schedule_shape& schedule) {
-  stage_times<std::int64_t> times;
-  for (const stage_cost& stage : stages) {
-    const std::int64_t apart = schedule.splits_backward() ? stage.weight_gradient_time : 0;
-    times.forward.push_back(stage.forward_time);
-    times.backward.push_back(stage.backward_time - apart);
-    times.weight_gradient.push_back(apart);
-    times.forward_latency.push_back(stage.forward_latency);
-    times.backward_latency.push_back(stage.backward_latency);
-  }
-  return times;
-}
+[[nodiscard]] stage_times<std::int64_t> simulation_times(const std::vector<stage_cost>& stages,
+                                                         const schedule_shape& schedule);
 
 /// Largest sum of stage times on one of `devices` devices.
-[[nodiscard]] inline std::int64_t bottleneck(const std::vector<stage_cost>& stages,
-                                             std::size_t devices) {
-  std::vector<std::int64_t> time(devices, 0);
-  for (std::size_t j = 0; j < stages.size(); ++j) time[j % devices] += stages[j].time();
-  return *std::ranges::max_element(time);
-}
+[[nodiscard]] std::int64_t bottleneck(const std::vector<stage_cost>& stages, std::size_t devices);
 
 /// Σ T + Σ C + (m − 1) · max T.
-[[nodiscard]] inline std::int64_t closed_form(const std::vector<stage_cost>& stages,
-                                              std::size_t microbatches) {
-  std::int64_t sum = 0;
-  std::int64_t largest = 0;
-  for (const stage_cost& stage : stages) {
-    sum += stage.time() + stage.latency();
-    largest = std::max(largest, stage.time());
-  }
-  return sum + static_cast<std::int64_t>(microbatches - 1) * largest;
-}
+[[nodiscard]] std::int64_t closed_form(const std::vector<stage_cost>& stages,
+                                       std::size_t microbatches);
 
 /// Largest T plus the latencies of the edges before and after.
-[[nodiscard]] inline std::int64_t blocking_bottleneck(const std::vector<stage_cost>& stages) {
-  std::int64_t largest = 0;
-  std::int64_t before = 0;
-  for (const stage_cost& stage : stages) {
-    largest = std::max(largest, stage.time() + before + stage.latency());
-    before = stage.latency();
-  }
-  return largest;
-}
+[[nodiscard]] std::int64_t blocking_bottleneck(const std::vector<stage_cost>& stages);
 
 /// The steady period of 1F1B. O(stages²).
-[[nodiscard]] inline rational period(const std::vector<stage_cost>& stages) {
-  rational largest;
-  for (std::size_t i = 0; i < stages.size(); ++i) {
-    std::int64_t sum = 0;
-    for (std::size_t j = i; j < stages.size(); ++j) {
-      sum += stages[j].time();
-      largest = std::max(largest, rational{sum, static_cast<std::int64_t>(j - i + 1)});
-      sum += stages[j].latency();
-    }
-  }
-  return largest;
-}
+[[nodiscard]] rational period(const std::vector<stage_cost>& stages);
 
 /// p · Σ F² − (Σ F)² with F the forward time of a device: the order of variances without a
 /// division.
-[[nodiscard]] inline wide_integer scaled_forward_variance(const std::vector<stage_cost>& stages,
-                                                          std::size_t devices) {
-  std::vector<wide_integer> forward(devices, 0);
-  for (std::size_t j = 0; j < stages.size(); ++j) forward[j % devices] += stages[j].forward_time;
-  wide_integer sum = 0;
-  wide_integer squares = 0;
-  for (const wide_integer time : forward) {
-    sum += time;
-    squares += time * time;
-  }
-  return static_cast<wide_integer>(devices) * squares - sum * sum;
-}
+[[nodiscard]] wide_integer scaled_forward_variance(const std::vector<stage_cost>& stages,
+                                                   std::size_t devices);
 
 /// Bytes at the worst moment of each device: reserved, static and activations. A plan fits when
 /// these and the margin are within the limits. O(p·m·v).
-[[nodiscard]] inline std::vector<std::int64_t> peak_memory(const pipeline_problem& problem,
-                                                           const std::vector<stage_cost>& stages) {
-  const std::size_t devices = problem.schedule.stages;
-  const static_memory fixed(problem);
-  std::vector<std::int64_t> peaks(devices, 0);
-  for (std::size_t device = 0; device < devices; ++device) {
-    const auto bytes = [&](const operation& work) { return stages[work.stage].activation; };
-    peaks[device] = peak_activation(device_order(problem.schedule, device), bytes).bytes;
-    if (!problem.reserved.empty()) peaks[device] += problem.reserved[device];
-    std::vector<layer_range> chunks;
-    for (std::size_t j = device; j < stages.size(); j += devices)
-      chunks.push_back(stages[j].layers);
-    peaks[device] += fixed.bytes(chunks);
-  }
-  return peaks;
-}
+[[nodiscard]] std::vector<std::int64_t> peak_memory(const pipeline_problem& problem,
+                                                    const std::vector<stage_cost>& stages);
 
 /// The time of one step of the schedule, simulated. O(p·m·v).
-[[nodiscard]] inline std::int64_t makespan(const schedule_shape& schedule,
-                                           const std::vector<stage_cost>& stages) {
-  return simulate(operation_graph(schedule), simulation_times(stages, schedule)).makespan;
-}
+[[nodiscard]] std::int64_t makespan(const schedule_shape& schedule,
+                                    const std::vector<stage_cost>& stages);
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/pipeline/impl/evaluate.ipp>
+#endif

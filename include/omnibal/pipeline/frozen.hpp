@@ -9,14 +9,12 @@
 /// plain chain. The backward of such a layer keeps its place in the schedule and takes no time.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/problem.hpp>
 
 namespace omnibal::inline v0 {
@@ -38,20 +36,7 @@ struct gradient_needs {
 
 /// The gradients of every layer. Throws invalid_input where a layer would keep gradients from a
 /// trained layer below it. O(layers).
-[[nodiscard]] inline std::vector<gradient_needs> gradients_of(
-    std::span<const layer_training> training) {
-  std::vector<gradient_needs> needs;
-  bool trained_below = false;
-  for (const layer_training& one : training) {
-    if (trained_below && one.input_gradient == false)
-      throw invalid_input("layers.input_grad", needs.size(), "false",
-                          "must be true, since a layer below is trained");
-    needs.push_back({.of_weights = one.trainable,
-                     .of_inputs = one.input_gradient.value_or(one.trainable || trained_below)});
-    trained_below = trained_below || one.trainable;
-  }
-  return needs;
-}
+[[nodiscard]] std::vector<gradient_needs> gradients_of(std::span<const layer_training> training);
 
 /// What is left of a backward and of the W in it. Where it is not known which part is W, both
 /// gradients are taken to cost the same, a single one rounded up.
@@ -69,16 +54,10 @@ constexpr void leave_out_gradients(std::int64_t& backward, std::int64_t& weight_
 
 /// Leaves out of every layer what its gradients do not need. Precondition: as many needs as layers.
 /// O(layers · modes).
-inline void leave_out_gradients(std::span<layer> layers, std::span<const gradient_needs> needs) {
-  for (std::size_t l = 0; l < layers.size(); ++l) {
-    layer& one = layers[l];
-    leave_out_gradients(one.backward_time, one.weight_gradient_time, needs[l]);
-    if (!needs[l].any()) one.backward_latency = 0;
-    for (recompute_mode& mode : one.modes) {
-      if (!needs[l].any()) mode = {.name = mode.name};
-      if (!needs[l].of_weights) mode.kept_for_weight_gradient = 0;
-    }
-  }
-}
+void leave_out_gradients(std::span<layer> layers, std::span<const gradient_needs> needs);
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/pipeline/impl/frozen.ipp>
+#endif

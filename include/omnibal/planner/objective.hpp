@@ -3,10 +3,8 @@
 /// What joint planning minimises, how long it may take, and what it answers.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/rational.hpp>
@@ -14,7 +12,6 @@
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/infeasibility.hpp>
-#include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/recompute/exact.hpp>
 
 namespace omnibal::inline v0 {
@@ -40,24 +37,10 @@ enum class plan_objective {
   return "unknown";
 }
 
-namespace detail {
-
-[[nodiscard]] inline rational objective_of(const std::vector<stage_cost>& stages,
-                                           const schedule_shape& schedule,
-                                           plan_objective objective) {
-  switch (objective) {
-    case plan_objective::bottleneck: return {bottleneck(stages, schedule.stages)};
-    case plan_objective::blocking_bottleneck: return {blocking_bottleneck(stages)};
-    case plan_objective::closed_form: return {closed_form(stages, schedule.microbatches)};
-    case plan_objective::period: return period(stages);
-    case plan_objective::makespan: return {makespan(schedule, stages)};
-    case plan_objective::variance:
-      return reduced(scaled_forward_variance(stages, schedule.stages), 1, "variance");
-  }
-  return {};
-}
-
-}  // namespace detail
+/// The objective of stages under a schedule, the makespan by simulation. O(stages²) for the period,
+/// O(p·m·v) for the makespan, O(stages) for the others.
+[[nodiscard]] rational objective_of(const std::vector<stage_cost>& stages,
+                                    const schedule_shape& schedule, plan_objective objective);
 
 struct joint_options {
   /// Operations a search by branch and bound may simulate before it stops with what it has
@@ -76,3 +59,7 @@ struct joint_plan {
 };
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/planner/impl/objective.ipp>
+#endif

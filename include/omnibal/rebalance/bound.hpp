@@ -4,18 +4,9 @@
 /// must be sent to bring it down to a given cost.
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <limits>
-#include <numeric>
-#include <span>
-#include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
 #include <omnibal/rebalance/problem.hpp>
 
 namespace omnibal::inline v0 {
@@ -26,7 +17,7 @@ namespace omnibal::inline v0 {
 ///   many samples some k + 1 are on one rank (by the pigeonhole principle), and no k + 1 of them
 ///   cost less. With k = 0 that is the dearest sample.
 /// Precondition: the problem is valid. O(n log n) for n samples.
-[[nodiscard]] inline std::int64_t bound_cost(const rebalance_problem& problem);
+[[nodiscard]] std::int64_t bound_cost(const rebalance_problem& problem);
 
 /// Bytes that every plan must send to bring all ranks to at most `cost`. What a rank holds beyond
 /// that has to leave it, and a sample leaves the one rank that holds it, so the ranks' least bytes
@@ -35,86 +26,10 @@ namespace omnibal::inline v0 {
 /// can only need fewer: by ascending bytes for a unit of cost, the last one in part (Dantzig,
 /// "Discrete-variable extremum problems", 1957), rounded up because bytes are whole.
 /// Preconditions: the problem is valid, cost ≥ 0. O(n log n) for n samples.
-[[nodiscard]] inline std::int64_t bound_bytes(const rebalance_problem& problem, std::int64_t cost);
-
-namespace detail {
-
-/// The least bytes of any subset of up to eight samples that costs at least `excess`, where all of
-/// them together do.
-[[nodiscard]] inline std::int64_t cheapest_subset(std::span<const held_sample> samples,
-                                                  std::int64_t excess) noexcept {
-  struct load {
-    std::int64_t cost = 0;
-    std::int64_t bytes = 0;
-  };
-  std::array<load, 256> subsets;
-  subsets[0] = {};
-  std::int64_t least = std::numeric_limits<std::int64_t>::max();
-  std::size_t count = 1;
-  for (const held_sample& sample : samples) {
-    for (std::size_t k = 0; k < count; ++k) {
-      const load with{subsets[k].cost + sample.cost, subsets[k].bytes + sample.bytes};
-      subsets[count + k] = with;
-      if (with.cost >= excess) least = std::min(least, with.bytes);
-    }
-    count *= 2;
-  }
-  return least;
-}
-
-/// The least bytes of samples, the last one in part, that cost `excess`, where all together cost at
-/// least that. Sorts the samples.
-[[nodiscard]] inline std::int64_t cheapest_parts(std::span<held_sample> samples,
-                                                 std::int64_t excess) {
-  // Samples that cost nothing relieve nobody; they come last, and are never reached.
-  std::ranges::sort(samples, [](const held_sample& a, const held_sample& b) {
-    if ((a.cost == 0) != (b.cost == 0)) return b.cost == 0;
-    return wide_integer{a.bytes} * b.cost < wide_integer{b.bytes} * a.cost;
-  });
-  std::int64_t bytes = 0;
-  for (const held_sample& sample : samples) {
-    if (sample.cost >= excess) {
-      const wide_integer part = wide_integer{excess} * sample.bytes;
-      return bytes + static_cast<std::int64_t>((part + sample.cost - 1) / sample.cost);
-    }
-    excess -= sample.cost;
-    bytes += sample.bytes;
-  }
-  return bytes;
-}
-
-}  // namespace detail
-
-inline std::int64_t bound_cost(const rebalance_problem& problem) {
-  std::vector<std::int64_t> costs;
-  costs.reserve(problem.samples.size());
-  for (const held_sample& sample : problem.samples) costs.push_back(sample.cost);
-  std::ranges::sort(costs, std::greater{});
-  std::vector<std::int64_t> sums(costs.size() + 1);  // of the dearest ones
-  std::partial_sum(costs.begin(), costs.end(), sums.begin() + 1);
-  std::int64_t bound = divide_rounding_up<std::int64_t>(sums.back(), problem.ranks);
-  for (std::size_t k = 0; k * problem.ranks < costs.size(); ++k) {
-    const std::size_t last = k * problem.ranks;
-    bound = std::max(bound, sums[last + 1] - sums[last - k]);
-  }
-  return bound;
-}
-
-inline std::int64_t bound_bytes(const rebalance_problem& problem, std::int64_t cost) {
-  constexpr std::size_t most_enumerated = 8;
-  std::vector<held_sample> samples = problem.samples;
-  std::ranges::stable_sort(samples, {}, &held_sample::rank);
-  std::int64_t bytes = 0;
-  for (std::size_t begin = 0, end = 0; begin < samples.size(); begin = end) {
-    std::int64_t held = 0;
-    for (; end < samples.size() && samples[end].rank == samples[begin].rank; ++end)
-      held += samples[end].cost;
-    if (held <= cost) continue;
-    const auto own = std::span(samples).subspan(begin, end - begin);
-    bytes += own.size() <= most_enumerated ? detail::cheapest_subset(own, held - cost)
-                                           : detail::cheapest_parts(own, held - cost);
-  }
-  return bytes;
-}
+[[nodiscard]] std::int64_t bound_bytes(const rebalance_problem& problem, std::int64_t cost);
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/rebalance/impl/bound.ipp>
+#endif

@@ -8,7 +8,6 @@
 /// of costs, say) make the same plan, each on its own.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -22,9 +21,6 @@
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/core/search_status.hpp>
-#include <omnibal/rebalance/bound.hpp>
-#include <omnibal/rebalance/detail/exact.hpp>
-#include <omnibal/rebalance/detail/exchange_search.hpp>
 #include <omnibal/rebalance/problem.hpp>
 
 namespace omnibal::inline v0 {
@@ -74,8 +70,8 @@ struct rebalance_result {
 ///
 /// Throws invalid_input for zero ranks, 2³² − 1 samples or more, a rank that is not there, negative
 /// costs or bytes, and costs or bytes whose sum over all samples is 2⁶³ or more.
-[[nodiscard]] inline rebalance_result rebalance(const rebalance_problem& problem,
-                                                const rebalance_options& options = {});
+[[nodiscard]] rebalance_result rebalance(const rebalance_problem& problem,
+                                         const rebalance_options& options = {});
 
 /// Σ over resources of weight · load: the cost of a sample where resources are balanced jointly.
 /// Weights that are zero but for one balance that resource alone, as when only the inputs of a
@@ -84,60 +80,6 @@ struct rebalance_result {
 template <std::size_t Resources, std::integral Integer>
 [[nodiscard]] std::int64_t weighted_cost(const std::array<Integer, Resources>& loads,
                                          const std::array<std::int64_t, Resources>& weights);
-
-namespace detail {
-
-/// The largest cost within a tolerance, in millionths of the mean, of `least`.
-[[nodiscard]] inline std::int64_t dearest_tolerated(const rebalance_problem& problem,
-                                                    std::int64_t least,
-                                                    std::uint32_t tolerance) noexcept {
-  wide_integer sum = 0;
-  for (const held_sample& sample : problem.samples) sum += sample.cost;
-  const wide_integer limit = least + sum * tolerance / (wide_integer{1'000'000} * problem.ranks);
-  return static_cast<std::int64_t>(
-      std::min<wide_integer>(limit, std::numeric_limits<std::int64_t>::max()));
-}
-
-[[nodiscard]] inline rebalance_point to_point(const rebalance_problem& problem,
-                                              const placement& plan) {
-  rebalance_point point{.cost = plan.cost, .bytes = plan.bytes};
-  for (std::uint32_t s = 0; s < plan.ranks.size(); ++s) {
-    const std::uint32_t from = problem.samples[s].rank;
-    if (plan.ranks[s] != from)
-      point.moves.push_back({.sample = s, .from = from, .to = plan.ranks[s]});
-  }
-  return point;
-}
-
-}  // namespace detail
-
-inline rebalance_result rebalance(const rebalance_problem& problem,
-                                  const rebalance_options& options) {
-  validate(problem);
-  detail::placement_frontier found;
-  rebalance_result result{.bound = bound_cost(problem)};
-  bool finished = detail::exchange_search(problem, found).run(result.bound, options.control);
-  const bool exact = finished && detail::exact_frontier::fits(problem);
-  if (exact) finished = detail::exact_frontier(problem, found).complete(options.control);
-
-  result.frontier.reserve(found.points().size());
-  for (const detail::placement& plan : found.points())
-    result.frontier.push_back(detail::to_point(problem, plan));
-  result.objective = result.frontier.back().cost;
-  const std::int64_t dearest =
-      detail::dearest_tolerated(problem, result.objective, options.tolerance);
-  while (result.plan().cost > dearest) ++result.chosen;
-  result.bytes_bound = bound_bytes(problem, dearest);
-  if (!finished) {
-    result.status = search_status::stopped;
-  } else if (exact) {
-    result.bound = result.objective;
-    result.bytes_bound = result.plan().bytes;
-  }
-  if (finished && result.objective == result.bound && result.plan().bytes == result.bytes_bound)
-    result.status = search_status::optimal;
-  return result;
-}
 
 template <std::size_t Resources, std::integral Integer>
 std::int64_t weighted_cost(const std::array<Integer, Resources>& loads,
@@ -155,3 +97,7 @@ std::int64_t weighted_cost(const std::array<Integer, Resources>& loads,
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/rebalance/impl/rebalance.ipp>
+#endif

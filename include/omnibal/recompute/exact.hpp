@@ -13,16 +13,13 @@
 /// (frontier); the cap on the maximum is ours.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/error.hpp>
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/pipeline/problem.hpp>
 
@@ -49,11 +46,7 @@ struct recompute_choice {
 class recompute_chooser {
  public:
   /// O(layers · classes). Precondition: the layers are valid.
-  explicit recompute_chooser(std::span<const layer> layers, recompute_options options = {})
-      : options_(options) {
-    for (const layer& one : layers) add(one);
-    caps_of_all_modes();
-  }
+  explicit recompute_chooser(std::span<const layer> layers, recompute_options options = {});
 
   /// The least extra time of layers begin … end − 1 with `in_flight` micro-batches held and
   /// `budget` bytes for them; the static bytes are the caller's to subtract. Modes are left out.
@@ -71,15 +64,7 @@ class recompute_chooser {
 
   /// Least bytes the interval can live in: every layer in a mode of least memory.
   [[nodiscard]] std::int64_t least_bytes(std::size_t begin, std::size_t end,
-                                         std::int64_t in_flight) {
-    count_classes(begin, end);
-    std::int64_t least = std::numeric_limits<std::int64_t>::max();
-    for (const std::int64_t cap : caps_) {
-      const std::int64_t kept = least_kept_under(cap);
-      if (kept >= 0) least = std::min(least, in_flight * kept + cap);
-    }
-    return least;
-  }
+                                         std::int64_t in_flight);
 
  private:
   /// Layers with equal modes.
@@ -109,308 +94,65 @@ class recompute_chooser {
     std::int64_t denominator = 1;  ///< per kept byte.
   };
 
-  void add(const layer& one) {
-    const std::size_t position = class_of_.size();
-    std::size_t found = 0;
-    while (found < classes_.size() && !(classes_[found].modes == one.modes)) ++found;
-    if (found == classes_.size())
-      classes_.push_back({one.modes, std::vector<std::size_t>(position + 1, 0)});
-    for (std::size_t c = 0; c < classes_.size(); ++c)
-      classes_[c].before.push_back(classes_[c].before.back() + (c == found ? 1 : 0));
-    class_of_.push_back(found);
-  }
+  void add(const layer& one);
 
-  void caps_of_all_modes() {
-    for (const layer_class& one : classes_)
-      for (const recompute_mode& mode : one.modes) caps_.push_back(mode.transient_bytes);
-    std::ranges::sort(caps_);
-    caps_.erase(std::unique(caps_.begin(), caps_.end()), caps_.end());
-  }
+  void caps_of_all_modes();
 
-  void count_classes(std::size_t begin, std::size_t end) {
-    present_.clear();
-    for (std::size_t c = 0; c < classes_.size(); ++c)
-      if (const std::size_t count = classes_[c].before[end] - classes_[c].before[begin]; count > 0)
-        present_.push_back({c, static_cast<std::int64_t>(count)});
-  }
+  void count_classes(std::size_t begin, std::size_t end);
 
   /// Σ of the least kept bytes with transients within the cap; −1 if some layer has no such mode.
-  [[nodiscard]] std::int64_t least_kept_under(std::int64_t cap) const {
-    std::int64_t kept = 0;
-    for (const auto& [c, count] : present_) {
-      std::int64_t least = -1;
-      for (const recompute_mode& mode : classes_[c].modes)
-        if (mode.transient_bytes <= cap && (least < 0 || mode.kept_bytes < least))
-          least = mode.kept_bytes;
-      if (least < 0) return -1;
-      kept += count * least;
-    }
-    return kept;
-  }
+  [[nodiscard]] std::int64_t least_kept_under(std::int64_t cap) const;
 
   [[nodiscard]] recompute_choice solve(std::size_t begin, std::size_t end, std::int64_t in_flight,
-                                       std::int64_t budget, bool want_modes) {
-    count_classes(begin, end);
-    best_ = std::numeric_limits<std::int64_t>::max();
-    best_counts_.clear();
-    exhausted_ = false;
-    std::int64_t bound = std::numeric_limits<std::int64_t>::max();
-    std::int64_t bytes_short = std::numeric_limits<std::int64_t>::max();
-    for (const std::int64_t cap : caps_) {
-      const std::int64_t kept = least_kept_under(cap);
-      if (kept < 0) continue;
-      if (cap > budget || kept > (budget - cap) / in_flight) {
-        bytes_short = std::min(bytes_short, in_flight * kept + cap - budget);
-        continue;
-      }
-      bound = std::min(bound, improve_under(cap, (budget - cap) / in_flight));
-    }
-    if (present_.empty()) return {.status = search_status::optimal};
-    if (best_counts_.empty())
-      return {.status = search_status::infeasible, .bytes_short = bytes_short};
-    recompute_choice choice{.status = exhausted_ ? search_status::stopped : search_status::optimal,
-                            .objective = best_,
-                            .bound = exhausted_ ? std::min(bound, best_) : best_};
-    if (want_modes) choice.modes = modes_of_layers(begin, end);
-    return choice;
-  }
+                                       std::int64_t budget, bool want_modes);
 
   /// Improves best_ by the choices under one cap; returns a lower bound on those choices.
-  [[nodiscard]] std::int64_t improve_under(std::int64_t cap, std::int64_t capacity) {
-    collect_candidates(cap);
-    const multiplier price = relax(capacity);
-    const wide_integer optimum = lagrangian(price, capacity);
-    // Extra times are integers: a choice improves only if it is less than best_ by 1 at least.
-    const wide_integer slack = static_cast<wide_integer>(price.denominator) * (best_ - 1) - optimum;
-    const auto bound = static_cast<std::int64_t>(
-        optimum <= 0 ? 0 : (optimum + price.denominator - 1) / price.denominator);
-    if (slack >= 0) search(price, capacity, slack);
-    return bound;
-  }
+  [[nodiscard]] std::int64_t improve_under(std::int64_t cap, std::int64_t capacity);
 
   /// Per class the modes under the cap that no other beats, leanest first.
-  void collect_candidates(std::int64_t cap) {
-    candidates_.resize(present_.size());
-    for (std::size_t k = 0; k < present_.size(); ++k) {
-      const std::vector<recompute_mode>& modes = classes_[present_[k].index].modes;
-      std::vector<std::uint32_t>& kept = candidates_[k];
-      kept.clear();
-      for (std::uint32_t m = 0; m < modes.size(); ++m)
-        if (modes[m].transient_bytes <= cap) kept.push_back(m);
-      std::ranges::sort(kept, [&](std::uint32_t left, std::uint32_t right) {
-        return modes[left].kept_bytes != modes[right].kept_bytes
-                   ? modes[left].kept_bytes < modes[right].kept_bytes
-                   : modes[left].extra_time < modes[right].extra_time;
-      });
-      std::size_t last = 0;
-      for (std::size_t m = 1; m < kept.size(); ++m)
-        if (modes[kept[m]].extra_time < modes[kept[last]].extra_time) kept[++last] = kept[m];
-      kept.resize(last + 1);
-    }
-  }
+  void collect_candidates(std::int64_t cap);
 
   /// The steps from the leanest modes along each class's lower convex hull, best value first.
-  void collect_upgrades() {
-    upgrades_.clear();
-    for (std::size_t k = 0; k < present_.size(); ++k) {
-      const std::vector<recompute_mode>& modes = classes_[present_[k].index].modes;
-      const std::vector<std::uint32_t>& kept = candidates_[k];
-      for (std::size_t at = 0; at + 1 < kept.size();) {
-        std::size_t next = at + 1;
-        for (std::size_t m = at + 2; m < kept.size(); ++m)
-          if (steeper(modes[kept[at]], modes[kept[m]], modes[kept[next]])) next = m;
-        upgrades_.push_back({.of_class = k,
-                             .from = kept[at],
-                             .to = kept[next],
-                             .saved = modes[kept[at]].extra_time - modes[kept[next]].extra_time,
-                             .cost = modes[kept[next]].kept_bytes - modes[kept[at]].kept_bytes});
-        at = next;
-      }
-    }
-    std::ranges::stable_sort(upgrades_, [](const upgrade& left, const upgrade& right) {
-      return static_cast<wide_integer>(left.saved) * right.cost >
-             static_cast<wide_integer>(right.saved) * left.cost;
-    });
-  }
+  void collect_upgrades();
 
   [[nodiscard]] static bool steeper(const recompute_mode& from, const recompute_mode& left,
-                                    const recompute_mode& right) {
-    return static_cast<wide_integer>(from.extra_time - left.extra_time) *
-               (right.kept_bytes - from.kept_bytes) >=
-           static_cast<wide_integer>(from.extra_time - right.extra_time) *
-               (left.kept_bytes - from.kept_bytes);
-  }
+                                    const recompute_mode& right);
 
   /// Takes upgrades in order of value as far as they fit. Where the first does not is the price of
   /// a byte in the linear relaxation; what was taken is a valid choice, mostly close to the best.
-  [[nodiscard]] multiplier relax(std::int64_t capacity) {
-    collect_upgrades();
-    start_lean();
-    std::int64_t left = capacity;
-    std::int64_t extra = 0;
-    for (std::size_t k = 0; k < present_.size(); ++k) {
-      left -= present_[k].count * mode_at(k, 0).kept_bytes;
-      extra += present_[k].count * mode_at(k, 0).extra_time;
-    }
-    multiplier price;
-    for (const upgrade& step : upgrades_) {
-      std::vector<std::int64_t>& counts = greedy_counts_[step.of_class];
-      const std::int64_t count = std::min(counts[step.from], left / step.cost);
-      if (count < present_[step.of_class].count && price.numerator == 0)
-        price = {step.saved, step.cost};
-      counts[step.from] -= count;
-      counts[step.to] += count;
-      left -= count * step.cost;
-      extra -= count * step.saved;
-    }
-    if (extra < best_) {
-      best_ = extra;
-      best_counts_ = greedy_counts_;
-    }
-    return price;
-  }
+  [[nodiscard]] multiplier relax(std::int64_t capacity);
 
   /// Every layer in the leanest mode under the cap.
-  void start_lean() {
-    greedy_counts_.resize(present_.size());
-    for (std::size_t k = 0; k < present_.size(); ++k) {
-      greedy_counts_[k].assign(classes_[present_[k].index].modes.size(), 0);
-      greedy_counts_[k][candidates_[k].front()] = present_[k].count;
-    }
-  }
+  void start_lean();
 
-  [[nodiscard]] const recompute_mode& mode_at(std::size_t k, std::size_t candidate) const {
-    return classes_[present_[k].index].modes[candidates_[k][candidate]];
-  }
+  [[nodiscard]] const recompute_mode& mode_at(std::size_t k, std::size_t candidate) const;
 
-  [[nodiscard]] static wide_integer priced(const recompute_mode& mode, const multiplier& price) {
-    return static_cast<wide_integer>(price.denominator) * mode.extra_time +
-           static_cast<wide_integer>(price.numerator) * mode.kept_bytes;
-  }
+  [[nodiscard]] static wide_integer priced(const recompute_mode& mode, const multiplier& price);
 
   /// min over all choices of denominator · extra + numerator · (kept − capacity): a lower bound on
   /// denominator · extra of every choice that fits. Leaves each class's minimum in floor_.
-  [[nodiscard]] wide_integer lagrangian(const multiplier& price, std::int64_t capacity) {
-    wide_integer sum = -static_cast<wide_integer>(price.numerator) * capacity;
-    floor_.clear();
-    for (std::size_t k = 0; k < present_.size(); ++k) {
-      wide_integer least = priced(mode_at(k, 0), price);
-      for (std::size_t m = 1; m < candidates_[k].size(); ++m)
-        least = std::min(least, priced(mode_at(k, m), price));
-      floor_.push_back(least);
-      sum += present_[k].count * least;
-    }
-    return sum;
-  }
+  [[nodiscard]] wide_integer lagrangian(const multiplier& price, std::int64_t capacity);
 
   /// All ways to spread the layers of class k over its modes with a penalty within the slack.
-  void enumerate_spreads(std::size_t k, const multiplier& price, wide_integer slack) {
-    spreads_[k].clear();
-    spread_counts_[k].clear();
-    counts_.assign(candidates_[k].size(), 0);
-    enumerate_counts(k, price, slack, 0, present_[k].count, {});
-  }
+  void enumerate_spreads(std::size_t k, const multiplier& price, wide_integer slack);
 
   void enumerate_counts(std::size_t k, const multiplier& price, wide_integer slack,
-                        std::size_t candidate, std::int64_t left, point sum) {
-    const recompute_mode& mode = mode_at(k, candidate);
-    const wide_integer penalty = priced(mode, price) - floor_[k];
-    const bool last = candidate + 1 == candidates_[k].size();
-    for (std::int64_t count = last ? left : 0; count <= left; ++count) {
-      if (sum.penalty + count * penalty > slack) return;
-      counts_[candidate] = count;
-      const point next{.kept = sum.kept + count * mode.kept_bytes,
-                       .extra = sum.extra + count * mode.extra_time,
-                       .penalty = sum.penalty + count * penalty};
-      if (last) {
-        spreads_[k].push_back(next);
-        spread_counts_[k].insert(spread_counts_[k].end(), counts_.begin(), counts_.end());
-      } else {
-        enumerate_counts(k, price, slack, candidate + 1, left - count, next);
-      }
-    }
-  }
+                        std::size_t candidate, std::int64_t left, point sum);
 
   /// Exact search for choices of extra time less than best_.
-  void search(const multiplier& price, std::int64_t capacity, wide_integer slack) {
-    spreads_.resize(present_.size());
-    spread_counts_.resize(present_.size());
-    for (std::size_t k = 0; k < present_.size(); ++k) enumerate_spreads(k, price, slack);
-
-    frontier_.resize(present_.size() + 1);
-    frontier_[0].assign(1, point{});
-    std::int64_t lean_rest = 0;
-    for (std::size_t k = 0; k < present_.size(); ++k)
-      lean_rest += present_[k].count * mode_at(k, 0).kept_bytes;
-    for (std::size_t k = 0; k < present_.size(); ++k) {
-      lean_rest -= present_[k].count * mode_at(k, 0).kept_bytes;
-      extend_frontier(k, capacity - lean_rest, slack);
-      if (frontier_[k + 1].empty()) return;
-    }
-    const point& cheapest = frontier_[present_.size()].back();
-    if (cheapest.extra < best_) {
-      best_ = cheapest.extra;
-      remember(present_.size(), frontier_[present_.size()].size() - 1);
-    }
-  }
+  void search(const multiplier& price, std::int64_t capacity, wide_integer slack);
 
   /// frontier_[k + 1]: the undominated sums of a point of frontier_[k] and a spread of class k,
   /// by rising kept and falling extra.
-  void extend_frontier(std::size_t k, std::int64_t capacity, wide_integer slack) {
-    std::vector<point>& next = frontier_[k + 1];
-    next.clear();
-    for (std::uint32_t parent = 0; parent < frontier_[k].size(); ++parent) {
-      if (next.size() > options_.point_limit) {
-        exhausted_ = true;
-        break;
-      }
-      for (std::uint32_t spread = 0; spread < spreads_[k].size(); ++spread) {
-        const point& left = frontier_[k][parent];
-        const point& right = spreads_[k][spread];
-        if (left.kept + right.kept > capacity || left.penalty + right.penalty > slack) continue;
-        next.push_back({left.kept + right.kept, left.extra + right.extra,
-                        left.penalty + right.penalty, parent, spread});
-      }
-    }
-    std::ranges::sort(next, [](const point& left, const point& right) {
-      return left.kept != right.kept ? left.kept < right.kept : left.extra < right.extra;
-    });
-    std::size_t last = 0;
-    for (std::size_t at = 1; at < next.size(); ++at)
-      if (next[at].extra < next[last].extra) next[++last] = next[at];
-    if (!next.empty()) next.resize(last + 1);
-  }
+  void extend_frontier(std::size_t k, std::int64_t capacity, wide_integer slack);
 
   /// Walks back from a point of the last frontier and notes the counts of every class.
-  void remember(std::size_t k, std::size_t at) {
-    best_counts_.assign(present_.size(), {});
-    for (; k > 0; --k) {
-      const point& chosen = frontier_[k][at];
-      const std::size_t width = candidates_[k - 1].size();
-      best_counts_[k - 1].assign(classes_[present_[k - 1].index].modes.size(), 0);
-      for (std::size_t m = 0; m < width; ++m)
-        best_counts_[k - 1][candidates_[k - 1][m]] =
-            spread_counts_[k - 1][chosen.spread * width + m];
-      at = chosen.parent;
-    }
-  }
+  void remember(std::size_t k, std::size_t at);
 
   /// Hands the counts out to the layers in order, modes of higher index first: by custom those
   /// recompute more, and early layers of a stage are recomputed first by trainers that only take
   /// a count.
-  [[nodiscard]] std::vector<std::size_t> modes_of_layers(std::size_t begin, std::size_t end) {
-    std::vector<std::size_t> modes;
-    modes.reserve(end - begin);
-    for (std::size_t l = begin; l < end; ++l) {
-      std::size_t k = 0;
-      while (present_[k].index != class_of_[l]) ++k;
-      std::size_t mode = best_counts_[k].size() - 1;
-      while (best_counts_[k][mode] == 0) --mode;
-      --best_counts_[k][mode];
-      modes.push_back(mode);
-    }
-    return modes;
-  }
+  [[nodiscard]] std::vector<std::size_t> modes_of_layers(std::size_t begin, std::size_t end);
 
   struct present_class {
     std::size_t index;
@@ -445,17 +187,11 @@ struct recompute_problem {
 
 /// Chooses a mode for every layer so that in_flight · Σ kept + max transient ≤ budget at least
 /// extra time. Throws invalid_input for values out of range.
-[[nodiscard]] inline recompute_choice choose_recomputation(const recompute_problem& problem,
-                                                           const recompute_options& options = {}) {
-  if (problem.in_flight == 0)
-    throw invalid_input("inflight", problem.in_flight, "must be at least 1");
-  if (problem.budget < 0) throw invalid_input("budget", problem.budget, "must not be negative");
-  validate(pipeline_problem{
-      .schedule = {.kind = schedule_kind::gpipe, .microbatches = problem.in_flight},
-      .layers = problem.layers});
-  recompute_chooser chooser(problem.layers, options);
-  return chooser.choose(0, problem.layers.size(), static_cast<std::int64_t>(problem.in_flight),
-                        problem.budget);
-}
+[[nodiscard]] recompute_choice choose_recomputation(const recompute_problem& problem,
+                                                    const recompute_options& options = {});
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/recompute/impl/exact.ipp>
+#endif

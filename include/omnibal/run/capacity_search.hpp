@@ -9,20 +9,16 @@
 /// are many.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/search_control.hpp>
-#include <omnibal/packing/capacity_choice.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -55,64 +51,14 @@ struct capacity_problem {
   std::size_t sample_limit = 12'000;  ///< Samples on which candidates are compared.
 };
 
-namespace detail {
-
-/// From here on room is the reason for being slow rather than a part of it, millionths.
-inline constexpr std::int64_t most_room = 1'100'000;
-
-[[nodiscard]] inline std::string verdict(const capacity_candidate& candidate,
-                                         const capacity_problem& problem, double best_time) {
-  const auto wanted = static_cast<double>(problem.global_batch);
-  if (!candidate.outcome.fits) return "does not fit the memory";
-  if (candidate.outcome.samples_per_step > 1.1 * wanted ||
-      candidate.outcome.samples_per_step < 0.9 * wanted)
-    return "its steps cannot come within 10 % of the global batch";
-  if (candidate.outcome.time_per_sample <= best_time) return {};
-  std::string reason = "slower";
-  if (best_time > 0)
-    reason = "takes " + factor_text(candidate.outcome.time_per_sample / best_time) +
-             " the time of the best";
-  if (candidate.room > most_room)
-    reason += "; its packs take " + room_text(candidate.room) + " the room that samples fill";
-  return reason;
-}
-
-}  // namespace detail
-
 /// Tries the candidates and takes the fastest of those that fit and keep the global batch; if none
 /// does both, the fastest that fits; if none fits, the smallest. Asked to stop, it is content with
 /// what it tried, once something fits.
-[[nodiscard]] inline capacity_search search_capacity(const capacity_problem& problem,
-                                                     const run_control& control = {}) {
-  const std::vector<loads<2>> part =
-      detail::sample_part(problem.samples, problem.sample_limit, problem.seed);
-  capacity_search search;
-  const std::vector<capacity_room<2>> rooms =
-      survey_capacities<2>({.samples = problem.samples, .seed = problem.seed}, control);
-  bool fits = false;
-  for (std::size_t k = 0; k < rooms.size(); ++k) {
-    if (control.stop_requested() && fits) break;
-    control.tell("capacities", k, rooms.size());
-    const loads<2>& capacity = rooms[k].capacity;
-    search.candidates.push_back(
-        {.capacity = capacity, .room = rooms[k].room, .outcome = problem.evaluate(capacity, part)});
-    fits = fits || search.candidates.back().outcome.fits;
-  }
-  const auto rank = [&](const capacity_candidate& candidate) {
-    const double endless = std::numeric_limits<double>::infinity();
-    const std::string reason = detail::verdict(candidate, problem, endless);
-    const int tier = reason.empty() ? 0 : candidate.outcome.fits ? 1 : 2;
-    return std::pair(tier, candidate.outcome.time_per_sample);
-  };
-  const auto best = std::ranges::min_element(
-      search.candidates,
-      [&](const auto& left, const auto& right) { return rank(left) < rank(right); });
-  search.best = best->capacity;
-  for (auto candidate = search.candidates.begin(); candidate != search.candidates.end();
-       ++candidate)
-    if (candidate != best)
-      candidate->passed_over = detail::verdict(*candidate, problem, best->outcome.time_per_sample);
-  return search;
-}
+[[nodiscard]] capacity_search search_capacity(const capacity_problem& problem,
+                                              const run_control& control = {});
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/run/impl/capacity_search.ipp>
+#endif

@@ -4,22 +4,16 @@
 /// devices a number of devices is divided. Every division is planned on a part of the samples.
 #pragma once
 
-#include <algorithm>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/cost/layer_costs.hpp>
-#include <omnibal/planner/objective.hpp>
-#include <omnibal/run/capacity_search.hpp>
 #include <omnibal/run/plan_run.hpp>
 
 namespace omnibal::inline v0 {
@@ -55,96 +49,11 @@ struct shape_candidate {
 /// largest sample's, whichever is faster. Asked to stop, it tries no more once one fits.
 /// O(divisions) plans.
 /// Throws invalid_input unless there are between 1 and 2^20 devices.
-[[nodiscard]] inline std::vector<shape_candidate> rank_shapes(const shape_problem& problem,
-                                                              const run_control& control = {});
-
-namespace detail {
-
-/// tp · pp · dp = devices.
-[[nodiscard]] inline std::vector<cluster_shape> divisions(std::int64_t devices,
-                                                          std::int64_t most_tensor_parallel) {
-  std::vector<cluster_shape> shapes;
-  for (std::int64_t tensor = 1; tensor <= std::min(devices, most_tensor_parallel); ++tensor) {
-    if (devices % tensor != 0) continue;
-    for (std::int64_t stages = 1; stages <= devices / tensor; ++stages)
-      if (devices / tensor % stages == 0)
-        shapes.push_back({static_cast<std::size_t>(devices / tensor / stages),
-                          static_cast<std::size_t>(stages), tensor});
-  }
-  return shapes;
-}
-
-[[nodiscard]] inline std::vector<loads<2>> capacities_to_try(const run_problem& run) {
-  if (run.capacity) return {*run.capacity};
-  loads<2> largest = {1, 1};
-  for (const vision_language_sample& sample : run.samples)
-    for (std::size_t r = 0; r < 2; ++r) largest[r] = std::max(largest[r], sample[r]);
-  return {published_capacity(run), largest};
-}
-
-[[nodiscard]] inline shape_candidate plan_shape(const shape_problem& problem,
-                                                const cluster_shape& shape) {
-  constexpr std::int64_t endless = std::numeric_limits<std::int64_t>::max();
-  shape_candidate candidate{.shape = shape, .bytes_short = endless};
-  std::vector<layer_cost> chain;
-  try {
-    chain = problem.price(shape);
-  } catch (const invalid_input& error) {
-    candidate.passed_over = error.what();
-    return candidate;
-  }
-  run_problem run = problem.run;
-  run.chain = chain;
-  run.stages = shape.stages;
-  run.data_parallel = shape.data_parallel;
-  if (chain.size() < run.stages * run.virtual_stages) {
-    candidate.passed_over = "has more stages than the model has layers";
-    return candidate;
-  }
-  for (const loads<2>& capacity : capacities_to_try(run)) {
-    const run_column column = run_planner(run, {}).planned(capacity);
-    if (column.status == search_status::infeasible) {
-      candidate.bytes_short = std::min(candidate.bytes_short, column.why.bytes_short);
-      continue;
-    }
-    const double time = column.epoch_seconds() / static_cast<double>(run.samples.size());
-    if (candidate.fits && time >= candidate.time_per_sample) continue;
-    candidate.fits = true;
-    candidate.time_per_sample = time;
-  }
-  if (candidate.fits)
-    candidate.bytes_short = 0;
-  else
-    candidate.passed_over =
-        "does not fit: " + std::to_string(candidate.bytes_short) + " bytes short";
-  return candidate;
-}
-
-}  // namespace detail
-
-inline std::vector<shape_candidate> rank_shapes(const shape_problem& problem,
-                                                const run_control& control) {
-  if (problem.devices < 1 || problem.devices > (std::int64_t{1} << 20))
-    throw invalid_input("gpus", problem.devices, "must be between 1 and 2^20");
-  shape_problem part = problem;
-  const std::vector<vision_language_sample> samples =
-      detail::sample_part(problem.run.samples, problem.sample_limit, problem.run.seed);
-  part.run.samples = samples;
-  detail::validate(part.run);
-  std::vector<shape_candidate> candidates;
-  const auto shapes = detail::divisions(problem.devices, problem.node_devices);
-  bool fits = false;
-  for (std::size_t k = 0; k < shapes.size(); ++k) {
-    if (control.stop_requested() && fits) break;
-    control.tell("cluster shapes", k, shapes.size());
-    candidates.push_back(detail::plan_shape(part, shapes[k]));
-    fits = fits || candidates.back().fits;
-  }
-  const auto rank = [](const shape_candidate& one) {
-    return std::tuple(!one.fits, one.time_per_sample, one.bytes_short);
-  };
-  std::ranges::stable_sort(candidates, {}, rank);
-  return candidates;
-}
+[[nodiscard]] std::vector<shape_candidate> rank_shapes(const shape_problem& problem,
+                                                       const run_control& control = {});
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/run/impl/cluster_shape_search.ipp>
+#endif

@@ -260,65 +260,6 @@ class order_searcher {
   std::size_t simulations_ = 0;
 };
 
-/// The ranks of one step, put in order one by one.
-class step_orderer {
- public:
-  step_orderer(std::span<const stage_model> stages, const schedule_shape& schedule,
-               const epoch_load& load)
-      : stages_(stages),
-        load_(load),
-        step_times_(device_step_times(stages, schedule.stages)),
-        searches_(load.ranks),
-        schedules_(schedule) {}
-
-  /// Appends the micro-batches of each rank of a step in their new order.
-  void append_step(std::size_t step, grouping<std::uint32_t>& ordered) {
-    for (std::size_t rank = 0; rank < load_.ranks; ++rank)
-      searches_[rank] = search(step, rank, {.simulations = 1});
-    std::vector<bool> searched(load_.ranks);
-    for (std::size_t slowest = slowest_rank(); !searched[slowest]; slowest = slowest_rank()) {
-      searched[slowest] = true;
-      searches_[slowest] = search(step, slowest, {.simulations = a_step, .goal = longest_bound()});
-    }
-    for (std::size_t rank = 0; rank < load_.ranks; ++rank) {
-      for (const std::uint32_t k : searches_[rank].order)
-        ordered.push_back(load_.assignment[step * load_.ranks + rank][k]);
-      ordered.close_group();
-    }
-  }
-
- private:
-  // Ten times as many gain a twentieth more.
-  static constexpr std::size_t a_step = 200;
-
-  [[nodiscard]] microbatch_order search(std::size_t step, std::size_t rank,
-                                        const order_search_limits& limits) {
-    const auto microbatches = load_.assignment[step * load_.ranks + rank];
-    if (microbatches.empty()) return {};
-    const prepared_schedule& prepared = schedules_.of(microbatches.size());
-    times_.price(stages_, load_, microbatches, prepared.graph.microbatches());
-    return search_microbatch_order(prepared.graph, times_, microbatches.size(), step_times_,
-                                   limits);
-  }
-
-  [[nodiscard]] std::size_t slowest_rank() const {
-    return static_cast<std::size_t>(
-        std::ranges::max_element(searches_, {}, &microbatch_order::objective) - searches_.begin());
-  }
-
-  // No step ends before this, so no rank needs to.
-  [[nodiscard]] std::int64_t longest_bound() const {
-    return std::ranges::max_element(searches_, {}, &microbatch_order::bound)->bound;
-  }
-
-  std::span<const stage_model> stages_;
-  const epoch_load& load_;
-  std::vector<std::int64_t> step_times_;
-  std::vector<microbatch_order> searches_;
-  prepared_schedules schedules_;
-  microbatch_times times_;
-};
-
 }  // namespace detail
 
 template <operation_times Times>
@@ -329,32 +270,8 @@ microbatch_order search_microbatch_order(const operation_graph& graph, const Tim
   return detail::order_searcher<Times>(graph, times, microbatches, step_times, limits).search();
 }
 
-namespace detail {
-
-inline void append_as_given(std::size_t step, const epoch_load& load,
-                            grouping<std::uint32_t>& ordered) {
-  for (std::size_t rank = 0; rank < load.ranks; ++rank) {
-    for (const std::uint32_t id : load.assignment[step * load.ranks + rank]) ordered.push_back(id);
-    ordered.close_group();
-  }
-}
-
-}  // namespace detail
-
-inline grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
-                                           const schedule_shape& schedule, const epoch_load& load,
-                                           const run_control& control) {
-  grouping<std::uint32_t> ordered;
-  ordered.reserve(load.assignment.size(), load.assignment.indices().size());
-  detail::step_orderer orderer(stages, schedule, load);
-  for (std::size_t step = 0; step < load.steps(); ++step) {
-    if (step % 64 == 0) control.tell("order micro-batches", step, load.steps());
-    if (control.stop_requested())
-      detail::append_as_given(step, load, ordered);
-    else
-      orderer.append_step(step, ordered);
-  }
-  return ordered;
-}
-
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/run/impl/microbatch_order_search.ipp>
+#endif

@@ -18,6 +18,7 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/search_control.hpp>
+#include <omnibal/rebalance/detail/placement_frontier.hpp>
 #include <omnibal/rebalance/problem.hpp>
 
 namespace omnibal::inline v0::detail {

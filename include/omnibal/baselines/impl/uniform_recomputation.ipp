@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <omnibal/baselines/uniform_recomputation.hpp>
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/recompute/extreme_modes.hpp>
+
+namespace omnibal::inline v0 {
+
+namespace detail {
+
+[[nodiscard]] inline std::size_t selective_mode(const layer& one) {
+  const auto [leanest, fastest] = extreme_modes_of(one);
+  const recompute_mode& none = one.modes[fastest];
+  const auto saved = [&](std::size_t m) -> wide_integer {
+    return none.kept_bytes - one.modes[m].kept_bytes;
+  };
+  const auto cost = [&](std::size_t m) -> wide_integer {
+    return one.modes[m].extra_time - none.extra_time;
+  };
+  std::optional<std::size_t> best;
+  for (std::size_t m = 0; m < one.modes.size(); ++m) {
+    if (m == leanest || saved(m) <= 0) continue;
+    if (!best || saved(m) * cost(*best) > saved(*best) * cost(m)) best = m;
+  }
+  return best.value_or(fastest);
+}
+
+}  // namespace detail
+
+OMNIBAL_INLINE std::vector<std::size_t> modes_by_rule(std::span<const layer> layers,
+                                                      layer_rule rule) {
+  std::vector<std::size_t> modes;
+  for (const layer& one : layers) {
+    const auto [leanest, fastest] = extreme_modes_of(one);
+    modes.push_back(rule == layer_rule::full        ? leanest
+                    : rule == layer_rule::selective ? detail::selective_mode(one)
+                                                    : fastest);
+  }
+  return modes;
+}
+
+OMNIBAL_INLINE std::vector<pipeline_plan> plans_by_one_rule(const pipeline_problem& problem,
+                                                            const std::vector<std::size_t>& cuts) {
+  const std::vector<std::size_t> full = modes_by_rule(problem.layers, layer_rule::full);
+  pipeline_plan block{.cuts = cuts, .modes = modes_by_rule(problem.layers, layer_rule::none)};
+  std::vector<pipeline_plan> plans = {
+      block, {.cuts = cuts, .modes = modes_by_rule(problem.layers, layer_rule::selective)}};
+  while (block.modes != full) {
+    for (std::size_t s = 0; s + 1 < cuts.size(); ++s) {
+      std::size_t next = cuts[s];
+      while (next < cuts[s + 1] && block.modes[next] == full[next]) ++next;
+      if (next < cuts[s + 1]) block.modes[next] = full[next];
+    }
+    plans.push_back(block);
+  }
+  return plans;
+}
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bodies of the module interop, for the target omnibal::compiled.
+#include <omnibal/interop/impl/megatron_layout.ipp>

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <optional>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/planner/advice.hpp>
+#include <omnibal/planner/plan_jointly.hpp>
+
+namespace omnibal::inline v0 {
+
+namespace detail {
+
+[[nodiscard]] inline bool fits_memory(const pipeline_problem& problem) {
+  const joint_plan found =
+      plan_jointly(problem, plan_objective::bottleneck, {.operation_limit = 10'000'000});
+  return !found.plan.cuts.empty();
+}
+
+/// Fewer micro-batches never hold more, so the most that fit are found by bisection, in steps that
+/// the schedule can run.
+[[nodiscard]] inline std::optional<std::size_t> most_microbatches_that_fit(
+    pipeline_problem problem) {
+  const std::size_t step =
+      problem.schedule.kind == schedule_kind::interleaved ? problem.schedule.stages : 1;
+  const auto fit = [&](std::size_t steps) {
+    problem.schedule.microbatches = steps * step;
+    return fits_memory(problem);
+  };
+  std::size_t high = problem.schedule.microbatches / step;
+  if (high < 2 || !fit(1)) return std::nullopt;
+  std::size_t low = 1;
+  while (high - low > 1) {
+    const std::size_t middle = low + (high - low) / 2;
+    (fit(middle) ? low : high) = middle;
+  }
+  return low * step;
+}
+
+/// More devices, each like the one with least memory and the slowest one.
+[[nodiscard]] inline std::optional<std::size_t> fewest_stages_that_fit(pipeline_problem problem) {
+  if (problem.schedule.kind == schedule_kind::interleaved) return std::nullopt;
+  const std::int64_t limit = *std::ranges::min_element(problem.memory_limit);
+  const std::size_t most = std::min(problem.layers.size(), 2 * problem.schedule.stages + 4);
+  while (problem.schedule.stages < most) {
+    ++problem.schedule.stages;
+    problem.memory_limit.push_back(limit);
+    if (!problem.reserved.empty())
+      problem.reserved.push_back(*std::ranges::max_element(problem.reserved));
+    if (!problem.time_factor.empty()) problem.time_factor.push_back(problem.time_factor.back());
+    if (fits_memory(problem)) return problem.schedule.stages;
+  }
+  return std::nullopt;
+}
+
+/// Of the layers that keep most in their leanest mode, the first that alone would make it fit.
+[[nodiscard]] inline std::optional<std::size_t> layer_to_recompute(
+    const pipeline_problem& problem) {
+  constexpr std::size_t tries = 4;
+  std::vector<std::int64_t> kept;
+  for (const layer& one : problem.layers)
+    kept.push_back(std::ranges::min(one.modes, {}, &recompute_mode::kept_bytes).kept_bytes);
+  std::vector<std::size_t> order(kept.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return kept[a] > kept[b]; });
+  for (std::size_t k = 0; k < std::min(tries, order.size()) && kept[order[k]] > 0; ++k) {
+    pipeline_problem changed = problem;
+    layer& one = changed.layers[order[k]];
+    one.modes.push_back({.extra_time = one.forward_time, .transient_bytes = kept[order[k]]});
+    if (fits_memory(changed)) return order[k];
+  }
+  return std::nullopt;
+}
+
+}  // namespace detail
+
+OMNIBAL_INLINE fit_advice advise(const pipeline_problem& problem, const infeasibility& why) {
+  return {.bytes = why.bytes_short,
+          .microbatches = detail::most_microbatches_that_fit(problem),
+          .stages = detail::fewest_stages_that_fit(problem),
+          .layer = detail::layer_to_recompute(problem)};
+}
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What a choice of recomputation modes comes to in memory, and the two ends of what a layer can
+/// choose: the mode that saves least and the one that takes least time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <omnibal/config.hpp>
+#include <omnibal/pipeline/problem.hpp>
+
+namespace omnibal::inline v0 {
+
+/// Indices of modes of a layer; the first of equals.
+struct extreme_modes {
+  std::size_t minimum_memory = 0;  ///< Saves the fewest bytes per micro-batch in flight.
+  std::size_t minimum_time = 0;    ///< Adds the least time.
+};
+
+/// O(modes). Precondition: the layer has a mode.
+[[nodiscard]] extreme_modes extreme_modes_of(const layer& one);
+
+/// Bytes that layers in these modes hold at the peak of their stage: in_flight · Σ saved plus the
+/// largest transient. O(layers). Precondition: one mode per layer.
+[[nodiscard]] std::int64_t activation_peak(std::span<const layer> layers,
+                                           std::span<const std::size_t> modes,
+                                           std::int64_t in_flight);
+
+}  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/recompute/impl/extreme_modes.ipp>
+#endif

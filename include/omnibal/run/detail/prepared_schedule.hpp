@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What the simulation of an epoch needs of a schedule, made once for each number of micro-batches.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/pipeline/operation_graph.hpp>
+#include <omnibal/pipeline/schedule.hpp>
+#include <omnibal/run/layer_binding.hpp>
+
+namespace omnibal::inline v0::detail {
+
+/// A schedule's orders and graph for one number of micro-batches.
+struct prepared_schedule {
+  std::vector<std::vector<operation>> orders;
+  operation_graph graph;
+
+  explicit prepared_schedule(const schedule_shape& shape)
+      : orders(device_orders(shape)), graph(orders, shape.total_stages(), shape.microbatches) {}
+};
+
+/// A schedule prepared for every number of micro-batches that it is asked for.
+class prepared_schedules {
+ public:
+  explicit prepared_schedules(const schedule_shape& shape) : shape_(shape) {}
+
+  [[nodiscard]] const prepared_schedule& of(std::size_t microbatches) {
+    schedule_shape shape = shape_;
+    shape.microbatches = runnable_microbatches(shape_, microbatches);
+    return prepared_.try_emplace(shape.microbatches, shape).first->second;
+  }
+
+ private:
+  schedule_shape shape_;
+  std::map<std::size_t, prepared_schedule> prepared_;
+};
+
+/// Per device: what its virtual stages need once a step, nanoseconds.
+[[nodiscard]] inline std::vector<std::int64_t> device_step_times(
+    std::span<const stage_model> stages, std::size_t devices) {
+  std::vector<std::int64_t> times(devices, 0);
+  for (std::size_t j = 0; j < stages.size(); ++j) times[j % devices] += stages[j].step_time;
+  return times;
+}
+
+}  // namespace omnibal::inline v0::detail

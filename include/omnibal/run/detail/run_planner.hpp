@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Plans a run: the strategies one after the other, ours the best of several plans under the
+/// simulated epoch.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <omnibal/baselines/anchor_partition.hpp>
+#include <omnibal/baselines/even_partition.hpp>
+#include <omnibal/baselines/paper_plan.hpp>
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/search_status.hpp>
+#include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/planner/assign_modes.hpp>
+#include <omnibal/planner/plan_jointly.hpp>
+#include <omnibal/planner/scenarios.hpp>
+#include <omnibal/recompute/extreme_modes.hpp>
+#include <omnibal/run/capacity_search.hpp>
+#include <omnibal/run/comparison.hpp>
+#include <omnibal/run/epoch_simulation.hpp>
+#include <omnibal/run/layer_binding.hpp>
+#include <omnibal/run/microbatch_order_search.hpp>
+#include <omnibal/run/microbatches.hpp>
+#include <omnibal/run/problem.hpp>
+
+namespace omnibal::inline v0::detail {
+
+/// The capacity the paper trains with, or what the largest sample needs.
+[[nodiscard]] inline loads<2> published_capacity(const run_problem& problem) {
+  if (problem.capacity) return *problem.capacity;
+  loads<2> capacity = {9, 4096};
+  for (const vision_language_sample& sample : problem.samples)
+    for (std::size_t r = 0; r < 2; ++r) capacity[r] = std::max(capacity[r], sample[r]);
+  return capacity;
+}
+
+/// Plans and simulates for one run_problem.
+class run_planner {
+ public:
+  run_planner(const run_problem& problem, const run_control& control)
+      : problem_(problem), control_(control), necessary_(necessary_time(problem.chain)) {}
+
+  [[nodiscard]] run_plan plan() {
+    run_plan result;
+    result.unbalanced = unbalanced();
+    result.published = published();
+    if (problem_.capacity) {
+      result.planned = planned(*problem_.capacity);
+    } else {
+      result.capacities = search_capacity(capacity_question(), control_);
+      result.planned = planned(result.capacities.best);
+    }
+    result.planned = improved(std::move(result.planned));
+    result.ablation = ablation(result.unbalanced, result.planned);
+    result.bound_epoch_time = bound(least_steps(result));
+    return result;
+  }
+
+  [[nodiscard]] repriced_run reprice(const grouping<std::uint32_t>& packs,
+                                     const dispatch_plan& dispatch, const loads<2>& capacity,
+                                     const pipeline_plan& plan) const {
+    run_column column{
+        .status = search_status::feasible,
+        .capacity = capacity,
+        .data = earlier_batches(problem_.samples, packs, dispatch, batches(schedule())),
+        .plan = plan};
+    column.schedule = shape_for(schedule(), column.data);
+    omnibal::validate(numbers_for(column), plan);
+    column = simulated(std::move(column));
+    const std::int64_t least = bound(column.epoch.steps);
+    return {.column = std::move(column), .bound_epoch_time = least};
+  }
+
+  /// The best of the plans that are optimal for one of our objectives, judged by the epoch itself.
+  [[nodiscard]] run_column planned(const loads<2>& capacity) const {
+    const run_column dealt = balanced(capacity);
+    const pipeline_problem numbers = numbers_for(dealt);
+    run_column best = dealt;
+    for (const plan_objective objective : objectives) {
+      const joint_plan joint = plan_jointly(numbers, objective, a_plan());
+      if (joint.plan.cuts.empty()) {
+        best.why = joint.why;
+        best.fits = false;
+        return best;
+      }
+      consider(best, dealt, joint.plan);
+    }
+    if (const cuts_and_modes plan = sequential(numbers)) consider(best, dealt, *plan);
+    return best;
+  }
+
+  /// Precondition: the column has data, a schedule and a capacity.
+  [[nodiscard]] pipeline_problem numbers_for(const run_column& column) const {
+    return problem_of(chain_under(column.schedule.kind, problem_.chain), column.schedule,
+                      column.data.load.typical(), at_capacity(*column.capacity), problem_.memory);
+  }
+
+ private:
+  using cuts_and_modes = std::optional<pipeline_plan>;
+
+  static constexpr std::array objectives = {plan_objective::bottleneck, plan_objective::closed_form,
+                                            plan_objective::period};
+
+  [[nodiscard]] schedule_shape schedule() const {
+    return {.kind = problem_.schedule,
+            .stages = problem_.stages,
+            .virtual_stages = problem_.virtual_stages};
+  }
+
+  /// The paper knows schedules whose devices hold one stage and run whole backwards.
+  [[nodiscard]] schedule_shape published_schedule() const {
+    return {.kind = problem_.schedule == schedule_kind::gpipe
+                        ? schedule_kind::gpipe
+                        : schedule_kind::one_forward_one_backward,
+            .stages = problem_.stages};
+  }
+
+  [[nodiscard]] batch_options batches(const schedule_shape& schedule) const {
+    return {.ranks = problem_.data_parallel,
+            .global_batch = problem_.global_batch,
+            .seed = problem_.seed,
+            .microbatch_multiple = runnable_microbatches(schedule, 1),
+            .cost = necessary_,
+            .control = control_};
+  }
+
+  [[nodiscard]] static schedule_shape shape_for(schedule_shape schedule, const batch_plan& data) {
+    const std::size_t most = std::max<std::size_t>(1, data.load.most_microbatches());
+    schedule.microbatches = runnable_microbatches(schedule, most);
+    return schedule;
+  }
+
+  [[nodiscard]] std::vector<stage_model> stages_of(const run_column& column) const {
+    return stage_models(chain_under(column.schedule.kind, problem_.chain), column.plan);
+  }
+
+  [[nodiscard]] run_column simulated(run_column column) const {
+    column.epoch = simulate_epoch(stages_of(column), column.schedule, column.data.load,
+                                  problem_.memory.reserved, control_);
+    column.time_as_dealt = column.epoch.time;
+    column.fits = std::ranges::all_of(
+        column.epoch.peak_memory, [&](std::int64_t peak) { return peak <= problem_.memory.limit; });
+    return column;
+  }
+
+  /// The same plan with every rank's micro-batches in an order that suits it.
+  [[nodiscard]] run_column in_order(run_column column) const {
+    const std::int64_t as_dealt = column.epoch.time;
+    column.data.dispatch.groups =
+        order_epoch(stages_of(column), column.schedule, column.data.load, control_);
+    column.data.load.assignment = column.data.dispatch.groups;
+    column = simulated(std::move(column));
+    column.time_as_dealt = as_dealt;
+    return column;
+  }
+
+  [[nodiscard]] pipeline_plan even_and_full() const {
+    std::vector<std::int64_t> parameters;
+    pipeline_plan plan;
+    for (const layer_cost& layer : problem_.chain) {
+      parameters.push_back(layer.parameters);
+      plan.modes.push_back(layer.modes.size() - 1);
+    }
+    plan.cuts = partition_evenly(parameters, schedule().total_stages());
+    return plan;
+  }
+
+  [[nodiscard]] run_column unbalanced() const {
+    run_column column{.status = search_status::feasible,
+                      .data = unbalanced_batches(problem_.samples, batches(schedule())),
+                      .plan = even_and_full()};
+    column.schedule = shape_for(schedule(), column.data);
+    return simulated(std::move(column));
+  }
+
+  // ---- published --------------------------------------------------------------------------------
+
+  [[nodiscard]] run_column published() const {
+    const loads<2> capacity = published_capacity(problem_);
+    run_column column{
+        .capacity = capacity,
+        .data = published_batches(problem_.samples, capacity, batches(published_schedule()))};
+    column.schedule = shape_for(published_schedule(), column.data);
+    const pipeline_problem numbers = numbers_for(column);
+    if (cuts_and_modes plan = plan_as_published(numbers)) {
+      column.status = search_status::feasible;
+      column.plan = std::move(*plan);
+      return simulated(std::move(column));
+    }
+    column.fits = false;
+    column.why = paper_plan_shortfall(numbers);
+    return column;
+  }
+
+  // ---- planned ----------------------------------------------------------------------------------
+
+  [[nodiscard]] static workload at_capacity(const loads<2>& capacity) {
+    return {.tiles = capacity[0], .tokens = capacity[1]};
+  }
+
+  /// Balanced data that no plan uses yet.
+  [[nodiscard]] run_column balanced(const loads<2>& capacity) const {
+    run_column column{.capacity = capacity,
+                      .data = balanced_batches(problem_.samples, capacity, batches(schedule()))};
+    column.schedule = shape_for(schedule(), column.data);
+    return column;
+  }
+
+  /// Considers the plan of least mean makespan over real micro-batches of some ranks and steps,
+  /// too.
+  [[nodiscard]] run_column improved(run_column best) const {
+    if (best.status == search_status::infeasible || control_.stop_requested()) return best;
+    const run_column dealt = balanced(*best.capacity);
+    const std::vector<scenario> scenarios = scenarios_of(dealt);
+    if (scenarios.empty()) return best;
+    const joint_plan joint =
+        plan_jointly(numbers_for(dealt), scenarios, {.of = makespan_measure::kind::mean}, a_plan());
+    if (!joint.plan.cuts.empty()) consider(best, dealt, joint.plan);
+    return best;
+  }
+
+  /// The times of every layer for ranks that run as many micro-batches as any, evenly over the
+  /// epoch.
+  [[nodiscard]] std::vector<scenario> scenarios_of(const run_column& column) const {
+    constexpr std::size_t most = 6;
+    const grouping<std::uint32_t>& ranks = column.data.load.assignment;
+    std::vector<std::size_t> full;
+    for (std::size_t group = 0; group < ranks.size(); ++group)
+      if (ranks[group].size() == column.schedule.microbatches) full.push_back(group);
+    std::vector<scenario> scenarios;
+    const std::size_t count = std::min(most, full.size());
+    for (std::size_t k = 0; k < count; ++k)
+      scenarios.push_back(scenario_of(column, ranks[full[k * full.size() / count]]));
+    return scenarios;
+  }
+
+  [[nodiscard]] scenario scenario_of(const run_column& column,
+                                     std::span<const std::uint32_t> microbatches) const {
+    scenario times;
+    for (const layer_cost& layer : chain_under(column.schedule.kind, problem_.chain)) {
+      times.forward.emplace_back();
+      times.backward.emplace_back();
+      times.weight_gradient.emplace_back();
+      for (const std::uint32_t id : microbatches) {
+        const workload& work = column.data.load.microbatches[id];
+        times.forward.back().push_back(layer.forward_time.of(work));
+        times.backward.back().push_back(layer.backward_time.of(work));
+        times.weight_gradient.back().push_back(layer.weight_gradient_time.of(work));
+      }
+    }
+    return times;
+  }
+
+  /// How long one search for a plan may take: a run asks for some of them for each capacity.
+  [[nodiscard]] joint_options a_plan() const {
+    return {.operation_limit = 30'000'000, .control = control_};
+  }
+
+  void consider(run_column& best, const run_column& dealt, const pipeline_plan& plan) const {
+    if (best.status != search_status::infeasible && plan == best.plan) return;
+    run_column candidate = dealt;
+    candidate.status = search_status::feasible;
+    candidate.plan = plan;
+    candidate = in_order(simulated(std::move(candidate)));
+    if (best.status == search_status::infeasible || candidate.epoch.time < best.epoch.time)
+      best = std::move(candidate);
+  }
+
+  /// The same problem with every layer in its leanest mode.
+  [[nodiscard]] static pipeline_problem fully_recomputed(pipeline_problem numbers) {
+    for (layer& one : numbers.layers) one.modes = {one.modes[extreme_modes_of(one).minimum_memory]};
+    return numbers;
+  }
+
+  /// The best cuts under full recomputation: of those optimal for one of our objectives, the ones
+  /// of least makespan.
+  [[nodiscard]] cuts_and_modes balanced_and_full(const pipeline_problem& numbers) const {
+    const pipeline_problem full = fully_recomputed(numbers);
+    cuts_and_modes best;
+    std::int64_t least = 0;
+    for (const plan_objective objective : objectives) {
+      const pipeline_plan plan = plan_jointly(full, objective, a_plan()).plan;
+      if (plan.cuts.empty()) return std::nullopt;
+      const std::int64_t time = makespan(full.schedule, stage_costs(full, plan));
+      if (best && time >= least) continue;
+      best = plan;
+      least = time;
+    }
+    for (std::size_t l = 0; l < numbers.layers.size(); ++l)
+      best->modes[l] = extreme_modes_of(numbers.layers[l]).minimum_memory;
+    return best;
+  }
+
+  /// First the cuts, under full recomputation, then the modes: planning one after the other.
+  [[nodiscard]] cuts_and_modes sequential(const pipeline_problem& numbers) const {
+    const cuts_and_modes plan = balanced_and_full(numbers);
+    return plan ? assign_modes(numbers, plan->cuts) : std::nullopt;
+  }
+
+  // ---- comparison -------------------------------------------------------------------------------
+
+  [[nodiscard]] std::vector<ablation_row> ablation(const run_column& unbalanced,
+                                                   const run_column& planned) const {
+    std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
+    if (planned.status == search_status::infeasible) return rows;
+    const run_column dealt = balanced(*planned.capacity);
+    const pipeline_problem numbers = numbers_for(dealt);
+    const auto add = [&](const char* name, const cuts_and_modes& plan) {
+      if (!plan) return;
+      run_column column = dealt;
+      column.plan = *plan;
+      rows.push_back(row(name, in_order(simulated(std::move(column)))));
+    };
+    add("+ data", even_and_full());
+    add("+ partition", balanced_and_full(numbers));
+    add("+ recomputation", sequential(numbers));
+    rows.push_back(row("joint", planned));
+    return rows;
+  }
+
+  [[nodiscard]] static ablation_row row(const char* name, const run_column& column) {
+    return {.name = name, .fits = column.fits, .epoch_time = column.epoch.time};
+  }
+
+  [[nodiscard]] static std::size_t least_steps(const run_plan& result) {
+    std::size_t steps = result.unbalanced.epoch.steps;
+    for (const run_column* column : {&result.published, &result.planned})
+      if (column->status != search_status::infeasible) steps = std::min(steps, column->epoch.steps);
+    return steps;
+  }
+
+  /// Every device computes its share and reduces its gradients, and no step is faster than that
+  /// mean; nor is an epoch faster than its longest sample through all layers.
+  [[nodiscard]] std::int64_t bound(std::size_t steps) const {
+    wide_integer work = 0;
+    wide_integer longest = 0;
+    for (const vision_language_sample& sample : problem_.samples) {
+      const wide_integer time = necessary_.exactly(sample_workload(sample[0], sample[1]));
+      work += time;
+      longest = std::max(longest, time);
+    }
+    wide_integer reduction = 0;
+    for (const layer_cost& layer : problem_.chain) reduction += layer.step_time;
+    const auto ranks = static_cast<wide_integer>(problem_.data_parallel);
+    const auto devices = static_cast<wide_integer>(problem_.stages) * ranks;
+    const wide_integer shared =
+        ((work >> fixed_point_bits) + reduction * ranks * static_cast<wide_integer>(steps)) /
+        devices;
+    return static_cast<std::int64_t>(std::max(shared, longest >> fixed_point_bits));
+  }
+
+  [[nodiscard]] capacity_problem capacity_question() const {
+    return {
+        .samples = problem_.samples,
+        .evaluate =
+            [this](const loads<2>& capacity, std::span<const vision_language_sample> samples) {
+              run_problem part = problem_;
+              part.samples = samples;
+              const run_column column = run_planner(part, {}).planned(capacity);
+              return capacity_outcome{
+                  .fits = column.status != search_status::infeasible,
+                  .time_per_sample = column.epoch_seconds() /
+                                     static_cast<double>(std::max<std::size_t>(1, samples.size())),
+                  .samples_per_step = column.data.mean_samples_per_step,
+                  .packs_over_bound = column.data.packing.bound == 0
+                                          ? 1.0
+                                          : static_cast<double>(column.data.packing.objective) /
+                                                static_cast<double>(column.data.packing.bound)};
+            },
+        .global_batch = problem_.global_batch,
+        .seed = problem_.seed};
+  }
+
+  run_problem problem_;
+  run_control control_;
+  linear_cost necessary_;
+};
+
+}  // namespace omnibal::inline v0::detail
