@@ -20,7 +20,7 @@ namespace omnibal::examples {
 
 /// The operations of a rank in a step of a column. What a backward takes longer than it would with
 /// every layer in its first mode is recomputation.
-[[nodiscard]] inline timeline step_timeline(const run_column& column,
+[[nodiscard]] inline timeline step_timeline(const run_strategy& column,
                                             std::span<const layer_cost> chain, std::size_t step = 0,
                                             std::size_t rank = 0) {
   const std::vector<layer_cost> layers = chain_under(column.schedule.kind, chain);

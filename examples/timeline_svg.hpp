@@ -20,7 +20,7 @@ struct timeline_bar {
   std::int64_t begin = 0;
   std::int64_t end = 0;
   std::int64_t recomputed = 0;  ///< How much of it, from its begin, is recomputation.
-  operation work = {};
+  pipeline_operation work = {};
 };
 
 struct timeline {

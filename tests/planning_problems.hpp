@@ -17,21 +17,22 @@ inline std::int64_t draw(random_stream& random, std::int64_t least, std::int64_t
   return least + uniform_below(random, static_cast<std::uint32_t>(most - least + 1));
 }
 
-inline layer random_layer(random_stream& random, std::size_t modes, std::int64_t scale = 1) {
-  layer one{.forward_time = draw(random, 0, 40) * scale,
-            .backward_time = draw(random, 0, 80) * scale,
-            .static_bytes = draw(random, 0, 20) * scale,
-            .forward_latency = draw(random, 0, 9) * scale,
-            .backward_latency = draw(random, 0, 9) * scale,
-            .modes = {}};
+inline pipeline_layer random_layer(random_stream& random, std::size_t modes,
+                                   std::int64_t scale = 1) {
+  pipeline_layer one{.forward_time = draw(random, 0, 40) * scale,
+                     .backward_time = draw(random, 0, 80) * scale,
+                     .static_bytes = draw(random, 0, 20) * scale,
+                     .forward_latency = draw(random, 0, 9) * scale,
+                     .backward_latency = draw(random, 0, 9) * scale,
+                     .modes = {}};
   one.weight_gradient_time = one.backward_time / 2;
   for (std::size_t m = 0; m < modes; ++m) {
     const std::int64_t kept = draw(random, 0, 60) * scale;
     one.modes.push_back({.name = "mode" + std::to_string(m),
                          .extra_time = draw(random, 0, 40) * scale,
-                         .kept_bytes = kept,
+                         .saved_bytes = kept,
                          .transient_bytes = draw(random, 0, 60) * scale,
-                         .kept_for_weight_gradient = kept / 2});
+                         .saved_for_weight_gradient = kept / 2});
   }
   return one;
 }
@@ -60,7 +61,7 @@ inline pipeline_problem random_problem(random_stream& random, schedule_kind kind
 }
 
 /// Calls visit(modes) for every choice of modes of layers begin … end − 1.
-inline void for_each_modes(const std::vector<layer>& layers,
+inline void for_each_modes(const std::vector<pipeline_layer>& layers,
                            const std::function<void(const std::vector<std::size_t>&)>& visit) {
   std::vector<std::size_t> modes(layers.size(), 0);
   while (true) {

@@ -44,10 +44,10 @@ void baselines(benchmark::State& state, std::int64_t percent) {
   std::vector<std::int64_t> parameters;
   for (const layer_cost& one : chain) parameters.push_back(one.parameters);
   const joint_plan least = plan_jointly(problem, plan_objective::makespan);
-  std::vector<named_plan> found;
+  std::vector<evaluated_plan> found;
   for (auto _ : state) found = plan_baselines(problem, parameters);
   state.SetLabel(model.id + ", " + std::string(to_string(least.status)));
-  for (const named_plan& one : found)
+  for (const evaluated_plan& one : found)
     state.counters[one.name] =
         one.fits ? static_cast<double>(one.makespan) / least.objective.value() : 0;
 }

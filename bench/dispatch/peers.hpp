@@ -25,8 +25,8 @@ inline assignment in_order(std::span<const std::uint32_t> packs, std::size_t ran
   return held;
 }
 
-inline std::vector<std::uint32_t> dearest_first(std::span<const std::uint32_t> packs,
-                                                const std::vector<std::uint64_t>& costs) {
+inline std::vector<std::uint32_t> most_valuable_first(std::span<const std::uint32_t> packs,
+                                                      const std::vector<std::uint64_t>& costs) {
   std::vector<std::uint32_t> sorted(packs.begin(), packs.end());
   std::ranges::stable_sort(sorted, std::greater<>{}, [&](std::uint32_t k) { return costs[k]; });
   return sorted;
@@ -36,7 +36,7 @@ inline std::vector<std::uint32_t> dearest_first(std::span<const std::uint32_t> p
 inline assignment snake(std::span<const std::uint32_t> packs, std::size_t ranks,
                         const std::vector<std::uint64_t>& costs) {
   assignment held(ranks);
-  const auto sorted = dearest_first(packs, costs);
+  const auto sorted = most_valuable_first(packs, costs);
   for (std::size_t k = 0; k < sorted.size(); ++k) {
     const std::size_t place = k % ranks;
     held[k / ranks % 2 == 0 ? place : ranks - 1 - place].push_back(sorted[k]);
@@ -52,7 +52,7 @@ class largest_differencing {
   explicit largest_differencing(const std::vector<std::uint64_t>& costs) : costs_(costs) {}
 
   assignment operator()(std::span<const std::uint32_t> packs, std::size_t ranks) {
-    const auto sorted = dearest_first(packs, costs_);
+    const auto sorted = most_valuable_first(packs, costs_);
     std::vector<partial> heap;
     for (std::size_t first = 0; first < sorted.size(); first += ranks) {
       partial one;

@@ -140,9 +140,9 @@ void level_mixed(benchmark::State& state) {
   packing_result result = pack_balanced(samples, {.capacity = capacity, .threads = 1});
   const grouping<std::uint32_t> packs = result.packs;
   for (auto _ : state)
-    result.packs =
-        level_packs(packs, samples,
-                    {.capacity = capacity, .rounds = static_cast<std::uint32_t>(state.range(0))});
+    result.packs = improve_by_swaps(
+        packs, samples,
+        {.capacity = capacity, .rounds = static_cast<std::uint32_t>(state.range(0))});
   state.counters["cost_variation"] = cost_variation(result, samples);
 }
 

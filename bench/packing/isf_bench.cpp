@@ -42,7 +42,7 @@ std::vector<std::size_t> shuffled_counts(const std::vector<loads<2, std::int32_t
   std::vector<std::size_t> counts;
   for (std::uint32_t pass = 1; pass <= iterations; ++pass) {
     counts.push_back(pool.size());
-    published_stream(pass == 1 ? seed : seed + pass - 2).shuffle(std::span(pool));
+    numpy_stream(pass == 1 ? seed : seed + pass - 2).shuffle(std::span(pool));
     std::vector<std::uint32_t> left;
     std::size_t begin = 0;
     loads<2> sum = {0, 0};
@@ -73,7 +73,7 @@ void floor_masked_swaps(benchmark::State& state) {
   for (auto _ : state) {
     std::uint32_t pass_seed = seed;
     for (const std::size_t count : counts)
-      published_stream(pass_seed++).shuffle(std::span(indices).first(count));
+      numpy_stream(pass_seed++).shuffle(std::span(indices).first(count));
     benchmark::DoNotOptimize(indices.data());
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(std::accumulate(

@@ -23,17 +23,18 @@ struct size {
 };
 
 /// A layer of about 2^20 bytes that keeps less the more time it spends.
-layer distinct_layer(random_stream& random, std::int64_t modes) {
+pipeline_layer distinct_layer(random_stream& random, std::int64_t modes) {
   const auto draw = [&](std::int64_t least, std::uint32_t span) {
     return least + uniform_below(random, span);
   };
-  layer one{.forward_time = draw(5'000'000, 5'000'000), .static_bytes = draw(1 << 18, 1 << 17)};
+  pipeline_layer one{.forward_time = draw(5'000'000, 5'000'000),
+                     .static_bytes = draw(1 << 18, 1 << 17)};
   one.backward_time = 2 * one.forward_time;
   const std::int64_t all = draw(1 << 20, 1 << 20);
-  one.modes = {{.kept_bytes = all}};
+  one.modes = {{.saved_bytes = all}};
   for (std::int64_t m = 1; m < modes; ++m)
     one.modes.push_back({.extra_time = one.forward_time * m * m / (modes * modes),
-                         .kept_bytes = all * (modes - m) / modes,
+                         .saved_bytes = all * (modes - m) / modes,
                          .transient_bytes = all * m / modes});
   return one;
 }
@@ -44,10 +45,10 @@ void resolve(pipeline_problem& problem, std::int64_t bits) {
   const auto in_units = [&](std::int64_t& bytes) {
     bytes = static_cast<std::int64_t>((static_cast<wide_integer>(bytes) << bits) / limit);
   };
-  for (layer& one : problem.layers) {
+  for (pipeline_layer& one : problem.layers) {
     in_units(one.static_bytes);
     for (recompute_mode& mode : one.modes)
-      for (std::int64_t* bytes : {&mode.kept_bytes, &mode.transient_bytes}) in_units(*bytes);
+      for (std::int64_t* bytes : {&mode.saved_bytes, &mode.transient_bytes}) in_units(*bytes);
   }
   for (std::int64_t& bytes : problem.memory_limit) in_units(bytes);
 }
@@ -59,7 +60,7 @@ pipeline_problem problem_of_size(const size& wanted) {
   std::int64_t kept = 0;
   for (std::int64_t l = 0; l < wanted.layers; ++l) {
     problem.layers.push_back(distinct_layer(random, wanted.modes));
-    kept += problem.layers.back().modes.front().kept_bytes;
+    kept += problem.layers.back().modes.front().saved_bytes;
   }
   // One mode cannot recompute; with more, the first stages must and the last need not.
   problem.memory_limit.assign(problem.schedule.stages, (wanted.modes == 1 ? 4 : 1) * kept * 6 / 10);

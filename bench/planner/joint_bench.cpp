@@ -29,8 +29,8 @@ pipeline_problem preset_problem(const model_shape& model, std::size_t stages) {
   pipeline_problem problem = problem_of(chain, shape, typical, largest, {.limit = 0});
   std::int64_t kept = 0;
   std::int64_t fixed = 0;
-  for (const layer& one : problem.layers) {
-    kept += one.modes.front().kept_bytes;
+  for (const pipeline_layer& one : problem.layers) {
+    kept += one.modes.front().saved_bytes;
     fixed += one.static_bytes;
   }
   const auto share = static_cast<std::int64_t>(stages);
@@ -56,14 +56,14 @@ void distinct_layers(benchmark::State& state, plan_objective objective) {
   };
   std::int64_t kept = 0;
   for (std::int64_t l = 0; l < state.range(0); ++l) {
-    layer one{.forward_time = draw(5'000, 5'000), .static_bytes = draw(100'000, 50'000)};
+    pipeline_layer one{.forward_time = draw(5'000, 5'000), .static_bytes = draw(100'000, 50'000)};
     one.backward_time = 2 * one.forward_time;
     const std::int64_t all = draw(300'000, 300'000);
-    one.modes = {{.kept_bytes = all},
+    one.modes = {{.saved_bytes = all},
                  {.extra_time = one.forward_time / 20,
-                  .kept_bytes = all * 6 / 10,
+                  .saved_bytes = all * 6 / 10,
                   .transient_bytes = all * 4 / 10},
-                 {.extra_time = one.forward_time, .kept_bytes = all / 20, .transient_bytes = all}};
+                 {.extra_time = one.forward_time, .saved_bytes = all / 20, .transient_bytes = all}};
     kept += all;
     problem.layers.push_back(one);
   }
@@ -94,7 +94,7 @@ pipeline_problem family(std::uint64_t seed, schedule_kind kind, std::size_t laye
   std::int64_t kept = 0;
   std::int64_t fixed = 0;
   while (problem.layers.size() < layers) {
-    layer one;
+    pipeline_layer one;
     if (spread == 2 && !problem.layers.empty() && draw(0, 9) > 0) {
       one = problem.layers.back();
     } else {
@@ -106,16 +106,16 @@ pipeline_problem family(std::uint64_t seed, schedule_kind kind, std::size_t laye
       one.backward_latency = draw(0, latency) * scale;
       const std::int64_t all = draw(20, 60) * scale;
       one.modes = {
-          {.kept_bytes = all},
+          {.saved_bytes = all},
           {.extra_time = one.forward_time / 10,
-           .kept_bytes = all * 6 / 10,
+           .saved_bytes = all * 6 / 10,
            .transient_bytes = all * 4 / 10},
           {.extra_time = one.forward_time * 6 / 10,
-           .kept_bytes = all * 3 / 10,
+           .saved_bytes = all * 3 / 10,
            .transient_bytes = all * 4 / 10},
-          {.extra_time = one.forward_time, .kept_bytes = all / 20, .transient_bytes = all}};
+          {.extra_time = one.forward_time, .saved_bytes = all / 20, .transient_bytes = all}};
     }
-    kept += one.modes.front().kept_bytes;
+    kept += one.modes.front().saved_bytes;
     fixed += one.static_bytes;
     problem.layers.push_back(one);
   }

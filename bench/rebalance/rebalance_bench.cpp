@@ -48,7 +48,7 @@ struct relative_plan {
 relative_plan relative(const rebalance_problem& problem, std::int64_t cost, std::int64_t bytes) {
   double costs = 0;
   double all_bytes = 0;
-  for (const held_sample& sample : problem.samples) {
+  for (const owned_sample& sample : problem.samples) {
     costs += static_cast<double>(sample.cost);
     all_bytes += static_cast<double>(sample.bytes);
   }
@@ -92,7 +92,7 @@ void peer(benchmark::State& state) {
   std::vector<std::vector<std::int64_t>> costs;
   for (const rebalance_problem& problem : drawn.steps) {
     costs.emplace_back();
-    for (const held_sample& sample : problem.samples) costs.back().push_back(sample.cost);
+    for (const owned_sample& sample : problem.samples) costs.back().push_back(sample.cost);
   }
   std::size_t next = 0;
   for (auto _ : state) {

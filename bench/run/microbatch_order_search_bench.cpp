@@ -50,7 +50,8 @@ void order(benchmark::State& state) {
     gain = gap = 0;
     for (std::uint64_t seed = 0; seed < loads; ++seed) {
       const epoch_load load = random_load(microbatches, seed);
-      pipeline_problem problem = problem_of(chain, shape, load.typical(), load.largest(), {});
+      pipeline_problem problem =
+          problem_of(chain, shape, load.mean_microbatch(), load.largest(), {});
       problem.memory_limit.clear();
       problem.reserved.clear();
       const joint_plan plan = plan_jointly(problem, plan_objective::closed_form);

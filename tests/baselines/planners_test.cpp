@@ -28,13 +28,13 @@ struct instance {
 
 /// The same problem with times and bytes of another scale.
 void scale(pipeline_problem& problem, std::int64_t factor) {
-  for (layer& one : problem.layers) {
+  for (pipeline_layer& one : problem.layers) {
     for (std::int64_t* value : {&one.forward_time, &one.backward_time, &one.weight_gradient_time,
                                 &one.static_bytes, &one.forward_latency, &one.backward_latency})
       *value *= factor;
     for (recompute_mode& mode : one.modes)
-      for (std::int64_t* value : {&mode.extra_time, &mode.kept_bytes, &mode.transient_bytes,
-                                  &mode.kept_for_weight_gradient})
+      for (std::int64_t* value : {&mode.extra_time, &mode.saved_bytes, &mode.transient_bytes,
+                                  &mode.saved_for_weight_gradient})
         *value *= factor;
   }
   for (std::vector<std::int64_t>* bytes : {&problem.memory_limit, &problem.reserved})
@@ -63,18 +63,18 @@ std::vector<cut_list> allowed_cuts(const pipeline_problem& problem) {
   return all;
 }
 
-std::size_t fastest(const layer& one) {
+std::size_t fastest(const pipeline_layer& one) {
   return static_cast<std::size_t>(
       std::ranges::min_element(one.modes, {}, &recompute_mode::extra_time) - one.modes.begin());
 }
-std::size_t leanest(const layer& one) {
+std::size_t minimum_memory(const pipeline_layer& one) {
   return static_cast<std::size_t>(
-      std::ranges::min_element(one.modes, {}, &recompute_mode::kept_bytes) - one.modes.begin());
+      std::ranges::min_element(one.modes, {}, &recompute_mode::saved_bytes) - one.modes.begin());
 }
 
-mode_list modes_of(const pipeline_problem& problem, std::size_t (*mode)(const layer&)) {
+mode_list modes_of(const pipeline_problem& problem, std::size_t (*mode)(const pipeline_layer&)) {
   mode_list modes;
-  for (const layer& one : problem.layers) modes.push_back(mode(one));
+  for (const pipeline_layer& one : problem.layers) modes.push_back(mode(one));
   return modes;
 }
 
@@ -86,7 +86,7 @@ std::pair<std::int64_t, std::int64_t> rank(const pipeline_problem& problem,
 }
 
 /// What every baseline must hold to, whatever it minimises.
-void check_sound(const pipeline_problem& problem, const named_plan& found,
+void check_sound(const pipeline_problem& problem, const evaluated_plan& found,
                  const joint_plan& least) {
   INFO(found.name);
   validate(problem, found.plan);
@@ -103,19 +103,20 @@ mode_list first_layers(const pipeline_problem& problem, const cut_list& cuts, st
   for (std::size_t s = 0; s + 1 < cuts.size(); ++s) {
     std::size_t left = count;
     for (std::size_t l = cuts[s]; l < cuts[s + 1]; ++l) {
-      const layer& one = problem.layers[l];
-      const bool recomputes = left > 0 && fastest(one) != leanest(one);
+      const pipeline_layer& one = problem.layers[l];
+      const bool recomputes = left > 0 && fastest(one) != minimum_memory(one);
       if (recomputes) --left;
-      modes.push_back(recomputes ? leanest(one) : fastest(one));
+      modes.push_back(recomputes ? minimum_memory(one) : fastest(one));
     }
   }
   return modes;
 }
 
-void check_one_rule(const pipeline_problem& problem, const named_plan& found) {
+void check_one_rule(const pipeline_problem& problem, const evaluated_plan& found) {
   const cut_list& cuts = found.plan.cuts;
   auto best =
-      rank(problem, {.cuts = cuts, .modes = modes_by_rule(problem.layers, layer_rule::selective)});
+      rank(problem,
+           {.cuts = cuts, .modes = modes_by_uniform_rule(problem.layers, uniform_rule::selective)});
   for (std::size_t count = 0; count <= problem.layers.size(); ++count)
     best =
         std::min(best, rank(problem, {.cuts = cuts, .modes = first_layers(problem, cuts, count)}));
@@ -154,10 +155,10 @@ wide_integer least_score(const pipeline_problem& problem, const mode_list& modes
   return least;
 }
 
-void check_global_recomputation(const pipeline_problem& problem, const named_plan& found,
+void check_global_recomputation(const pipeline_problem& problem, const evaluated_plan& found,
                                 const score& objective) {
   const mode_list none = modes_of(problem, fastest);
-  const mode_list full = modes_of(problem, leanest);
+  const mode_list full = modes_of(problem, minimum_memory);
   REQUIRE((found.plan.modes == none || found.plan.modes == full));
   const wide_integer least = least_score(problem, found.plan.modes, objective, found.fits);
   REQUIRE(objective(stage_costs(problem, found.plan)) == least);
@@ -181,19 +182,20 @@ wide_integer sum_of_times(const std::vector<stage_cost>& stages) {
 bool fits_somehow(const pipeline_problem& problem, std::size_t stage, std::size_t begin,
                   std::size_t end) {
   if (problem.memory_limit.empty()) return true;
-  const std::vector<layer> layers(problem.layers.begin() + static_cast<std::ptrdiff_t>(begin),
-                                  problem.layers.begin() + static_cast<std::ptrdiff_t>(end));
+  const std::vector<pipeline_layer> layers(
+      problem.layers.begin() + static_cast<std::ptrdiff_t>(begin),
+      problem.layers.begin() + static_cast<std::ptrdiff_t>(end));
   const auto held = static_cast<std::int64_t>(in_flight(problem.schedule, stage));
   std::int64_t least = std::numeric_limits<std::int64_t>::max();
   // All layers at the least kept bytes within each cap on the transient.
-  for (const layer& capping : layers)
+  for (const pipeline_layer& capping : layers)
     for (const recompute_mode& cap : capping.modes) {
       std::int64_t kept = 0;
-      for (const layer& one : layers) {
+      for (const pipeline_layer& one : layers) {
         std::int64_t own = -1;
         for (const recompute_mode& mode : one.modes)
-          if (mode.transient_bytes <= cap.transient_bytes && (own < 0 || mode.kept_bytes < own))
-            own = mode.kept_bytes;
+          if (mode.transient_bytes <= cap.transient_bytes && (own < 0 || mode.saved_bytes < own))
+            own = mode.saved_bytes;
         kept = own < 0 || kept < 0 ? -1 : kept + own;
       }
       if (kept >= 0) least = std::min(least, held * kept + cap.transient_bytes);
@@ -213,7 +215,7 @@ std::vector<anchored_partition> enumerated_variances(const pipeline_problem& pro
       one.sum_of_squares += forward * forward;
       fits = fits && fits_somehow(problem, s, cuts[s], cuts[s + 1]);
       if (s + 2 == cuts.size()) continue;
-      const layer& last = problem.layers[cuts[s + 1] - 1];
+      const pipeline_layer& last = problem.layers[cuts[s + 1] - 1];
       one.latency += last.forward_latency + last.backward_latency;
     }
     if (fits) all.push_back(one);
@@ -226,7 +228,7 @@ std::vector<anchored_partition> enumerated_variances(const pipeline_problem& pro
   return all;
 }
 
-void check_least_variance(const pipeline_problem& problem, const named_plan& found,
+void check_least_variance(const pipeline_problem& problem, const evaluated_plan& found,
                           std::size_t top) {
   const auto expected = enumerated_variances(problem, top);
   const auto candidates = least_variance_partitions(problem, top);
@@ -275,7 +277,7 @@ TEST_CASE("Every baseline is best by its own objective, and none beats the exact
     });
     check_global_recomputation(problem, found[3], largest_time);
     check_least_variance(problem, found[4], top);
-    const auto published = plan_as_published(problem, {.top = top});
+    const auto published = plan_by_paper(problem, {.top = top});
     REQUIRE(found[5].fits == published.has_value());
     if (published) REQUIRE(found[5].plan == *published);
   }
@@ -287,19 +289,19 @@ TEST_CASE("Every baseline is best by its own objective, and none beats the exact
 }
 
 TEST_CASE("One rule reads modes of any number as none, selective and full") {
-  const layer several{.modes = {{.extra_time = 9, .kept_bytes = 1},
-                                {.kept_bytes = 100},
-                                {.extra_time = 4, .kept_bytes = 80},
-                                {.extra_time = 2, .kept_bytes = 50},
-                                {.extra_time = 1, .kept_bytes = 100}}};
-  const layer single{.modes = {{.kept_bytes = 7}}};
-  const std::vector<layer> layers = {several, single};
-  CHECK(modes_by_rule(layers, layer_rule::none) == mode_list{1, 0});
-  CHECK(modes_by_rule(layers, layer_rule::selective) == mode_list{3, 0});
-  CHECK(modes_by_rule(layers, layer_rule::full) == mode_list{0, 0});
+  const pipeline_layer several{.modes = {{.extra_time = 9, .saved_bytes = 1},
+                                         {.saved_bytes = 100},
+                                         {.extra_time = 4, .saved_bytes = 80},
+                                         {.extra_time = 2, .saved_bytes = 50},
+                                         {.extra_time = 1, .saved_bytes = 100}}};
+  const pipeline_layer single{.modes = {{.saved_bytes = 7}}};
+  const std::vector<pipeline_layer> layers = {several, single};
+  CHECK(modes_by_uniform_rule(layers, uniform_rule::none) == mode_list{1, 0});
+  CHECK(modes_by_uniform_rule(layers, uniform_rule::selective) == mode_list{3, 0});
+  CHECK(modes_by_uniform_rule(layers, uniform_rule::full) == mode_list{0, 0});
   const pipeline_problem problem{.schedule = {.stages = 2},
                                  .layers = {single, several, several, several}};
-  const auto plans = plans_by_one_rule(problem, {0, 3, 4});
+  const auto plans = plans_with_uniform_recomputation(problem, {0, 3, 4});
   REQUIRE(plans.size() == 4);
   CHECK(plans[0].modes == mode_list{0, 1, 1, 1});
   CHECK(plans[1].modes == mode_list{0, 3, 3, 3});
@@ -308,15 +310,15 @@ TEST_CASE("One rule reads modes of any number as none, selective and full") {
 }
 
 TEST_CASE("Baselines are named, and one that overruns tells by how much") {
-  const layer one{
+  const pipeline_layer one{
       .forward_time = 10,
       .backward_time = 20,
-      .modes = {{.kept_bytes = 10}, {.extra_time = 10, .kept_bytes = 2, .transient_bytes = 9}}};
+      .modes = {{.saved_bytes = 10}, {.extra_time = 10, .saved_bytes = 2, .transient_bytes = 9}}};
   pipeline_problem problem{.schedule = {.stages = 2, .microbatches = 4},
-                           .layers = std::vector<layer>(4, one),
+                           .layers = std::vector<pipeline_layer>(4, one),
                            .memory_limit = {40, 40}};
   const std::vector<std::int64_t> parameters(4, 1);
-  for (const named_plan& found : plan_baselines(problem, parameters)) {
+  for (const evaluated_plan& found : plan_baselines(problem, parameters)) {
     INFO(found.name);
     CHECK(found.fits);
     CHECK(found.makespan == 300);
@@ -334,11 +336,12 @@ TEST_CASE("Baselines are named, and one that overruns tells by how much") {
 }
 
 TEST_CASE("A radius of nothing or of more than the layers still finds a partition") {
-  const pipeline_problem problem{.schedule = {.stages = 2},
-                                 .layers = std::vector<layer>(4, layer{.forward_time = 1}),
-                                 .apart = {{0, 1}}};
+  const pipeline_problem problem{
+      .schedule = {.stages = 2},
+      .layers = std::vector<pipeline_layer>(4, pipeline_layer{.forward_time = 1}),
+      .apart = {{0, 1}}};
   for (const std::size_t radius : {0U, 2U, 1000U}) {
-    const auto plan = plan_as_published(problem, {.radius = radius});
+    const auto plan = plan_by_paper(problem, {.radius = radius});
     REQUIRE(plan);
     CHECK(plan->cuts == cut_list{0, 1, 4});
   }
@@ -348,7 +351,7 @@ TEST_CASE("Baselines refuse what they cannot plan, by name") {
   const auto message = [](const std::string& text) {
     return Catch::Matchers::ContainsSubstring(text);
   };
-  pipeline_problem problem{.schedule = {.stages = 2}, .layers = std::vector<layer>(3)};
+  pipeline_problem problem{.schedule = {.stages = 2}, .layers = std::vector<pipeline_layer>(3)};
   const auto plan = [&](const std::vector<std::int64_t>& parameters) {
     return plan_baselines(problem, parameters);
   };

@@ -9,7 +9,7 @@
 int main() {
   std::array<int, 4> order = {0, 1, 2, 3};
   omnibal::random_stream random(1);
-  omnibal::shuffle(order, random);
+  omnibal::shuffle_randomly(order, random);
   int sum = 0;
   for (const int element : order) sum += element;
   std::printf("omnibal %s\n", omnibal::version.data());

@@ -98,13 +98,13 @@ TEST_CASE("golden: draws below a bound") {
 TEST_CASE("golden: shuffles") {
   auto few = first_integers(16);
   random_stream random(1024);
-  shuffle(few, random);
+  shuffle_randomly(few, random);
   CHECK(few == std::vector<int>{10, 13, 4, 5, 8, 0, 9, 1, 15, 3, 6, 2, 7, 12, 11, 14});
 
   std::vector<std::uint32_t> many(100'000);
   std::iota(many.begin(), many.end(), 0U);
   random_stream other(2024, 3);
-  shuffle(many, other);
+  shuffle_randomly(many, other);
   CHECK(fingerprint(many) == 0x4A640778C6DFBE51U);
 }
 
@@ -162,7 +162,7 @@ TEST_CASE("a shuffle keeps the elements, and all orders are equally likely") {
   std::map<std::vector<int>, int> seen;
   for (int i = 0; i < 24'000; ++i) {
     auto values = first_integers(4);
-    shuffle(values, random);
+    shuffle_randomly(values, random);
     ++seen[values];
   }
   REQUIRE(seen.size() == 24);
@@ -178,8 +178,8 @@ TEST_CASE("shuffling nothing or one element draws nothing") {
   random_stream random(9);
   std::vector<int> none;
   std::array<int, 1> one = {5};
-  shuffle(none, random);
-  shuffle(one, random);
+  shuffle_randomly(none, random);
+  shuffle_randomly(one, random);
   CHECK(one[0] == 5);
   CHECK(random() == draw(random_stream(9), 1)[0]);
 }
@@ -188,7 +188,7 @@ TEST_CASE("shuffle works at compile time and on borrowed ranges") {
   static_assert([] {
     std::array<int, 3> values = {0, 1, 2};
     random_stream random(1);
-    shuffle(values, random);
+    shuffle_randomly(values, random);
     return values[0] + values[1] + values[2];
   }() == 3);
   SUCCEED();

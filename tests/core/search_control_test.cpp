@@ -11,30 +11,30 @@
 using namespace omnibal;
 
 TEST_CASE("a run control left empty neither reports nor stops") {
-  const run_control control;
-  CHECK_NOTHROW(control.tell("packing", 1, 2));
+  const search_control control;
+  CHECK_NOTHROW(control.report_progress("packing", 1, 2));
   CHECK_FALSE(control.stop_requested());
 }
 
 TEST_CASE("progress reaches the callback as it was told") {
   std::vector<std::string> told;
-  const run_control control = {.report = [&](const progress& now) {
+  const search_control control = {.report = [&](const progress& now) {
     told.push_back(std::string(now.phase) + " " + std::to_string(now.done) + "/" +
                    std::to_string(now.total));
   }};
-  control.tell("packing", 0, UINT64_MAX);
-  control.tell("dispatch", 3, 3);
+  control.report_progress("packing", 0, UINT64_MAX);
+  control.report_progress("dispatch", 3, 3);
   CHECK(told == std::vector<std::string>{"packing 0/18446744073709551615", "dispatch 3/3"});
 }
 
 TEST_CASE("a stop token ends the work, also from inside the callback") {
   std::stop_source source;
-  const run_control control = {.report =
-                                   [&](const progress& now) {
-                                     if (now.done == 2) source.request_stop();
-                                   },
-                               .stop = source.get_token()};
+  const search_control control = {.report =
+                                      [&](const progress& now) {
+                                        if (now.done == 2) source.request_stop();
+                                      },
+                                  .stop = source.get_token()};
   std::uint64_t done = 0;
-  while (done < 10 && !control.stop_requested()) control.tell("counting", ++done, 10);
+  while (done < 10 && !control.stop_requested()) control.report_progress("counting", ++done, 10);
   CHECK(done == 2);
 }

@@ -52,7 +52,7 @@ std::vector<measured_layer> rows_of(const layer_cost& layer, const std::string& 
            .work = work,
            .forward_time = value(layer.forward_time, work),
            .backward_time = value(layer.backward_time, work) + value(mode.extra_time, work),
-           .kept_bytes = value(mode.kept_bytes, work),
+           .saved_bytes = value(mode.saved_bytes, work),
            .transient_bytes = value(mode.transient_bytes, work)});
   return rows;
 }
@@ -77,7 +77,7 @@ bool close(const layer_cost& left, const layer_cost& right) {
               left.modes.size() == right.modes.size();
   for (std::size_t m = 0; same && m < left.modes.size(); ++m)
     same = close(left.modes[m].extra_time, right.modes[m].extra_time) &&
-           close(left.modes[m].kept_bytes, right.modes[m].kept_bytes) &&
+           close(left.modes[m].saved_bytes, right.modes[m].saved_bytes) &&
            close(left.modes[m].transient_bytes, right.modes[m].transient_bytes);
   return same;
 }
@@ -159,10 +159,10 @@ TEST_CASE("A kind stands for its layers, and a very name wins") {
 TEST_CASE("What was not measured stays as it is") {
   const auto chain = small_chain();
   const std::vector<measured_layer> rows = {
-      {.name = "head", .mode = "full", .work = {.tokens = 100}, .kept_bytes = 700.0}};
+      {.name = "head", .mode = "full", .work = {.tokens = 100}, .saved_bytes = 700.0}};
   const calibration found = calibrated_chain(chain, fit_layers(rows));
   layer_cost expected = named(chain, "head");
-  expected.modes[1].kept_bytes = {.per_token = to_fixed_point(7, "bytes")};
+  expected.modes[1].saved_bytes = {.per_token = to_fixed_point(7, "bytes")};
   CHECK(named(found.chain, "head") == expected);
   CHECK(found.partly == names{"head"});
   CHECK(found.analytic.size() == chain.size() - 1);
@@ -180,7 +180,7 @@ TEST_CASE("The forward is fitted over all modes, the backward without recomputat
   CHECK(fits[0].backward_time->measurements == 2);
   CHECK_FALSE(fits[0].modes[0].extra_time);
   CHECK_FALSE(fits[0].modes[1].extra_time);
-  CHECK_FALSE(fits[0].modes[1].kept_bytes);
+  CHECK_FALSE(fits[0].modes[1].saved_bytes);
 }
 
 TEST_CASE("Extra time is over the mean of the same workload, or else over the fit, and counted") {
@@ -207,18 +207,18 @@ TEST_CASE("Extra time is over the mean of the same workload, or else over the fi
 TEST_CASE("The suggested margin is that of bytes alone") {
   const auto row = [](double time, double bytes) {
     return measured_layer{
-        .name = "v", .work = {.tiles = 1}, .forward_time = time, .kept_bytes = bytes};
+        .name = "v", .work = {.tiles = 1}, .forward_time = time, .saved_bytes = bytes};
   };
   CHECK(suggested_margin({}) == 0);
   CHECK(suggested_margin(fit_layers(std::vector{row(100, 1000), row(300, 1000)})) < 1e-6);
   const auto fits = fit_layers(std::vector{row(100, 1000), row(100, 1100)});
-  const double predicted = fits[0].modes[0].kept_bytes->of({.tiles = 1});
+  const double predicted = fits[0].modes[0].saved_bytes->of({.tiles = 1});
   CHECK(suggested_margin(fits) == Approx(1100 / predicted - 1));
 }
 
 TEST_CASE("The suggested margin is that of the worst fit of any layer") {
   const auto row = [](const char* name, double bytes) {
-    return measured_layer{.name = name, .work = {.tiles = 1}, .kept_bytes = bytes};
+    return measured_layer{.name = name, .work = {.tiles = 1}, .saved_bytes = bytes};
   };
   const std::vector<measured_layer> rows = {row("v", 1000), row("v", 1300), row("l", 1000),
                                             row("l", 1001)};
@@ -235,7 +235,7 @@ TEST_CASE("A layer is partly measured where any part of it is missing") {
   };
   // The forward is known from the rows of mode none.
   CHECK(partly(&measured_layer::forward_time).empty());
-  for (const auto missing : {&measured_layer::backward_time, &measured_layer::kept_bytes,
+  for (const auto missing : {&measured_layer::backward_time, &measured_layer::saved_bytes,
                              &measured_layer::transient_bytes})
     CHECK(partly(missing) == names{"head"});
 }
@@ -258,7 +258,7 @@ TEST_CASE("Layers and modes that the model does not have are refused with those 
     return refusal([&] {
       const std::vector<measured_layer> rows = {
           {.name = "head", .work = {.tokens = 1}, .forward_time = 1.0},
-          {.name = name, .mode = mode, .work = {.tokens = 1}, .kept_bytes = 1.0}};
+          {.name = name, .mode = mode, .work = {.tokens = 1}, .saved_bytes = 1.0}};
       (void)calibrated_chain(small_chain(), fit_layers(rows));
     });
   };
@@ -278,14 +278,14 @@ TEST_CASE("Rows that cannot be fitted are refused by field and index") {
   const auto fit = [](const measured_layer& bad) {
     return refusal([&] {
       (void)fit_layers(
-          std::vector{measured_layer{.name = "v", .work = {.tiles = 1}, .kept_bytes = 1.0}, bad});
+          std::vector{measured_layer{.name = "v", .work = {.tiles = 1}, .saved_bytes = 1.0}, bad});
     });
   };
   CHECK_THAT(refusal([] { (void)fit_layers({}); }), ContainsSubstring("nothing was measured"));
   CHECK_THAT(fit({.name = "v", .forward_time = -1.0}), ContainsSubstring("forward_time[1] = -1"));
   CHECK_THAT(fit({.name = "v", .backward_time = std::nan("")}),
              ContainsSubstring("backward_time[1] = nan"));
-  CHECK_THAT(fit({.name = "v", .kept_bytes = 1e15}), ContainsSubstring("kept_bytes[1]"));
+  CHECK_THAT(fit({.name = "v", .saved_bytes = 1e15}), ContainsSubstring("saved_bytes[1]"));
   CHECK_THAT(fit({.name = "v", .work = {.tokens = -7}, .transient_bytes = 1.0}),
              ContainsSubstring("tokens[1] = -7"));
   CHECK_THAT(fit({.name = "v", .backward_time = 1.0, .weight_gradient_time = 2.0}),

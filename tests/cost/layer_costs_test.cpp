@@ -108,12 +108,12 @@ TEST_CASE("Activation bytes at the reference point") {
   const layer_cost& language = layer_named(chain, "language0");
   REQUIRE(vision.modes.front().name == "none");
   REQUIRE(vision.modes.back().name == "full");
-  CHECK(vision.modes.front().kept_bytes.of({.tiles = 4}) == 420250000);
-  CHECK(vision.modes.back().kept_bytes.of({.tiles = 4}) == 26240000);
-  CHECK(language.modes.front().kept_bytes.of({.tokens = 4096}) == 722206720);
-  CHECK(language.modes.back().kept_bytes.of({.tokens = 4096}) == 50331648);
+  CHECK(vision.modes.front().saved_bytes.of({.tiles = 4}) == 420250000);
+  CHECK(vision.modes.back().saved_bytes.of({.tiles = 4}) == 26240000);
+  CHECK(language.modes.front().saved_bytes.of({.tokens = 4096}) == 722206720);
+  CHECK(language.modes.back().saved_bytes.of({.tokens = 4096}) == 50331648);
   CHECK(language.modes.back().extra_time == language.forward_time);
-  CHECK(language.modes.back().transient_bytes == language.modes.front().kept_bytes);
+  CHECK(language.modes.back().transient_bytes == language.modes.front().saved_bytes);
 }
 
 TEST_CASE("Tensor and sequence parallelism divide time and bytes") {
@@ -123,7 +123,7 @@ TEST_CASE("Tensor and sequence parallelism divide time and bytes") {
   };
   const workload work{.tokens = 4096};
   const auto kept = [&](const training_setup& setup) {
-    return at(setup).modes.front().kept_bytes.of(work);
+    return at(setup).modes.front().saved_bytes.of(work);
   };
   const std::int64_t norms = 4096 * 8 * model.language.hidden;
   CHECK(kept({.tensor_parallel = 2}) == norms + (kept({}) - norms) / 2);
@@ -162,7 +162,7 @@ TEST_CASE("A frozen vision part has no backward, keeps nothing and reduces nothi
     const bool frozen = layer.name.starts_with("vision");
     CHECK((layer.backward_time.of(work) == 0) == frozen);
     CHECK((layer.step_time == 0) == frozen);
-    CHECK((layer.modes.front().kept_bytes.of(work) == 0) == frozen);
+    CHECK((layer.modes.front().saved_bytes.of(work) == 0) == frozen);
     if (frozen) CHECK(layer.backward_latency.of(work) == 0);
   }
   // The lowest trainable layer needs no gradient of its inputs.

@@ -34,7 +34,7 @@ struct two_orders {
     std::vector<std::uint32_t> order(samples.size());
     std::iota(order.begin(), order.end(), 0U);
     random_stream random(2);
-    shuffle(order, random);
+    shuffle_randomly(order, random);
     for (std::size_t k = 0; k < samples.size(); ++k)
       keys.push_back("image-" + std::to_string(k * k % 997) + "-" + std::to_string(k));
     for (const std::uint32_t k : order)

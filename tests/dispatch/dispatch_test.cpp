@@ -42,10 +42,10 @@ std::uint64_t cost_of(std::span<const std::uint32_t> packs,
 
 std::uint64_t dearest_rank(const dispatch_plan& plan, std::uint64_t step,
                            const std::vector<std::uint64_t>& costs) {
-  std::uint64_t dearest = 0;
+  std::uint64_t most_expensive = 0;
   for (std::uint32_t rank = 0; rank < plan.ranks; ++rank)
-    dearest = std::max(dearest, cost_of(plan.packs(step, rank), costs));
-  return dearest;
+    most_expensive = std::max(most_expensive, cost_of(plan.packs(step, rank), costs));
+  return most_expensive;
 }
 
 /// The packs that are in the plan for good, and those it dropped, ascending.
@@ -148,16 +148,16 @@ TEST_CASE("dispatch_packs leaves a dearest rank that no exchange makes cheaper")
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const auto costs = random_costs(64, seed);
     const auto plan = dispatch(costs, {.ranks = 8, .microbatches = 8, .seed = seed});
-    const std::uint64_t dearest = dearest_rank(plan, 0, costs);
+    const std::uint64_t most_expensive = dearest_rank(plan, 0, costs);
     const auto helps = [&](std::uint32_t give, std::uint32_t other) {
       return std::ranges::any_of(plan.packs(0, other), [&](std::uint32_t take) {
         return costs[take] < costs[give] &&
-               cost_of(plan.packs(0, other), costs) + costs[give] - costs[take] < dearest;
+               cost_of(plan.packs(0, other), costs) + costs[give] - costs[take] < most_expensive;
       });
     };
     bool stuck = false;
     for (std::uint32_t rank = 0; rank < 8; ++rank) {
-      bool helped = cost_of(plan.packs(0, rank), costs) < dearest;
+      bool helped = cost_of(plan.packs(0, rank), costs) < most_expensive;
       for (const std::uint32_t give : plan.packs(0, rank))
         for (std::uint32_t other = 0; other < 8; ++other) helped |= helps(give, other);
       stuck |= !helped;
@@ -213,14 +213,15 @@ TEST_CASE("dispatch_packs gives no rank the dear packs more often than another (
   // With one pack a rank the dearest pack of the step has to be somewhere.
   constexpr std::size_t epochs = 4000;
   const auto costs = random_costs(4, 5);
-  std::array<double, 4> dearest{};
+  std::array<double, 4> most_expensive{};
   for (std::uint64_t epoch = 0; epoch < epochs; ++epoch) {
     const auto plan = dispatch(costs, {.ranks = 4, .epoch = epoch});
     for (std::uint32_t rank = 0; rank < 4; ++rank)
-      dearest[rank] += costs[plan.packs(0, rank)[0]] == *std::ranges::max_element(costs) ? 1 : 0;
+      most_expensive[rank] +=
+          costs[plan.packs(0, rank)[0]] == *std::ranges::max_element(costs) ? 1 : 0;
   }
   double statistic = 0;  // Pearson's, 3 degrees of freedom
-  for (const double count : dearest)
+  for (const double count : most_expensive)
     statistic += (count - epochs / 4.0) * (count - epochs / 4.0) / (epochs / 4.0);
   CHECK(statistic < 17.7);  // exceeded once in 2000 draws
 }
@@ -265,12 +266,12 @@ TEST_CASE("dispatch_packs begins with the dearest packs where asked to") {
                                        .last_step = policy,
                                        .window = window,
                                        .largest_first = true});
-    auto dearest_first = costs;
-    std::ranges::sort(dearest_first, std::greater<>{});
+    auto most_valuable_first = costs;
+    std::ranges::sort(most_valuable_first, std::greater<>{});
     std::vector<std::uint64_t> first_step;
     for (const std::uint32_t pack : plan.packs(0)) first_step.push_back(costs[pack]);
     std::ranges::sort(first_step, std::greater<>{});
-    REQUIRE(std::ranges::equal(first_step, std::span(dearest_first).first(12)));
+    REQUIRE(std::ranges::equal(first_step, std::span(most_valuable_first).first(12)));
     REQUIRE(placed(plan) == first_integers(packs));
     for (const std::uint32_t pack : plan.dropped) REQUIRE(costs[pack] <= first_step.back());
   }

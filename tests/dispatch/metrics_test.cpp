@@ -68,11 +68,11 @@ TEST_CASE("cost_ratio_bound is what the best assignment of small steps reaches, 
     const std::uint32_t packs = 1 + uniform_below(random, 8);
     std::vector<std::uint64_t> costs(packs);
     for (auto& cost : costs) cost = uniform_below(random, trial % 2 == 0 ? 4 : 1000);
-    const auto dealt = dispatch_packs<std::uint64_t>(costs, {.ranks = ranks, .microbatches = 8});
+    const auto assigned = dispatch_packs<std::uint64_t>(costs, {.ranks = ranks, .microbatches = 8});
     const double best = best_ratio(costs, ranks);
-    REQUIRE(cost_ratio_bound<std::uint64_t>(dealt, costs) <= best + 1e-12);
-    REQUIRE(cost_ratio<std::uint64_t>(dealt, costs) >= best - 1e-12);
-    REQUIRE(cost_ratio<std::uint64_t>(dealt, costs) <= best * 1.34);
+    REQUIRE(cost_ratio_bound<std::uint64_t>(assigned, costs) <= best + 1e-12);
+    REQUIRE(cost_ratio<std::uint64_t>(assigned, costs) >= best - 1e-12);
+    REQUIRE(cost_ratio<std::uint64_t>(assigned, costs) <= best * 1.34);
   }
 }
 

@@ -114,7 +114,7 @@ class randomness_meter {
         count_step(packed, packs, step);
       }
     }
-    return judge();
+    return evaluate_plan();
   }
 
  private:
@@ -167,7 +167,7 @@ class randomness_meter {
     }
   }
 
-  [[nodiscard]] randomness judge() const {
+  [[nodiscard]] randomness evaluate_plan() const {
     randomness found;
     const std::size_t followed = (table_.samples.size() + stride - 1) / stride;
     const double critical = critical_chi_square(steps_ - 1, alpha / static_cast<double>(followed));
@@ -225,8 +225,8 @@ inline std::vector<std::int64_t> tokens_of_packs(const packing_result& packed,
   return tokens;
 }
 
-inline step_list dealt(const packing_result& packed, const length_table& table,
-                       std::uint64_t seed) {
+inline step_list assigned(const packing_result& packed, const length_table& table,
+                          std::uint64_t seed) {
   const auto costs = tokens_of_packs(packed, table);
   const auto sizes = pack_sizes(packed.packs);
   const dispatch_plan plan = dispatch_packs(
@@ -260,7 +260,7 @@ inline step_list slightly_sorted(const packing_result& packed, const length_tabl
   std::vector<std::uint32_t> order(packed.packs.size());
   std::iota(order.begin(), order.end(), 0U);
   random_stream random(seed, 77);
-  shuffle(order, random);
+  shuffle_randomly(order, random);
   std::vector<std::uint32_t> few(order);
   std::ranges::stable_sort(few, {}, [&](std::uint32_t pack) { return packed.packs[pack].size(); });
   few.resize(order.size() / 12);
@@ -295,9 +295,9 @@ inline void require_random(const two_sources& table, const arrangement& arrange,
 }
 
 inline void check_dealt_packs_are_a_random_draw(const two_sources& table) {
-  require_random(table, dealt, {18, 6016}, 1.1);
-  require_random(table, dealt, {10, 4096}, 1.1);
-  require_random(table, dealt, {15, 5056}, 1.1);
+  require_random(table, assigned, {18, 6016}, 1.1);
+  require_random(table, assigned, {10, 4096}, 1.1);
+  require_random(table, assigned, {15, 5056}, 1.1);
 }
 
 inline void check_packed_order_is_a_random_draw(const two_sources& table) {

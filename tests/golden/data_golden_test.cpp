@@ -159,7 +159,7 @@ std::uint64_t hash_of(const rebalance_result& one) {
 
 std::uint64_t hash_of(const layer_cost& one) {
   const auto modes = each(one.modes, [](const mode_cost& mode) {
-    return plan_hash(mode.name, hash_of(mode.extra_time), hash_of(mode.kept_bytes),
+    return plan_hash(mode.name, hash_of(mode.extra_time), hash_of(mode.saved_bytes),
                      hash_of(mode.transient_bytes));
   });
   return plan_hash(one.name, one.parameters, one.trainable, hash_of(one.forward_time),
@@ -183,7 +183,7 @@ std::uint64_t hash_of(const std::optional<linear_fit>& one) {
 
 std::uint64_t hash_of(const layer_fit& one) {
   const auto modes = each(one.modes, [](const mode_fit& mode) {
-    return plan_hash(mode.name, hash_of(mode.extra_time), hash_of(mode.kept_bytes),
+    return plan_hash(mode.name, hash_of(mode.extra_time), hash_of(mode.saved_bytes),
                      hash_of(mode.transient_bytes), mode.extra_over_fitted);
   });
   return plan_hash(one.name, hash_of(one.forward_time), hash_of(one.backward_time),
@@ -208,7 +208,7 @@ std::vector<measured_layer> some_measurements() {
                         .work = work,
                         .forward_time = off * (1000 + amount),
                         .backward_time = off * (mode == "none" ? 2 : 3) * (1000 + amount),
-                        .kept_bytes = off * (mode == "none" ? 90 : 9) * amount});
+                        .saved_bytes = off * (mode == "none" ? 90 : 9) * amount});
       }
   return rows;
 }
@@ -224,7 +224,7 @@ TEST_CASE("Golden hashes of random numbers") {
   for (std::uint32_t& number : numbers) number = uniform_below(random, 1000);
   golden.add("numbers below a thousand", plan_hash(numbers));
   std::iota(numbers.begin(), numbers.end(), 0U);
-  shuffle(numbers, random);
+  shuffle_randomly(numbers, random);
   golden.add("permutation", plan_hash(numbers));
   golden.expect({
       {"numbers below a thousand", 0x5e7e787bd59b716a},
@@ -311,12 +311,12 @@ TEST_CASE("Golden hashes of what is said about packs") {
   const loads<2> capacity = {10, 4096};
   const packing_result packing = pack_balanced(samples, {.capacity = capacity, .seed = 2});
   for (const std::uint32_t rounds : {1U, 16U})
-    golden.add(
-        "improved by swaps, rounds " + std::to_string(rounds),
-        plan_hash(level_packs(packing.packs, samples, {.capacity = capacity, .rounds = rounds})));
+    golden.add("improved by swaps, rounds " + std::to_string(rounds),
+               plan_hash(improve_by_swaps(packing.packs, samples,
+                                          {.capacity = capacity, .rounds = rounds})));
   golden.add("improved by swaps, cost",
-             plan_hash(level_packs(packing.packs, samples,
-                                   {.capacity = capacity, .cost = loads<2>{300, 1}})));
+             plan_hash(improve_by_swaps(packing.packs, samples,
+                                        {.capacity = capacity, .cost = loads<2>{300, 1}})));
   golden.add("sizes", plan_hash(pack_sizes(packing.packs)));
   const auto sums = pack_loads(packing.packs, samples);
   golden.add("loads", plan_hash(each(sums, [](const loads<2>& sum) { return plan_hash(sum); })));

@@ -95,11 +95,11 @@ std::uint64_t hash_of(const joint_plan& one) {
                    hash_of(one.why));
 }
 
-std::uint64_t hash_of(const named_plan& one) {
+std::uint64_t hash_of(const evaluated_plan& one) {
   return plan_hash(one.name, one.fits, hash_of(one.plan), one.makespan, one.bytes_over);
 }
 
-std::uint64_t hash_of(const operation& one) {
+std::uint64_t hash_of(const pipeline_operation& one) {
   return plan_hash(one.kind, one.stage, one.microbatch);
 }
 
@@ -182,11 +182,12 @@ std::uint64_t hash_of(const batch_plan& one) {
                    digits(one.cost_ratio));
 }
 
-std::uint64_t hash_of(const run_column& one) {
+std::uint64_t hash_of(const run_strategy& one) {
   return plan_hash(one.status, one.schedule.kind, one.schedule.stages, one.schedule.virtual_stages,
                    one.schedule.microbatches, one.capacity.value_or(loads<2>{}), hash_of(one.data),
                    hash_of(one.plan), one.epoch.steps, one.epoch.time, one.epoch.peak_memory,
-                   digits(one.epoch.bubble_ratio), one.time_as_dealt, one.fits, hash_of(one.why));
+                   digits(one.epoch.bubble_ratio), one.time_as_assigned, one.fits,
+                   hash_of(one.why));
 }
 
 /// One hash of each column, so that a change says in which it is.
@@ -214,17 +215,17 @@ std::uint64_t hash_of(const capacity_search& one) {
 pipeline_problem named_problem(random_stream& random, const schedule_shape& shape) {
   pipeline_problem problem{.schedule = shape};
   const auto add = [&](const std::string& name) {
-    layer one = test::random_layer(random, 0);
+    pipeline_layer one = test::random_layer(random, 0);
     one.name = name;
     const std::int64_t kept = draw(random, 10, 60);
-    one.modes = {{.name = "none", .kept_bytes = kept},
+    one.modes = {{.name = "none", .saved_bytes = kept},
                  {.name = "selective",
                   .extra_time = one.forward_time / 10,
-                  .kept_bytes = kept / 2,
+                  .saved_bytes = kept / 2,
                   .transient_bytes = kept / 2},
                  {.name = "full",
                   .extra_time = one.forward_time,
-                  .kept_bytes = kept / 8,
+                  .saved_bytes = kept / 8,
                   .transient_bytes = kept}};
     problem.layers.push_back(one);
   };
@@ -245,9 +246,10 @@ TEST_CASE("Golden hashes of schedules") {
   for (const schedule_kind kind : schedules) {
     const schedule_shape shape = shape_of(kind, 4, kind == schedule_kind::interleaved ? 3 : 9);
     const auto orders = device_orders(shape);
-    golden.add(name_of(kind) + ", orders", plan_hash(each(orders, [](const auto& order) {
-                 return plan_hash(each(order, [](const operation& one) { return hash_of(one); }));
-               })));
+    golden.add(
+        name_of(kind) + ", orders", plan_hash(each(orders, [](const auto& order) {
+          return plan_hash(each(order, [](const pipeline_operation& one) { return hash_of(one); }));
+        })));
     const operation_graph graph(shape);
     std::vector<std::int64_t> ends;
     const auto times = some_times(random, shape);
@@ -256,10 +258,10 @@ TEST_CASE("Golden hashes of schedules") {
                plan_hash(run.makespan, run.busy, run.end, ends, digits(run.bubble_ratio())));
     const auto kept = some_weights(random, shape.total_stages());
     const auto peaks = each(orders, [&](const auto& order) {
-      const device_peak peak = peak_activation(order, [&](const operation& work) {
+      const device_peak peak = peak_activation(order, [&](const pipeline_operation& work) {
         const std::int64_t bytes = kept[work.stage];
         return activation_bytes{
-            .kept = bytes, .transient = bytes / 4, .kept_for_weight_gradient = bytes / 2};
+            .saved = bytes, .transient = bytes / 4, .saved_for_weight_gradient = bytes / 2};
       });
       return plan_hash(peak.bytes, peak.in_flight);
     });
@@ -293,7 +295,7 @@ TEST_CASE("Golden hashes of evaluated plans") {
                  const auto costs = each(stages, [](const stage_cost& one) {
                    return plan_hash(one.layers.begin, one.layers.end, one.forward_time,
                                     one.backward_time, one.weight_gradient_time, one.static_bytes,
-                                    one.latency(), one.activation.kept, one.activation.transient);
+                                    one.latency(), one.activation.saved, one.activation.transient);
                  });
                  const auto values = each(objectives, [&](plan_objective objective) {
                    return hash_of(objective_of(problem, found.plan, objective));
@@ -303,12 +305,12 @@ TEST_CASE("Golden hashes of evaluated plans") {
   const std::vector<layer_training> training = {
       {.trainable = false}, {.trainable = false}, {}, {.trainable = false}, {}};
   random_stream random(53);
-  std::vector<layer> layers;
+  std::vector<pipeline_layer> layers;
   for (std::size_t k = 0; k < training.size(); ++k) layers.push_back(test::random_layer(random, 2));
   leave_out_gradients(layers, gradients_of(training));
-  golden.add("frozen layers", plan_hash(each(layers, [](const layer& one) {
+  golden.add("frozen layers", plan_hash(each(layers, [](const pipeline_layer& one) {
                return plan_hash(one.backward_time, one.weight_gradient_time, one.backward_latency,
-                                one.modes[1].kept_bytes, one.modes[1].kept_for_weight_gradient);
+                                one.modes[1].saved_bytes, one.modes[1].saved_for_weight_gradient);
              })));
   golden.expect({
       {"1f1b", 0xa84774da55e46745},
@@ -351,7 +353,7 @@ TEST_CASE("Golden hashes of partitions") {
 TEST_CASE("Golden hashes of recomputation") {
   golden_hashes golden;
   random_stream random(55);
-  std::vector<layer> layers;
+  std::vector<pipeline_layer> layers;
   while (layers.size() < 24)
     layers.push_back(layers.size() % 3 == 1 ? layers.back() : test::random_layer(random, 3));
   recompute_chooser chooser(layers);
@@ -494,7 +496,7 @@ TEST_CASE("Golden hashes of baselines and advice") {
   golden_hashes golden;
   for (const schedule_kind kind : {schedule_kind::gpipe, schedule_kind::one_forward_one_backward}) {
     golden.add(name_of(kind) + ", paper", over_problems(kind, 60, 60, [](const auto& problem) {
-                 return hash_of(plan_as_published(problem).value_or(pipeline_plan{}));
+                 return hash_of(plan_by_paper(problem).value_or(pipeline_plan{}));
                }));
     golden.add(name_of(kind) + ", least variance",
                over_problems(kind, 61, 40, [](const auto& problem) {
@@ -503,9 +505,10 @@ TEST_CASE("Golden hashes of baselines and advice") {
                }));
     golden.add(name_of(kind) + ", baselines", over_problems(kind, 62, 40, [](const auto& problem) {
                  std::vector<std::int64_t> parameters;
-                 for (const layer& one : problem.layers) parameters.push_back(1 + one.static_bytes);
+                 for (const pipeline_layer& one : problem.layers)
+                   parameters.push_back(1 + one.static_bytes);
                  return plan_hash(each(plan_baselines(problem, parameters),
-                                       [](const named_plan& one) { return hash_of(one); }));
+                                       [](const evaluated_plan& one) { return hash_of(one); }));
                }));
   }
   for (const schedule_kind kind : schedules)
@@ -589,7 +592,7 @@ TEST_CASE("Golden hashes of chains as stages") {
     REQUIRE(!found.plan.cuts.empty());
     const auto stages = each(stage_models(under, found.plan), [](const stage_model& one) {
       return plan_hash(hash_of(one.forward_time), hash_of(one.backward_time),
-                       hash_of(one.weight_gradient_time), hash_of(one.kept_bytes), one.step_time);
+                       hash_of(one.weight_gradient_time), hash_of(one.saved_bytes), one.step_time);
     });
     golden.add(name_of(kind), plan_hash(hash_of(found), stages));
   }
@@ -621,9 +624,9 @@ TEST_CASE("Golden hashes of runs") {
   const run_plan searched = plan_run(problem);
   add_run(golden, "capacity searched for", searched);
   golden.add("capacities", hash_of(searched.capacities));
-  const repriced_run again =
-      reprice_run(problem, searched.planned.data.packing.packs, searched.planned.data.dispatch,
-                  *searched.planned.capacity, searched.planned.plan);
+  const evaluated_run again =
+      evaluate_run(problem, searched.planned.data.packing.packs, searched.planned.data.dispatch,
+                   *searched.planned.capacity, searched.planned.plan);
   golden.add("evaluated", plan_hash(hash_of(again.column), again.bound_epoch_time));
 
   problem.memory.limit = 9 * gibibyte;

@@ -18,21 +18,21 @@ using omnibal::test::draw;
 namespace {
 
 /// Layers with modes none, selective and full, as a priced chain has them.
-layer named_layer(random_stream& random, const std::string& name) {
-  layer one = test::random_layer(random, 0);
+pipeline_layer named_layer(random_stream& random, const std::string& name) {
+  pipeline_layer one = test::random_layer(random, 0);
   one.name = name;
   const std::int64_t all = draw(random, 10, 60);
-  one.modes = {{.name = "none", .kept_bytes = all}};
+  one.modes = {{.name = "none", .saved_bytes = all}};
   const bool transformer = name.starts_with("vision") || name.starts_with("language");
   if (transformer || name == "head") {
     one.modes.push_back({.name = "full",
                          .extra_time = one.forward_time,
-                         .kept_bytes = all / 8,
+                         .saved_bytes = all / 8,
                          .transient_bytes = all});
     if (transformer)
       one.modes.push_back({.name = "selective",
                            .extra_time = one.forward_time / 10,
-                           .kept_bytes = all / 2,
+                           .saved_bytes = all / 2,
                            .transient_bytes = all / 2});
   }
   return one;
@@ -58,7 +58,7 @@ pipeline_plan random_plan(random_stream& random, const pipeline_problem& problem
   pipeline_plan plan{.cuts = {0}};
   plan.cuts.insert(plan.cuts.end(), inner.begin(), inner.end());
   plan.cuts.push_back(problem.layers.size());
-  for (const layer& one : problem.layers)
+  for (const pipeline_layer& one : problem.layers)
     plan.modes.push_back(
         static_cast<std::size_t>(draw(random, 0, static_cast<std::int64_t>(one.modes.size()) - 1)));
   return plan;
@@ -111,9 +111,9 @@ TEST_CASE("The layout says where each layer of the language model is") {
     CHECK(written_out(found.layout) == expected_symbols(problem, plan));
     std::size_t vision = 0;
     for (const std::size_t count : found.vision_layers) vision += count;
-    CHECK(vision ==
-          static_cast<std::size_t>(std::ranges::count_if(
-              problem.layers, [](const layer& one) { return one.name.starts_with("vision"); })));
+    CHECK(vision == static_cast<std::size_t>(std::ranges::count_if(
+                        problem.layers,
+                        [](const pipeline_layer& one) { return one.name.starts_with("vision"); })));
     CHECK(warns_of(found, "no symbol for vision layers") == (vision > 0));
   }
 }
@@ -205,8 +205,8 @@ TEST_CASE("The number of recomputed layers is the best that fits, found by tryin
 TEST_CASE("What recomputing the same number everywhere costs is said") {
   random_stream random(4);
   pipeline_problem problem = chain_problem(random, 4, 8);
-  for (layer& one : problem.layers) one.forward_time = one.backward_time = 100;
-  for (layer& one : problem.layers)
+  for (pipeline_layer& one : problem.layers) one.forward_time = one.backward_time = 100;
+  for (pipeline_layer& one : problem.layers)
     for (recompute_mode& mode : one.modes) mode.extra_time = mode.name == "full" ? 100 : 0;
   problem.schedule = {.stages = 2, .microbatches = 4};
   int slower = 0;

@@ -18,7 +18,7 @@ namespace {
 template <std::size_t Resources>
 void require_proven(const std::vector<loads<Resources>>& samples,
                     const packing_bound<Resources>& bound) {
-  REQUIRE(prices_are_valid(bound.prices));
+  REQUIRE(dual_values_are_valid(bound.prices));
   REQUIRE(std::max<std::uint64_t>(packs_proven(bound.prices, samples), samples.empty() ? 0 : 1) >=
           bound.packs);
 }

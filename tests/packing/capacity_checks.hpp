@@ -17,8 +17,8 @@
 namespace omnibal::test {
 
 template <std::size_t Resources>
-const weighed_capacity<Resources>& candidate_of(const capacity_choice<Resources>& choice,
-                                                std::int64_t lead) {
+const considered_capacity<Resources>& candidate_of(const capacity_choice<Resources>& choice,
+                                                   std::int64_t lead) {
   const auto found = std::ranges::find_if(
       choice.candidates, [&](const auto& one) { return one.found.capacity[0] == lead; });
   REQUIRE(found != choice.candidates.end());
@@ -41,8 +41,8 @@ inline void check_samples_per_pack_are_kept(const length_table& samples) {
     const auto& best = candidate_of(choice, choice.best[0]).found;
     CHECK(best.samples_per_pack > 0.9 * wanted);
     CHECK(best.samples_per_pack < 1.1 * wanted);
-    CHECK(std::ranges::count(choice.candidates, std::string(), &weighed_capacity<2>::passed_over) ==
-          1);
+    CHECK(std::ranges::count(choice.candidates, std::string(),
+                             &considered_capacity<2>::passed_over) == 1);
   }
   const auto one = choose_capacity<2>({.samples = samples, .samples_per_pack = 0.01});
   CHECK(one.best == one.candidates.front().found.capacity);

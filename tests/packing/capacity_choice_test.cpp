@@ -37,11 +37,11 @@ TEST_CASE("limits on capacities are kept, for any resource") {
 TEST_CASE("room is what packs take over what their samples fill") {
   // Packs of 10 hold three of 3: 10/9 of the room of 9.
   const std::vector<loads<1>> samples(3000, {3});
-  const auto rooms = survey_capacities<1>({.samples = samples});
+  const auto rooms = estimate_capacities<1>({.samples = samples});
   REQUIRE(rooms.size() == 10);
   CHECK(rooms.front().capacity[0] == 3);
   CHECK(rooms.back().capacity[0] == 12);
-  for (const capacity_room<1>& one : rooms) {
+  for (const capacity_estimate<1>& one : rooms) {
     CHECK(std::int64_t(one.samples_per_pack) == one.capacity[0] / 3);
     CHECK(one.room == 1'000'000 * one.capacity[0] / (one.capacity[0] / 3 * 3));
   }
@@ -73,7 +73,7 @@ TEST_CASE("a choice of capacities is the same for the same seed, and a stop ends
     CHECK(first.candidates[k].found.room == second.candidates[k].found.room);
   std::stop_source stop;
   stop.request_stop();
-  CHECK(survey_capacities<2>({.samples = samples}, {.stop = stop.get_token()}).size() == 1);
+  CHECK(estimate_capacities<2>({.samples = samples}, {.stop = stop.get_token()}).size() == 1);
 }
 
 TEST_CASE("a number of samples a pack that is not positive is refused") {

@@ -10,51 +10,53 @@
 
 using namespace omnibal;
 
-TEST_CASE("prices_are_valid rejects what is no proof") {
-  using prices = pack_prices<1>;
+TEST_CASE("dual_values_are_valid rejects what is no proof") {
+  using prices = pack_dual_values<1>;
   const auto with_steps = [](std::vector<prices::step> steps, std::uint64_t unit) {
     return prices{.capacity = {10}, .steps = std::move(steps), .unit = unit};
   };
-  CHECK(prices_are_valid(with_steps({{{4}, 5}, {{3}, 3}}, 11)));  // 4 + 3 + 3
-  CHECK(!prices_are_valid(with_steps({{{4}, 5}, {{3}, 3}}, 10)));
-  CHECK(!prices_are_valid(with_steps({{{0}, 1}}, 1000)));  // any number fits
-  CHECK(!prices_are_valid(with_steps({{{-1}, 1}}, 1000)));
-  CHECK(!prices_are_valid(with_steps({}, 0)));
-  CHECK(prices_are_valid(prices{.capacity = {10}, .rates = {2}, .unit = 20}));
-  CHECK(!prices_are_valid(prices{.capacity = {10}, .rates = {2}, .unit = 19}));
-  CHECK(!prices_are_valid(prices{.capacity = {10}, .rates = {2}, .steps = {{{6}, 1}}, .unit = 20}));
-  CHECK(prices_are_valid(prices{.capacity = {10}, .rates = {2}, .steps = {{{6}, 1}}, .unit = 21}));
+  CHECK(dual_values_are_valid(with_steps({{{4}, 5}, {{3}, 3}}, 11)));  // 4 + 3 + 3
+  CHECK(!dual_values_are_valid(with_steps({{{4}, 5}, {{3}, 3}}, 10)));
+  CHECK(!dual_values_are_valid(with_steps({{{0}, 1}}, 1000)));  // any number fits
+  CHECK(!dual_values_are_valid(with_steps({{{-1}, 1}}, 1000)));
+  CHECK(!dual_values_are_valid(with_steps({}, 0)));
+  CHECK(dual_values_are_valid(prices{.capacity = {10}, .rates = {2}, .unit = 20}));
+  CHECK(!dual_values_are_valid(prices{.capacity = {10}, .rates = {2}, .unit = 19}));
+  CHECK(!dual_values_are_valid(
+      prices{.capacity = {10}, .rates = {2}, .steps = {{{6}, 1}}, .unit = 20}));
+  CHECK(dual_values_are_valid(
+      prices{.capacity = {10}, .rates = {2}, .steps = {{{6}, 1}}, .unit = 21}));
   constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
-  CHECK(!prices_are_valid(pack_prices<2>{.capacity = {most, most},
-                                         .rates = {~std::uint64_t{0}, ~std::uint64_t{0}},
-                                         .unit = ~std::uint64_t{0}}));
+  CHECK(!dual_values_are_valid(pack_dual_values<2>{.capacity = {most, most},
+                                                   .rates = {~std::uint64_t{0}, ~std::uint64_t{0}},
+                                                   .unit = ~std::uint64_t{0}}));
 }
 
 TEST_CASE("prices of two resources prove what neither proves alone") {
   // A big image never shares a pack with a long text: capacity 10 tiles, 100 tokens.
-  const pack_prices<2> prices{
+  const pack_dual_values<2> prices{
       .capacity = {10, 100}, .steps = {{{6, 10}, 1}, {{1, 91}, 1}}, .unit = 1};
-  CHECK(prices_are_valid(prices));
+  CHECK(dual_values_are_valid(prices));
   const std::vector<loads<2>> samples{{6, 20}, {8, 10}, {1, 95}, {5, 90}};
   CHECK(packs_proven(prices, samples) == 3);
 }
 
 TEST_CASE("a sample pays what steps within it are worth together") {
-  const pack_prices<1> prices{.capacity = {10}, .steps = {{{3}, 1}}, .unit = 3};
-  CHECK(prices_are_valid(prices));
+  const pack_dual_values<1> prices{.capacity = {10}, .steps = {{{3}, 1}}, .unit = 3};
+  CHECK(dual_values_are_valid(prices));
   CHECK(packs_proven(prices, std::vector<loads<1>>{{2}, {2}}) == 0);
   CHECK(packs_proven(prices, std::vector<loads<1>>{{6}, {6}, {3}, {3}}) == 2);
   CHECK(packs_proven(prices, std::vector<loads<1>>{{6}, {6}, {3}, {3}, {3}}) == 3);
 }
 
 TEST_CASE("a sample of more than half a pack pays what the rest cannot") {
-  pack_prices<1> prices{.capacity = {10}, .steps = {{{3}, 1}}, .unit = 3};
+  pack_dual_values<1> prices{.capacity = {10}, .steps = {{{3}, 1}}, .unit = 3};
   const std::vector<loads<1>> samples(9, {8});
   CHECK(packs_proven(prices, samples) == 6);
   prices.halved = 0;
-  CHECK(prices_are_valid(prices));
+  CHECK(dual_values_are_valid(prices));
   CHECK(packs_proven(prices, samples) == 9);
   CHECK(packs_proven(prices, std::vector<loads<1>>(9, {5})) == 3);
   prices.halved = 1;
-  CHECK(!prices_are_valid(prices));
+  CHECK(!dual_values_are_valid(prices));
 }

@@ -54,10 +54,10 @@ TEST_CASE("measure_packing of nothing is 0") {
   CHECK(metrics.fill[0] == 0);
   CHECK(metrics.pad_ratio[1] == 0);
   CHECK_THROWS_AS(measure_packing(packs, samples, {10, 0}), invalid_input);
-  const auto weightless = measure_packing(packs, std::vector<loads<1>>(4), {7});
-  CHECK(weightless.fill[0] == 0);
-  CHECK(weightless.pad_ratio[0] == 1);
-  CHECK(weightless.padded_batch_ratio[0] == 0);
+  const auto zero_load = measure_packing(packs, std::vector<loads<1>>(4), {7});
+  CHECK(zero_load.fill[0] == 0);
+  CHECK(zero_load.pad_ratio[0] == 1);
+  CHECK(zero_load.padded_batch_ratio[0] == 0);
 }
 
 TEST_CASE("measure_packing does not overflow") {

@@ -51,19 +51,19 @@ TEST_CASE("mersenne_twister gives the known ten-thousandth word") {
   CHECK(words[(10000 - 1) % 624] == 4123659995U);
 }
 
-TEST_CASE("published_stream shuffles as NumPy's documented example") {
+TEST_CASE("numpy_stream shuffles as NumPy's documented example") {
   // numpy.random.seed(0); numpy.random.permutation(10)
   auto items = first_integers(10);
-  published_stream(0).shuffle(std::span(items));
+  numpy_stream(0).shuffle(std::span(items));
   CHECK(items == std::vector<std::uint32_t>{2, 8, 4, 9, 1, 6, 7, 3, 0, 5});
 }
 
-TEST_CASE("published_stream shuffles as described, whatever the size") {
+TEST_CASE("numpy_stream shuffles as described, whatever the size") {
   for (std::uint32_t size = 0; size < 1200; size += size < 70 ? 1 : 37) {
     auto items = first_integers(size);
     auto expected = items;
     std::mt19937 random(size);
-    published_stream stream(size);
+    numpy_stream stream(size);
     for (int again = 0; again < 2; ++again) {
       stream.shuffle(std::span(items));
       shuffle_as_described(expected, random);
@@ -72,21 +72,21 @@ TEST_CASE("published_stream shuffles as described, whatever the size") {
   }
 }
 
-TEST_CASE("published_stream shuffles many items as described") {
+TEST_CASE("numpy_stream shuffles many items as described") {
   auto items = first_integers(300000);
   auto expected = items;
   std::mt19937 random(7);
-  published_stream(7).shuffle(std::span(items));
+  numpy_stream(7).shuffle(std::span(items));
   shuffle_as_described(expected, random);
   CHECK(items == expected);
 }
 
-TEST_CASE("a copy of a published_stream goes on as the original does") {
+TEST_CASE("a copy of a numpy_stream goes on as the original does") {
   auto left = first_integers(1000);
-  published_stream stream(3);
+  numpy_stream stream(3);
   stream.shuffle(std::span(left));
   auto right = left;
-  published_stream copy = stream;
+  numpy_stream copy = stream;
   stream.shuffle(std::span(left));
   copy.shuffle(std::span(right));
   CHECK(left == right);

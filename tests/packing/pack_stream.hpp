@@ -41,7 +41,7 @@ pack_ids pack_stream(const std::vector<loads<Resources>>& samples,
 
 inline length_table shuffled(length_table table) {
   random_stream random(5);
-  shuffle(table, random);
+  shuffle_randomly(table, random);
   return table;
 }
 

@@ -124,7 +124,7 @@ TEST_CASE("the balanced packer is no worse than simple rivals: text-only rows mi
   random_stream random(4);
   length_table samples = tiled_table(2500, 5);
   for (std::size_t k = 0; k < 2500; ++k) samples.push_back({0, text_tokens(random)});
-  shuffle(samples, random);
+  shuffle_randomly(samples, random);
   for (const std::int64_t images : {9, 10, 14, 18})
     check_against_rivals<2>(samples, {images, token_capacity(images)});
 }

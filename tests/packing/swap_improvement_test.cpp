@@ -59,14 +59,14 @@ TEST_CASE("levelled packs hold the same samples within capacity and are more eve
     const auto samples = mixed_rows(3000, seed);
     const loads<2> capacity{10, 4096};
     const auto packs = pack_balanced(samples, {.capacity = capacity, .seed = seed}).packs;
-    const auto once = level_packs(packs, samples, {.capacity = capacity, .rounds = 1});
-    const auto often = level_packs(packs, samples, {.capacity = capacity});
+    const auto once = improve_by_swaps(packs, samples, {.capacity = capacity, .rounds = 1});
+    const auto often = improve_by_swaps(packs, samples, {.capacity = capacity});
     require_same_samples_within_capacity(packs, once, samples, capacity);
     require_same_samples_within_capacity(packs, often, samples, capacity);
     CHECK(variation(once, samples, capacity) <= variation(packs, samples, capacity));
     CHECK(variation(often, samples, capacity) < variation(once, samples, capacity));
-    CHECK(level_packs(packs, samples, {.capacity = capacity, .rounds = 0}) == packs);
-    CHECK(level_packs(packs, samples, {.capacity = capacity}) == often);
+    CHECK(improve_by_swaps(packs, samples, {.capacity = capacity, .rounds = 0}) == packs);
+    CHECK(improve_by_swaps(packs, samples, {.capacity = capacity}) == often);
   }
 }
 
@@ -74,7 +74,7 @@ TEST_CASE("two packs meet in the middle") {
   // 10 + 10 and 4 + 4 become 10 + 4 twice; the third and fourth are as they should be.
   const std::vector<loads<1>> samples{{10}, {10}, {4}, {4}, {14}, {13}, {1}, {14}};
   const grouping<std::uint32_t> packs({0, 2, 4, 5, 7, 8}, {0, 1, 2, 3, 4, 5, 6, 7});
-  const auto level = level_packs(packs, samples, {.capacity = {20}});
+  const auto level = improve_by_swaps(packs, samples, {.capacity = {20}});
   for (const auto& [sum] : pack_loads(level, samples)) CHECK(sum == 14);
 }
 
@@ -83,7 +83,7 @@ TEST_CASE("what costs is what evens") {
   const loads<2> capacity{10, 4096};
   const auto packs = pack_balanced(samples, {.capacity = capacity}).packs;
   const auto tiles_only =
-      level_packs(packs, samples, {.capacity = capacity, .cost = loads<2>{1, 0}});
+      improve_by_swaps(packs, samples, {.capacity = capacity, .cost = loads<2>{1, 0}});
   const auto spread = [&](const grouping<std::uint32_t>& some) {
     double squares = 0;
     for (const auto& [tiles, tokens] : pack_loads(some, samples))
@@ -91,7 +91,7 @@ TEST_CASE("what costs is what evens") {
     return squares;
   };
   CHECK(spread(tiles_only) <= spread(packs));
-  CHECK(level_packs(packs, samples, {.capacity = capacity, .cost = loads<2>{0, 0}}) == packs);
+  CHECK(improve_by_swaps(packs, samples, {.capacity = capacity, .cost = loads<2>{0, 0}}) == packs);
 }
 
 TEST_CASE("own packs of oversize samples stay as they are") {
@@ -100,7 +100,7 @@ TEST_CASE("own packs of oversize samples stay as they are") {
   const loads<2> capacity{10, 4096};
   const auto packed =
       pack_balanced(samples, {.capacity = capacity, .oversize = oversize_policy::own_pack});
-  const auto level = level_packs(packed.packs, samples, {.capacity = capacity});
+  const auto level = improve_by_swaps(packed.packs, samples, {.capacity = capacity});
   const auto last = level[level.size() - 1];
   REQUIRE(last.size() == 1);
   CHECK(last[0] == 500);
@@ -113,27 +113,29 @@ TEST_CASE("few packs, none, and packs of huge loads are levelled too") {
   for (std::size_t count = 0; count <= samples.size(); ++count) {
     grouping<std::uint32_t> packs;
     for (std::uint32_t id = 0; id < count; ++id) packs.append(std::span(&id, 1));
-    const auto level = level_packs(packs, samples, {.capacity = capacity});
+    const auto level = improve_by_swaps(packs, samples, {.capacity = capacity});
     require_same_samples_within_capacity(packs, level, samples, capacity);
   }
 }
 
-TEST_CASE("level_packs refuses broken input") {
+TEST_CASE("improve_by_swaps refuses broken input") {
   const std::vector<loads<1>> samples{{1}, {-2}};
   const grouping<std::uint32_t> packs({0, 1}, {0});
-  CHECK_THROWS_WITH(level_packs(packs, samples, {.capacity = {0}, .names = {"tokens"}}),
+  CHECK_THROWS_WITH(improve_by_swaps(packs, samples, {.capacity = {0}, .names = {"tokens"}}),
                     "capacity of tokens = 0: must be at least 1");
-  CHECK_THROWS_AS(level_packs(packs, samples, {.capacity = {9}, .cost = loads<1>{-1}}),
+  CHECK_THROWS_AS(improve_by_swaps(packs, samples, {.capacity = {9}, .cost = loads<1>{-1}}),
                   invalid_input);
-  CHECK_THROWS_AS(level_packs(grouping<std::uint32_t>({0, 1}, {1}), samples, {.capacity = {9}}),
-                  invalid_input);
-  CHECK_THROWS_AS(level_packs(grouping<std::uint32_t>({0, 1}, {2}), samples, {.capacity = {9}}),
-                  invalid_input);
+  CHECK_THROWS_AS(
+      improve_by_swaps(grouping<std::uint32_t>({0, 1}, {1}), samples, {.capacity = {9}}),
+      invalid_input);
+  CHECK_THROWS_AS(
+      improve_by_swaps(grouping<std::uint32_t>({0, 1}, {2}), samples, {.capacity = {9}}),
+      invalid_input);
 }
 
 TEST_CASE("golden: levelled packs") {
   const auto samples = mixed_rows(2000, 4);
   const auto packs = pack_balanced(samples, {.capacity = {10, 4096}}).packs;
-  CHECK(hash_of(level_packs(packs, samples, {.capacity = {10, 4096}})) ==
+  CHECK(hash_of(improve_by_swaps(packs, samples, {.capacity = {10, 4096}})) ==
         "9cefe135b48384745b60d5b363b06ab17713c8e96c81ca73cd37acc1cf34a0b0");
 }

@@ -19,14 +19,14 @@ pipeline_problem two_stages() {
                       .static_bytes = 100,
                       .forward_latency = 1,
                       .backward_latency = 2,
-                      .modes = {{.kept_bytes = 10},
-                                {.extra_time = 3, .kept_bytes = 2, .transient_bytes = 10}}},
+                      .modes = {{.saved_bytes = 10},
+                                {.extra_time = 3, .saved_bytes = 2, .transient_bytes = 10}}},
                      {.forward_time = 4,
                       .backward_time = 6,
                       .static_bytes = 50,
                       .forward_latency = 7,
                       .backward_latency = 7,
-                      .modes = {{.kept_bytes = 20}}},
+                      .modes = {{.saved_bytes = 20}}},
                      {.forward_time = 5, .backward_time = 9, .static_bytes = 70}},
           .memory_limit = {1000, 1000},
           .reserved = {11, 13}};
@@ -57,7 +57,7 @@ TEST_CASE("Stage costs, objectives and memory of a plan worked out by hand") {
   CHECK(bottleneck(stages, 2) == 24);
   CHECK(closed_form(stages, 4) == 11 + 24 + 3 + 3 * 24);
   CHECK(blocking_bottleneck(stages) == 27);
-  CHECK(period(stages) == rational{24, 1});
+  CHECK(steady_period(stages) == rational{24, 1});
   CHECK(scaled_forward_variance(stages, 2) == 2 * (9 + 81) - 144);
   // 1F1B: stage 0 holds two micro-batches and its transient, stage 1 one.
   CHECK(peak_memory(problem, stages) ==
@@ -71,7 +71,7 @@ TEST_CASE("The period exposes latency between balanced stages") {
     stages[s].backward_time = 20;
     if (s < 3) stages[s].forward_latency = stages[s].backward_latency = 5;
   }
-  CHECK(period(stages) == rational{4 * 30 + 3 * 10, 4});
+  CHECK(steady_period(stages) == rational{4 * 30 + 3 * 10, 4});
 }
 
 TEST_CASE("The period is the growth of the makespan of 1F1B") {
@@ -91,7 +91,7 @@ TEST_CASE("The period is the growth of the makespan of 1F1B") {
     schedule_shape large = small;
     large.microbatches += 840;
     const std::int64_t growth = makespan(large, stages) - makespan(small, stages);
-    const rational steady = period(stages);
+    const rational steady = steady_period(stages);
     REQUIRE(growth * steady.denominator == 840 * steady.numerator);
   }
 }
@@ -111,10 +111,10 @@ TEST_CASE("Values out of range are refused by name and index") {
   CHECK(changed([](auto& p) { p.layers[0].weight_gradient_time = 6; }) == "layers.wgrad");
   CHECK(changed([](auto& p) { p.layers[0].modes.clear(); }) == "layers.modes");
   CHECK(changed([](auto& p) { p.layers[0].modes[1].extra_time = -1; }) == "layers.modes.extra");
-  CHECK(changed([](auto& p) { p.layers[0].modes[1].kept_bytes = -1; }) == "layers.modes.act");
+  CHECK(changed([](auto& p) { p.layers[0].modes[1].saved_bytes = -1; }) == "layers.modes.act");
   CHECK(changed([](auto& p) { p.layers[0].modes[1].transient_bytes = -1; }) ==
         "layers.modes.trans");
-  CHECK(changed([](auto& p) { p.layers[0].modes[0].kept_for_weight_gradient = 11; }) ==
+  CHECK(changed([](auto& p) { p.layers[0].modes[0].saved_for_weight_gradient = 11; }) ==
         "layers.modes.act_w");
   CHECK(changed([](auto& p) { p.memory_limit.pop_back(); }) == "mem_limit");
   CHECK(changed([](auto& p) { p.memory_limit[1] = -1; }) == "mem_limit");

@@ -9,19 +9,19 @@ using namespace omnibal;
 
 namespace {
 
-layer trained() {
+pipeline_layer trained() {
   return {.forward_time = 10,
           .backward_time = 21,
           .weight_gradient_time = 9,
           .static_bytes = 5,
           .forward_latency = 2,
           .backward_latency = 3,
-          .modes = {{.name = "none", .kept_bytes = 8, .kept_for_weight_gradient = 4},
+          .modes = {{.name = "none", .saved_bytes = 8, .saved_for_weight_gradient = 4},
                     {.name = "full", .extra_time = 10, .transient_bytes = 8}}};
 }
 
-std::vector<layer> after(const std::vector<layer_training>& training) {
-  std::vector<layer> layers(training.size(), trained());
+std::vector<pipeline_layer> after(const std::vector<layer_training>& training) {
+  std::vector<pipeline_layer> layers(training.size(), trained());
   leave_out_gradients(layers, gradients_of(training));
   return layers;
 }
@@ -29,12 +29,13 @@ std::vector<layer> after(const std::vector<layer_training>& training) {
 }  // namespace
 
 TEST_CASE("A chain that is all trained stays as it is") {
-  CHECK(after({{}, {}, {}}) == std::vector<layer>(3, trained()));
+  CHECK(after({{}, {}, {}}) == std::vector<pipeline_layer>(3, trained()));
   CHECK(after({}).empty());
 }
 
 TEST_CASE("Below the lowest trained layer there is no backward, and nothing is kept for one") {
-  const std::vector<layer> layers = after({{.trainable = false}, {.trainable = false}, {}});
+  const std::vector<pipeline_layer> layers =
+      after({{.trainable = false}, {.trainable = false}, {}});
   for (std::size_t l = 0; l < 2; ++l) {
     CHECK(layers[l].forward_time == 10);
     CHECK(layers[l].backward_time == 0);
@@ -48,18 +49,18 @@ TEST_CASE("Below the lowest trained layer there is no backward, and nothing is k
 }
 
 TEST_CASE("A frozen layer above a trained one passes gradients through: a single backward") {
-  const layer passing = after({{}, {.trainable = false}})[1];
+  const pipeline_layer passing = after({{}, {.trainable = false}})[1];
   CHECK(passing.backward_time == 12);
   CHECK(passing.weight_gradient_time == 0);
   CHECK(passing.backward_latency == 3);
-  CHECK(passing.modes[0].kept_bytes == 8);
-  CHECK(passing.modes[0].kept_for_weight_gradient == 0);
+  CHECK(passing.modes[0].saved_bytes == 8);
+  CHECK(passing.modes[0].saved_for_weight_gradient == 0);
   CHECK(passing.modes[1].extra_time == 10);
 }
 
 TEST_CASE("Gradients of inputs can be asked for and left out") {
   CHECK(after({{.trainable = false, .input_gradient = true}})[0].backward_time == 12);
-  const layer lowest = after({{.input_gradient = false}})[0];
+  const pipeline_layer lowest = after({{.input_gradient = false}})[0];
   CHECK(lowest.backward_time == 9);
   CHECK(lowest.weight_gradient_time == 9);
   CHECK_THROWS_WITH(after({{}, {.input_gradient = false}}),

@@ -12,11 +12,11 @@ using namespace omnibal;
 
 namespace {
 
-std::int64_t bytes_at(const memory_moment& moment, const std::vector<activation_bytes>& chunks) {
+std::int64_t bytes_at(const peak_event& moment, const std::vector<activation_bytes>& chunks) {
   std::int64_t bytes = chunks[moment.running].transient;
   for (std::size_t c = 0; c < chunks.size(); ++c)
-    bytes += static_cast<std::int64_t>(moment.whole[c]) * chunks[c].kept +
-             static_cast<std::int64_t>(moment.waiting[c]) * chunks[c].kept_for_weight_gradient;
+    bytes += static_cast<std::int64_t>(moment.whole[c]) * chunks[c].saved +
+             static_cast<std::int64_t>(moment.waiting[c]) * chunks[c].saved_for_weight_gradient;
   return bytes;
 }
 
@@ -37,15 +37,17 @@ TEST_CASE("The worst moments give the peak of every schedule, whatever its stage
         test::draw(random, 0, static_cast<std::int64_t>(shape.stages) - 1));
     std::vector<activation_bytes> chunks(shape.virtual_stages);
     for (activation_bytes& chunk : chunks) {
-      chunk.kept = test::draw(random, 0, 50);
+      chunk.saved = test::draw(random, 0, 50);
       chunk.transient = test::draw(random, 0, 50);
       if (shape.splits_backward())
-        chunk.kept_for_weight_gradient = test::draw(random, 0, chunk.kept);
+        chunk.saved_for_weight_gradient = test::draw(random, 0, chunk.saved);
     }
-    const auto memory = [&](const operation& work) { return chunks[work.stage / shape.stages]; };
-    const std::vector<memory_moment> moments = worst_moments(shape, device);
+    const auto memory = [&](const pipeline_operation& work) {
+      return chunks[work.stage / shape.stages];
+    };
+    const std::vector<peak_event> moments = peak_events(shape, device);
     std::int64_t worst = 0;
-    for (const memory_moment& moment : moments) worst = std::max(worst, bytes_at(moment, chunks));
+    for (const peak_event& moment : moments) worst = std::max(worst, bytes_at(moment, chunks));
     REQUIRE(worst == peak_activation(device_order(shape, device), memory).bytes);
     // Planning prices a stage that has a device to itself as one knapsack because of this.
     if (shape.virtual_stages == 1) REQUIRE(moments.size() == 1);
@@ -53,7 +55,7 @@ TEST_CASE("The worst moments give the peak of every schedule, whatever its stage
 }
 
 TEST_CASE("Tied layers count once on a device, the largest of them") {
-  pipeline_problem problem{.layers = std::vector<layer>(5)};
+  pipeline_problem problem{.layers = std::vector<pipeline_layer>(5)};
   for (std::size_t l = 0; l < 5; ++l) problem.layers[l].static_bytes = std::int64_t{1} << l;
   CHECK(static_memory(problem).bytes({0, 5}) == 31);
   problem.tied = {{0, 4}, {2, 4}};
@@ -69,7 +71,7 @@ TEST_CASE("Tied layers count once on a device, the largest of them") {
 TEST_CASE("Ties between devices are named") {
   const pipeline_problem problem{
       .schedule = {.kind = schedule_kind::interleaved, .stages = 2, .virtual_stages = 2},
-      .layers = std::vector<layer>(4),
+      .layers = std::vector<pipeline_layer>(4),
       .tied = {{0, 2}, {0, 3}}};
   const pipeline_plan plan{.cuts = {0, 1, 2, 3, 4}, .modes = {0, 0, 0, 0}};
   CHECK(split_ties(problem, plan) == std::vector<layer_pair>{{0, 3}});

@@ -13,9 +13,9 @@ using namespace omnibal;
 
 namespace {
 
-std::string written(const std::vector<operation>& order) {
+std::string written(const std::vector<pipeline_operation>& order) {
   std::string text;
-  for (const operation& work : order) text += (text.empty() ? "" : " ") + to_string(work);
+  for (const pipeline_operation& work : order) text += (text.empty() ? "" : " ") + to_string(work);
   return text;
 }
 
@@ -71,7 +71,7 @@ TEST_CASE("Every schedule runs every operation once, for all small sizes") {
 }
 
 TEST_CASE("In-flight micro-batches follow from the order") {
-  const auto one_byte = [](const operation&) { return activation_bytes{.kept = 1}; };
+  const auto one_byte = [](const pipeline_operation&) { return activation_bytes{.saved = 1}; };
   for (const schedule_kind kind : {schedule_kind::gpipe, schedule_kind::one_forward_one_backward})
     for (std::size_t stages = 1; stages <= 6; ++stages)
       for (std::size_t microbatches = 1; microbatches <= 9; ++microbatches) {
@@ -86,8 +86,8 @@ TEST_CASE("In-flight micro-batches follow from the order") {
 
 TEST_CASE("Transients stand on what is held while B runs") {
   const schedule_shape shape{.stages = 2, .microbatches = 3};
-  const auto bytes = [](const operation& work) {
-    return activation_bytes{.kept = 10, .transient = work.microbatch == 2 ? 7 : 3};
+  const auto bytes = [](const pipeline_operation& work) {
+    return activation_bytes{.saved = 10, .transient = work.microbatch == 2 ? 7 : 3};
   };
   // Device 0 holds 20 at each backward but the last, where it holds 10.
   CHECK(peak_activation(device_order(shape, 0), bytes).bytes == 23);
@@ -118,7 +118,7 @@ TEST_CASE("Sizes that do not fit a schedule are refused by name") {
 }
 
 TEST_CASE("Explicit orders that cannot be run are refused with the operation") {
-  using orders = std::vector<std::vector<operation>>;
+  using orders = std::vector<std::vector<pipeline_operation>>;
   constexpr auto F = operation_kind::forward;
   constexpr auto B = operation_kind::backward;
   const auto value = [](const orders& given, std::size_t stages,

@@ -16,7 +16,7 @@ namespace {
 /// nothing moves.
 std::int64_t slow_makespan(const schedule_shape& shape, const stage_times<std::int64_t>& times) {
   const auto orders = device_orders(shape);
-  std::map<operation, std::int64_t> end;
+  std::map<pipeline_operation, std::int64_t> end;
   std::vector<std::size_t> next(shape.stages, 0);
   std::vector<std::int64_t> free(shape.stages, 0);
   const auto last = static_cast<std::uint32_t>(shape.total_stages() - 1);
@@ -24,8 +24,8 @@ std::int64_t slow_makespan(const schedule_shape& shape, const stage_times<std::i
     moved = false;
     for (std::size_t d = 0; d < shape.stages; ++d) {
       if (next[d] == orders[d].size()) continue;
-      const operation work = orders[d][next[d]];
-      operation needs = work;
+      const pipeline_operation work = orders[d][next[d]];
+      pipeline_operation needs = work;
       std::int64_t latency = 0;
       bool waits = true;
       if (work.kind == operation_kind::forward && work.stage > 0) {

@@ -54,9 +54,9 @@ TEST_CASE("Every piece of advice makes the problem fit, and a smaller change doe
     if (advice.layer) {
       ++layers;
       pipeline_problem changed = problem;
-      layer& one = changed.layers[*advice.layer];
+      pipeline_layer& one = changed.layers[*advice.layer];
       const std::int64_t kept =
-          std::ranges::min(one.modes, {}, &recompute_mode::kept_bytes).kept_bytes;
+          std::ranges::min(one.modes, {}, &recompute_mode::saved_bytes).saved_bytes;
       one.modes.push_back({.transient_bytes = kept});
       REQUIRE(!infeasible(changed));
     }
@@ -74,7 +74,7 @@ TEST_CASE("The published plan fits and is never better than the optimum") {
     pipeline_problem problem = test::random_problem(
         random, round % 2 == 0 ? schedule_kind::gpipe : schedule_kind::one_forward_one_backward, 7);
     if (round % 3 == 0) test::vary(problem, random);
-    const auto plan = plan_as_published(problem);
+    const auto plan = plan_by_paper(problem);
     const joint_plan exact = plan_jointly(problem, plan_objective::makespan);
     if (!plan) continue;
     ++found;
@@ -86,7 +86,7 @@ TEST_CASE("The published plan fits and is never better than the optimum") {
   }
   CHECK(found > 100);
   CHECK(worse > 5);
-  CHECK_THROWS_WITH(
-      plan_as_published({.schedule = {.kind = schedule_kind::zero_bubble_h1}, .layers = {layer{}}}),
-      Catch::Matchers::ContainsSubstring("schedule = zbh1"));
+  CHECK_THROWS_WITH(plan_by_paper({.schedule = {.kind = schedule_kind::zero_bubble_h1},
+                                   .layers = {pipeline_layer{}}}),
+                    Catch::Matchers::ContainsSubstring("schedule = zbh1"));
 }

@@ -94,10 +94,10 @@ TEST_CASE("Makespans of longer chains agree with the simulation of every partiti
     const auto layers = static_cast<std::int64_t>(shape.total_stages()) + test::draw(random, 0, 5);
     const std::int64_t latency = 20 * test::draw(random, 0, 3);
     for (std::int64_t l = 0; l < layers; ++l) {
-      layer one{.forward_time = test::draw(random, 0, 40),
-                .backward_time = test::draw(random, 0, 80),
-                .forward_latency = test::draw(random, 0, latency),
-                .backward_latency = test::draw(random, 0, latency)};
+      pipeline_layer one{.forward_time = test::draw(random, 0, 40),
+                         .backward_time = test::draw(random, 0, 80),
+                         .forward_latency = test::draw(random, 0, latency),
+                         .backward_latency = test::draw(random, 0, latency)};
       one.weight_gradient_time = test::draw(random, 0, one.backward_time);
       problem.layers.push_back(one);
     }
@@ -118,11 +118,11 @@ TEST_CASE("Makespans of longer chains agree with the simulation of every partiti
 TEST_CASE("Joint planning sees what cutting first and recomputing after cannot") {
   // Cut in the middle, stage 0 must recompute both wide layers: 60 + 40. One cut earlier nobody
   // recomputes: 30 and 90.
-  const layer wide{
+  const pipeline_layer wide{
       .forward_time = 10,
       .backward_time = 20,
-      .modes = {{.kept_bytes = 10}, {.extra_time = 20, .kept_bytes = 1, .transient_bytes = 9}}};
-  const layer slim{.forward_time = 10, .backward_time = 20, .modes = {{.kept_bytes = 1}}};
+      .modes = {{.saved_bytes = 10}, {.extra_time = 20, .saved_bytes = 1, .transient_bytes = 9}}};
+  const pipeline_layer slim{.forward_time = 10, .backward_time = 20, .modes = {{.saved_bytes = 1}}};
   pipeline_problem problem{.schedule = {.stages = 2, .microbatches = 8},
                            .layers = {wide, wide, slim, slim},
                            .memory_limit = {20, 13}};
@@ -137,9 +137,9 @@ TEST_CASE("Joint planning sees what cutting first and recomputing after cannot")
 TEST_CASE("The chunks of a device share its memory") {
   // One device, two chunks, and bytes for one of them not to recompute: the slower to recompute.
   const auto with_extra = [](std::int64_t extra) {
-    return layer{.forward_time = 10,
-                 .backward_time = 10,
-                 .modes = {{.kept_bytes = 10}, {.extra_time = extra}}};
+    return pipeline_layer{.forward_time = 10,
+                          .backward_time = 10,
+                          .modes = {{.saved_bytes = 10}, {.extra_time = extra}}};
   };
   pipeline_problem problem{
       .schedule = {.kind = schedule_kind::interleaved, .virtual_stages = 2, .microbatches = 1},
@@ -166,9 +166,9 @@ TEST_CASE("The closed form trades the bottleneck against costly edges") {
 }
 
 TEST_CASE("A device of half the speed gets half the layers") {
-  const layer one{.forward_time = 10, .backward_time = 20};
+  const pipeline_layer one{.forward_time = 10, .backward_time = 20};
   pipeline_problem problem{.schedule = {.stages = 2, .microbatches = 16},
-                           .layers = std::vector<layer>(6, one)};
+                           .layers = std::vector<pipeline_layer>(6, one)};
   CHECK(plan_jointly(problem, plan_objective::makespan).plan.cuts ==
         std::vector<std::size_t>{0, 3, 6});
   problem.time_factor = {{1}, {2}};
@@ -178,7 +178,7 @@ TEST_CASE("A device of half the speed gets half the layers") {
 }
 
 TEST_CASE("Tied layers weigh once on one device") {
-  const layer one{.forward_time = 1, .backward_time = 2, .static_bytes = 100};
+  const pipeline_layer one{.forward_time = 1, .backward_time = 2, .static_bytes = 100};
   pipeline_problem problem{
       .schedule = {.kind = schedule_kind::interleaved, .virtual_stages = 2, .microbatches = 2},
       .layers = {one, one},

@@ -29,7 +29,7 @@ inline rational price(const pipeline_problem& problem, const pipeline_plan& plan
     case plan_objective::bottleneck: return {bottleneck(stages, devices)};
     case plan_objective::blocking_bottleneck: return {blocking_bottleneck(stages)};
     case plan_objective::closed_form: return {closed_form(stages, problem.schedule.microbatches)};
-    case plan_objective::period: return period(stages);
+    case plan_objective::period: return steady_period(stages);
     case plan_objective::makespan: return {makespan(problem.schedule, stages)};
     case plan_objective::variance:
       return reduced(scaled_forward_variance(stages, devices), 1, "variance");

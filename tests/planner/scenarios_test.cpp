@@ -38,7 +38,7 @@ std::int64_t makespan_in(const pipeline_problem& problem, const pipeline_plan& p
     const pipeline_problem& problem;
     const pipeline_plan& plan;
     const scenario& one;
-    [[nodiscard]] std::int64_t duration(const operation& work) const {
+    [[nodiscard]] std::int64_t duration(const pipeline_operation& work) const {
       std::int64_t sum = 0;
       for (std::size_t l = plan.cuts[work.stage]; l < plan.cuts[work.stage + 1]; ++l) {
         const bool split = problem.schedule.splits_backward() && !one.weight_gradient.empty();
@@ -51,7 +51,7 @@ std::int64_t makespan_in(const pipeline_problem& problem, const pipeline_plan& p
       }
       return scaled_rounding_up(sum, problem.factor(work.stage % problem.schedule.stages));
     }
-    [[nodiscard]] std::int64_t latency(const operation& work) const {
+    [[nodiscard]] std::int64_t latency(const pipeline_operation& work) const {
       if (work.kind == operation_kind::forward && work.stage > 0)
         return problem.layers[plan.cuts[work.stage] - 1].forward_latency;
       if (work.kind == operation_kind::backward && work.stage + 2 < plan.cuts.size())
@@ -140,7 +140,7 @@ TEST_CASE("The tail of scenarios by hand") {
 }
 
 TEST_CASE("Scenarios that do not fit the problem are refused by name") {
-  const pipeline_problem problem{.schedule = {.microbatches = 2}, .layers = {layer{}}};
+  const pipeline_problem problem{.schedule = {.microbatches = 2}, .layers = {pipeline_layer{}}};
   const scenario good{.forward = {{1, 2}}, .backward = {{3, 4}}};
   const auto field = [&](const std::vector<scenario>& scenarios,
                          const makespan_measure& measure = {}) -> std::string {

@@ -27,7 +27,7 @@ inline std::int64_t bytes_moved(const rebalance_problem& problem,
 
 inline std::int64_t sum_of_costs(const rebalance_problem& problem) {
   std::int64_t sum = 0;
-  for (const held_sample& sample : problem.samples) sum += sample.cost;
+  for (const owned_sample& sample : problem.samples) sum += sample.cost;
   return sum;
 }
 
@@ -40,7 +40,7 @@ inline void check_against_peer(const length_table& table, std::uint32_t ranks) {
   for (int step = 0; step < steps; ++step) {
     const rebalance_problem problem = loaded_step(table, ranks, 4, random);
     std::vector<std::int64_t> costs;
-    for (const held_sample& sample : problem.samples) costs.push_back(sample.cost);
+    for (const owned_sample& sample : problem.samples) costs.push_back(sample.cost);
     // The peer numbers its parts as it likes: part k goes to rank k.
     const auto parts = karmarkar_karp(costs, ranks);
     const rebalance_result result = rebalance(problem);

@@ -36,7 +36,7 @@ rebalance_problem random_problem(std::uint32_t ranks, std::uint32_t samples, std
 
 std::vector<std::uint32_t> homes(const rebalance_problem& problem) {
   std::vector<std::uint32_t> ranks;
-  for (const held_sample& sample : problem.samples) ranks.push_back(sample.rank);
+  for (const owned_sample& sample : problem.samples) ranks.push_back(sample.rank);
   return ranks;
 }
 
@@ -78,7 +78,7 @@ class least_bytes_search {
  public:
   least_bytes_search(rebalance_problem problem, std::int64_t most)
       : problem_(std::move(problem)), costs_(problem_.ranks), most_(most) {
-    std::ranges::sort(problem_.samples, std::ranges::greater{}, &held_sample::cost);
+    std::ranges::sort(problem_.samples, std::ranges::greater{}, &owned_sample::cost);
     idle_ = most * problem_.ranks - sum_of_costs(problem_);
     if (idle_ >= 0) place(0, 0);
   }
@@ -91,7 +91,7 @@ class least_bytes_search {
       least_ = bytes;
       return;
     }
-    const held_sample& sample = problem_.samples[s];
+    const owned_sample& sample = problem_.samples[s];
     // Room smaller than the smallest sample stays idle, of which there is only so much.
     std::int64_t lost = 0;
     for (const std::int64_t cost : costs_)
@@ -237,12 +237,12 @@ TEST_CASE("the bound on bytes of ranks with many samples allows parts of samples
   random_stream random(4);
   for (int round = 0; round < 50; ++round) {
     rebalance_problem problem = random_problem(2, 12, round % 2 == 0 ? 9 : 500, random);
-    for (held_sample& sample : problem.samples) sample.rank = 0;
+    for (owned_sample& sample : problem.samples) sample.rank = 0;
     for (const auto& [cost, bytes] : enumerated_frontier(problem))
       REQUIRE(bound_bytes(problem, cost) <= bytes);
   }
   // Ten samples of cost 10 and 7 bytes: to lose 15, one and a half must go, 10.5 bytes.
-  const rebalance_problem ten{.ranks = 2, .samples = std::vector(10, held_sample{0, 10, 7})};
+  const rebalance_problem ten{.ranks = 2, .samples = std::vector(10, owned_sample{0, 10, 7})};
   CHECK(bound_bytes(ten, 85) == 11);
   CHECK(bound_bytes(ten, 0) == 70);
 }
@@ -258,7 +258,7 @@ TEST_CASE("rebalance is sound where it cannot be exact, and never dearer than di
     const rebalance_result result = rebalance(problem, options);
     check_sound(problem, result, options);
     std::vector<std::int64_t> costs;
-    for (const held_sample& sample : problem.samples) costs.push_back(sample.cost);
+    for (const owned_sample& sample : problem.samples) costs.push_back(sample.cost);
     REQUIRE(result.objective <= largest_cost(problem, differencing_parts(costs, ranks)));
   }
 }
@@ -393,7 +393,7 @@ TEST_CASE("rebalance returns what it has where a stop is asked for") {
 TEST_CASE("rebalance ends in time where one rank of many holds very much") {
   random_stream random(8);
   rebalance_problem problem = random_problem(16, 20'000, 1'000'000, random);
-  for (held_sample& sample : problem.samples) sample.rank = 5;
+  for (owned_sample& sample : problem.samples) sample.rank = 5;
   const rebalance_result result = rebalance(problem);
   check_sound(problem, result);
   CHECK(static_cast<double>(result.objective) < 1.001 * static_cast<double>(result.bound));

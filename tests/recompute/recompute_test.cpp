@@ -80,24 +80,24 @@ TEST_CASE("Irregular values of many distinct layers stay exact") {
     recompute_problem problem{.layers = {}, .in_flight = 1, .budget = 0};
     std::int64_t least = 0;
     for (int l = 0; l < 40; ++l) {
-      layer one{.modes = {}};
-      one.modes.push_back({.extra_time = 0, .kept_bytes = test::draw(random, 50, 120)});
+      pipeline_layer one{.modes = {}};
+      one.modes.push_back({.extra_time = 0, .saved_bytes = test::draw(random, 50, 120)});
       one.modes.push_back(
-          {.extra_time = test::draw(random, 1, 40), .kept_bytes = test::draw(random, 20, 49)});
+          {.extra_time = test::draw(random, 1, 40), .saved_bytes = test::draw(random, 20, 49)});
       one.modes.push_back(
-          {.extra_time = test::draw(random, 41, 99), .kept_bytes = test::draw(random, 1, 19)});
-      least += one.modes[2].kept_bytes;
+          {.extra_time = test::draw(random, 41, 99), .saved_bytes = test::draw(random, 1, 19)});
+      least += one.modes[2].saved_bytes;
       problem.layers.push_back(one);
     }
     problem.budget = least + test::draw(random, 0, 2500);
     constexpr std::int64_t none = std::numeric_limits<std::int64_t>::max() / 2;
     std::vector<std::int64_t> best(static_cast<std::size_t>(problem.budget) + 1, none);
     best[0] = 0;
-    for (const layer& one : problem.layers) {
+    for (const pipeline_layer& one : problem.layers) {
       std::vector<std::int64_t> next(best.size(), none);
       for (std::size_t used = 0; used < best.size(); ++used)
         for (const recompute_mode& mode : one.modes) {
-          const std::size_t sum = used + static_cast<std::size_t>(mode.kept_bytes);
+          const std::size_t sum = used + static_cast<std::size_t>(mode.saved_bytes);
           if (sum < next.size()) next[sum] = std::min(next[sum], best[used] + mode.extra_time);
         }
       best = next;
@@ -112,7 +112,8 @@ TEST_CASE("When the search is cut short it still has a choice and a true bound")
   random_stream random(31);
   recompute_problem problem{.layers = {}, .in_flight = 2, .budget = 0};
   for (int l = 0; l < 30; ++l) problem.layers.push_back(test::random_layer(random, 3, 1'000'003));
-  for (const layer& one : problem.layers) problem.budget += 30 * one.modes[0].kept_bytes / 20;
+  for (const pipeline_layer& one : problem.layers)
+    problem.budget += 30 * one.modes[0].saved_bytes / 20;
   problem.budget += 100'000'000;
   const recompute_choice exact = choose_recomputation(problem);
   const recompute_choice cut = choose_recomputation(problem, {.point_limit = 1});
@@ -125,7 +126,7 @@ TEST_CASE("When the search is cut short it still has a choice and a true bound")
 
 TEST_CASE("No layers, no memory, no limit") {
   CHECK(choose_recomputation({}).objective == 0);
-  const layer one{.modes = {{.extra_time = 0, .kept_bytes = 5}, {.extra_time = 4}}};
+  const pipeline_layer one{.modes = {{.extra_time = 0, .saved_bytes = 5}, {.extra_time = 4}}};
   CHECK(choose_recomputation({.layers = {one}, .budget = 5}).modes == std::vector<std::size_t>{0});
   CHECK(choose_recomputation({.layers = {one}, .budget = 4}).modes == std::vector<std::size_t>{1});
   CHECK(choose_recomputation({.layers = {one}, .budget = 0}).objective == 4);
@@ -138,7 +139,7 @@ TEST_CASE("Bad stages are refused by name") {
                     Catch::Matchers::ContainsSubstring("inflight = 0"));
   CHECK_THROWS_WITH(choose_recomputation({.budget = -1}),
                     Catch::Matchers::ContainsSubstring("budget = -1"));
-  CHECK_THROWS_AS(choose_recomputation({.layers = {{.modes = {{.kept_bytes = -1}}}}}),
+  CHECK_THROWS_AS(choose_recomputation({.layers = {{.modes = {{.saved_bytes = -1}}}}}),
                   invalid_input);
 }
 
@@ -159,9 +160,9 @@ TEST_CASE("The paper's rule fits where the exact choice does and never beats it"
 }
 
 TEST_CASE("With ample memory the paper's rule stops all recomputation") {
-  const layer one{
-      .modes = {{.kept_bytes = 50}, {.extra_time = 10, .kept_bytes = 5, .transient_bytes = 50}}};
-  const std::vector<layer> layers(4, one);
+  const pipeline_layer one{
+      .modes = {{.saved_bytes = 50}, {.extra_time = 10, .saved_bytes = 5, .transient_bytes = 50}}};
+  const std::vector<pipeline_layer> layers(4, one);
   CHECK(choose_recomputation_adaptively(layers, 2, 10'000).objective == 0);
   // Three micro-batches of 20 and the transient: one layer may keep its 50.
   CHECK(choose_recomputation_adaptively(layers, 2, 2 * (3 * 5 + 50) + 50).objective == 30);

@@ -21,7 +21,7 @@ const std::vector<loads<2>> table = [] {
 
 capacity_search search(const std::vector<loads<2>>& samples,
                        const std::function<capacity_outcome(const loads<2>&)>& evaluate,
-                       const run_control& control = {}) {
+                       const search_control& control = {}) {
   return search_capacity({.samples = samples,
                           .evaluate = [&](const loads<2>& capacity,
                                           std::span<const loads<2>>) { return evaluate(capacity); },

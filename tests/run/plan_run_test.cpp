@@ -48,7 +48,7 @@ layer_cost token_layer() {
           .backward_time = per_token + per_token,
           .static_bytes = 1000,
           .step_time = 5,
-          .modes = {{.kept_bytes = per_token}}};
+          .modes = {{.saved_bytes = per_token}}};
 }
 
 /// Every sample is in one micro-batch, and every micro-batch in one place.
@@ -71,7 +71,7 @@ TEST_CASE("A run is planned from samples to simulated epoch") {
   const auto samples = some_samples(1500, 1);
   const auto chain = small_chain();
   const run_plan plan = plan_run(small_run(samples, chain));
-  for (const run_column* column : {&plan.unbalanced, &plan.published, &plan.planned}) {
+  for (const run_strategy* column : {&plan.unbalanced, &plan.published, &plan.planned}) {
     REQUIRE(column->status == search_status::feasible);
     check_complete(column->data, samples.size());
     CHECK(column->fits);
@@ -155,7 +155,7 @@ TEST_CASE("A plan never holds more than it was planned for, and simulated memory
     const activation_bytes each = stages[s].activation(full);
     const auto held = static_cast<std::int64_t>(4 - s);
     CHECK(plan.planned.epoch.peak_memory[s] <=
-          6 * gibibyte + stages[s].static_bytes + held * each.kept + each.transient);
+          6 * gibibyte + stages[s].static_bytes + held * each.saved + each.transient);
     CHECK(plan.planned.epoch.peak_memory[s] > 6 * gibibyte + stages[s].static_bytes);
   }
 }
@@ -191,11 +191,11 @@ TEST_CASE("A plan made before re-prices, and is refused where it is not for this
   const auto samples = some_samples(800, 9);
   const auto chain = small_chain();
   run_problem problem = small_run(samples, chain);
-  const run_column planned = plan_run(problem).planned;
+  const run_strategy planned = plan_run(problem).planned;
   const auto reprice = [&](const dispatch_plan& dispatch, const pipeline_plan& plan) {
-    return reprice_run(problem, planned.data.packing.packs, dispatch, *planned.capacity, plan);
+    return evaluate_run(problem, planned.data.packing.packs, dispatch, *planned.capacity, plan);
   };
-  const repriced_run same = reprice(planned.data.dispatch, planned.plan);
+  const evaluated_run same = reprice(planned.data.dispatch, planned.plan);
   CHECK(same.column.epoch.time == planned.epoch.time);
   CHECK(same.column.epoch.peak_memory == planned.epoch.peak_memory);
   CHECK(same.column.fits);
@@ -235,7 +235,7 @@ TEST_CASE("ZB-H1 splits the backward and recomputes twice") {
       .forward_time = per_token,
       .backward_time = per_token + per_token,
       .weight_gradient_time = per_token,
-      .modes = {{.name = "none", .kept_bytes = per_token},
+      .modes = {{.name = "none", .saved_bytes = per_token},
                 {.name = "full", .extra_time = per_token, .transient_bytes = per_token}}};
   const std::vector<layer_cost> chain(2, layer);
   CHECK(chain_under(schedule_kind::gpipe, chain)[0].weight_gradient_time == linear_cost{});
@@ -302,7 +302,7 @@ TEST_CASE("A margin makes activations count for more") {
   const auto cautious = problem_of(chain, shape, work, work, {.limit = gibibyte, .margin = 0.5});
   const auto& before = plain.layers[3].modes[0];
   const auto& after = cautious.layers[3].modes[0];
-  CHECK(after.kept_bytes == before.kept_bytes + (before.kept_bytes + 1) / 2);
+  CHECK(after.saved_bytes == before.saved_bytes + (before.saved_bytes + 1) / 2);
   CHECK_THROWS_AS(problem_of(chain, shape, work, work, {.margin = -1.0}), invalid_input);
 }
 

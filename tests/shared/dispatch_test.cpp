@@ -60,7 +60,7 @@ TEST_CASE("rebalance costs no more than the peer on steps of published tables") 
 TEST_CASE("report: randomness by capacity", "[.report]") {
   const two_sources table = small_table();
   for (std::int64_t images = 9; images <= 20; ++images)
-    WARN(images << " images: "
-                << describe(
-                       randomness_meter(table, {images, token_capacity(images)}).measure(dealt)));
+    WARN(images
+         << " images: "
+         << describe(randomness_meter(table, {images, token_capacity(images)}).measure(assigned)));
 }

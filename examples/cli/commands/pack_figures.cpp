@@ -18,11 +18,11 @@ namespace {
 
 /// The variation of costs over what a plan deals, once each.
 double dealt_cost_variation(const dispatch_plan& plan, const std::vector<std::int64_t>& costs) {
-  std::vector<std::int64_t> dealt;
+  std::vector<std::int64_t> assigned;
   const auto groups = plan.groups.indices();
   for (std::size_t k = 0; k < groups.size(); ++k)
-    if (plan.mask.empty() || plan.mask[k] != 0) dealt.push_back(costs[groups[k]]);
-  return pack_cost_variation(std::span(std::as_const(dealt)));
+    if (plan.mask.empty() || plan.mask[k] != 0) assigned.push_back(costs[groups[k]]);
+  return pack_cost_variation(std::span(std::as_const(assigned)));
 }
 
 std::size_t dropped_packs(const packs_file& file) {

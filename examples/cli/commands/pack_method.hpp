@@ -51,7 +51,7 @@ packing_result stream_samples(const sample_list<Resources>& samples,
 template <std::size_t Resources>
 packing_result pack_by_method(const sample_list<Resources>& samples, const length_tables& tables,
                               const loads<Resources>& capacity, const pack_options& options,
-                              const run_control& control) {
+                              const search_control& control) {
   const auto seed = static_cast<std::uint64_t>(options.seed);
   const auto names = names_of<Resources>(tables);
   if (options.method == packing_method::balanced)

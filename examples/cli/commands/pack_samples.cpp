@@ -23,14 +23,14 @@ namespace {
 template <std::size_t Resources>
 capacity_choice<Resources> capacity_for(const sample_list<Resources>& samples,
                                         const length_tables& tables, const pack_options& options,
-                                        const run_control& control) {
+                                        const search_control& control) {
   constexpr integer_range range{.least = 1};
   if (options.capacity != "auto")
     return {.best = to_loads<Resources>(
                 parse_amounts("--capacity", options.capacity, tables.resources, range))};
-  room_problem<Resources> problem{.samples = samples,
-                                  .samples_per_pack = options.samples_per_pack,
-                                  .seed = static_cast<std::uint64_t>(options.seed)};
+  capacity_choice_problem<Resources> problem{.samples = samples,
+                                             .samples_per_pack = options.samples_per_pack,
+                                             .seed = static_cast<std::uint64_t>(options.seed)};
   if (options.most.empty()) {
     if (!problem.samples_per_pack) problem.samples_per_pack = 4;
     return choose_capacity(problem, control);
@@ -55,14 +55,14 @@ std::vector<capacity_row> capacity_rows(const capacity_choice<Resources>& choice
 /// Packs samples: all of a packed_tables but its plan.
 template <std::size_t Resources>
 packed_tables group_samples(const sample_list<Resources>& samples, const length_tables& tables,
-                            const pack_options& options, const run_control& control) {
+                            const pack_options& options, const search_control& control) {
   stopwatch watch;
   const capacity_choice<Resources> choice = capacity_for(samples, tables, options, control);
   const loads<Resources>& capacity = choice.best;
   const double capacity_seconds = watch.lap();
   packing_result result = pack_by_method(samples, tables, capacity, options, control);
   if (options.level_rounds > 0)
-    result.packs = level_packs(
+    result.packs = improve_by_swaps(
         result.packs, samples,
         {.capacity = capacity, .rounds = static_cast<std::uint32_t>(options.level_rounds)});
   packed_tables packed{
@@ -109,7 +109,7 @@ sample_list<Resources> loads_of(const std::vector<std::uint32_t>& ids,
 /// drawn; packs name them by their ids.
 template <std::size_t Resources>
 packed_tables group_mixture(const sample_list<Resources>& samples, const length_tables& tables,
-                            const pack_options& options, const run_control& control) {
+                            const pack_options& options, const search_control& control) {
   const mixture_draw mixture = mixture_for(tables, options);
   const std::vector<std::uint32_t> drawn = draw_samples(mixture);
   if (drawn.empty())
@@ -139,7 +139,7 @@ packed_tables group_mixture(const sample_list<Resources>& samples, const length_
 }  // namespace
 
 packed_tables pack_samples(const length_tables& tables, const pack_options& options,
-                           const run_control& control) {
+                           const search_control& control) {
   return std::visit(
       [&](const auto& samples) {
         return options.repeat.empty() ? group_samples(samples, tables, options, control)

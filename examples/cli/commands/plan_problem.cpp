@@ -164,7 +164,7 @@ problem_answer evaluate_plan(const asked_problem& asked, const asked_objective& 
 /// The plan of the paper's method, held against the bound of the exact search.
 problem_answer plan_by_paper(const asked_problem& asked, const asked_objective& objective,
                              const rational& bound) {
-  const auto plan = plan_as_published(
+  const auto plan = plan_by_paper(
       asked.scenarios.empty() ? asked.problem : on_average(asked.problem, asked.scenarios));
   if (!plan)
     return no_answer{.reason = "memory",

@@ -75,12 +75,12 @@ std::optional<loads<2>> read_capacity(const plan_arguments& arguments,
   return loads<2>{amounts[0], amounts[1]};
 }
 
-repriced_run reprice(const plan_subject& subject, const run_problem& problem,
-                     const packs_file& file, const pipeline_plan& plan,
-                     const run_control& control) {
+evaluated_run reprice(const plan_subject& subject, const run_problem& problem,
+                      const packs_file& file, const pipeline_plan& plan,
+                      const search_control& control) {
   try {
-    return reprice_run(problem, file.packs, file.plan, {file.capacity[0], file.capacity[1]}, plan,
-                       control);
+    return evaluate_run(problem, file.packs, file.plan, {file.capacity[0], file.capacity[1]}, plan,
+                        control);
   } catch (const invalid_input& error) {
     throw usage_error(subject.arguments.evaluate + ": " + error.what());
   }
@@ -88,11 +88,11 @@ repriced_run reprice(const plan_subject& subject, const run_problem& problem,
 
 exit_status evaluate_plan(const command_context& context, const plan_subject& subject,
                           const run_problem& problem, const length_tables& tables,
-                          const run_control& control) {
+                          const search_control& control) {
   const earlier_plan earlier =
       read_plan_file(subject.arguments.evaluate, setting_of(subject), subject.priced.chain);
   const packs_file file = read_packs_file(subject.arguments.evaluate, tables);
-  const repriced_run run = reprice(subject, problem, file, earlier.plan, control);
+  const evaluated_run run = reprice(subject, problem, file, earlier.plan, control);
   print_report(context, report_of(subject, run, earlier.epoch_seconds));
   return run.column.fits ? exit_status::done : exit_status::infeasible;
 }
@@ -131,7 +131,7 @@ plan_arguments in_shape(plan_arguments arguments, const cluster_shape& shape) {
 
 std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
                                            const length_tables& tables, const cost_source& costs,
-                                           const run_control& control) {
+                                           const search_control& control) {
   run_problem run = run_of(in_shape(arguments, {}), tables, costs);
   const auto price = [&](const cluster_shape& shape) {
     return costs.price(setup_of(in_shape(arguments, shape))).chain;
@@ -154,7 +154,7 @@ std::vector<timeline> first_steps(const run_plan& plan, const std::vector<layer_
 }
 
 /// The packs of the plan, and which rank runs which in which step.
-packs_file packs_of(const plan_subject& subject, const run_column& planned) {
+packs_file packs_of(const plan_subject& subject, const run_strategy& planned) {
   return {.inputs = subject.inputs,
           .resources = {"images", "tokens"},
           .capacity = {planned.capacity->begin(), planned.capacity->end()},
@@ -188,7 +188,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   const double read_seconds = watch.lap();
   progress_line line(context);
   const deadline limit(arguments.time_limit);
-  run_control control = line.control();
+  search_control control = line.control();
   control.stop = limit.token();
   std::vector<shape_candidate> shapes;
   if (arguments.devices > 0) {

@@ -16,7 +16,7 @@ progress_line::~progress_line() {
   if (shown_ && on_terminal_) std::fputs("\r\x1b[K", stderr);
 }
 
-run_control progress_line::control() {
+search_control progress_line::control() {
   if (!wanted_) return {};
   return {.report = [this](const progress& now) { show(now); }};
 }

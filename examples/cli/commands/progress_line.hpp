@@ -21,7 +21,7 @@ class progress_line {
   ~progress_line();
 
   /// To be given to the work; must not outlive this object.
-  [[nodiscard]] run_control control();
+  [[nodiscard]] search_control control();
 
  private:
   void show(const progress& now);

@@ -113,7 +113,7 @@ std::uint32_t to_tolerance(const fraction& given) {
 class cost_ratios {
  public:
   explicit cost_ratios(const rebalance_problem& problem) : ranks_(problem.ranks) {
-    for (const held_sample& sample : problem.samples) sum_ += sample.cost;
+    for (const owned_sample& sample : problem.samples) sum_ += sample.cost;
   }
   double operator()(std::int64_t cost) const {
     return sum_ == 0 ? 1.0 : static_cast<double>(cost) * ranks_ / static_cast<double>(sum_);
@@ -126,7 +126,7 @@ class cost_ratios {
 
 std::int64_t cost_before(const rebalance_problem& problem) {
   std::vector<std::uint32_t> ranks;
-  for (const held_sample& sample : problem.samples) ranks.push_back(sample.rank);
+  for (const owned_sample& sample : problem.samples) ranks.push_back(sample.rank);
   return largest_cost(problem, ranks);
 }
 

@@ -37,7 +37,7 @@ std::vector<recomputed_modes> recomputed_layers(const std::vector<layer_cost>& c
   return stages;
 }
 
-epoch_figures figures_of(const plan_subject& subject, const run_column& column) {
+epoch_figures figures_of(const plan_subject& subject, const run_strategy& column) {
   const batch_plan& data = column.data;
   epoch_figures figures{.step_seconds = column.step_seconds(),
                         .epoch_seconds = column.epoch_seconds(),
@@ -46,7 +46,7 @@ epoch_figures figures_of(const plan_subject& subject, const run_column& column) 
                         .mean_samples_per_step = data.mean_samples_per_step,
                         .least_samples_per_step = data.least_samples_per_step,
                         .most_samples_per_step = data.most_samples_per_step,
-                        .order_gain = static_cast<double>(column.time_as_dealt) *
+                        .order_gain = static_cast<double>(column.time_as_assigned) *
                                       seconds_per_nanosecond / column.epoch_seconds(),
                         .bubble_ratio = column.epoch.bubble_ratio,
                         .pad_ratio = data.pad_ratio,
@@ -63,7 +63,7 @@ epoch_figures figures_of(const plan_subject& subject, const run_column& column) 
   return figures;
 }
 
-column_report column_of(const plan_subject& subject, const run_column& column) {
+column_report column_of(const plan_subject& subject, const run_strategy& column) {
   if (column.status != search_status::infeasible) return figures_of(subject, column);
   const infeasibility& why = column.why;
   no_answer answer{.reason = std::string(to_string(why.reason)), .suggestion = suggestion(why)};
@@ -96,7 +96,7 @@ std::vector<capacity_trial> trials_of(const capacity_search& search) {
   return trials;
 }
 
-std::vector<std::string> assumptions(const plan_subject& subject, const run_column& planned) {
+std::vector<std::string> assumptions(const plan_subject& subject, const run_strategy& planned) {
   const device_shape& device = subject.costs.device;
   std::vector<std::string> list = subject.costs.describe(
       subject.priced, {.tiles = (*planned.capacity)[0], .tokens = (*planned.capacity)[1]});
@@ -200,7 +200,7 @@ std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidate
   return trials;
 }
 
-repriced_report report_of(const plan_subject& subject, const repriced_run& run,
+repriced_report report_of(const plan_subject& subject, const evaluated_run& run,
                           double promised_seconds) {
   repriced_report report{
       .inputs = subject.inputs,

@@ -37,7 +37,7 @@ struct plan_subject {
 
 [[nodiscard]] std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidates);
 
-[[nodiscard]] repriced_report report_of(const plan_subject& subject, const repriced_run& run,
+[[nodiscard]] repriced_report report_of(const plan_subject& subject, const evaluated_run& run,
                                         double promised_seconds);
 
 }  // namespace omnibal::cli

@@ -34,7 +34,7 @@ struct simulation_problem {
   stage_times<std::int64_t> times = {};
   std::vector<std::int64_t> recomputation = {};  ///< The part of each backward that recomputes.
   std::vector<std::int64_t> activation = {};
-  std::vector<std::vector<operation>> orders = {};
+  std::vector<std::vector<pipeline_operation>> orders = {};
 };
 
 void expect_size(const std::string& field, const std::vector<std::int64_t>& values,
@@ -121,13 +121,13 @@ timeline draw(const operation_graph& graph, const simulation_problem& problem,
 simulation_report to_report(const simulation_problem& problem,
                             const simulation<std::int64_t>& run) {
   // Half of what a unit of activation holds stays until the weight gradient where that is apart.
-  const auto bytes = [&](const operation& work) {
+  const auto bytes = [&](const pipeline_operation& work) {
     const std::int64_t kept = problem.activation[work.stage];
-    return activation_bytes{.kept = kept, .kept_for_weight_gradient = kept / 2};
+    return activation_bytes{.saved = kept, .saved_for_weight_gradient = kept / 2};
   };
   simulation_report report{
       .makespan = run.makespan, .bubble_ratio = run.bubble_ratio(), .busy = run.busy};
-  for (const std::vector<operation>& order : problem.orders) {
+  for (const std::vector<pipeline_operation>& order : problem.orders) {
     const device_peak peak = peak_activation(order, bytes);
     report.peak_activation.push_back(peak.bytes);
     report.peak_in_flight.push_back(peak.in_flight);

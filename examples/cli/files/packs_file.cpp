@@ -331,9 +331,9 @@ class packs_reader {
     const auto place = [&](std::uint32_t pack) {
       if (placed[pack]++ != 0) refuse("steps", std::to_string(pack), "is a pack in two places");
     };
-    const auto dealt = plan.groups.indices();
-    for (std::size_t k = 0; k < dealt.size(); ++k)
-      if (plan.mask.empty() || plan.mask[k] != 0) place(dealt[k]);
+    const auto assigned = plan.groups.indices();
+    for (std::size_t k = 0; k < assigned.size(); ++k)
+      if (plan.mask.empty() || plan.mask[k] != 0) place(assigned[k]);
     for (const std::uint32_t pack : plan.dropped) place(pack);
     const auto missing = std::find(placed.begin(), placed.end(), 0);
     if (missing != placed.end())

@@ -50,9 +50,9 @@ recompute_mode as_mode(const json& value, const std::string& field) {
   if (!value.is_object()) throw invalid_input(field, json_text(value), "must be an object");
   return {.name = name_of(value, "none"),
           .extra_time = member(value, "extra", field),
-          .kept_bytes = member(value, "act", field),
+          .saved_bytes = member(value, "act", field),
           .transient_bytes = member(value, "trans", field, 0),
-          .kept_for_weight_gradient = member(value, "act_w", field, 0)};
+          .saved_for_weight_gradient = member(value, "act_w", field, 0)};
 }
 
 bool as_truth(const json& value, const std::string& field) {
@@ -98,15 +98,15 @@ std::vector<std::vector<std::int64_t>> as_table(const json& object, const char* 
   return rows;
 }
 
-layer as_layer(const json& value, const std::string& field) {
+pipeline_layer as_layer(const json& value, const std::string& field) {
   if (!value.is_object()) throw invalid_input(field, json_text(value), "must be an object");
-  layer one{.name = name_of(value, field),
-            .forward_time = member(value, "fwd", field),
-            .backward_time = member(value, "bwd", field),
-            .weight_gradient_time = member(value, "wgrad", field, 0),
-            .static_bytes = member(value, "static", field, 0),
-            .forward_latency = member(value, "cf", field, 0),
-            .backward_latency = member(value, "cb", field, 0)};
+  pipeline_layer one{.name = name_of(value, field),
+                     .forward_time = member(value, "fwd", field),
+                     .backward_time = member(value, "bwd", field),
+                     .weight_gradient_time = member(value, "wgrad", field, 0),
+                     .static_bytes = member(value, "static", field, 0),
+                     .forward_latency = member(value, "cf", field, 0),
+                     .backward_latency = member(value, "cb", field, 0)};
   const auto modes = value.find("modes");
   if (modes == value.end()) return one;
   if (!modes->is_array())
@@ -118,9 +118,9 @@ layer as_layer(const json& value, const std::string& field) {
 }
 
 /// "F3.0" and its like.
-operation as_operation(const json& value, const std::string& field) {
+pipeline_operation as_operation(const json& value, const std::string& field) {
   constexpr std::string_view letters = "FBW";
-  operation work;
+  pipeline_operation work;
   if (value.is_string()) {
     const std::string text = value.get<std::string>();
     const std::size_t kind = text.empty() ? std::string_view::npos : letters.find(text[0]);
@@ -211,10 +211,10 @@ schedule_shape problem_file::schedule() const {
   return shape;
 }
 
-std::vector<layer> problem_file::layers() const {
+std::vector<pipeline_layer> problem_file::layers() const {
   const json& list = at("layers");
   if (!list.is_array()) throw invalid_input(named("layers"), json_text(list), "must be a list");
-  std::vector<layer> layers;
+  std::vector<pipeline_layer> layers;
   for (const json& one : list)
     layers.push_back(as_layer(one, named("layers[") + std::to_string(layers.size()) + "]"));
   return layers;
@@ -299,8 +299,8 @@ std::vector<std::int64_t> problem_file::per_device(const std::string& key,
   return integers(key);
 }
 
-std::vector<std::vector<operation>> problem_file::device_order() const {
-  std::vector<std::vector<operation>> orders;
+std::vector<std::vector<pipeline_operation>> problem_file::device_order() const {
+  std::vector<std::vector<pipeline_operation>> orders;
   if (!has("device_order")) return orders;
   const json& list = at("device_order");
   if (!list.is_array())
@@ -308,7 +308,7 @@ std::vector<std::vector<operation>> problem_file::device_order() const {
   for (const json& order : list) {
     const std::string field = named("device_order[") + std::to_string(orders.size()) + "]";
     if (!order.is_array()) throw invalid_input(field, json_text(order), "must be a list");
-    std::vector<operation> operations;
+    std::vector<pipeline_operation> operations;
     for (const json& work : order) operations.push_back(as_operation(work, field));
     orders.push_back(std::move(operations));
   }

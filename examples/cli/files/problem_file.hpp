@@ -41,12 +41,12 @@ class problem_file {
   [[nodiscard]] std::vector<std::int64_t> optional_integers(const std::string& key) const;
 
   [[nodiscard]] schedule_shape schedule() const;
-  [[nodiscard]] std::vector<layer> layers() const;
+  [[nodiscard]] std::vector<pipeline_layer> layers() const;
   /// Per device; one number stands for all devices, null or a missing key for none.
   [[nodiscard]] std::vector<std::int64_t> per_device(const std::string& key,
                                                      std::size_t devices) const;
   /// The explicit orders, if the file gives them.
-  [[nodiscard]] std::vector<std::vector<operation>> device_order() const;
+  [[nodiscard]] std::vector<std::vector<pipeline_operation>> device_order() const;
 
   /// The problem, without the work that frozen layers do not have.
   [[nodiscard]] pipeline_problem pipeline() const;

@@ -45,7 +45,7 @@ std::string fits_table(const std::vector<layer_fit>& layers) {
     for (const mode_fit& mode : layer.modes) {
       const std::string in_mode = layer.name + " " + mode.name;
       add_row(table, in_mode, "extra, ns", mode.extra_time);
-      add_row(table, in_mode, "kept, bytes", mode.kept_bytes);
+      add_row(table, in_mode, "kept, bytes", mode.saved_bytes);
       add_row(table, in_mode, "transient, bytes", mode.transient_bytes);
     }
   }

@@ -19,9 +19,8 @@ namespace omnibal::inline v0 {
 
 /// Modes for one stage by the paper's rule. `objective` is the extra time, `bound` 0: this
 /// heuristic proves nothing. Infeasible when not even full recomputation fits. O(n²).
-[[nodiscard]] recompute_choice choose_recomputation_adaptively(std::span<const layer> layers,
-                                                               std::int64_t in_flight,
-                                                               std::int64_t budget);
+[[nodiscard]] recompute_choice choose_recomputation_adaptively(
+    std::span<const pipeline_layer> layers, std::int64_t in_flight, std::int64_t budget);
 
 }  // namespace omnibal::inline v0
 

@@ -9,7 +9,7 @@
 
 namespace omnibal::inline v0 {
 
-struct published_options {
+struct paper_options {
   std::size_t radius = 2;  ///< To start with; doubled until some partition fits.
   std::size_t top = 10;    ///< How many partitions are simulated.
 };

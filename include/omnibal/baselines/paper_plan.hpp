@@ -17,13 +17,13 @@ namespace omnibal::inline v0 {
 
 /// The published plan; nothing where none of its partitions fits. Throws invalid_input for
 /// problems out of range and for schedules the paper does not treat: GPipe and 1F1B are left.
-[[nodiscard]] std::optional<pipeline_plan> plan_as_published(const pipeline_problem& problem,
-                                                             const published_options& options = {});
+[[nodiscard]] std::optional<pipeline_plan> plan_by_paper(const pipeline_problem& problem,
+                                                         const paper_options& options = {});
 
-/// Where plan_as_published() finds nothing: of its partitions, what the one that lacks least lacks,
+/// Where plan_by_paper() finds nothing: of its partitions, what the one that lacks least lacks,
 /// with every layer in the mode that saves least. Preconditions and complexity as there.
 [[nodiscard]] infeasibility paper_plan_shortfall(const pipeline_problem& problem,
-                                                 const published_options& options = {});
+                                                 const paper_options& options = {});
 
 }  // namespace omnibal::inline v0
 

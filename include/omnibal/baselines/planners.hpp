@@ -50,9 +50,9 @@ namespace omnibal::inline v0 {
 /// negative, too many or not one a layer.
 /// O(p·n² · top · log top) for the rankings, O(p·n²) for each bottleneck and each cap of alpa's,
 /// and O(n/p + top) simulations of O(p·m).
-[[nodiscard]] std::vector<named_plan> plan_baselines(const pipeline_problem& problem,
-                                                     std::span<const std::int64_t> parameters,
-                                                     const published_options& options = {});
+[[nodiscard]] std::vector<evaluated_plan> plan_baselines(const pipeline_problem& problem,
+                                                         std::span<const std::int64_t> parameters,
+                                                         const paper_options& options = {});
 
 }  // namespace omnibal::inline v0
 

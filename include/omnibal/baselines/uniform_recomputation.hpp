@@ -22,16 +22,16 @@
 namespace omnibal::inline v0 {
 
 /// The mode every layer of a chain takes, whatever its stage.
-enum class layer_rule { none, selective, full };
+enum class uniform_rule { none, selective, full };
 
 /// The modes of layers that all follow one rule. O(layers · modes). Precondition: they are valid.
-[[nodiscard]] std::vector<std::size_t> modes_by_rule(std::span<const layer> layers,
-                                                     layer_rule rule);
+[[nodiscard]] std::vector<std::size_t> modes_by_uniform_rule(std::span<const pipeline_layer> layers,
+                                                             uniform_rule rule);
 
 /// All plans for these cuts under one rule: none, selective, and the first 1, 2, … layers of every
 /// stage in full, up to all. O(layers²). Preconditions: the problem is valid, the cuts are its.
-[[nodiscard]] std::vector<pipeline_plan> plans_by_one_rule(const pipeline_problem& problem,
-                                                           const std::vector<std::size_t>& cuts);
+[[nodiscard]] std::vector<pipeline_plan> plans_with_uniform_recomputation(
+    const pipeline_problem& problem, const std::vector<std::size_t>& cuts);
 
 }  // namespace omnibal::inline v0
 

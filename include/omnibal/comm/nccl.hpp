@@ -132,7 +132,7 @@ class nccl_communicator {
     if (size > INT_MAX) throw invalid_input("size", size, "must fit an int");
     detail::require_rank("rank", rank, size);
     ncclConfig_t config = non_blocking();
-    settle(ncclCommInitRankConfig(&handle_, to_int(size), id, to_int(rank), &config), "init");
+    assign(ncclCommInitRankConfig(&handle_, to_int(size), id, to_int(rank), &config), "init");
   }
   nccl_communicator(nccl_communicator&& other) noexcept
       : handle_(std::exchange(other.handle_, nullptr)),
@@ -156,7 +156,7 @@ class nccl_communicator {
     require_open("split");
     ncclConfig_t config = non_blocking();
     ncclComm_t child = nullptr;
-    settle(ncclCommSplit(handle_, color.value_or(NCCL_SPLIT_NOCOLOR), key, &child, &config),
+    assign(ncclCommSplit(handle_, color.value_or(NCCL_SPLIT_NOCOLOR), key, &child, &config),
            "split");
     ++sequence_;
     if (!color) return std::nullopt;
@@ -167,7 +167,7 @@ class nccl_communicator {
   void enqueue_broadcast(std::span<std::byte> buffer, std::size_t root, cudaStream_t stream) {
     detail::require_rank("root", root, size_);
     require_open("broadcast");
-    settle(ncclBroadcast(buffer.data(), buffer.data(), buffer.size(), ncclInt8, to_int(root),
+    assign(ncclBroadcast(buffer.data(), buffer.data(), buffer.size(), ncclInt8, to_int(root),
                          handle_, stream),
            "broadcast");
     ++sequence_;
@@ -179,7 +179,7 @@ class nccl_communicator {
     detail::require_all_gather(sent, received, counts, rank_, size_);
     require_open("all_gather");
     const bool equal = std::ranges::all_of(counts, [&](auto count) { return count == counts[0]; });
-    settle(equal
+    assign(equal
                ? ncclAllGather(sent.data(), received.data(), sent.size(), ncclInt8, handle_, stream)
                : exchange(sent, {}, received, counts, stream),
            "all_gather");
@@ -193,7 +193,7 @@ class nccl_communicator {
                           std::span<const std::size_t> received_counts, cudaStream_t stream) {
     detail::require_all_to_all(sent, sent_counts, received, received_counts, size_);
     require_open("all_to_all");
-    settle(exchange(sent, sent_counts, received, received_counts, stream), "all_to_all");
+    assign(exchange(sent, sent_counts, received, received_counts, stream), "all_to_all");
     ++sequence_;
   }
 
@@ -201,7 +201,7 @@ class nccl_communicator {
   void enqueue_all_reduce(const void* sent, void* received, std::size_t count, ncclDataType_t type,
                           ncclRedOp_t combine, cudaStream_t stream) {
     require_open("all_reduce");
-    settle(ncclAllReduce(sent, received, count, type, combine, handle_, stream), "all_reduce");
+    assign(ncclAllReduce(sent, received, count, type, combine, handle_, stream), "all_reduce");
     ++sequence_;
   }
 
@@ -261,11 +261,11 @@ class nccl_communicator {
   /// Takes over what a split made.
   nccl_communicator(ncclComm_t child, const nccl_communicator& parent)
       : handle_(child), rank_(parent.rank_), size_(parent.size_), options_(parent.options_) {
-    settle(ncclSuccess, "split");
+    assign(ncclSuccess, "split");
     int rank = 0;
     int size = 0;
-    settle(ncclCommUserRank(handle_, &rank), "split");
-    settle(ncclCommCount(handle_, &size), "split");
+    assign(ncclCommUserRank(handle_, &rank), "split");
+    assign(ncclCommCount(handle_, &size), "split");
     rank_ = static_cast<std::size_t>(rank);
     size_ = static_cast<std::size_t>(size);
   }
@@ -314,7 +314,7 @@ class nccl_communicator {
     return result;
   }
 
-  void settle(ncclResult_t result, std::string_view operation) {
+  void assign(ncclResult_t result, std::string_view operation) {
     if (result == ncclSuccess || result == ncclInProgress) result = poll();
     if (result != ncclSuccess) fail(result, operation);
   }

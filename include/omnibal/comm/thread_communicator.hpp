@@ -255,8 +255,8 @@ inline void meeting_point::take_seat(std::size_t rank, const rank_call& call) {
 
 inline void meeting_point::wait_for_others(std::unique_lock<std::mutex>& lock,
                                            std::uint64_t sequence) {
-  const auto settled = [&] { return started_ > sequence || !failure_.empty(); };
-  if (!changed_.wait_for(lock, deadline_, settled))
+  const auto assigned = [&] { return started_ > sequence || !failure_.empty(); };
+  if (!changed_.wait_for(lock, deadline_, assigned))
     fail(list(seat::away) + " did not come within " + std::to_string(deadline_.count()) + " ms");
 }
 

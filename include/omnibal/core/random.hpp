@@ -84,7 +84,7 @@ class random_stream {
 /// A uniformly random permutation in place (Fisher–Yates). O(n) draws.
 /// Precondition: at most 2³² − 1 elements.
 template <std::ranges::random_access_range Range>
-constexpr void shuffle(Range&& range, random_stream& random) noexcept {
+constexpr void shuffle_randomly(Range&& range, random_stream& random) noexcept {
   const auto begin = std::ranges::begin(range);
   for (auto i = static_cast<std::uint32_t>(std::ranges::size(range)); i > 1; --i)
     std::ranges::swap(begin[i - 1], begin[uniform_below(random, i)]);

@@ -21,11 +21,11 @@ struct progress {
 
 /// Given to long work: a callback called now and then from the calling thread, and a token that
 /// asks the work to stop. Both may be left empty. Stopped work returns what it has.
-struct run_control {
+struct search_control {
   std::function<void(const progress&)> report = {};
   std::stop_token stop = {};
 
-  void tell(std::string_view phase, std::uint64_t done, std::uint64_t total) const {
+  void report_progress(std::string_view phase, std::uint64_t done, std::uint64_t total) const {
     if (report) report({.phase = phase, .done = done, .total = total});
   }
   [[nodiscard]] bool stop_requested() const noexcept { return stop.stop_requested(); }

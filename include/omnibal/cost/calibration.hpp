@@ -30,7 +30,7 @@ struct measured_layer {
   std::optional<double> forward_time = {};          ///< Nanoseconds, and so below.
   std::optional<double> backward_time = {};         ///< Recomputation and weight gradient included.
   std::optional<double> weight_gradient_time = {};  ///< The part of backward_time that is W.
-  std::optional<double> kept_bytes = {};
+  std::optional<double> saved_bytes = {};
   std::optional<double> transient_bytes = {};
 };
 
@@ -38,7 +38,7 @@ struct measured_layer {
 struct mode_fit {
   std::string name = "none";
   std::optional<linear_fit> extra_time = {};  ///< Residuals are relative to the backward.
-  std::optional<linear_fit> kept_bytes = {};
+  std::optional<linear_fit> saved_bytes = {};
   std::optional<linear_fit> transient_bytes = {};
   /// Rows whose backward in mode `none` was not measured at their workload, but fitted.
   std::size_t extra_over_fitted = 0;

@@ -53,7 +53,7 @@ struct training_setup {
 struct mode_cost {
   std::string name = "none";
   linear_cost extra_time = {};
-  linear_cost kept_bytes = {};
+  linear_cost saved_bytes = {};
   linear_cost transient_bytes = {};
 
   friend bool operator==(const mode_cost&, const mode_cost&) = default;

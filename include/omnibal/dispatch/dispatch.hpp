@@ -114,20 +114,20 @@ template <typename CostFunction>
 }
 
 /// Which packs make which step, by (seed, epoch), costs, strata and the number of packs in a step.
-class step_deal {
+class step_assignment {
  public:
-  step_deal(std::span<const std::uint64_t> costs, const dispatch_options& options)
+  step_assignment(std::span<const std::uint64_t> costs, const dispatch_options& options)
       : costs_(costs),
         per_step_(std::uint64_t{options.ranks} * options.microbatches),
         random_(stream_for(options.seed, random_purpose::dispatch_epoch, options.epoch)),
         order_(costs.size()) {
     std::iota(order_.begin(), order_.end(), 0U);
-    shuffle(order_, random_);
+    shuffle_randomly(order_, random_);
     const std::vector<std::uint32_t> repeated = packs_to_repeat(options.last_step);
-    if (options.largest_first) move_dearest_to_first_step();
-    if (!options.strata.empty()) deal_strata(options);
+    if (options.largest_first) move_most_expensive_to_first_step();
+    if (!options.strata.empty()) assign_strata(options);
     if (options.last_step == last_step_policy::drop) drop_rest();
-    if (options.window > 1) deal_windows(options);
+    if (options.window > 1) assign_windows(options);
     order_.insert(order_.end(), repeated.begin(), repeated.end());
   }
 
@@ -150,7 +150,7 @@ class step_deal {
   }
 
   // Of equally dear packs those that were drawn first; all others keep their order.
-  void move_dearest_to_first_step() {
+  void move_most_expensive_to_first_step() {
     const auto first = static_cast<std::size_t>(std::min<std::uint64_t>(per_step_, order_.size()));
     std::vector<std::uint32_t> places(order_.size());
     std::iota(places.begin(), places.end(), 0U);
@@ -174,7 +174,7 @@ class step_deal {
 
   // Stratified sampling: of as many packs in a row as there are full steps, sorted by stratum, each
   // step gets one, whichever chance says. The rest of the packs stays the random draw that it is.
-  void deal_strata(const dispatch_options& options) {
+  void assign_strata(const dispatch_options& options) {
     const std::uint64_t first = options.largest_first ? per_step_ : 0;
     const std::uint64_t full = order_.size() - order_.size() % per_step_;
     if (full <= first) return;
@@ -185,36 +185,36 @@ class step_deal {
     std::vector<std::uint32_t> turns(steps);
     std::iota(turns.begin(), turns.end(), 0U);
     for (std::uint64_t row = 0; row < per_step_; ++row) {
-      shuffle(turns, random_);
+      shuffle_randomly(turns, random_);
       for (std::uint64_t k = 0; k < steps; ++k)
         packs[turns[k] * per_step_ + row] = sorted[row * steps + k];
     }
     for (std::uint64_t k = 0; k < steps; ++k)
-      shuffle(packs.subspan(k * per_step_, per_step_), random_);
+      shuffle_randomly(packs.subspan(k * per_step_, per_step_), random_);
   }
 
   // Only full steps lie in windows: the rest of the packs is a random draw as it is.
-  void deal_windows(const dispatch_options& options) {
+  void assign_windows(const dispatch_options& options) {
     const std::uint64_t steps = order_.size() / per_step_;
     for (std::uint64_t first = options.largest_first ? 1 : 0; first < steps;
          first += options.window)
-      deal_window(first, std::min<std::uint64_t>(options.window, steps - first));
+      assign_window(first, std::min<std::uint64_t>(options.window, steps - first));
   }
 
   // Sorts the packs of some steps, so that those of a step cost alike, and shuffles the steps and
   // the packs of each.
-  void deal_window(std::uint64_t first, std::uint64_t steps) {
+  void assign_window(std::uint64_t first, std::uint64_t steps) {
     const auto packs = std::span(order_).subspan(first * per_step_, steps * per_step_);
     std::ranges::stable_sort(packs, std::ranges::greater{},
                              [&](std::uint32_t pack) { return costs_[pack]; });
     const std::vector<std::uint32_t> sorted(packs.begin(), packs.end());
     std::vector<std::uint32_t> turns(steps);
     std::iota(turns.begin(), turns.end(), 0U);
-    shuffle(turns, random_);
+    shuffle_randomly(turns, random_);
     for (std::size_t k = 0; k < steps; ++k) {
       const auto step = packs.subspan(k * per_step_, per_step_);
       std::ranges::copy(std::span(sorted).subspan(turns[k] * per_step_, per_step_), step.begin());
-      shuffle(step, random_);
+      shuffle_randomly(step, random_);
     }
   }
 
@@ -232,7 +232,7 @@ requires std::integral<std::invoke_result_t<const CostFunction&, std::uint32_t>>
 dispatch_packs(std::uint32_t packs, const CostFunction& cost, const dispatch_options& options) {
   detail::validate(options, packs);
   const auto costs = detail::checked_costs(packs, cost, options.microbatches);
-  const detail::step_deal deal(costs, options);
+  const detail::step_assignment deal(costs, options);
   const std::span<const std::uint32_t> order = deal.order();
   dispatch_plan plan{.ranks = options.ranks, .dropped = deal.dropped()};
   const bool padded = order.size() > packs;
@@ -246,7 +246,7 @@ dispatch_packs(std::uint32_t packs, const CostFunction& cost, const dispatch_opt
     const auto step = order.subspan(first, std::min<std::uint64_t>(per_step, order.size() - first));
     balancer.deal(step);
     // The balancer serves its first ranks first.
-    shuffle(turns, random);
+    shuffle_randomly(turns, random);
     for (const std::uint32_t turn : turns) {
       for (const auto& held : balancer.held(turn)) {
         plan.groups.push_back(step[held.place]);

@@ -128,7 +128,7 @@ template <std::integral Cost>
 }
 
 /// What the dearest of some ranks costs at least; costs dearest first.
-[[nodiscard]] inline wide_integer least_dearest_rank(std::span<const wide_integer> costs,
+[[nodiscard]] inline wide_integer least_slowest_rank(std::span<const wide_integer> costs,
                                                      std::uint32_t ranks) {
   if (costs.empty()) return 0;
   const auto sum_of = [](std::span<const wide_integer> some) {
@@ -181,7 +181,7 @@ double cost_ratio_bound(const dispatch_plan& plan, std::span<const Cost> costs) 
     step_costs.clear();
     for (const std::uint32_t pack : plan.packs(step)) step_costs.push_back(costs[pack]);
     std::ranges::sort(step_costs, std::ranges::greater{});
-    ratio.add_step(detail::least_dearest_rank(step_costs, plan.ranks), sum, plan.ranks);
+    ratio.add_step(detail::least_slowest_rank(step_costs, plan.ranks), sum, plan.ranks);
   }
   return ratio.value();
 }

@@ -56,12 +56,12 @@ namespace detail {
 
 /// Evens groups of equally many packs by exchanges between two groups at a time.
 template <std::size_t Resources>
-class group_leveler {
+class group_balancer {
  public:
   /// Loads in units of 2⁻²⁰ of the resource's mean.
   using relative_loads = std::array<std::int64_t, Resources>;
 
-  group_leveler(std::span<const relative_loads> packs, std::uint32_t size)
+  group_balancer(std::span<const relative_loads> packs, std::uint32_t size)
       : packs_(packs), size_(size) {}
 
   /// Evens the groups members[0 … size), members[size … 2 size), …
@@ -171,9 +171,9 @@ grouping<std::uint32_t> group_packs(std::span<const std::array<Integer, Resource
   std::iota(order.begin(), order.end(), 0U);
   random_stream random =
       stream_for(options.seed, random_purpose::sequence_parallel_epoch, options.epoch);
-  shuffle(order, random);
+  shuffle_randomly(order, random);
   const std::size_t grouped = order.size() - order.size() % options.size;
-  detail::group_leveler<Resources> leveler(relative, options.size);
+  detail::group_balancer<Resources> leveler(relative, options.size);
   const std::size_t window = window_groups * options.size;
   for (std::size_t first = 0; first < grouped; first += window)
     leveler.level(std::span(order).subspan(first, std::min(window, grouped - first)));

@@ -26,7 +26,7 @@ struct megatron_layout {
   std::string layout = {};
   std::vector<std::size_t> vision_layers = {};  ///< Of each virtual stage; the layout has none.
   std::size_t recomputed_layers = 0;  ///< Of each block of like layers of every virtual stage.
-  named_plan judged = {};             ///< The plan's cuts with the modes that the flags say.
+  evaluated_plan judged = {};         ///< The plan's cuts with the modes that the flags say.
   std::vector<std::string> arguments = {};
   std::vector<std::string> warnings = {};  ///< What Megatron-LM cannot express, one sentence each.
 };

@@ -55,7 +55,7 @@ struct balanced_options {
   /// Large tables are packed by several threads, 0: as many as the hardware has. The packs are the
   /// same for any number.
   unsigned threads = 0;
-  run_control control = {};
+  search_control control = {};
 };
 
 /// Packs samples into few packs of even cost, in random order. Throws invalid_input for broken
@@ -86,7 +86,7 @@ class balanced_packer {
                   const balanced_options<resources>& options, const pack_limits<resources>& limits,
                   unsigned threads)
       : samples_(samples),
-        survey_(samples.survey),
+        estimates_(samples.estimates),
         sums_(sums),
         limits_(limits),
         control_(options.control),
@@ -97,33 +97,34 @@ class balanced_packer {
   [[nodiscard]] packing_result pack() {
     packing_result result;
     pack_list<Sums> packs(sums_);
-    std::size_t settled = pack_by_patterns(packs);
-    const std::uint64_t bound = bound_surveyed(survey_, limits_.capacity, packs.size());
-    control_.tell("pack", 1, 2);
+    std::size_t assigned = pack_by_patterns(packs);
+    const std::uint64_t bound = bound_from_estimates(estimates_, limits_.capacity, packs.size());
+    control_.report_progress("pack", 1, 2);
     if (worth_another(packs.size(), bound)) {
       if (control_.stop_requested()) {
         result.status = search_status::stopped;
       } else if (pack_list<Sums> other = pack_by_size(); is_better(other, packs)) {
         packs = std::move(other);
-        settled = 0;
+        assigned = 0;
       }
     }
     std::exchange(samples_.samples, {});
-    result.packs = packs.shuffled(settled, random_, threads_);
-    finish_packing(result, survey_, limits_, bound);
-    control_.tell("pack", 2, 2);
+    result.packs = packs.shuffled(assigned, random_, threads_);
+    finish_packing(result, estimates_, limits_, bound);
+    control_.report_progress("pack", 2, 2);
     return result;
   }
 
  private:
   // Returns how many packs are in random order already.
   [[nodiscard]] std::size_t pack_by_patterns(pack_list<Sums>& packs) {
-    pattern_packer<Sums> packer(sums_, survey_.plane, cost_, samples_.classes, random_, threads_);
+    pattern_packer<Sums> packer(sums_, estimates_.plane, cost_, samples_.classes, random_,
+                                threads_);
     packed_by_patterns<Sums> packed = packer.pack(packs);
     sort_descending(packed.left);
-    pack_best_fit<Sums>(packed.left, sums_, survey_.plane, packs);
-    spread_weightless(packs);
-    return packed.settled;
+    pack_best_fit<Sums>(packed.left, sums_, estimates_.plane, packs);
+    spread_zero_loads(packs);
+    return packed.assigned;
   }
 
   // Best-fit decreasing; samples of one size in the random order that patterns left them in.
@@ -131,8 +132,8 @@ class balanced_packer {
     std::vector<packable<typename Sums::word>> all = samples_.samples;
     sort_descending(all);
     pack_list<Sums> packs(sums_);
-    pack_best_fit<Sums>(all, sums_, survey_.plane, packs);
-    spread_weightless(packs);
+    pack_best_fit<Sums>(all, sums_, estimates_.plane, packs);
+    spread_zero_loads(packs);
     return packs;
   }
 
@@ -147,7 +148,7 @@ class balanced_packer {
   // Small tables and those of one resource can afford another attempt for less.
   [[nodiscard]] bool worth_another(std::uint64_t packs, std::uint64_t bound) const noexcept {
     constexpr std::uint64_t few = 1U << 16;
-    const bool cheap = resources == 1 || survey_.fitting <= few;
+    const bool cheap = resources == 1 || estimates_.fitting <= few;
     return packs - bound > packs / (cheap ? 1000 : 64);
   }
 
@@ -179,17 +180,17 @@ class balanced_packer {
   }
 
   // Samples without load fit anywhere.
-  void spread_weightless(pack_list<Sums>& packs) const {
+  void spread_zero_loads(pack_list<Sums>& packs) const {
     std::size_t turn = 0;
-    for (const std::uint32_t id : samples_.weightless)
+    for (const std::uint32_t id : samples_.zero_load)
       packs.add(turn++ % std::max<std::size_t>(packs.size(), 1), {.id = id, .load = {}});
   }
 
   classified_samples<Sums>& samples_;
-  const sample_survey<resources>& survey_;
+  const load_estimates<resources>& estimates_;
   const Sums& sums_;
   const pack_limits<resources>& limits_;
-  const run_control& control_;
+  const search_control& control_;
   unsigned threads_;
   pack_cost<resources> cost_;
   random_stream random_;

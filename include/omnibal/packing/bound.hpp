@@ -36,7 +36,7 @@ namespace omnibal::inline v0 {
 template <std::size_t Resources>
 struct packing_bound {
   std::uint64_t packs = 0;
-  pack_prices<Resources> prices = {};
+  pack_dual_values<Resources> prices = {};
 };
 
 /// Options of bound_packs.
@@ -91,14 +91,15 @@ namespace detail {
   return program;
 }
 
-[[nodiscard]] inline pack_prices<1> volume_prices(std::int64_t capacity) {
+[[nodiscard]] inline pack_dual_values<1> volume_dual_values(std::int64_t capacity) {
   return {.capacity = {capacity}, .rates = {1}, .unit = static_cast<std::uint64_t>(capacity)};
 }
 
 /// The function u⁽ᵏ⁾: a load pays by how many of `steps` + 1 equal parts of the capacity it
 /// exceeds.
-[[nodiscard]] inline pack_prices<1> step_prices(std::int64_t capacity, std::uint32_t steps) {
-  pack_prices<1> prices{.capacity = {capacity}, .unit = steps};
+[[nodiscard]] inline pack_dual_values<1> step_dual_values(std::int64_t capacity,
+                                                          std::uint32_t steps) {
+  pack_dual_values<1> prices{.capacity = {capacity}, .unit = steps};
   for (std::uint32_t k = 1; k <= steps; ++k) {
     const auto part = wide_integer{capacity} * k / (steps + 1);
     prices.steps.push_back({.size = {static_cast<std::int64_t>(part) + 1}, .price = k});
@@ -107,7 +108,7 @@ namespace detail {
 }
 
 /// What prices prove whose steps ascend and are never worth more together than the highest.
-[[nodiscard]] inline std::uint64_t packs_proven(const pack_prices<1>& prices,
+[[nodiscard]] inline std::uint64_t packs_proven(const pack_dual_values<1>& prices,
                                                 const load_histogram& histogram) {
   wide_integer paid = histogram.volume() * static_cast<wide_integer>(prices.rates[0]);
   std::uint64_t below = 0;
@@ -122,9 +123,9 @@ namespace detail {
 /// Turns the prices of a solved program into integers and prices all sizes with them; returns what
 /// the corner is worth, at least 1. They need not be exact: the unit is what these very integers
 /// can add up to.
-[[nodiscard]] inline std::uint64_t settle_prices(const cutting_stock_program& program,
-                                                 plane_knapsack& knapsack,
-                                                 std::vector<std::int64_t>& prices) {
+[[nodiscard]] inline std::uint64_t round_dual_values(const cutting_stock_program& program,
+                                                     plane_knapsack& knapsack,
+                                                     std::vector<std::int64_t>& prices) {
   prices.assign(program.prices().begin(), program.prices().end());
   for (std::int64_t& price : prices) price = std::max<std::int64_t>(price, 0);
   knapsack.price_within(prices);
@@ -159,7 +160,7 @@ namespace detail {
   const cutting_stock_program program = fewest_packs_program(*knapsack, counts);
   std::vector<std::int64_t> prices;
   packing_bound<1> bound{.prices = {.capacity = {capacity}}};
-  bound.prices.unit = settle_prices(program, *knapsack, prices);
+  bound.prices.unit = round_dual_values(program, *knapsack, prices);
   wide_integer paid = 0;
   for (std::size_t k = 0; k < counts.size(); ++k) {
     paid += wide_integer{knapsack->price(knapsack->items()[k])} * counts[k];
@@ -176,13 +177,13 @@ namespace detail {
                                                      std::int64_t capacity) {
   constexpr std::uint32_t most_steps = 20;
   packing_bound<1> best = bound_exactly(histogram, capacity);
-  const auto consider = [&](pack_prices<1> prices) {
+  const auto consider = [&](pack_dual_values<1> prices) {
     const std::uint64_t packs = packs_proven(prices, histogram);
     if (packs > best.packs) best = {.packs = packs, .prices = std::move(prices)};
   };
-  consider(volume_prices(capacity));
+  consider(volume_dual_values(capacity));
   for (std::uint32_t steps = 1; steps <= most_steps; ++steps)
-    consider(step_prices(capacity, steps));
+    consider(step_dual_values(capacity, steps));
   return best;
 }
 
@@ -203,12 +204,12 @@ template <std::size_t Resources>
 
 /// The best proof about a single resource of surveyed samples.
 template <std::size_t Resources>
-[[nodiscard]] packing_bound<Resources> bound_by_resource(const sample_survey<Resources>& survey,
+[[nodiscard]] packing_bound<Resources> bound_by_resource(const load_estimates<Resources>& estimates,
                                                          const loads<Resources>& capacity) {
-  packing_bound<Resources> best{.packs = survey.fitting > 0 ? 1U : 0U,
+  packing_bound<Resources> best{.packs = estimates.fitting > 0 ? 1U : 0U,
                                 .prices = {.capacity = capacity}};
   for (std::size_t r = 0; r < Resources; ++r) {
-    const packing_bound<1> bound = bound_resource(survey.histograms[r], capacity[r]);
+    const packing_bound<1> bound = bound_resource(estimates.histograms[r], capacity[r]);
     if (bound.packs > 0 && bound.packs >= best.packs) best = lift_bound(bound, r, capacity);
   }
   return best;
@@ -219,13 +220,13 @@ template <std::size_t Resources>
 template <std::size_t Resources>
 class plane_bound {
  public:
-  plane_bound(const sample_survey<Resources>& survey, const loads<Resources>& capacity)
-      : plane_(survey.plane), counts_(survey.counts), knapsack_({}, plane_.corner()) {
+  plane_bound(const load_estimates<Resources>& estimates, const loads<Resources>& capacity)
+      : plane_(estimates.plane), counts_(estimates.counts), knapsack_({}, plane_.corner()) {
     bound_.prices.capacity = capacity;
   }
 
   [[nodiscard]] packing_bound<Resources> prove() {
-    price_cells();
+    value_cells();
     consider({});
     consider(plane_.columns().resource());
     if constexpr (Resources > 1) consider(plane_.rows().resource());
@@ -233,7 +234,7 @@ class plane_bound {
   }
 
  private:
-  void price_cells() {
+  void value_cells() {
     const std::size_t width = plane_.corner().column + std::size_t{1};
     std::vector<plane_point> items;
     std::vector<std::uint64_t> counts;
@@ -245,7 +246,7 @@ class plane_bound {
     knapsack_ = plane_knapsack(std::move(items), plane_.corner());
     const cutting_stock_program program = fewest_packs_program(knapsack_, counts);
     std::vector<std::int64_t> prices;
-    bound_.prices.unit = settle_prices(program, knapsack_, prices);
+    bound_.prices.unit = round_dual_values(program, knapsack_, prices);
     for (std::size_t k = 0; k < prices.size(); ++k)
       if (prices[k] > 0)
         bound_.prices.steps.push_back({.size = least_loads(knapsack_.items()[k]),
@@ -301,12 +302,12 @@ auto bound_packs(
     -> packing_bound<resource_count<projected_loads<const Samples, Projection>>> {
   constexpr std::size_t resources = resource_count<projected_loads<const Samples, Projection>>;
   const auto limits = detail::limits_of<resources>(options);
-  const auto survey = detail::survey_samples(samples, limits, projection, 1,
-                                             [](std::uint32_t, const auto&, std::uint16_t) {});
-  auto best = detail::bound_by_resource(survey, options.capacity);
-  auto plane = detail::plane_bound<resources>(survey, options.capacity).prove();
+  const auto estimates = detail::estimate_loads(samples, limits, projection, 1,
+                                                [](std::uint32_t, const auto&, std::uint16_t) {});
+  auto best = detail::bound_by_resource(estimates, options.capacity);
+  auto plane = detail::plane_bound<resources>(estimates, options.capacity).prove();
   if (plane.packs > best.packs) best = std::move(plane);
-  if (options.oversize == oversize_policy::own_pack) best.packs += survey.oversize.size();
+  if (options.oversize == oversize_policy::own_pack) best.packs += estimates.oversize.size();
   return best;
 }
 

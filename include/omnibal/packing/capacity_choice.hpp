@@ -31,7 +31,7 @@ namespace omnibal::inline v0 {
 
 /// Capacities and what packing at them comes to.
 template <std::size_t Resources>
-struct capacity_room {
+struct capacity_estimate {
   loads<Resources> capacity = {};
   double samples_per_pack = 0;
   /// The room of all packs over what their samples fill of it, in millionths: the mean over the
@@ -41,7 +41,7 @@ struct capacity_room {
 
 /// Which capacities to look at.
 template <std::size_t Resources>
-struct room_problem {
+struct capacity_choice_problem {
   std::span<const loads<Resources>> samples = {};  ///< non-negative
   /// The most that each capacity may be. Samples beyond it are left out.
   loads<Resources> most = unlimited();
@@ -62,13 +62,13 @@ struct room_problem {
 /// at most 48, each with such capacities of the others that the room is least. Ascending; at least
 /// one. O(samples), and the packing of a part of them for each.
 template <std::size_t Resources>
-[[nodiscard]] std::vector<capacity_room<Resources>> survey_capacities(
-    const room_problem<Resources>& problem, const run_control& control = {});
+[[nodiscard]] std::vector<capacity_estimate<Resources>> estimate_capacities(
+    const capacity_choice_problem<Resources>& problem, const search_control& control = {});
 
 /// Capacities and why they were not taken; empty for those that were.
 template <std::size_t Resources>
-struct weighed_capacity {
-  capacity_room<Resources> found = {};
+struct considered_capacity {
+  capacity_estimate<Resources> found = {};
   std::string passed_over = {};
 };
 
@@ -76,15 +76,15 @@ struct weighed_capacity {
 template <std::size_t Resources>
 struct capacity_choice {
   loads<Resources> best = {};
-  std::vector<weighed_capacity<Resources>> candidates = {};
+  std::vector<considered_capacity<Resources>> candidates = {};
 };
 
 /// Takes the capacities of least room, where a number of samples a pack is asked for among those
 /// that come within a tenth of it or else nearest to it. For runs of which no more is known: with a
-/// model, search_capacity() plans each. Complexity of survey_capacities().
+/// model, search_capacity() plans each. Complexity of estimate_capacities().
 template <std::size_t Resources>
-[[nodiscard]] capacity_choice<Resources> choose_capacity(const room_problem<Resources>& problem,
-                                                         const run_control& control = {});
+[[nodiscard]] capacity_choice<Resources> choose_capacity(
+    const capacity_choice_problem<Resources>& problem, const search_control& control = {});
 
 namespace detail {
 
@@ -108,9 +108,9 @@ template <std::size_t Resources>
 
 /// Looks at capacities one after the other.
 template <std::size_t Resources>
-class room_surveyor {
+class capacity_estimator {
  public:
-  explicit room_surveyor(const room_problem<Resources>& problem)
+  explicit capacity_estimator(const capacity_choice_problem<Resources>& problem)
       : problem_(problem), part_(sample_part(problem.samples, problem.sample_limit, problem.seed)) {
     largest_.fill(1);
     for (const loads<Resources>& sample : problem.samples)
@@ -126,12 +126,13 @@ class room_surveyor {
     lead_ = leading_resource();
   }
 
-  [[nodiscard]] std::vector<capacity_room<Resources>> survey(const run_control& control) const {
-    std::vector<capacity_room<Resources>> rooms;
+  [[nodiscard]] std::vector<capacity_estimate<Resources>> estimates(
+      const search_control& control) const {
+    std::vector<capacity_estimate<Resources>> rooms;
     const std::vector<std::int64_t> leads = leading_capacities();
     for (std::size_t k = 0; k < leads.size(); ++k) {
       if (control.stop_requested() && k > 0) break;
-      control.tell("room", k, leads.size());
+      control.report_progress("room", k, leads.size());
       rooms.push_back(least_room(leads[k]));
       const bool all_in_one = rooms.back().samples_per_pack >= static_cast<double>(part_.size());
       if (all_in_one && part_.size() == problem_.samples.size()) break;
@@ -187,12 +188,12 @@ class room_surveyor {
     return leads;
   }
 
-  [[nodiscard]] capacity_room<Resources> least_room(std::int64_t lead) const {
-    capacity_room<Resources> best;
+  [[nodiscard]] capacity_estimate<Resources> least_room(std::int64_t lead) const {
+    capacity_estimate<Resources> best;
     for (const std::int64_t slack : slacks) {
       const loads<Resources> capacity = capacities(lead, slack);
       if (capacity == best.capacity) continue;
-      const capacity_room<Resources> found = measure(capacity);
+      const capacity_estimate<Resources> found = measure(capacity);
       if (best.room == 0 || found.room < best.room) best = found;
     }
     return best;
@@ -215,11 +216,11 @@ class room_surveyor {
     return capacity;
   }
 
-  [[nodiscard]] capacity_room<Resources> measure(const loads<Resources>& capacity) const {
+  [[nodiscard]] capacity_estimate<Resources> measure(const loads<Resources>& capacity) const {
     const packing_result packing = pack_balanced(
         part_, {.capacity = capacity, .oversize = oversize_policy::skip, .threads = 1});
     const std::size_t packs = std::max<std::size_t>(packing.packs.size(), 1);
-    capacity_room<Resources> found{
+    capacity_estimate<Resources> found{
         .capacity = capacity,
         .samples_per_pack =
             static_cast<double>(packing.packs.indices().size()) / static_cast<double>(packs)};
@@ -236,7 +237,7 @@ class room_surveyor {
     return found;
   }
 
-  const room_problem<Resources>& problem_;
+  const capacity_choice_problem<Resources>& problem_;
   std::vector<loads<Resources>> part_;
   loads<Resources> largest_ = {};
   std::array<wide_integer, Resources> volume_ = {};
@@ -257,26 +258,26 @@ class room_surveyor {
   return text.substr(0, text.find('.') + 4);
 }
 [[nodiscard]] inline std::string factor_text(double factor) { return thousandths(factor) + " x"; }
-[[nodiscard]] inline std::string room_text(std::int64_t millionths) {
+[[nodiscard]] inline std::string capacity_text(std::int64_t millionths) {
   return factor_text(static_cast<double>(millionths) / 1e6);
 }
 
 }  // namespace detail
 
 template <std::size_t Resources>
-std::vector<capacity_room<Resources>> survey_capacities(const room_problem<Resources>& problem,
-                                                        const run_control& control) {
+std::vector<capacity_estimate<Resources>> estimate_capacities(
+    const capacity_choice_problem<Resources>& problem, const search_control& control) {
   if (problem.samples_per_pack && !(*problem.samples_per_pack > 0))
     throw invalid_input("samples_per_pack", std::to_string(*problem.samples_per_pack),
                         "must be more than 0");
-  return detail::room_surveyor<Resources>(problem).survey(control);
+  return detail::capacity_estimator<Resources>(problem).estimates(control);
 }
 
 template <std::size_t Resources>
-capacity_choice<Resources> choose_capacity(const room_problem<Resources>& problem,
-                                           const run_control& control) {
-  const auto rooms = survey_capacities(problem, control);
-  const auto miss = [&](const capacity_room<Resources>& one) {
+capacity_choice<Resources> choose_capacity(const capacity_choice_problem<Resources>& problem,
+                                           const search_control& control) {
+  const auto rooms = estimate_capacities(problem, control);
+  const auto miss = [&](const capacity_estimate<Resources>& one) {
     return detail::missed(one.samples_per_pack, problem.samples_per_pack);
   };
   const auto best = std::ranges::min_element(rooms, [&](const auto& left, const auto& right) {
@@ -289,8 +290,8 @@ capacity_choice<Resources> choose_capacity(const room_problem<Resources>& proble
       reason = "its packs hold " + detail::thousandths(room->samples_per_pack) +
                " samples, those taken come nearer to what was asked for";
     else if (room != best)
-      reason = "its packs take " + detail::room_text(room->room) +
-               " the room that samples fill, the best " + detail::room_text(best->room);
+      reason = "its packs take " + detail::capacity_text(room->room) +
+               " the room that samples fill, the best " + detail::capacity_text(best->room);
     choice.candidates.push_back({.found = *room, .passed_over = std::move(reason)});
   }
   return choice;

@@ -34,7 +34,7 @@ namespace omnibal::inline v0 {
 /// Of samples that take more than half the capacity of the resource `halved`, a pack holds only
 /// one. They may pay more: `unit` less what the rest of the capacity is worth.
 template <std::size_t Resources>
-struct pack_prices {
+struct pack_dual_values {
   struct step {
     loads<Resources> size = {};  ///< not all 0
     std::uint64_t price = 0;
@@ -49,14 +49,14 @@ struct pack_prices {
 /// Whether the capacity is worth at most `unit`: the half of a proof that is not about the samples.
 /// Time and memory grow with the number of different sums of steps that a pack can hold.
 template <std::size_t Resources>
-[[nodiscard]] bool prices_are_valid(const pack_prices<Resources>& prices);
+[[nodiscard]] bool dual_values_are_valid(const pack_dual_values<Resources>& prices);
 
 /// ⌈Σ paid / unit⌉ over the samples that fit a pack: how many packs valid prices prove them to
-/// need. Precondition: prices_are_valid(prices). Throws invalid_input for negative loads.
+/// need. Precondition: dual_values_are_valid(prices). Throws invalid_input for negative loads.
 template <std::size_t Resources, std::ranges::random_access_range Samples,
           typename Projection = std::identity>
 requires sample_range<const Samples, Projection>
-[[nodiscard]] std::uint64_t packs_proven(const pack_prices<Resources>& prices,
+[[nodiscard]] std::uint64_t packs_proven(const pack_dual_values<Resources>& prices,
                                          const Samples& samples, const Projection& projection = {});
 
 namespace detail {
@@ -83,7 +83,7 @@ template <std::size_t Resources>
 template <std::size_t Resources>
 class load_worth {
  public:
-  explicit load_worth(const pack_prices<Resources>& prices) : prices_(prices) {
+  explicit load_worth(const pack_dual_values<Resources>& prices) : prices_(prices) {
     // Adding a step makes a sum larger, so the walk meets what it inserts.
     std::map<loads<Resources>, wide_integer> sums{{loads<Resources>{}, 0}};
     for (const auto& [held, price] : sums)
@@ -92,9 +92,9 @@ class load_worth {
           wide_integer& highest = sums[*sum];
           highest = std::max(highest, price + step.price);
         }
-    std::vector<priced_size> dearest_first(sums.begin(), sums.end());
-    std::ranges::stable_sort(dearest_first, std::ranges::greater{}, &priced_size::second);
-    for (const priced_size& sum : dearest_first)
+    std::vector<priced_size> most_valuable_first(sums.begin(), sums.end());
+    std::ranges::stable_sort(most_valuable_first, std::ranges::greater{}, &priced_size::second);
+    for (const priced_size& sum : most_valuable_first)
       if (stepped(sum.first) < sum.second) sums_.push_back(sum);
   }
 
@@ -111,18 +111,18 @@ class load_worth {
     const auto fits = [&](const priced_size& sum) {
       return sum_within(sum.first, {}, sample).has_value();
     };
-    const auto dearest = std::ranges::find_if(sums_, fits);
-    return dearest == sums_.end() ? 0 : dearest->second;
+    const auto most_expensive = std::ranges::find_if(sums_, fits);
+    return most_expensive == sums_.end() ? 0 : most_expensive->second;
   }
 
-  const pack_prices<Resources>& prices_;
+  const pack_dual_values<Resources>& prices_;
   std::vector<priced_size> sums_;  // dearest first, none worth less than a smaller one
 };
 
 /// Whether all steps have a size, and rates alone do not make the capacity worth more than `unit`,
 /// so that no sum of worth can overflow.
 template <std::size_t Resources>
-[[nodiscard]] bool prices_are_sound(const pack_prices<Resources>& prices) noexcept {
+[[nodiscard]] bool dual_values_are_sound(const pack_dual_values<Resources>& prices) noexcept {
   for (const auto& step : prices.steps) {
     const auto [least, most] = std::ranges::minmax(step.size);
     if (least < 0 || most == 0) return false;
@@ -135,7 +135,7 @@ template <std::size_t Resources>
 
 /// What a sample pays.
 template <std::size_t Resources>
-[[nodiscard]] wide_integer paid(const pack_prices<Resources>& prices,
+[[nodiscard]] wide_integer paid(const pack_dual_values<Resources>& prices,
                                 const load_worth<Resources>& worth,
                                 const loads<Resources>& sample) noexcept {
   const auto halved = prices.halved;
@@ -149,14 +149,15 @@ template <std::size_t Resources>
 }  // namespace detail
 
 template <std::size_t Resources>
-bool prices_are_valid(const pack_prices<Resources>& prices) {
-  if (!detail::prices_are_sound(prices)) return false;
+bool dual_values_are_valid(const pack_dual_values<Resources>& prices) {
+  if (!detail::dual_values_are_sound(prices)) return false;
   return detail::load_worth<Resources>(prices)(prices.capacity) <= prices.unit;
 }
 
 template <std::size_t Resources, std::ranges::random_access_range Samples, typename Projection>
 requires sample_range<const Samples, Projection> std::uint64_t packs_proven(
-    const pack_prices<Resources>& prices, const Samples& samples, const Projection& projection) {
+    const pack_dual_values<Resources>& prices, const Samples& samples,
+    const Projection& projection) {
   const detail::pack_limits<Resources> limits{prices.capacity, oversize_policy::skip, {}};
   const detail::load_worth<Resources> worth(prices);
   wide_integer paid = 0;

@@ -57,7 +57,7 @@ struct isf_options {
   isf_stream stream = isf_stream::native;
   oversize_policy oversize = oversize_policy::reject;
   resource_names<Resources> names = {};
-  run_control control = {};
+  search_control control = {};
 };
 
 /// Packs samples by iterated sampling and filtering. Packs kept early come first. Throws
@@ -94,10 +94,10 @@ void shuffle_for_pass(std::span<Item> items, std::uint32_t pass,
                       const isf_options<Resources>& options) {
   if (options.stream == isf_stream::published) {
     const std::uint64_t seed = options.seed + (pass == 1 ? 0 : pass - 2);
-    published_stream(static_cast<std::uint32_t>(seed)).shuffle(items);
+    numpy_stream(static_cast<std::uint32_t>(seed)).shuffle(items);
   } else {
     random_stream random = stream_for(options.seed, random_purpose::isf_pass, pass);
-    shuffle(items, random);
+    shuffle_randomly(items, random);
   }
 }
 
@@ -146,23 +146,23 @@ template <typename Sums, typename Samples, std::size_t Resources, typename Proje
   packing_result result;
   std::vector<packable<typename Sums::word>> items(checked_sample_count(samples));
   for (std::uint32_t id = 0; id < items.size(); ++id) items[id].id = id;
-  const auto survey = survey_samples(samples, limits, projection, 1,
-                                     [&](std::uint32_t id, const auto& sample, std::uint16_t) {
-                                       items[id].load = sums.pack(sample);
-                                     });
+  const auto estimates = estimate_loads(samples, limits, projection, 1,
+                                        [&](std::uint32_t id, const auto& sample, std::uint16_t) {
+                                          items[id].load = sums.pack(sample);
+                                        });
   result.packs.reserve(0, items.size());
   for (std::uint32_t pass = 1; !items.empty(); ++pass) {
     shuffle_for_pass(std::span(items), pass, options);
     // The published first shuffle takes in all samples, also those that no pack can hold.
-    if (pass == 1) remove_ids(items, survey.oversize);
+    if (pass == 1) remove_ids(items, estimates.oversize);
     const bool stop = pass < options.iterations && options.control.stop_requested();
     const bool last = stop || pass == options.iterations;
     items.resize(cut_packs(std::span(items), sums, last, result.packs));
     if (stop) result.status = search_status::stopped;
-    options.control.tell("pack", pass, options.iterations);
+    options.control.report_progress("pack", pass, options.iterations);
   }
-  finish_packing(result, survey, limits,
-                 bound_surveyed(survey, limits.capacity, result.packs.size()));
+  finish_packing(result, estimates, limits,
+                 bound_from_estimates(estimates, limits.capacity, result.packs.size()));
   return result;
 }
 

@@ -66,9 +66,9 @@ class mersenne_twister {
 };
 
 /// Shuffles as numpy.random.RandomState(seed).shuffle does, one call after the other.
-class published_stream {
+class numpy_stream {
  public:
-  explicit constexpr published_stream(std::uint32_t seed) noexcept : generator_(seed) {}
+  explicit constexpr numpy_stream(std::uint32_t seed) noexcept : generator_(seed) {}
 
   /// A random permutation in place. Precondition: at most 2³² − 1 items. O(n).
   template <typename Item>

@@ -23,9 +23,9 @@
 
 namespace omnibal::inline v0 {
 
-/// Options of level_packs.
+/// Options of improve_by_swaps.
 template <std::size_t Resources>
-struct leveling_options {
+struct swap_improvement_options {
   /// The most a pack may hold of each resource; at least 1. Packs beyond it (own packs of oversize
   /// samples) stay as they are.
   loads<Resources> capacity;
@@ -47,22 +47,23 @@ struct leveling_options {
 /// packs · (log(packs) + samples in a pack²)).
 template <std::ranges::random_access_range Samples, typename Projection = std::identity>
 requires sample_range<const Samples, Projection>
-[[nodiscard]] grouping<std::uint32_t> level_packs(
+[[nodiscard]] grouping<std::uint32_t> improve_by_swaps(
     const grouping<std::uint32_t>& packs, const Samples& samples,
-    const leveling_options<resource_count<projected_loads<const Samples, Projection>>>& options,
+    const swap_improvement_options<resource_count<projected_loads<const Samples, Projection>>>&
+        options,
     const Projection& projection = {});
 
 namespace detail {
 
 /// Packs that exchange samples.
 template <std::size_t Resources>
-class pack_leveler {
+class swap_improver {
  public:
   /// `sample_loads` are those of the samples at each place of packs.indices(), `sums` those of each
   /// pack.
-  pack_leveler(const grouping<std::uint32_t>& packs, std::vector<loads<Resources>> sample_loads,
-               std::vector<loads<Resources>> sums, const pack_limits<Resources>& limits,
-               const pack_cost<Resources>& cost)
+  swap_improver(const grouping<std::uint32_t>& packs, std::vector<loads<Resources>> sample_loads,
+                std::vector<loads<Resources>> sums, const pack_limits<Resources>& limits,
+                const pack_cost<Resources>& cost)
       : capacity_(limits.capacity),
         cost_(cost),
         offsets_(packs.offsets()),
@@ -158,9 +159,10 @@ class pack_leveler {
 }  // namespace detail
 
 template <std::ranges::random_access_range Samples, typename Projection>
-requires sample_range<const Samples, Projection> grouping<std::uint32_t> level_packs(
+requires sample_range<const Samples, Projection> grouping<std::uint32_t> improve_by_swaps(
     const grouping<std::uint32_t>& packs, const Samples& samples,
-    const leveling_options<resource_count<projected_loads<const Samples, Projection>>>& options,
+    const swap_improvement_options<resource_count<projected_loads<const Samples, Projection>>>&
+        options,
     const Projection& projection) {
   constexpr std::size_t resources = resource_count<projected_loads<const Samples, Projection>>;
   const detail::pack_limits<resources> limits{options.capacity, oversize_policy::own_pack,
@@ -172,8 +174,8 @@ requires sample_range<const Samples, Projection> grouping<std::uint32_t> level_p
   for (std::size_t pack = 0; pack < packs.size(); ++pack)
     detail::visit_pack(packs[pack], samples, projection,
                        [&](const loads<resources>& load) { sample_loads.push_back(load); });
-  detail::pack_leveler<resources> leveler(packs, std::move(sample_loads), std::move(sums), limits,
-                                          detail::pack_cost<resources>(limits, options.cost));
+  detail::swap_improver<resources> leveler(packs, std::move(sample_loads), std::move(sums), limits,
+                                           detail::pack_cost<resources>(limits, options.cost));
   leveler.level(options.rounds);
   return std::move(leveler).packs();
 }

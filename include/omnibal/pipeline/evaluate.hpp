@@ -74,7 +74,7 @@ void scale_times(stage_cost& stage, const rational& factor, bool splits_backward
 [[nodiscard]] std::int64_t blocking_bottleneck(const std::vector<stage_cost>& stages);
 
 /// The steady period of 1F1B. O(stages²).
-[[nodiscard]] rational period(const std::vector<stage_cost>& stages);
+[[nodiscard]] rational steady_period(const std::vector<stage_cost>& stages);
 
 /// p · Σ F² − (Σ F)² with F the forward time of a device: the order of variances without a
 /// division.

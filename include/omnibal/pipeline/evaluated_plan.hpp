@@ -15,7 +15,7 @@
 
 namespace omnibal::inline v0 {
 
-struct named_plan {
+struct evaluated_plan {
   std::string name = {};
   bool fits = false;  ///< Whether every device stays within its memory.
   pipeline_plan plan = {};
@@ -29,13 +29,14 @@ struct named_plan {
                                            std::span<const std::int64_t> peaks);
 
 /// Simulates a plan. Precondition: problem and plan are valid. O(p·m·v).
-[[nodiscard]] named_plan judge(const pipeline_problem& problem, std::string name,
-                               pipeline_plan plan);
+[[nodiscard]] evaluated_plan evaluate_plan(const pipeline_problem& problem, std::string name,
+                                           pipeline_plan plan);
 
 /// The fastest of the plans that fit, or, if none does, the one that overruns least; the first of
 /// equals. Preconditions: there is a plan; problem and plans are valid. O(plans · p·m·v).
-[[nodiscard]] named_plan judge_best(const pipeline_problem& problem, const std::string& name,
-                                    std::span<const pipeline_plan> plans);
+[[nodiscard]] evaluated_plan evaluate_best_plan(const pipeline_problem& problem,
+                                                const std::string& name,
+                                                std::span<const pipeline_plan> plans);
 
 }  // namespace omnibal::inline v0
 

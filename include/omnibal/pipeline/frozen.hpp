@@ -54,7 +54,7 @@ constexpr void leave_out_gradients(std::int64_t& backward, std::int64_t& weight_
 
 /// Leaves out of every layer what its gradients do not need. Precondition: as many needs as layers.
 /// O(layers · modes).
-void leave_out_gradients(std::span<layer> layers, std::span<const gradient_needs> needs);
+void leave_out_gradients(std::span<pipeline_layer> layers, std::span<const gradient_needs> needs);
 
 }  // namespace omnibal::inline v0
 

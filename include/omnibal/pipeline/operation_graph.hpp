@@ -17,7 +17,7 @@
 namespace omnibal::inline v0 {
 
 /// "F3.0": the forward of micro-batch 0 through virtual stage 3; B and W likewise.
-[[nodiscard]] std::string to_string(const operation& work);
+[[nodiscard]] std::string to_string(const pipeline_operation& work);
 
 /// What waits for what:
 /// - an operation for the one before it on its device;
@@ -29,7 +29,7 @@ class operation_graph {
   static constexpr std::uint32_t nothing = std::numeric_limits<std::uint32_t>::max();
 
   struct node {
-    operation work;
+    pipeline_operation work;
     std::uint32_t device;
     std::uint32_t producer;  ///< Position of the node whose output this one needs, or `nothing`.
   };
@@ -40,7 +40,7 @@ class operation_graph {
 
   /// The graph of explicit orders, one per device. Throws invalid_input when an operation is
   /// missing, twice, out of range or waits for itself in a circle. O(operations).
-  operation_graph(std::span<const std::vector<operation>> orders, std::size_t total_stages,
+  operation_graph(std::span<const std::vector<pipeline_operation>> orders, std::size_t total_stages,
                   std::size_t microbatches);
 
   [[nodiscard]] std::span<const node> nodes() const noexcept { return nodes_; }
@@ -51,15 +51,16 @@ class operation_graph {
   [[nodiscard]] bool splits_backward() const noexcept { return splits_backward_; }
 
   /// The operation whose output `work` needs, if it needs any.
-  [[nodiscard]] bool waits_for(const operation& work, operation& producer) const noexcept;
+  [[nodiscard]] bool waits_for(const pipeline_operation& work,
+                               pipeline_operation& producer) const noexcept;
 
  private:
-  [[nodiscard]] std::size_t slot(const operation& work) const noexcept;
+  [[nodiscard]] std::size_t slot(const pipeline_operation& work) const noexcept;
 
-  void check(std::span<const std::vector<operation>> orders);
+  void check(std::span<const std::vector<pipeline_operation>> orders);
 
   /// Lets every device run ahead until it must wait, and wakes it when what it waits for is done.
-  void sort(std::span<const std::vector<operation>> orders);
+  void sort(std::span<const std::vector<pipeline_operation>> orders);
 
   std::size_t devices_;
   std::size_t stages_;

@@ -14,10 +14,10 @@
 
 namespace omnibal::inline v0 {
 
-class cut_rules {
+class partition_constraints {
  public:
   /// O(layers · pairs). Precondition: the problem is valid.
-  explicit cut_rules(const pipeline_problem& problem);
+  explicit partition_constraints(const pipeline_problem& problem);
 
   /// Whether a stage may begin or end after `cut` layers.
   [[nodiscard]] bool may_cut(std::size_t cut) const noexcept { return may_cut_[cut]; }

@@ -20,15 +20,15 @@ namespace omnibal::inline v0 {
 struct recompute_mode {
   std::string name = "none";
   std::int64_t extra_time = 0;       ///< Added to the backward.
-  std::int64_t kept_bytes = 0;       ///< Held per in-flight micro-batch.
+  std::int64_t saved_bytes = 0;      ///< Held per in-flight micro-batch.
   std::int64_t transient_bytes = 0;  ///< Held while the stage's backward runs; the largest counts.
-  std::int64_t kept_for_weight_gradient = 0;  ///< Part of kept_bytes held on from B to W.
+  std::int64_t saved_for_weight_gradient = 0;  ///< Part of saved_bytes held on from B to W.
 
   friend bool operator==(const recompute_mode&, const recompute_mode&) = default;
 };
 
 /// A layer of the chain. Times are integers of any unit, the same for all.
-struct layer {
+struct pipeline_layer {
   std::string name = {};
   std::int64_t forward_time = 0;
   std::int64_t backward_time = 0;         ///< Without recomputation, weight gradient included.
@@ -38,7 +38,7 @@ struct layer {
   std::int64_t backward_latency = 0;  ///< Of the backward edge, if a stage ends after this layer.
   std::vector<recompute_mode> modes = {recompute_mode{}};
 
-  friend bool operator==(const layer&, const layer&) = default;
+  friend bool operator==(const pipeline_layer&, const pipeline_layer&) = default;
 };
 
 /// Two layers between which something holds.
@@ -51,7 +51,7 @@ struct layer_pair {
 
 struct pipeline_problem {
   schedule_shape schedule = {};
-  std::vector<layer> layers = {};
+  std::vector<pipeline_layer> layers = {};
   std::vector<std::int64_t> memory_limit = {};  ///< Bytes per device; empty means no limit.
   std::vector<std::int64_t> reserved = {};      ///< Bytes per device; empty means 0.
   std::int64_t memory_margin = 0;               ///< Bytes to leave free on every device.
@@ -85,7 +85,7 @@ inline void require_not_negative(const char* field, std::size_t index, std::int6
   if (value < 0) throw invalid_input(field, index, value, "must not be negative");
 }
 
-inline void validate(const layer& one, std::size_t index) {
+inline void validate(const pipeline_layer& one, std::size_t index) {
   require_not_negative("layers.fwd", index, one.forward_time);
   require_not_negative("layers.bwd", index, one.backward_time);
   require_not_negative("layers.wgrad", index, one.weight_gradient_time);
@@ -99,11 +99,11 @@ inline void validate(const layer& one, std::size_t index) {
     throw invalid_input("layers.modes", index, "nothing", "needs at least one recompute mode");
   for (const recompute_mode& mode : one.modes) {
     require_not_negative("layers.modes.extra", index, mode.extra_time);
-    require_not_negative("layers.modes.act", index, mode.kept_bytes);
+    require_not_negative("layers.modes.act", index, mode.saved_bytes);
     require_not_negative("layers.modes.trans", index, mode.transient_bytes);
-    require_not_negative("layers.modes.act_w", index, mode.kept_for_weight_gradient);
-    if (mode.kept_for_weight_gradient > mode.kept_bytes)
-      throw invalid_input("layers.modes.act_w", index, mode.kept_for_weight_gradient,
+    require_not_negative("layers.modes.act_w", index, mode.saved_for_weight_gradient);
+    if (mode.saved_for_weight_gradient > mode.saved_bytes)
+      throw invalid_input("layers.modes.act_w", index, mode.saved_for_weight_gradient,
                           "must not be more than act, of which it is a part");
   }
 }

@@ -66,12 +66,12 @@ struct schedule_shape {
 enum class operation_kind : std::uint8_t { forward, backward, weight_gradient };
 
 /// One piece of work of a device: a pass of one micro-batch through one virtual stage.
-struct operation {
+struct pipeline_operation {
   operation_kind kind = operation_kind::forward;
   std::uint32_t stage = 0;
   std::uint32_t microbatch = 0;
 
-  friend auto operator<=>(const operation&, const operation&) = default;
+  friend auto operator<=>(const pipeline_operation&, const pipeline_operation&) = default;
 };
 
 /// Throws invalid_input unless the sizes fit the schedule. O(1).
@@ -79,10 +79,12 @@ void validate(const schedule_shape& shape);
 
 /// The operations of one device in the order in which it runs them. O(m·v).
 /// Preconditions: validate(shape) passes, device < shape.stages.
-[[nodiscard]] std::vector<operation> device_order(const schedule_shape& shape, std::size_t device);
+[[nodiscard]] std::vector<pipeline_operation> device_order(const schedule_shape& shape,
+                                                           std::size_t device);
 
 /// The order of every device. O(p·m·v).
-[[nodiscard]] std::vector<std::vector<operation>> device_orders(const schedule_shape& shape);
+[[nodiscard]] std::vector<std::vector<pipeline_operation>> device_orders(
+    const schedule_shape& shape);
 
 }  // namespace omnibal::inline v0
 

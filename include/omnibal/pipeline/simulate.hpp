@@ -21,14 +21,15 @@ namespace omnibal::inline v0 {
 /// Gives the duration of an operation, and the latency with which its input arrives from the
 /// neighbouring stage. Both in one integer type, the unit of the simulation.
 template <typename Times>
-concept operation_times = requires(const Times& times, const operation& work) {
+concept operation_times = requires(const Times& times, const pipeline_operation& work) {
   { times.duration(work) } -> std::integral;
   { times.latency(work) } -> std::same_as<decltype(times.duration(work))>;
 };
 
 /// The integer type in which a model of operation_times counts.
 template <operation_times Times>
-using time_of = decltype(std::declval<const Times&>().duration(std::declval<const operation&>()));
+using time_of =
+    decltype(std::declval<const Times&>().duration(std::declval<const pipeline_operation&>()));
 
 /// Times that depend on the stage alone, but for one factor a micro-batch.
 template <std::integral Time = std::int64_t>
@@ -40,13 +41,13 @@ struct stage_times {
   std::vector<Time> backward_latency;  ///< One an edge between consecutive virtual stages.
   std::vector<Time> microbatch_scale;  ///< One a micro-batch, on its durations; empty means 1.
 
-  [[nodiscard]] Time duration(const operation& work) const noexcept {
+  [[nodiscard]] Time duration(const pipeline_operation& work) const noexcept {
     const Time once = work.kind == operation_kind::forward    ? forward[work.stage]
                       : work.kind == operation_kind::backward ? backward[work.stage]
                                                               : weight_gradient[work.stage];
     return microbatch_scale.empty() ? once : once * microbatch_scale[work.microbatch];
   }
-  [[nodiscard]] Time latency(const operation& work) const noexcept {
+  [[nodiscard]] Time latency(const pipeline_operation& work) const noexcept {
     if (work.kind == operation_kind::forward && work.stage > 0)
       return forward_latency[work.stage - 1];
     if (work.kind == operation_kind::backward && work.stage < backward_latency.size())

@@ -47,7 +47,7 @@ struct joint_options {
   /// proven; about 4 ns each. A count and not a time, so that answers repeat.
   std::uint64_t operation_limit = 1'500'000'000;
   recompute_options recompute = {};  ///< Of the knapsacks of stages that are devices of their own.
-  run_control control = {};
+  search_control control = {};
 };
 
 struct joint_plan {

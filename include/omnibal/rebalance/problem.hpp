@@ -13,18 +13,18 @@
 namespace omnibal::inline v0 {
 
 /// A sample, and the rank that holds it now.
-struct held_sample {
+struct owned_sample {
   std::uint32_t rank = 0;
   std::int64_t cost = 0;   ///< what it adds to the time of the rank that works on it, in any unit
   std::int64_t bytes = 0;  ///< what must be sent for another rank to work on it
 
-  friend bool operator==(const held_sample&, const held_sample&) = default;
+  friend bool operator==(const owned_sample&, const owned_sample&) = default;
 };
 
 /// All samples of a step and where they are. A rank that holds nothing is one that no sample names.
 struct rebalance_problem {
   std::uint32_t ranks = 1;
-  std::vector<held_sample> samples = {};
+  std::vector<owned_sample> samples = {};
 };
 
 /// Rank `from` sends sample number `sample` to rank `to`.

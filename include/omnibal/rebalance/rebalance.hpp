@@ -30,7 +30,7 @@ struct rebalance_options {
   /// How much dearer than the least found the dearest rank of the chosen plan may be for the sake
   /// of fewer bytes, in millionths of the mean cost of a rank.
   std::uint32_t tolerance = 5000;
-  run_control control = {};
+  search_control control = {};
 };
 
 /// A plan that no other plan found beats in both cost and bytes.

@@ -46,7 +46,8 @@ struct recompute_choice {
 class recompute_chooser {
  public:
   /// O(layers · classes). Precondition: the layers are valid.
-  explicit recompute_chooser(std::span<const layer> layers, recompute_options options = {});
+  explicit recompute_chooser(std::span<const pipeline_layer> layers,
+                             recompute_options options = {});
 
   /// The least extra time of layers begin … end − 1 with `in_flight` micro-batches held and
   /// `budget` bytes for them; the static bytes are the caller's to subtract. Modes are left out.
@@ -74,7 +75,7 @@ class recompute_chooser {
   };
   /// A way to spread one class's layers over its modes, or over several classes' in turn.
   struct point {
-    std::int64_t kept = 0;
+    std::int64_t saved = 0;
     std::int64_t extra = 0;
     wide_integer penalty = 0;  ///< By how much it exceeds the Lagrangian optimum, scaled.
     std::uint32_t parent = 0;  ///< Point of the classes before.
@@ -94,7 +95,7 @@ class recompute_chooser {
     std::int64_t denominator = 1;  ///< per kept byte.
   };
 
-  void add(const layer& one);
+  void add(const pipeline_layer& one);
 
   void caps_of_all_modes();
 
@@ -123,7 +124,7 @@ class recompute_chooser {
   [[nodiscard]] multiplier relax(std::int64_t capacity);
 
   /// Every layer in the leanest mode under the cap.
-  void start_lean();
+  void start_with_minimum_memory();
 
   [[nodiscard]] const recompute_mode& mode_at(std::size_t k, std::size_t candidate) const;
 
@@ -180,7 +181,7 @@ class recompute_chooser {
 
 /// The problem of one stage by itself.
 struct recompute_problem {
-  std::vector<layer> layers = {};
+  std::vector<pipeline_layer> layers = {};
   std::size_t in_flight = 1;  ///< Micro-batches held at the worst moment.
   std::int64_t budget = 0;    ///< Bytes for activations.
 };

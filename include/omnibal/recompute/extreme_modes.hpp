@@ -20,11 +20,11 @@ struct extreme_modes {
 };
 
 /// O(modes). Precondition: the layer has a mode.
-[[nodiscard]] extreme_modes extreme_modes_of(const layer& one);
+[[nodiscard]] extreme_modes extreme_modes_of(const pipeline_layer& one);
 
 /// Bytes that layers in these modes hold at the peak of their stage: in_flight · Σ saved plus the
 /// largest transient. O(layers). Precondition: one mode per layer.
-[[nodiscard]] std::int64_t activation_peak(std::span<const layer> layers,
+[[nodiscard]] std::int64_t activation_peak(std::span<const pipeline_layer> layers,
                                            std::span<const std::size_t> modes,
                                            std::int64_t in_flight);
 

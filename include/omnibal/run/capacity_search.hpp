@@ -4,9 +4,9 @@
 /// to be shortest. Larger packs waste less at their ends but hold more memory, which costs
 /// recomputation, and leave fewer micro-batches to fill the pipeline with.
 ///
-/// Candidates come from packing alone (capacity_room.hpp), which finds the tokens that go with each
-/// number of tiles. Every one is planned and simulated, on a random part of the samples where there
-/// are many.
+/// Candidates come from packing alone (capacity_estimate.hpp), which finds the tokens that go with
+/// each number of tiles. Every one is planned and simulated, on a random part of the samples where
+/// there are many.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +32,7 @@ struct capacity_outcome {
 
 struct capacity_candidate {
   loads<2> capacity = {};
-  std::int64_t room = 0;  ///< As in capacity_room, millionths.
+  std::int64_t room = 0;  ///< As in capacity_estimate, millionths.
   capacity_outcome outcome = {};
   std::string passed_over = {};  ///< Why it was not taken; empty for the best.
 };
@@ -55,7 +55,7 @@ struct capacity_problem {
 /// does both, the fastest that fits; if none fits, the smallest. Asked to stop, it is content with
 /// what it tried, once something fits.
 [[nodiscard]] capacity_search search_capacity(const capacity_problem& problem,
-                                              const run_control& control = {});
+                                              const search_control& control = {});
 
 }  // namespace omnibal::inline v0
 

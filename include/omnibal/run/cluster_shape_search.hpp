@@ -50,7 +50,7 @@ struct shape_candidate {
 /// O(divisions) plans.
 /// Throws invalid_input unless there are between 1 and 2^20 devices.
 [[nodiscard]] std::vector<shape_candidate> rank_shapes(const shape_problem& problem,
-                                                       const run_control& control = {});
+                                                       const search_control& control = {});
 
 }  // namespace omnibal::inline v0
 

@@ -22,7 +22,7 @@ namespace omnibal::inline v0 {
 
 /// One way to run the epoch. `status` is infeasible where no plan of its kind fits the memory;
 /// then only data figures and `why` mean anything.
-struct run_column {
+struct run_strategy {
   search_status status = search_status::infeasible;
   schedule_shape schedule = {};           ///< With the most micro-batches of any rank and step.
   std::optional<loads<2>> capacity = {};  ///< Where samples are packed.
@@ -30,7 +30,7 @@ struct run_column {
   pipeline_plan plan = {};
   epoch_outcome epoch = {};
   /// Nanoseconds of the epoch with micro-batches in the order in which they were dealt.
-  std::int64_t time_as_dealt = 0;
+  std::int64_t time_as_assigned = 0;
   bool fits = true;  ///< Whether its memory stays within the limit.
   infeasibility why = {};
 
@@ -43,8 +43,8 @@ struct run_column {
 };
 
 /// A run planned before, at today's costs.
-struct repriced_run {
-  run_column column = {};             ///< `fits` says whether its memory does.
+struct evaluated_run {
+  run_strategy column = {};           ///< `fits` says whether its memory does.
   std::int64_t bound_epoch_time = 0;  ///< Nanoseconds.
 };
 
@@ -56,9 +56,9 @@ struct ablation_row {
 };
 
 struct run_plan {
-  run_column unbalanced = {};
-  run_column published = {};
-  run_column planned = {};
+  run_strategy unbalanced = {};
+  run_strategy published = {};
+  run_strategy planned = {};
   std::int64_t bound_epoch_time = 0;  ///< Nanoseconds.
   std::vector<ablation_row> ablation = {};
   capacity_search capacities = {};  ///< What the search for capacities saw, where it ran.

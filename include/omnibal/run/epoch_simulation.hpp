@@ -33,7 +33,7 @@ struct epoch_load {
   [[nodiscard]] std::size_t most_microbatches() const noexcept;
 
   /// The mean micro-batch, every amount rounded up.
-  [[nodiscard]] workload typical() const;
+  [[nodiscard]] workload mean_microbatch() const;
 
   /// The largest of each amount.
   [[nodiscard]] workload largest() const noexcept;
@@ -56,9 +56,9 @@ class microbatch_times {
   void price(std::span<const stage_model> stages, const epoch_load& load,
              std::span<const std::uint32_t> microbatches, std::size_t count);
 
-  [[nodiscard]] std::int64_t duration(const operation& work) const noexcept;
-  [[nodiscard]] std::int64_t latency(const operation& work) const noexcept;
-  [[nodiscard]] activation_bytes operator()(const operation& work) const noexcept {
+  [[nodiscard]] std::int64_t duration(const pipeline_operation& work) const noexcept;
+  [[nodiscard]] std::int64_t latency(const pipeline_operation& work) const noexcept;
+  [[nodiscard]] activation_bytes operator()(const pipeline_operation& work) const noexcept {
     return at(work.stage, work).activation;
   }
 
@@ -74,7 +74,7 @@ class microbatch_times {
 
   [[nodiscard]] static cost cost_of(const stage_model& stage, const workload& work);
 
-  [[nodiscard]] const cost& at(std::size_t stage, const operation& work) const noexcept;
+  [[nodiscard]] const cost& at(std::size_t stage, const pipeline_operation& work) const noexcept;
 
   std::size_t count_ = 0;
   std::vector<cost> costs_;
@@ -86,7 +86,8 @@ class microbatch_times {
 /// Precondition: `stages` are the schedule's virtual stages.
 [[nodiscard]] epoch_outcome simulate_epoch(std::span<const stage_model> stages,
                                            const schedule_shape& schedule, const epoch_load& load,
-                                           std::int64_t reserved, const run_control& control = {});
+                                           std::int64_t reserved,
+                                           const search_control& control = {});
 
 }  // namespace omnibal::inline v0
 

@@ -46,7 +46,7 @@ struct stage_model {
   linear_cost weight_gradient_time = {};  ///< The part of backward_time that is W.
   linear_cost forward_latency = {};
   linear_cost backward_latency = {};
-  linear_cost kept_bytes = {};
+  linear_cost saved_bytes = {};
   std::vector<linear_cost> transients = {};  ///< Bytes; the largest counts.
   std::int64_t static_bytes = 0;
   std::int64_t step_time = 0;

@@ -65,7 +65,7 @@ template <operation_times Times>
 [[nodiscard]] grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
                                                   const schedule_shape& schedule,
                                                   const epoch_load& load,
-                                                  const run_control& control = {});
+                                                  const search_control& control = {});
 
 namespace detail {
 
@@ -75,13 +75,13 @@ struct reordered_times {
   const Times& times;
   std::span<const std::uint32_t> order;
 
-  [[nodiscard]] auto duration(const operation& work) const noexcept {
+  [[nodiscard]] auto duration(const pipeline_operation& work) const noexcept {
     return times.duration(renamed(work));
   }
-  [[nodiscard]] auto latency(const operation& work) const noexcept {
+  [[nodiscard]] auto latency(const pipeline_operation& work) const noexcept {
     return times.latency(renamed(work));
   }
-  [[nodiscard]] operation renamed(const operation& work) const noexcept {
+  [[nodiscard]] pipeline_operation renamed(const pipeline_operation& work) const noexcept {
     if (work.microbatch >= order.size()) return work;
     return {work.kind, work.stage, order[work.microbatch]};
   }

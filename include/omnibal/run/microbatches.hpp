@@ -44,7 +44,7 @@ struct batch_options {
   /// Micro-batches a rank runs in a full step are a multiple of this.
   std::size_t microbatch_multiple = 1;
   linear_cost cost = {};  ///< What a micro-batch costs; ranks are evened by it.
-  run_control control = {};
+  search_control control = {};
 };
 
 /// Random micro-batches of `microbatch_samples` samples, each padded to the longest of its
@@ -55,8 +55,8 @@ struct batch_options {
 
 /// The paper's packs (threshold: all tiles, or tokens within 128 of the capacity; 50 iterations)
 /// and the published sampler: rank r takes the r-th contiguous share of the packs, in order.
-[[nodiscard]] batch_plan published_batches(std::span<const vision_language_sample> samples,
-                                           const loads<2>& capacity, const batch_options& options);
+[[nodiscard]] batch_plan paper_batches(std::span<const vision_language_sample> samples,
+                                       const loads<2>& capacity, const batch_options& options);
 
 /// Our packs, dealt to the ranks of each step so that their costs are even.
 [[nodiscard]] batch_plan balanced_batches(std::span<const vision_language_sample> samples,

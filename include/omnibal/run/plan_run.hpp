@@ -32,20 +32,21 @@ namespace omnibal::inline v0 {
 /// cuts and modes, for the samples, costs and memory of the problem. `fits` tells whether the
 /// memory still holds it; nothing is changed to make it fit. Throws invalid_input where the plan is
 /// not one for these samples, layers and ranks. O(micro-batches · virtual stages).
-[[nodiscard]] repriced_run reprice_run(const run_problem& problem,
-                                       const grouping<std::uint32_t>& packs,
-                                       const dispatch_plan& dispatch, const loads<2>& capacity,
-                                       const pipeline_plan& plan, const run_control& control = {});
+[[nodiscard]] evaluated_run evaluate_run(const run_problem& problem,
+                                         const grouping<std::uint32_t>& packs,
+                                         const dispatch_plan& dispatch, const loads<2>& capacity,
+                                         const pipeline_plan& plan,
+                                         const search_control& control = {});
 
 /// What a column's plan answers in plain numbers: its schedule, times of the typical micro-batch,
 /// bytes of the largest. Precondition: the column packs its samples. O(layers · modes).
 [[nodiscard]] pipeline_problem planning_problem(const run_problem& problem,
-                                                const run_column& column);
+                                                const run_strategy& column);
 
 /// Plans a run. `planned.status` is infeasible, with the reason, when no plan fits the memory or
 /// there are fewer layers than stages. Asked to stop, it tries no further capacities, plans and
 /// orders once it has a plan. Throws invalid_input for arguments out of range.
-[[nodiscard]] run_plan plan_run(const run_problem& problem, const run_control& control = {});
+[[nodiscard]] run_plan plan_run(const run_problem& problem, const search_control& control = {});
 
 }  // namespace omnibal::inline v0
 

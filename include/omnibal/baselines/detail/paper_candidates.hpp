@@ -27,7 +27,7 @@ namespace omnibal::inline v0::detail {
     const pipeline_problem& problem, const std::vector<std::size_t>& cuts) {
   pipeline_plan plan{.cuts = cuts};
   const static_memory fixed(problem);
-  const std::span<const layer> layers(problem.layers);
+  const std::span<const pipeline_layer> layers(problem.layers);
   for (std::size_t s = 0; s + 1 < cuts.size(); ++s) {
     const bool bounded = !problem.memory_limit.empty();
     const std::int64_t budget =
@@ -61,15 +61,15 @@ enum class candidate_memory { must_fit, ignored };
 
 /// Partitions near the anchor that keep the rules, in the first radius in which there are any: one
 /// in which there are none is no use to anybody, and its user would widen it.
-[[nodiscard]] inline std::vector<anchored_partition> published_candidates(
-    const pipeline_problem& problem, const published_options& options, candidate_memory memory) {
+[[nodiscard]] inline std::vector<anchored_partition> paper_candidates(
+    const pipeline_problem& problem, const paper_options& options, candidate_memory memory) {
   std::vector<std::int64_t> forward;
   std::vector<std::int64_t> latency;
-  for (const layer& one : problem.layers) {
+  for (const pipeline_layer& one : problem.layers) {
     forward.push_back(one.forward_time);
     latency.push_back(one.forward_latency + one.backward_latency);
   }
-  const cut_rules rules(problem);
+  const partition_constraints rules(problem);
   stage_memory memory_of(problem);
   const auto allows = [&](std::size_t stage, std::size_t begin, std::size_t end) {
     return rules.allows(begin, end) &&

@@ -18,12 +18,11 @@
 
 namespace omnibal::inline v0 {
 
-OMNIBAL_INLINE recompute_choice choose_recomputation_adaptively(std::span<const layer> layers,
-                                                                std::int64_t in_flight,
-                                                                std::int64_t budget) {
+OMNIBAL_INLINE recompute_choice choose_recomputation_adaptively(
+    std::span<const pipeline_layer> layers, std::int64_t in_flight, std::int64_t budget) {
   std::vector<std::size_t> modes;
   std::vector<std::size_t> fastest;
-  for (const layer& one : layers) {
+  for (const pipeline_layer& one : layers) {
     const extreme_modes found = extreme_modes_of(one);
     modes.push_back(found.minimum_memory);
     fastest.push_back(found.minimum_time);
@@ -37,7 +36,7 @@ OMNIBAL_INLINE recompute_choice choose_recomputation_adaptively(std::span<const 
     return layers[l].modes[modes[l]].extra_time - layers[l].modes[fastest[l]].extra_time;
   };
   const auto cost = [&](std::size_t l) -> wide_integer {
-    return layers[l].modes[fastest[l]].kept_bytes - layers[l].modes[modes[l]].kept_bytes;
+    return layers[l].modes[fastest[l]].saved_bytes - layers[l].modes[modes[l]].saved_bytes;
   };
   std::ranges::stable_sort(order, [&](std::size_t left, std::size_t right) {
     return saved(left) * cost(right) > saved(right) * cost(left);

@@ -17,19 +17,19 @@
 
 namespace omnibal::inline v0 {
 
-OMNIBAL_INLINE std::optional<pipeline_plan> plan_as_published(const pipeline_problem& problem,
-                                                              const published_options& options) {
+OMNIBAL_INLINE std::optional<pipeline_plan> plan_by_paper(const pipeline_problem& problem,
+                                                          const paper_options& options) {
   validate(problem);
   if (problem.schedule.kind != schedule_kind::gpipe &&
       problem.schedule.kind != schedule_kind::one_forward_one_backward)
     throw invalid_input("schedule", to_string(problem.schedule.kind),
                         "is not planned by the published method; use 1f1b or gpipe");
   return detail::fastest_with_adaptive_recomputation(
-      problem, detail::published_candidates(problem, options, detail::candidate_memory::must_fit));
+      problem, detail::paper_candidates(problem, options, detail::candidate_memory::must_fit));
 }
 
 OMNIBAL_INLINE infeasibility paper_plan_shortfall(const pipeline_problem& problem,
-                                                  const published_options& options) {
+                                                  const paper_options& options) {
   stage_memory memory(problem);
   const auto lacks = [&](const anchored_partition& candidate) {
     infeasibility worst{.reason = infeasibility::cause::memory};
@@ -44,7 +44,7 @@ OMNIBAL_INLINE infeasibility paper_plan_shortfall(const pipeline_problem& proble
   infeasibility least{.reason = infeasibility::cause::memory,
                       .bytes_short = std::numeric_limits<std::int64_t>::max()};
   for (const anchored_partition& candidate :
-       detail::published_candidates(problem, options, detail::candidate_memory::ignored))
+       detail::paper_candidates(problem, options, detail::candidate_memory::ignored))
     if (const infeasibility found = lacks(candidate); found.bytes_short < least.bytes_short)
       least = found;
   return least;

@@ -28,8 +28,8 @@ namespace omnibal::inline v0 {
 OMNIBAL_INLINE std::vector<anchored_partition> least_variance_partitions(
     const pipeline_problem& problem, std::size_t top) {
   validate(problem);
-  return detail::published_candidates(problem, {.radius = problem.layers.size(), .top = top},
-                                      detail::candidate_memory::must_fit);
+  return detail::paper_candidates(problem, {.radius = problem.layers.size(), .top = top},
+                                  detail::candidate_memory::must_fit);
 }
 
 namespace detail {
@@ -46,7 +46,7 @@ namespace detail {
 
 [[nodiscard]] inline bool keeps_rules(const pipeline_problem& problem,
                                       const std::vector<std::size_t>& cuts) {
-  const cut_rules rules(problem);
+  const partition_constraints rules(problem);
   for (std::size_t s = 0; s + 1 < cuts.size(); ++s)
     if (!rules.allows(cuts[s], cuts[s + 1])) return false;
   return true;
@@ -69,7 +69,7 @@ namespace detail {
 [[nodiscard]] inline pipeline_problem without_choice(pipeline_problem problem,
                                                      const std::vector<std::size_t>& modes) {
   for (std::size_t l = 0; l < modes.size(); ++l) {
-    layer& one = problem.layers[l];
+    pipeline_layer& one = problem.layers[l];
     one.forward_latency = one.backward_latency = 0;
     one.modes = {one.modes[modes[l]]};
   }
@@ -80,34 +80,35 @@ namespace detail {
 [[nodiscard]] inline std::vector<pipeline_plan> plans_of_global_recomputation(
     const pipeline_problem& problem, plan_objective objective) {
   std::vector<pipeline_plan> plans;
-  for (const layer_rule rule : {layer_rule::none, layer_rule::full}) {
-    const std::vector<std::size_t> modes = modes_by_rule(problem.layers, rule);
+  for (const uniform_rule rule : {uniform_rule::none, uniform_rule::full}) {
+    const std::vector<std::size_t> modes = modes_by_uniform_rule(problem.layers, rule);
     const joint_plan found = plan_jointly(without_choice(problem, modes), objective);
     if (!found.plan.cuts.empty()) plans.push_back({.cuts = found.plan.cuts, .modes = modes});
   }
   return plans;
 }
 
-[[nodiscard]] inline named_plan plan_with_global_recomputation(const pipeline_problem& problem,
-                                                               const std::string& name,
-                                                               plan_objective objective) {
+[[nodiscard]] inline evaluated_plan plan_with_global_recomputation(const pipeline_problem& problem,
+                                                                   const std::string& name,
+                                                                   plan_objective objective) {
   std::vector<pipeline_plan> plans = plans_of_global_recomputation(problem, objective);
   if (plans.empty())
     plans = plans_of_global_recomputation(without_memory_limit(problem), objective);
-  return judge_best(problem, name, plans);
+  return evaluate_best_plan(problem, name, plans);
 }
 
-[[nodiscard]] inline named_plan plan_by_variance(const pipeline_problem& problem,
-                                                 const std::string& name,
-                                                 const published_options& options) {
-  const auto fitting = published_candidates(problem, options, candidate_memory::must_fit);
+[[nodiscard]] inline evaluated_plan plan_by_variance(const pipeline_problem& problem,
+                                                     const std::string& name,
+                                                     const paper_options& options) {
+  const auto fitting = paper_candidates(problem, options, candidate_memory::must_fit);
   if (auto plan = fastest_with_adaptive_recomputation(problem, fitting))
-    return judge(problem, name, std::move(*plan));
-  std::vector<pipeline_plan> leanest;
+    return evaluate_plan(problem, name, std::move(*plan));
+  std::vector<pipeline_plan> minimum_memory;
   for (const anchored_partition& one :
-       published_candidates(problem, options, candidate_memory::ignored))
-    leanest.push_back({.cuts = one.cuts, .modes = modes_by_rule(problem.layers, layer_rule::full)});
-  return judge_best(problem, name, leanest);
+       paper_candidates(problem, options, candidate_memory::ignored))
+    minimum_memory.push_back(
+        {.cuts = one.cuts, .modes = modes_by_uniform_rule(problem.layers, uniform_rule::full)});
+  return evaluate_best_plan(problem, name, minimum_memory);
 }
 
 inline void validate_baselines(const pipeline_problem& problem,
@@ -132,15 +133,15 @@ inline void validate_baselines(const pipeline_problem& problem,
 
 }  // namespace detail
 
-OMNIBAL_INLINE std::vector<named_plan> plan_baselines(const pipeline_problem& problem,
-                                                      std::span<const std::int64_t> parameters,
-                                                      const published_options& options) {
+OMNIBAL_INLINE std::vector<evaluated_plan> plan_baselines(const pipeline_problem& problem,
+                                                          std::span<const std::int64_t> parameters,
+                                                          const paper_options& options) {
   detail::validate_baselines(problem, parameters);
   if (impossible_partition(problem).reason != infeasibility::cause::none) return {};
   const auto by_one_rule = [&](const std::string& name, const std::vector<std::size_t>& cuts) {
-    return judge_best(problem, name, plans_by_one_rule(problem, cuts));
+    return evaluate_best_plan(problem, name, plans_with_uniform_recomputation(problem, cuts));
   };
-  const published_options anywhere{.radius = problem.layers.size(), .top = options.top};
+  const paper_options anywhere{.radius = problem.layers.size(), .top = options.top};
   return {by_one_rule("even layers", detail::cuts_of_even_layers(problem)),
           by_one_rule("even parameters", detail::cuts_of_even_parameters(problem, parameters)),
           detail::plan_with_global_recomputation(problem, "alpa", plan_objective::closed_form),

@@ -16,18 +16,18 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
-[[nodiscard]] inline std::size_t selective_mode(const layer& one) {
-  const auto [leanest, fastest] = extreme_modes_of(one);
+[[nodiscard]] inline std::size_t selective_mode(const pipeline_layer& one) {
+  const auto [minimum_memory, fastest] = extreme_modes_of(one);
   const recompute_mode& none = one.modes[fastest];
   const auto saved = [&](std::size_t m) -> wide_integer {
-    return none.kept_bytes - one.modes[m].kept_bytes;
+    return none.saved_bytes - one.modes[m].saved_bytes;
   };
   const auto cost = [&](std::size_t m) -> wide_integer {
     return one.modes[m].extra_time - none.extra_time;
   };
   std::optional<std::size_t> best;
   for (std::size_t m = 0; m < one.modes.size(); ++m) {
-    if (m == leanest || saved(m) <= 0) continue;
+    if (m == minimum_memory || saved(m) <= 0) continue;
     if (!best || saved(m) * cost(*best) > saved(*best) * cost(m)) best = m;
   }
   return best.value_or(fastest);
@@ -35,24 +35,26 @@ namespace detail {
 
 }  // namespace detail
 
-OMNIBAL_INLINE std::vector<std::size_t> modes_by_rule(std::span<const layer> layers,
-                                                      layer_rule rule) {
+OMNIBAL_INLINE std::vector<std::size_t> modes_by_uniform_rule(
+    std::span<const pipeline_layer> layers, uniform_rule rule) {
   std::vector<std::size_t> modes;
-  for (const layer& one : layers) {
-    const auto [leanest, fastest] = extreme_modes_of(one);
-    modes.push_back(rule == layer_rule::full        ? leanest
-                    : rule == layer_rule::selective ? detail::selective_mode(one)
-                                                    : fastest);
+  for (const pipeline_layer& one : layers) {
+    const auto [minimum_memory, fastest] = extreme_modes_of(one);
+    modes.push_back(rule == uniform_rule::full        ? minimum_memory
+                    : rule == uniform_rule::selective ? detail::selective_mode(one)
+                                                      : fastest);
   }
   return modes;
 }
 
-OMNIBAL_INLINE std::vector<pipeline_plan> plans_by_one_rule(const pipeline_problem& problem,
-                                                            const std::vector<std::size_t>& cuts) {
-  const std::vector<std::size_t> full = modes_by_rule(problem.layers, layer_rule::full);
-  pipeline_plan block{.cuts = cuts, .modes = modes_by_rule(problem.layers, layer_rule::none)};
+OMNIBAL_INLINE std::vector<pipeline_plan> plans_with_uniform_recomputation(
+    const pipeline_problem& problem, const std::vector<std::size_t>& cuts) {
+  const std::vector<std::size_t> full = modes_by_uniform_rule(problem.layers, uniform_rule::full);
+  pipeline_plan block{.cuts = cuts,
+                      .modes = modes_by_uniform_rule(problem.layers, uniform_rule::none)};
   std::vector<pipeline_plan> plans = {
-      block, {.cuts = cuts, .modes = modes_by_rule(problem.layers, layer_rule::selective)}};
+      block,
+      {.cuts = cuts, .modes = modes_by_uniform_rule(problem.layers, uniform_rule::selective)}};
   while (block.modes != full) {
     for (std::size_t s = 0; s + 1 < cuts.size(); ++s) {
       std::size_t next = cuts[s];

@@ -91,7 +91,7 @@ inline void fit_extra_time(std::span<const measured_layer> rows, const layer_fit
     return row.name == layer.name && row.mode == name;
   };
   mode_fit mode{.name = name,
-                .kept_bytes = fit_where(rows, &measured_layer::kept_bytes, in_mode),
+                .saved_bytes = fit_where(rows, &measured_layer::saved_bytes, in_mode),
                 .transient_bytes = fit_where(rows, &measured_layer::transient_bytes, in_mode)};
   if (name != "none") fit_extra_time(rows, layer, mode);
   return mode;
@@ -137,7 +137,7 @@ inline void expect_measurable(std::span<const measured_layer> rows) {
   check("forward_time", &measured_layer::forward_time);
   check("backward_time", &measured_layer::backward_time);
   check("weight_gradient_time", &measured_layer::weight_gradient_time);
-  check("kept_bytes", &measured_layer::kept_bytes);
+  check("saved_bytes", &measured_layer::saved_bytes);
   check("transient_bytes", &measured_layer::transient_bytes);
   for (std::size_t k = 0; k < rows.size(); ++k) expect_part_of_backward(rows[k], k);
 }
@@ -158,7 +158,7 @@ OMNIBAL_INLINE double suggested_margin(std::span<const layer_fit> fits) {
   double margin = 0.0;
   for (const layer_fit& layer : fits)
     for (const mode_fit& mode : layer.modes)
-      for (const auto& bytes : {mode.kept_bytes, mode.transient_bytes})
+      for (const auto& bytes : {mode.saved_bytes, mode.transient_bytes})
         if (bytes) margin = std::max(margin, bytes->margin);
   return margin;
 }
@@ -193,7 +193,7 @@ inline void expect_known(std::span<const layer_cost> chain, const layer_fit& fit
 struct measured_parts {
   bool forward = false;
   bool backward = false;
-  std::vector<bool> extra, kept, transient;  ///< Of each mode.
+  std::vector<bool> extra, saved, transient;  ///< Of each mode.
 };
 
 /// Puts a fit in the place of a cost; whether there was one.
@@ -213,7 +213,7 @@ inline void apply_mode(const mode_fit& fit, std::size_t index, layer_cost& layer
   }
   const auto m = static_cast<std::size_t>(mode - layer.modes.begin());
   if (replace(mode->extra_time, fit.extra_time)) parts.extra[m] = true;
-  if (replace(mode->kept_bytes, fit.kept_bytes)) parts.kept[m] = true;
+  if (replace(mode->saved_bytes, fit.saved_bytes)) parts.saved[m] = true;
   if (replace(mode->transient_bytes, fit.transient_bytes)) parts.transient[m] = true;
 }
 
@@ -264,7 +264,7 @@ inline void apply_fit(const layer_fit& fit, std::size_t index, layer_cost& layer
 [[nodiscard]] inline bool is_whole(const layer_cost& layer, const measured_parts& parts) {
   bool whole = parts.forward && parts.backward;
   for (std::size_t m = 0; m < layer.modes.size(); ++m)
-    whole = whole && parts.kept[m] &&
+    whole = whole && parts.saved[m] &&
             (layer.modes[m].name == "none" || (parts.extra[m] && parts.transient[m]));
   return whole;
 }
@@ -277,7 +277,7 @@ OMNIBAL_INLINE calibration calibrated_chain(std::vector<layer_cost> chain,
   calibration result;
   for (layer_cost& layer : chain) {
     const std::vector<bool> none(layer.modes.size(), false);
-    detail::measured_parts parts{.extra = none, .kept = none, .transient = none};
+    detail::measured_parts parts{.extra = none, .saved = none, .transient = none};
     bool named = false;
     for (const bool exact : {false, true})
       for (std::size_t k = 0; k < fits.size(); ++k) {

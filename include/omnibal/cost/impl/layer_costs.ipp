@@ -180,14 +180,14 @@ struct transformer_layer {
   // Both norms read and write 2 h; the activation function reads one or two f and writes one.
   const double elementwise =
       shape.tokens * (build.replicated(8 * h) + build.divided((shape.gated ? 6 : 4) * shape.ffn));
-  layer.modes = {{.name = "none", .kept_bytes = all},
+  layer.modes = {{.name = "none", .saved_bytes = all},
                  {.name = "selective",
                   .extra_time = build.seconds(shape.per, build.memory_seconds(elementwise)),
-                  .kept_bytes = lean,
+                  .saved_bytes = lean,
                   .transient_bytes = build.cost(shape.per, restorable)},
                  {.name = "full",
                   .extra_time = layer.forward_time,
-                  .kept_bytes = build.cost(shape.per, input),
+                  .saved_bytes = build.cost(shape.per, input),
                   .transient_bytes = all}};
   return layer;
 }
@@ -246,7 +246,7 @@ struct transformer_layer {
   layer.backward_latency = layer.forward_latency;
   layer.static_bytes = build.static_bytes(layer.parameters, true);
   layer.step_time = build.step_time(layer.parameters, true);
-  layer.modes = {{.name = "none", .kept_bytes = build.cost(unit::tile, tokens * kept)}};
+  layer.modes = {{.name = "none", .saved_bytes = build.cost(unit::tile, tokens * kept)}};
   return layer;
 }
 
@@ -265,7 +265,7 @@ struct transformer_layer {
   layer.backward_latency = layer.forward_latency;
   layer.static_bytes = build.static_bytes(layer.parameters, trainable);
   layer.step_time = build.step_time(layer.parameters, trainable);
-  layer.modes = {{.name = "none", .kept_bytes = build.cost(unit::token, 8)}};
+  layer.modes = {{.name = "none", .saved_bytes = build.cost(unit::token, 8)}};
   return layer;
 }
 
@@ -288,10 +288,10 @@ struct transformer_layer {
   layer.step_time = build.step_time(layer.parameters, trainable);
   const linear_cost all =
       build.cost(unit::token, build.replicated(4 * h) + build.divided(6 * vocabulary));
-  layer.modes = {{.name = "none", .kept_bytes = all},
+  layer.modes = {{.name = "none", .saved_bytes = all},
                  {.name = "full",
                   .extra_time = layer.forward_time,
-                  .kept_bytes = build.cost(unit::token, build.replicated(2 * h)),
+                  .saved_bytes = build.cost(unit::token, build.replicated(2 * h)),
                   .transient_bytes = all}};
   return layer;
 }

@@ -67,7 +67,7 @@ inline void append_part(const table_index& tables, std::size_t table, const sequ
     std::iota(pass.begin(), pass.end(), 0U);
     random_stream random =
         stream_for(seed, random_purpose::mixture_pass, std::uint64_t{table} << 32 | number);
-    shuffle(pass, random);
+    shuffle_randomly(pass, random);
     for (; at < pass_end; ++at)
       samples.push_back(tables.sample({.table = table, .row = pass[at % rows]}));
   }
@@ -96,7 +96,7 @@ OMNIBAL_INLINE std::vector<std::uint64_t> draw_mixture(const table_index& tables
   for (std::size_t table = 0; table < parts.size(); ++table)
     detail::append_part(tables, table, parts[table], options.seed, samples);
   random_stream random = stream_for(options.seed, random_purpose::mixture_epoch, options.epoch);
-  shuffle(samples, random);
+  shuffle_randomly(samples, random);
   return samples;
 }
 

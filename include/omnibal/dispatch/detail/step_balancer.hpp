@@ -81,9 +81,9 @@ class step_balancer {
     std::iota(by_cost_.begin(), by_cost_.end(), 0U);
     for (std::size_t turn = 0; turn < turns_per_rank * ranks(); ++turn) {
       sort_by_cost();
-      const std::uint32_t dearest = by_cost_.back();
+      const std::uint32_t most_expensive = by_cost_.back();
       const bool exchanged = std::ranges::any_of(by_cost_, [&](std::uint32_t other) {
-        return spent_[other] < spent_[dearest] && exchange(dearest, other);
+        return spent_[other] < spent_[most_expensive] && exchange(most_expensive, other);
       });
       if (!exchanged) return;
     }

@@ -79,7 +79,7 @@ enum class megatron_part { vision, projector, embedding, language, head };
 }
 
 /// The index of a layer's mode, or of `otherwise` where the layer has no such mode.
-[[nodiscard]] inline std::size_t mode_named(const layer& one, const char* name,
+[[nodiscard]] inline std::size_t mode_named(const pipeline_layer& one, const char* name,
                                             std::size_t otherwise) {
   const auto found = std::ranges::find(one.modes, name, &recompute_mode::name);
   return found == one.modes.end() ? otherwise : static_cast<std::size_t>(found - one.modes.begin());
@@ -110,13 +110,16 @@ inline void choose_recomputed_layers(const pipeline_problem& problem,
                                      const std::vector<megatron_part>& parts,
                                      const std::vector<std::size_t>& cuts,
                                      megatron_layout& result) {
-  const auto rank = [](const named_plan& one) { return std::pair(one.bytes_over, one.makespan); };
+  const auto rank = [](const evaluated_plan& one) {
+    return std::pair(one.bytes_over, one.makespan);
+  };
   std::vector<std::size_t> before;
   for (std::size_t count = 0; count <= problem.layers.size(); ++count) {
     std::vector<std::size_t> modes = megatron_modes(problem, parts, cuts, count);
     if (modes == before) return;  // Every block recomputes as a whole.
     before = modes;
-    named_plan next = judge(problem, "Megatron-LM", {.cuts = cuts, .modes = std::move(modes)});
+    evaluated_plan next =
+        evaluate_plan(problem, "Megatron-LM", {.cuts = cuts, .modes = std::move(modes)});
     if (count > 0 && rank(next) >= rank(result.judged)) continue;
     result.recomputed_layers = count;
     result.judged = std::move(next);

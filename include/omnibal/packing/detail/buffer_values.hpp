@@ -104,7 +104,7 @@ class held_prices {
   // What a share of a pack is worth of which as much is held as is usual, and the most that any is;
   // so all that fits a pack is worth less than 2³¹.
   static constexpr std::int64_t usual = 1 << 8;
-  static constexpr std::int64_t dearest = usual << 4;
+  static constexpr std::int64_t most_expensive = usual << 4;
 
   void count() noexcept {
     seen_in_all_ = 0;
@@ -124,7 +124,8 @@ class held_prices {
          before += copies, copies = std::min(before, most - before)) {
       const std::int64_t surplus = count - before - copies / 2;
       const std::int64_t worth =
-          std::min(surplus * usual * usual / (expected + usual), dearest) * share(held, size);
+          std::min(surplus * usual * usual / (expected + usual), most_expensive) *
+          share(held, size);
       bundles.push_back(
           {.cell = cell,
            .samples = static_cast<std::uint32_t>(copies),

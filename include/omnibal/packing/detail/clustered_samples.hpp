@@ -23,10 +23,10 @@ template <typename Sums>
 struct classified_samples {
   using sample = packable<typename Sums::word>;
 
-  sample_survey<Sums::resources> survey = {};
+  load_estimates<Sums::resources> estimates = {};
   std::vector<sample> samples = {};             ///< those with any load, class after class
   std::vector<std::span<sample>> classes = {};  ///< some may be empty
-  std::vector<std::uint32_t> weightless = {};   ///< those without any load, which fit anywhere
+  std::vector<std::uint32_t> zero_load = {};    ///< those without any load, which fit anywhere
 };
 
 /// Stand for the points of samples that do not fit a pack and of those without any load.
@@ -40,13 +40,13 @@ void sort_into_cells(const std::vector<std::uint16_t>& points,
                      const std::vector<typename Sums::word>& loads,
                      classified_samples<Sums>& sorted) {
   for (std::uint32_t id = 0; id < points.size(); ++id)
-    if (points[id] == weightless_point) sorted.weightless.push_back(id);
-  const std::size_t width = sorted.survey.plane.corner().column + std::size_t{1};
-  plane_cells cells = cell_divider(sorted.survey.counts, width).divide();
+    if (points[id] == weightless_point) sorted.zero_load.push_back(id);
+  const std::size_t width = sorted.estimates.plane.corner().column + std::size_t{1};
+  plane_cells cells = cell_divider(sorted.estimates.counts, width).divide();
   // The survey counts weightless samples too, all at the first point of the plane.
-  if (!sorted.weightless.empty())
-    cells.cells[cells.cell_of.front()].count -= sorted.weightless.size();
-  sorted.samples.resize(sorted.survey.fitting - sorted.weightless.size());
+  if (!sorted.zero_load.empty())
+    cells.cells[cells.cell_of.front()].count -= sorted.zero_load.size();
+  sorted.samples.resize(sorted.estimates.fitting - sorted.zero_load.size());
   std::vector<std::size_t> next;
   std::size_t end = 0;
   for (const plane_cell& cell : cells.cells) {
@@ -75,7 +75,7 @@ template <typename Samples, typename Sums, typename Projection>
     loads[id] = sums.pack(one);
     points[id] = one == fitting_loads<Sums::resources>{} ? weightless_point : point;
   };
-  classified.survey = survey_samples(samples, limits, projection, threads, visit);
+  classified.estimates = estimate_loads(samples, limits, projection, threads, visit);
   sort_into_cells<Sums>(points, loads, classified);
   return classified;
 }

@@ -21,19 +21,20 @@ namespace omnibal::inline v0::detail {
 /// A bound on the number of packs of the surveyed samples. The dearer proof is tried only where
 /// the cheap ones leave more than a thousandth of `packs` open.
 template <std::size_t Resources>
-[[nodiscard]] std::uint64_t bound_surveyed(const sample_survey<Resources>& survey,
-                                           const loads<Resources>& capacity, std::uint64_t packs) {
-  const std::uint64_t bound = bound_by_resource(survey, capacity).packs;
+[[nodiscard]] std::uint64_t bound_from_estimates(const load_estimates<Resources>& estimates,
+                                                 const loads<Resources>& capacity,
+                                                 std::uint64_t packs) {
+  const std::uint64_t bound = bound_by_resource(estimates, capacity).packs;
   if (packs - bound <= packs / 1000) return bound;
-  return std::max(bound, plane_bound<Resources>(survey, capacity).prove().packs);
+  return std::max(bound, plane_bound<Resources>(estimates, capacity).prove().packs);
 }
 
 /// Completes a result that holds the packs of the samples that fit, and bounds their number.
 template <std::size_t Resources>
-void finish_packing(packing_result& result, const sample_survey<Resources>& survey,
+void finish_packing(packing_result& result, const load_estimates<Resources>& estimates,
                     const pack_limits<Resources>& limits, std::uint64_t bound) {
   result.bound = bound;
-  result.oversize = survey.oversize;
+  result.oversize = estimates.oversize;
   if (limits.oversize == oversize_policy::own_pack) {
     for (const std::uint32_t id : result.oversize) result.packs.append({&id, 1});
     result.bound += result.oversize.size();

@@ -109,9 +109,9 @@ struct resource_glimpse {
 /// Looks at samples spread over the table, each at random in its stretch so that no rhythm of the
 /// table shows. Tightest resource first.
 template <std::size_t Resources, typename Samples, typename Projection>
-[[nodiscard]] std::array<resource_glimpse, Resources> glimpse(const Samples& samples,
-                                                              const loads<Resources>& capacity,
-                                                              const Projection& projection) {
+[[nodiscard]] std::array<resource_glimpse, Resources> estimate(const Samples& samples,
+                                                               const loads<Resources>& capacity,
+                                                               const Projection& projection) {
   constexpr std::uint64_t most_looks = 1024;
   std::array<resource_glimpse, Resources> seen{};
   for (std::size_t r = 0; r < Resources; ++r) seen[r].resource = r;
@@ -152,7 +152,7 @@ template <std::size_t Resources, typename Samples, typename Projection>
                                                const Projection& projection) {
   constexpr std::uint64_t most_rows = 64;
   constexpr std::uint64_t most_points = 8192;
-  auto seen = glimpse<Resources>(samples, capacity, projection);
+  auto seen = estimate<Resources>(samples, capacity, projection);
   if constexpr (Resources == 1) {
     return {{}, make_axis(seen[0], capacity[0], most_points / 2)};
   } else {
@@ -165,7 +165,7 @@ template <std::size_t Resources, typename Samples, typename Projection>
 
 /// What is known of samples after one pass.
 template <std::size_t Resources>
-struct sample_survey {
+struct load_estimates {
   load_plane<Resources> plane = {};
   std::vector<std::uint32_t> oversize = {};               ///< ids of samples that do not fit
   std::array<load_histogram, Resources> histograms = {};  ///< of those that do
@@ -184,8 +184,8 @@ class survey_part {
   }
 
   template <typename Samples, typename Projection, typename Visit>
-  void survey(const Samples& samples, sample_slice slice, const pack_limits<Resources>& limits,
-              const Projection& projection, const Visit& visit) {
+  void estimates(const Samples& samples, sample_slice slice, const pack_limits<Resources>& limits,
+                 const Projection& projection, const Visit& visit) {
     const auto count = [&](std::uint32_t id, const fitting_loads<Resources>& sample) {
       const std::uint16_t point = plane_.index(sample);
       ++counts_[point];
@@ -204,10 +204,10 @@ class survey_part {
   }
 
   /// Ends the counting.
-  void finish(sample_survey<Resources>& survey) {
-    survey.counts = std::move(counts_);
-    survey.oversize = std::move(oversize_);
-    for (std::size_t r = 0; r < Resources; ++r) survey.histograms[r] = counters_[r].finish();
+  void finish(load_estimates<Resources>& estimates) {
+    estimates.counts = std::move(counts_);
+    estimates.oversize = std::move(oversize_);
+    for (std::size_t r = 0; r < Resources; ++r) estimates.histograms[r] = counters_[r].finish();
   }
 
  private:
@@ -220,24 +220,24 @@ class survey_part {
 /// Surveys all samples in as many slices as threads; calls visit(id, fitting_loads, point) for each
 /// that fits, in order within a slice. Throws as scan_samples does. O(n).
 template <std::size_t Resources, typename Samples, typename Projection, typename Visit>
-[[nodiscard]] sample_survey<Resources> survey_samples(const Samples& samples,
-                                                      const pack_limits<Resources>& limits,
-                                                      const Projection& projection,
-                                                      unsigned threads, const Visit& visit) {
+[[nodiscard]] load_estimates<Resources> estimate_loads(const Samples& samples,
+                                                       const pack_limits<Resources>& limits,
+                                                       const Projection& projection,
+                                                       unsigned threads, const Visit& visit) {
   const std::uint32_t count = checked_sample_count(samples);
-  sample_survey<Resources> survey{.plane =
-                                      make_plane<Resources>(samples, limits.capacity, projection)};
-  std::vector<survey_part<Resources>> parts(threads, {survey.plane, limits.capacity});
+  load_estimates<Resources> estimates{
+      .plane = make_plane<Resources>(samples, limits.capacity, projection)};
+  std::vector<survey_part<Resources>> parts(threads, {estimates.plane, limits.capacity});
   parallel_for(threads, threads, [&](std::size_t part, std::size_t) {
     const auto cut = [&](std::size_t k) {
       return static_cast<std::uint32_t>(std::uint64_t{count} * k / threads);
     };
-    parts[part].survey(samples, {cut(part), cut(part + 1)}, limits, projection, visit);
+    parts[part].estimates(samples, {cut(part), cut(part + 1)}, limits, projection, visit);
   });
   for (std::size_t part = 1; part < parts.size(); ++part) parts.front().merge(parts[part]);
-  parts.front().finish(survey);
-  survey.fitting = count - survey.oversize.size();
-  return survey;
+  parts.front().finish(estimates);
+  estimates.fitting = count - estimates.oversize.size();
+  return estimates;
 }
 
 }  // namespace omnibal::inline v0::detail

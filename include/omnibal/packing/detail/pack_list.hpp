@@ -83,10 +83,10 @@ class pack_list {
 
   /// All packs in random order, given that blocks of packs before `settled` are alike. Ends the
   /// list.
-  [[nodiscard]] grouping<std::uint32_t> shuffled(std::size_t settled, random_stream& random,
+  [[nodiscard]] grouping<std::uint32_t> shuffled(std::size_t assigned, random_stream& random,
                                                  unsigned threads = 1) {
     std::exchange(loads_, {});
-    const std::vector<std::uint32_t> order = random_order(settled, random);
+    const std::vector<std::uint32_t> order = random_order(assigned, random);
     const added_groups added = group_added();
     std::vector<std::uint64_t> offsets(order.size() + 1);
     for (std::size_t k = 0; k < order.size(); ++k)
@@ -125,13 +125,13 @@ class pack_list {
   }
 
   // Packs exchange places within their blocks, and those from `settled` on with any before them.
-  [[nodiscard]] std::vector<std::uint32_t> random_order(std::size_t settled,
+  [[nodiscard]] std::vector<std::uint32_t> random_order(std::size_t assigned,
                                                         random_stream& random) const {
     std::vector<std::uint32_t> order(ends_.size());
     std::iota(order.begin(), order.end(), 0U);
     for (std::size_t first = 0; first < order.size(); first += block)
       shuffle_fast(std::span(order).subspan(first, std::min(block, order.size() - first)), random);
-    for (std::size_t k = settled; k < order.size(); ++k)
+    for (std::size_t k = assigned; k < order.size(); ++k)
       std::swap(order[k], order[uniform_below(random, static_cast<std::uint32_t>(k) + 1)]);
     return order;
   }

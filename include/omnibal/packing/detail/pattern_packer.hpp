@@ -30,7 +30,7 @@ namespace omnibal::inline v0::detail {
 /// What came of packing by patterns, beside the packs.
 template <typename Sums>
 struct packed_by_patterns {
-  std::size_t settled = 0;  ///< Packs before this one are in random order.
+  std::size_t assigned = 0;  ///< Packs before this one are in random order.
   std::vector<packable<typename Sums::word>> left = {};  ///< samples that fit no pattern
 };
 
@@ -146,16 +146,16 @@ class pattern_packer {
     reserve_for(shares, packs);
     for (std::optional<pattern_filler<Sums>>& share : shares) {
       pack_list<Sums>& own = share->packs();
-      const std::size_t settled = own.size() - std::min(own.size(), last_packs);
-      last.append(own, settled, own.size());
+      const std::size_t assigned = own.size() - std::min(own.size(), last_packs);
+      last.append(own, assigned, own.size());
       if (shares.size() == 1)
-        packs = std::move(own.shorten(settled));
+        packs = std::move(own.shorten(assigned));
       else
-        packs.append(own, 0, settled);
+        packs.append(own, 0, assigned);
       packed.left.insert(packed.left.end(), share->left().begin(), share->left().end());
       share.reset();
     }
-    packed.settled = packs.size();
+    packed.assigned = packs.size();
     packs.append(last, 0, last.size());
     return packed;
   }

@@ -35,14 +35,14 @@ OMNIBAL_INLINE std::vector<stage_cost> stage_costs(const pipeline_problem& probl
     stage.layers = {plan.cuts[j], plan.cuts[j + 1]};
     stage.static_bytes = fixed.bytes(stage.layers);
     for (std::size_t l = plan.cuts[j]; l < plan.cuts[j + 1]; ++l) {
-      const layer& one = problem.layers[l];
+      const pipeline_layer& one = problem.layers[l];
       const recompute_mode& mode = one.modes[plan.modes[l]];
       stage.forward_time += one.forward_time;
       stage.backward_time += one.backward_time + mode.extra_time;
       stage.weight_gradient_time += one.weight_gradient_time;
-      stage.activation.kept += mode.kept_bytes;
+      stage.activation.saved += mode.saved_bytes;
       stage.activation.transient = std::max(stage.activation.transient, mode.transient_bytes);
-      stage.activation.kept_for_weight_gradient += mode.kept_for_weight_gradient;
+      stage.activation.saved_for_weight_gradient += mode.saved_for_weight_gradient;
     }
     scale_times(stage, problem.factor(j % problem.schedule.stages),
                 problem.schedule.splits_backward());
@@ -95,7 +95,7 @@ OMNIBAL_INLINE std::int64_t blocking_bottleneck(const std::vector<stage_cost>& s
   return largest;
 }
 
-OMNIBAL_INLINE rational period(const std::vector<stage_cost>& stages) {
+OMNIBAL_INLINE rational steady_period(const std::vector<stage_cost>& stages) {
   rational largest;
   for (std::size_t i = 0; i < stages.size(); ++i) {
     std::int64_t sum = 0;
@@ -127,7 +127,9 @@ OMNIBAL_INLINE std::vector<std::int64_t> peak_memory(const pipeline_problem& pro
   const static_memory fixed(problem);
   std::vector<std::int64_t> peaks(devices, 0);
   for (std::size_t device = 0; device < devices; ++device) {
-    const auto bytes = [&](const operation& work) { return stages[work.stage].activation; };
+    const auto bytes = [&](const pipeline_operation& work) {
+      return stages[work.stage].activation;
+    };
     peaks[device] = peak_activation(device_order(problem.schedule, device), bytes).bytes;
     if (!problem.reserved.empty()) peaks[device] += problem.reserved[device];
     std::vector<layer_range> chunks;

@@ -29,8 +29,8 @@ OMNIBAL_INLINE infeasibility memory_overrun(const pipeline_problem& problem,
   return worst;
 }
 
-OMNIBAL_INLINE named_plan judge(const pipeline_problem& problem, std::string name,
-                                pipeline_plan plan) {
+OMNIBAL_INLINE evaluated_plan evaluate_plan(const pipeline_problem& problem, std::string name,
+                                            pipeline_plan plan) {
   const std::vector<stage_cost> stages = stage_costs(problem, plan);
   const std::int64_t over = problem.memory_limit.empty()
                                 ? 0
@@ -42,11 +42,12 @@ OMNIBAL_INLINE named_plan judge(const pipeline_problem& problem, std::string nam
           .bytes_over = over};
 }
 
-OMNIBAL_INLINE named_plan judge_best(const pipeline_problem& problem, const std::string& name,
-                                     std::span<const pipeline_plan> plans) {
-  named_plan best = judge(problem, name, plans.front());
+OMNIBAL_INLINE evaluated_plan evaluate_best_plan(const pipeline_problem& problem,
+                                                 const std::string& name,
+                                                 std::span<const pipeline_plan> plans) {
+  evaluated_plan best = evaluate_plan(problem, name, plans.front());
   for (const pipeline_plan& plan : plans.subspan(1)) {
-    named_plan next = judge(problem, name, plan);
+    evaluated_plan next = evaluate_plan(problem, name, plan);
     if (std::pair(next.bytes_over, next.makespan) < std::pair(best.bytes_over, best.makespan))
       best = std::move(next);
   }

@@ -26,15 +26,15 @@ OMNIBAL_INLINE std::vector<gradient_needs> gradients_of(std::span<const layer_tr
   return needs;
 }
 
-OMNIBAL_INLINE void leave_out_gradients(std::span<layer> layers,
+OMNIBAL_INLINE void leave_out_gradients(std::span<pipeline_layer> layers,
                                         std::span<const gradient_needs> needs) {
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    layer& one = layers[l];
+    pipeline_layer& one = layers[l];
     leave_out_gradients(one.backward_time, one.weight_gradient_time, needs[l]);
     if (!needs[l].any()) one.backward_latency = 0;
     for (recompute_mode& mode : one.modes) {
       if (!needs[l].any()) mode = {.name = mode.name};
-      if (!needs[l].of_weights) mode.kept_for_weight_gradient = 0;
+      if (!needs[l].of_weights) mode.saved_for_weight_gradient = 0;
     }
   }
 }

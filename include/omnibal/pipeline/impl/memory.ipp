@@ -15,7 +15,7 @@ namespace detail {
 
 /// Whether `more` needs at least the bytes of `less` whatever the bytes of the stages are: what
 /// waits for W is a part of what was kept, so a whole micro-batch counts for a waiting one.
-[[nodiscard]] inline bool covers(const memory_moment& more, const memory_moment& less) {
+[[nodiscard]] inline bool covers(const peak_event& more, const peak_event& less) {
   if (more.running != less.running) return false;
   for (std::size_t c = 0; c < more.whole.size(); ++c)
     if (more.whole[c] < less.whole[c] ||
@@ -26,20 +26,20 @@ namespace detail {
 
 }  // namespace detail
 
-OMNIBAL_INLINE std::vector<memory_moment> worst_moments(const schedule_shape& shape,
-                                                        std::size_t device) {
-  memory_moment now{.whole = std::vector<std::size_t>(shape.virtual_stages, 0),
-                    .waiting = std::vector<std::size_t>(shape.virtual_stages, 0)};
-  std::vector<memory_moment> worst;
-  for (const operation& work : device_order(shape, device)) {
+OMNIBAL_INLINE std::vector<peak_event> peak_events(const schedule_shape& shape,
+                                                   std::size_t device) {
+  peak_event now{.whole = std::vector<std::size_t>(shape.virtual_stages, 0),
+                 .waiting = std::vector<std::size_t>(shape.virtual_stages, 0)};
+  std::vector<peak_event> worst;
+  for (const pipeline_operation& work : device_order(shape, device)) {
     const std::size_t chunk = work.stage / shape.stages;
     switch (work.kind) {
       case operation_kind::forward: ++now.whole[chunk]; break;
       case operation_kind::backward:
         now.running = chunk;
-        if (std::ranges::none_of(
-                worst, [&](const memory_moment& one) { return detail::covers(one, now); })) {
-          std::erase_if(worst, [&](const memory_moment& one) { return detail::covers(now, one); });
+        if (std::ranges::none_of(worst,
+                                 [&](const peak_event& one) { return detail::covers(one, now); })) {
+          std::erase_if(worst, [&](const peak_event& one) { return detail::covers(now, one); });
           worst.push_back(now);
         }
         --now.whole[chunk];

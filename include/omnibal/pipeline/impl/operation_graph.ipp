@@ -15,21 +15,22 @@
 
 namespace omnibal::inline v0 {
 
-OMNIBAL_INLINE std::string to_string(const operation& work) {
+OMNIBAL_INLINE std::string to_string(const pipeline_operation& work) {
   constexpr char letters[] = {'F', 'B', 'W'};
   return letters[static_cast<std::size_t>(work.kind)] + std::to_string(work.stage) + "." +
          std::to_string(work.microbatch);
 }
 
-OMNIBAL_INLINE operation_graph::operation_graph(std::span<const std::vector<operation>> orders,
-                                                std::size_t total_stages, std::size_t microbatches)
+OMNIBAL_INLINE operation_graph::operation_graph(
+    std::span<const std::vector<pipeline_operation>> orders, std::size_t total_stages,
+    std::size_t microbatches)
     : devices_(orders.size()), stages_(total_stages), microbatches_(microbatches) {
   check(orders);
   sort(orders);
 }
 
-OMNIBAL_INLINE bool operation_graph::waits_for(const operation& work,
-                                               operation& producer) const noexcept {
+OMNIBAL_INLINE bool operation_graph::waits_for(const pipeline_operation& work,
+                                               pipeline_operation& producer) const noexcept {
   producer = work;
   switch (work.kind) {
     case operation_kind::forward:
@@ -47,18 +48,19 @@ OMNIBAL_INLINE bool operation_graph::waits_for(const operation& work,
   return false;
 }
 
-OMNIBAL_INLINE std::size_t operation_graph::slot(const operation& work) const noexcept {
+OMNIBAL_INLINE std::size_t operation_graph::slot(const pipeline_operation& work) const noexcept {
   return (static_cast<std::size_t>(work.kind) * stages_ + work.stage) * microbatches_ +
          work.microbatch;
 }
 
-OMNIBAL_INLINE void operation_graph::check(std::span<const std::vector<operation>> orders) {
+OMNIBAL_INLINE void operation_graph::check(
+    std::span<const std::vector<pipeline_operation>> orders) {
   if (orders.empty()) throw invalid_input("device_order", "nothing", "needs at least one device");
   std::vector<char> seen(3 * stages_ * microbatches_, 0);
   std::size_t weight_gradients = 0;
   std::size_t operations = 0;
   for (std::size_t device = 0; device < orders.size(); ++device)
-    for (const operation& work : orders[device]) {
+    for (const pipeline_operation& work : orders[device]) {
       if (work.stage >= stages_ || work.microbatch >= microbatches_)
         throw invalid_input("device_order", device, to_string(work),
                             "names a stage or micro-batch that does not exist");
@@ -76,13 +78,13 @@ OMNIBAL_INLINE void operation_graph::check(std::span<const std::vector<operation
   for (std::size_t kind = 0; kind < kinds; ++kind)
     for (std::uint32_t stage = 0; stage < stages_; ++stage)
       for (std::uint32_t microbatch = 0; microbatch < microbatches_; ++microbatch) {
-        const operation work{static_cast<operation_kind>(kind), stage, microbatch};
+        const pipeline_operation work{static_cast<operation_kind>(kind), stage, microbatch};
         if (seen[slot(work)] == 0)
           throw invalid_input("device_order", stage % orders.size(), to_string(work), "is missing");
       }
 }
 
-OMNIBAL_INLINE void operation_graph::sort(std::span<const std::vector<operation>> orders) {
+OMNIBAL_INLINE void operation_graph::sort(std::span<const std::vector<pipeline_operation>> orders) {
   std::vector<std::uint32_t> position(3 * stages_ * microbatches_, nothing);
   std::vector<std::size_t> next(orders.size(), 0);
   std::vector<std::size_t> ready;
@@ -93,8 +95,8 @@ OMNIBAL_INLINE void operation_graph::sort(std::span<const std::vector<operation>
     const std::size_t device = ready.back();
     ready.pop_back();
     for (; next[device] < orders[device].size(); ++next[device]) {
-      const operation& work = orders[device][next[device]];
-      operation producer;
+      const pipeline_operation& work = orders[device][next[device]];
+      pipeline_operation producer;
       const bool waits = waits_for(work, producer);
       if (waits && position[slot(producer)] == nothing) {
         sleeper[slot(producer)] = static_cast<std::uint32_t>(device);

@@ -11,7 +11,7 @@
 
 namespace omnibal::inline v0 {
 
-OMNIBAL_INLINE cut_rules::cut_rules(const pipeline_problem& problem)
+OMNIBAL_INLINE partition_constraints::partition_constraints(const pipeline_problem& problem)
     : may_cut_(problem.layers.size() + 1, true), first_begin_(problem.layers.size() + 1, 0) {
   for (const layer_pair& pair : problem.together) {
     const auto [low, high] = std::minmax(pair.first, pair.second);
@@ -24,7 +24,7 @@ OMNIBAL_INLINE cut_rules::cut_rules(const pipeline_problem& problem)
   }
 }
 
-OMNIBAL_INLINE bool cut_rules::allow_partition(std::size_t stages) const {
+OMNIBAL_INLINE bool partition_constraints::allow_partition(std::size_t stages) const {
   const std::size_t layers = may_cut_.size() - 1;
   std::vector<bool> before(layers + 1, false);
   before[0] = true;
@@ -42,7 +42,8 @@ OMNIBAL_INLINE infeasibility impossible_partition(const pipeline_problem& proble
   const std::size_t stages = problem.schedule.total_stages();
   if (problem.layers.size() < stages)
     return {.reason = infeasibility::cause::fewer_layers_than_stages};
-  if (!cut_rules(problem).allow_partition(stages)) return {.reason = infeasibility::cause::rules};
+  if (!partition_constraints(problem).allow_partition(stages))
+    return {.reason = infeasibility::cause::rules};
   return {};
 }
 

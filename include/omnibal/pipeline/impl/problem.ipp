@@ -71,12 +71,13 @@ inline void validate_factors(const std::vector<rational>& factors, std::size_t d
 OMNIBAL_INLINE void validate_sums(const pipeline_problem& problem) {
   std::int64_t time = 0;
   std::int64_t bytes = 0;
-  for (const layer& one : problem.layers) {
+  for (const pipeline_layer& one : problem.layers) {
     std::int64_t extra = 0;
     std::int64_t held = 0;
     for (const recompute_mode& mode : one.modes) {
       extra = std::max(extra, mode.extra_time);
-      held = std::max(held, checked_add(mode.kept_bytes, mode.transient_bytes, "layers.modes.act"));
+      held =
+          std::max(held, checked_add(mode.saved_bytes, mode.transient_bytes, "layers.modes.act"));
     }
     for (const std::int64_t part :
          {one.forward_time, one.backward_time, extra, one.forward_latency, one.backward_latency})

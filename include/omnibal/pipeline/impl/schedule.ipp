@@ -58,12 +58,13 @@ namespace detail {
 
 /// The (stage, micro-batch) of each forward of a device in turn: groups of micro-batches go through
 /// the device's first virtual stage, then its second, ...; backwards take the stages in reverse.
-[[nodiscard]] inline std::vector<operation> passes(const schedule_shape& shape, std::size_t device,
-                                                   operation_kind kind) {
+[[nodiscard]] inline std::vector<pipeline_operation> passes(const schedule_shape& shape,
+                                                            std::size_t device,
+                                                            operation_kind kind) {
   const std::size_t group = shape.kind != schedule_kind::interleaved ? shape.microbatches
                             : shape.group_size != 0                  ? shape.group_size
                                                                      : shape.stages;
-  std::vector<operation> order;
+  std::vector<pipeline_operation> order;
   order.reserve(shape.microbatches * shape.virtual_stages);
   for (std::size_t begin = 0; begin < shape.microbatches; begin += group) {
     const std::size_t end = std::min(begin + group, shape.microbatches);
@@ -81,19 +82,21 @@ namespace detail {
 
 }  // namespace detail
 
-OMNIBAL_INLINE std::vector<operation> device_order(const schedule_shape& shape,
-                                                   std::size_t device) {
-  const std::vector<operation> forwards = detail::passes(shape, device, operation_kind::forward);
-  const std::vector<operation> backwards = detail::passes(shape, device, operation_kind::backward);
+OMNIBAL_INLINE std::vector<pipeline_operation> device_order(const schedule_shape& shape,
+                                                            std::size_t device) {
+  const std::vector<pipeline_operation> forwards =
+      detail::passes(shape, device, operation_kind::forward);
+  const std::vector<pipeline_operation> backwards =
+      detail::passes(shape, device, operation_kind::backward);
   // ZB-H1 lets the weight gradient of a micro-batch wait for as many backwards as the stage's
   // depth, where it fills what would be a bubble of 1F1B.
   const std::size_t delay = device;
-  const auto weight_gradient = [](operation backward) {
+  const auto weight_gradient = [](pipeline_operation backward) {
     backward.kind = operation_kind::weight_gradient;
     return backward;
   };
 
-  std::vector<operation> order;
+  std::vector<pipeline_operation> order;
   order.reserve(forwards.size() * (shape.splits_backward() ? 3 : 2));
   const std::size_t warmup = detail::warmup_forwards(shape, device);
   order.insert(order.end(), forwards.begin(),
@@ -111,9 +114,10 @@ OMNIBAL_INLINE std::vector<operation> device_order(const schedule_shape& shape,
   return order;
 }
 
-OMNIBAL_INLINE std::vector<std::vector<operation>> device_orders(const schedule_shape& shape) {
+OMNIBAL_INLINE std::vector<std::vector<pipeline_operation>> device_orders(
+    const schedule_shape& shape) {
   validate(shape);
-  std::vector<std::vector<operation>> orders;
+  std::vector<std::vector<pipeline_operation>> orders;
   orders.reserve(shape.stages);
   for (std::size_t device = 0; device < shape.stages; ++device)
     orders.push_back(device_order(shape, device));

@@ -17,7 +17,8 @@ namespace omnibal::inline v0 {
 
 OMNIBAL_INLINE static_memory::static_memory(const pipeline_problem& problem) {
   before_.reserve(problem.layers.size() + 1);
-  for (const layer& one : problem.layers) before_.push_back(before_.back() + one.static_bytes);
+  for (const pipeline_layer& one : problem.layers)
+    before_.push_back(before_.back() + one.static_bytes);
   group_ties(problem);
 }
 

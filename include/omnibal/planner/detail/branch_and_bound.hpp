@@ -54,8 +54,8 @@ namespace omnibal::inline v0::detail {
 template <typename Stages>
 concept priced_stages = requires(Stages& stages, std::size_t j) {
   { stages.least_extra(j, j, j) } -> std::same_as<std::int64_t>;
-  { stages.fastest_extra(j, j) } -> std::same_as<std::int64_t>;
-  { stages.rules() } -> std::convertible_to<const cut_rules&>;
+  { stages.minimum_time_extra(j, j) } -> std::same_as<std::int64_t>;
+  { stages.rules() } -> std::convertible_to<const partition_constraints&>;
 };
 
 /// The answer of a search over cuts. Values are measures times their denominator.
@@ -183,11 +183,11 @@ class cut_search {
                        suffix_.durations(j));
         return measured();
       };
-      auto settled = stages_.settle(cuts, price, best_.value);
-      if (!settled.proven) unsettled_ = std::min(unsettled_, value);
-      if (settled.value >= best_.value) return false;
-      best_.value = settled.value;
-      best_.extra = std::move(settled.extra);
+      auto assigned = stages_.assign(cuts, price, best_.value);
+      if (!assigned.proven) unsettled_ = std::min(unsettled_, value);
+      if (assigned.value >= best_.value) return false;
+      best_.value = assigned.value;
+      best_.extra = std::move(assigned.extra);
     } else {
       best_.value = value;
       best_.extra = latest_;
@@ -236,7 +236,7 @@ class cut_search {
     order_.resize(total_);
     for (std::size_t device = 0; device < problem_.schedule.stages; ++device) {
       std::vector<std::size_t> backwards(total_, 0);
-      for (const operation& work : device_order(problem_.schedule, device)) {
+      for (const pipeline_operation& work : device_order(problem_.schedule, device)) {
         stage_order& order = order_[work.stage];
         switch (work.kind) {
           case operation_kind::forward:
@@ -291,12 +291,12 @@ class cut_search {
   /// `bare` asks for those without recomputation, which prices nothing.
   template <typename Visit>
   void for_each_begin(std::size_t j, std::size_t end, bool bare, const Visit& visit) {
-    const cut_rules& rules = stages_.rules();
+    const partition_constraints& rules = stages_.rules();
     if (!rules.may_cut(end)) return;
     const std::size_t lowest = std::max(j, rules.first_begin(end));
     for (std::size_t begin = end; begin-- > lowest;) {
       if (!rules.may_cut(begin) || (j == 0 && begin > 0)) continue;
-      if (!works_within(j, begin, end, stages_.fastest_extra(begin, end))) return;
+      if (!works_within(j, begin, end, stages_.minimum_time_extra(begin, end))) return;
       if (bare) {
         visit(begin);
         continue;

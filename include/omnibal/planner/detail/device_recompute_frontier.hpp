@@ -51,10 +51,10 @@ class device_mode_chooser {
   explicit device_mode_chooser(const pipeline_problem& problem)
       : problem_(problem), fixed_(problem) {
     for (std::size_t d = 0; d < problem.schedule.stages; ++d)
-      moments_.push_back(worst_moments(problem.schedule, d));
+      moments_.push_back(peak_events(problem.schedule, d));
   }
 
-  [[nodiscard]] const std::vector<memory_moment>& moments(std::size_t device) const {
+  [[nodiscard]] const std::vector<peak_event>& moments(std::size_t device) const {
     return moments_[device];
   }
   [[nodiscard]] const static_memory& fixed() const noexcept { return fixed_; }
@@ -92,14 +92,14 @@ class device_mode_chooser {
   [[nodiscard]] device_choice cautious(std::size_t device,
                                        std::span<const layer_range> chunks) const {
     std::vector<std::size_t> most(chunks.size(), 0);
-    for (const memory_moment& moment : moments_[device])
+    for (const peak_event& moment : moments_[device])
       for (std::size_t c = 0; c < most.size(); ++c) most[c] = std::max(most[c], moment.whole[c]);
-    std::vector<layer> weighed;
+    std::vector<pipeline_layer> weighed;
     for (std::size_t c = 0; c < chunks.size(); ++c)
       for (std::size_t l = chunks[c].begin; l < chunks[c].end; ++l) {
         weighed.push_back(problem_.layers[l]);
         for (recompute_mode& mode : weighed.back().modes)
-          mode.kept_bytes *= static_cast<std::int64_t>(most[c]);
+          mode.saved_bytes *= static_cast<std::int64_t>(most[c]);
       }
     const recompute_choice choice =
         recompute_chooser(weighed).choose(0, weighed.size(), 1, budget(device, chunks));
@@ -130,7 +130,7 @@ class device_mode_chooser {
 
  private:
   struct point {
-    std::int64_t kept = 0;
+    std::int64_t saved = 0;
     std::int64_t transient = 0;
     std::int64_t extra = 0;
     std::uint32_t parent = 0;  ///< Point of the layers before.
@@ -178,14 +178,14 @@ class device_mode_chooser {
 
   /// Without a memory limit only time counts.
   [[nodiscard]] std::vector<point> extended(const std::vector<point>& before,
-                                            const layer& one) const {
+                                            const pipeline_layer& one) const {
     const bool bounded = !problem_.memory_limit.empty();
     std::vector<point> next;
     for (std::uint32_t parent = 0; parent < before.size(); ++parent)
       for (std::uint32_t mode = 0; mode < one.modes.size(); ++mode) {
         const recompute_mode& by = one.modes[mode];
         const point& from = before[parent];
-        next.push_back({.kept = bounded ? from.kept + by.kept_bytes : 0,
+        next.push_back({.saved = bounded ? from.saved + by.saved_bytes : 0,
                         .transient = bounded ? std::max(from.transient, by.transient_bytes) : 0,
                         .extra = from.extra + by.extra_time,
                         .parent = parent,
@@ -198,7 +198,7 @@ class device_mode_chooser {
   /// Sweeps by rising kept bytes; `stairs` holds the least extra seen for each transient.
   static void keep_unbeaten(std::vector<point>& points) {
     std::ranges::stable_sort(points, [](const point& left, const point& right) {
-      if (left.kept != right.kept) return left.kept < right.kept;
+      if (left.saved != right.saved) return left.saved < right.saved;
       return left.extra != right.extra ? left.extra < right.extra
                                        : left.transient < right.transient;
     });
@@ -218,8 +218,8 @@ class device_mode_chooser {
 
   [[nodiscard]] std::int64_t load(const combination& all, std::size_t chunk, const point& one,
                                   std::size_t moment) const {
-    const memory_moment& when = moments_[all.device][moment];
-    return static_cast<std::int64_t>(when.whole[chunk]) * one.kept +
+    const peak_event& when = moments_[all.device][moment];
+    return static_cast<std::int64_t>(when.whole[chunk]) * one.saved +
            (when.running == chunk ? one.transient : 0);
   }
 
@@ -334,15 +334,15 @@ class device_mode_chooser {
     for (std::size_t c = 0; c < chunks.size(); ++c)
       for (std::size_t l = chunks[c].begin; l < chunks[c].end; ++l) {
         const recompute_mode& mode =
-            *std::ranges::min_element(problem_.layers[l].modes, {}, &recompute_mode::kept_bytes);
-        lean[c].kept += mode.kept_bytes;
+            *std::ranges::min_element(problem_.layers[l].modes, {}, &recompute_mode::saved_bytes);
+        lean[c].saved += mode.saved_bytes;
         lean[c].transient = std::max(lean[c].transient, mode.transient_bytes);
       }
     std::int64_t worst = 0;
-    for (const memory_moment& moment : moments_[device]) {
+    for (const peak_event& moment : moments_[device]) {
       std::int64_t bytes = lean[moment.running].transient;
       for (std::size_t c = 0; c < lean.size(); ++c)
-        bytes += static_cast<std::int64_t>(moment.whole[c]) * lean[c].kept;
+        bytes += static_cast<std::int64_t>(moment.whole[c]) * lean[c].saved;
       worst = std::max(worst, bytes);
     }
     return worst;
@@ -350,7 +350,7 @@ class device_mode_chooser {
 
   const pipeline_problem& problem_;
   static_memory fixed_;
-  std::vector<std::vector<memory_moment>> moments_;  ///< Per device.
+  std::vector<std::vector<peak_event>> moments_;  ///< Per device.
   std::map<std::pair<std::size_t, std::size_t>, chunk_points> points_;
 };
 

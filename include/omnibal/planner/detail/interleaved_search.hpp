@@ -58,29 +58,29 @@ class interleaved_stages {
         chooser_(problem.layers),
         extra_(problem.schedule.total_stages() * problem.layers.size() * problem.layers.size(),
                unknown) {
-    for (const layer& one : problem.layers) {
+    for (const pipeline_layer& one : problem.layers) {
       std::int64_t extra = infeasible;
       for (const recompute_mode& mode : one.modes) extra = std::min(extra, mode.extra_time);
       fastest_before_.push_back(fastest_before_.back() + extra);
     }
   }
 
-  [[nodiscard]] const cut_rules& rules() const noexcept { return rules_; }
+  [[nodiscard]] const partition_constraints& rules() const noexcept { return rules_; }
 
-  [[nodiscard]] std::int64_t fastest_extra(std::size_t begin, std::size_t end) const {
+  [[nodiscard]] std::int64_t minimum_time_extra(std::size_t begin, std::size_t end) const {
     return fastest_before_[end] - fastest_before_[begin];
   }
 
   /// The least recomputation if the device held nothing else; or `infeasible`.
   [[nodiscard]] std::int64_t least_extra(std::size_t j, std::size_t begin, std::size_t end) {
-    if (problem_.memory_limit.empty()) return fastest_extra(begin, end);
+    if (problem_.memory_limit.empty()) return minimum_time_extra(begin, end);
     const std::size_t layers = problem_.layers.size();
     std::int64_t& extra = extra_[(j * layers + begin) * layers + end - 1];
     if (extra != unknown) return extra;
     const std::size_t device = j % problem_.schedule.stages;
     const std::size_t chunk = j / problem_.schedule.stages;
     std::size_t held = 0;
-    for (const memory_moment& moment : modes_.moments(device))
+    for (const peak_event& moment : modes_.moments(device))
       if (moment.running == chunk) held = std::max(held, moment.whole[chunk]);
     const recompute_choice choice =
         chooser_.least_extra(begin, end, static_cast<std::int64_t>(held),
@@ -93,7 +93,7 @@ class interleaved_stages {
   /// it even while all others are least are left out; then devices are branched on one after the
   /// other, those still open at the least extra of each of their chunks.
   template <typename Price, typename Value>
-  [[nodiscard]] settlement<Value> settle(const std::vector<std::size_t>& cuts, const Price& price,
+  [[nodiscard]] settlement<Value> assign(const std::vector<std::size_t>& cuts, const Price& price,
                                          const Value& limit) {
     settlement<Value> best{.value = limit};
     std::vector<std::int64_t> extra(problem_.schedule.total_stages());
@@ -232,7 +232,7 @@ class interleaved_stages {
   }
 
   const pipeline_problem& problem_;
-  cut_rules rules_;
+  partition_constraints rules_;
   device_mode_chooser modes_;
   recompute_chooser chooser_;
   std::vector<std::int64_t> fastest_before_ = {0};
@@ -255,7 +255,7 @@ class virtual_stage_search {
         costs_(total_),
         extra_(total_, 0),
         cuts_(total_ + 1, problem.layers.size()) {
-    for (const layer& one : problem.layers) {
+    for (const pipeline_layer& one : problem.layers) {
       sums_.push_back({.forward_time = sums_.back().forward_time + one.forward_time,
                        .backward_time = sums_.back().backward_time + one.backward_time});
     }
@@ -320,15 +320,15 @@ class virtual_stage_search {
       if (extra_[j] == interleaved_stages::infeasible) return false;
     }
     if (found_ && !(price(extra_) < best_)) return false;
-    operations_ += settling * total_;
+    operations_ += assigning * total_;
     constexpr rational none = {std::numeric_limits<std::int64_t>::max()};
-    auto settled = stages_.settle(cuts, price, found_ ? best_ : none);
-    open_ = open_ || !settled.proven;
-    if (settled.extra.empty()) return false;
+    auto assigned = stages_.assign(cuts, price, found_ ? best_ : none);
+    open_ = open_ || !assigned.proven;
+    if (assigned.extra.empty()) return false;
     found_ = true;
-    best_ = settled.value;
+    best_ = assigned.value;
     best_cuts_ = cuts;
-    best_extra_ = std::move(settled.extra);
+    best_extra_ = std::move(assigned.extra);
     return true;
   }
 
@@ -370,7 +370,7 @@ class virtual_stage_search {
   [[nodiscard]] rational least_conceivable() const {
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
     for (std::size_t d = 0; d < problem_.schedule.stages; ++d)
-      least = std::min(least, cost(d, 0, layers_, stages_.fastest_extra(0, layers_)).time());
+      least = std::min(least, cost(d, 0, layers_, stages_.minimum_time_extra(0, layers_)).time());
     const auto devices = static_cast<std::int64_t>(problem_.schedule.stages);
     const auto stages = static_cast<std::int64_t>(total_);
     const auto repeats = static_cast<std::int64_t>(problem_.schedule.microbatches - 1);
@@ -390,7 +390,7 @@ class virtual_stage_search {
   };
 
   /// What settling a partition counts for, in operations a virtual stage.
-  static constexpr std::uint64_t settling = 1000;
+  static constexpr std::uint64_t assigning = 1000;
 
   const pipeline_problem& problem_;
   plan_objective objective_;
@@ -416,10 +416,10 @@ class virtual_stage_search {
     const pipeline_problem& problem) {
   std::vector<std::int64_t> times;
   std::vector<std::int64_t> bytes;
-  for (const layer& one : problem.layers) {
+  for (const pipeline_layer& one : problem.layers) {
     times.push_back(one.forward_time + one.backward_time);
     std::int64_t kept = std::numeric_limits<std::int64_t>::max();
-    for (const recompute_mode& mode : one.modes) kept = std::min(kept, mode.kept_bytes);
+    for (const recompute_mode& mode : one.modes) kept = std::min(kept, mode.saved_bytes);
     bytes.push_back(one.static_bytes + kept);
   }
   const std::size_t stages = problem.schedule.total_stages();

@@ -6,7 +6,7 @@
 ///
 /// The order of a stage's operations has one worst moment (memory.hpp) in all these schedules: f
 /// micro-batches whole and, in ZB-H1, w waiting for their weight gradient. Hence a mode weighs
-/// f · kept + w · kept_for_weight_gradient, and a stage is one knapsack.
+/// f · kept + w · saved_for_weight_gradient, and a stage is one knapsack.
 #pragma once
 
 #include <algorithm>
@@ -49,7 +49,7 @@ class stage_table {
 
   [[nodiscard]] std::size_t stages() const noexcept { return problem_.schedule.stages; }
   [[nodiscard]] std::size_t layers() const noexcept { return layers_; }
-  [[nodiscard]] const cut_rules& rules() const noexcept { return rules_; }
+  [[nodiscard]] const partition_constraints& rules() const noexcept { return rules_; }
 
   /// Forward plus backward with the least recomputation that fits, or `infeasible`.
   [[nodiscard]] std::int64_t time(std::size_t stage, std::size_t begin, std::size_t end) {
@@ -60,11 +60,11 @@ class stage_table {
   /// A lower bound on time(): every layer in its fastest mode. O(1).
   [[nodiscard]] std::int64_t least_time(std::size_t stage, std::size_t begin,
                                         std::size_t end) const {
-    return cost_with(stage, begin, end, fastest_extra(begin, end)).time();
+    return cost_with(stage, begin, end, minimum_time_extra(begin, end)).time();
   }
 
   /// Σ extra of the layers' fastest modes. O(1).
-  [[nodiscard]] std::int64_t fastest_extra(std::size_t begin, std::size_t end) const {
+  [[nodiscard]] std::int64_t minimum_time_extra(std::size_t begin, std::size_t end) const {
     return extra_before_[end] - extra_before_[begin];
   }
 
@@ -130,7 +130,7 @@ class stage_table {
   static constexpr std::int64_t unknown = -1;
 
   void sum_prefixes() {
-    for (const layer& one : problem_.layers) {
+    for (const pipeline_layer& one : problem_.layers) {
       std::int64_t extra = infeasible;
       for (const recompute_mode& mode : one.modes) extra = std::min(extra, mode.extra_time);
       forward_before_.push_back(forward_before_.back() + one.forward_time);
@@ -145,15 +145,15 @@ class stage_table {
   void weigh_modes(const recompute_options& recompute) {
     const bool split = problem_.schedule.splits_backward();
     for (std::size_t stage = 0; stage < stages(); ++stage) {
-      const memory_moment worst = worst_moments(problem_.schedule, stage).front();
+      const peak_event worst = peak_events(problem_.schedule, stage).front();
       held_.push_back(split ? 1 : static_cast<std::int64_t>(worst.whole.front()));
       if (!split) continue;
-      std::vector<layer> weighed = problem_.layers;
-      for (layer& one : weighed)
+      std::vector<pipeline_layer> weighed = problem_.layers;
+      for (pipeline_layer& one : weighed)
         for (recompute_mode& mode : one.modes)
-          mode.kept_bytes =
-              static_cast<std::int64_t>(worst.whole.front()) * mode.kept_bytes +
-              static_cast<std::int64_t>(worst.waiting.front()) * mode.kept_for_weight_gradient;
+          mode.saved_bytes =
+              static_cast<std::int64_t>(worst.whole.front()) * mode.saved_bytes +
+              static_cast<std::int64_t>(worst.waiting.front()) * mode.saved_for_weight_gradient;
       choosers_.emplace_back(weighed, recompute);
     }
     if (!split) choosers_.emplace_back(problem_.layers, recompute);
@@ -172,7 +172,7 @@ class stage_table {
   }
 
   [[nodiscard]] std::int64_t price(std::size_t stage, std::size_t begin, std::size_t end) {
-    if (!bounded_) return fastest_extra(begin, end);
+    if (!bounded_) return minimum_time_extra(begin, end);
     const recompute_choice choice =
         chooser(stage).least_extra(begin, end, held(stage), activation_budget(stage, begin, end));
     proven_ = proven_ && choice.status != search_status::stopped;
@@ -180,7 +180,7 @@ class stage_table {
   }
 
   const pipeline_problem& problem_;
-  cut_rules rules_;
+  partition_constraints rules_;
   static_memory fixed_;
   bool bounded_;
   bool proven_ = true;

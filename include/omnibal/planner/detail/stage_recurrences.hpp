@@ -174,7 +174,7 @@ class stage_search {
   /// until told to stop.
   template <typename Visit>
   void for_each_begin(std::size_t stage, std::size_t end, const Visit& visit) const {
-    const cut_rules& rules = table_.rules();
+    const partition_constraints& rules = table_.rules();
     if (!rules.may_cut(end)) return;
     const std::size_t lowest = std::max(stage, rules.first_begin(end));
     for (std::size_t begin = end; begin-- > lowest;)
@@ -293,7 +293,7 @@ struct objective_and_cuts {
                                                         std::int64_t bottleneck) {
   objective_and_cuts best = plan_for_bottleneck(search, bottleneck, stage_weight::time);
   while (true) {
-    best.objective = period(stage_costs(problem, search.table().plan_of(best.cuts)));
+    best.objective = steady_period(stage_costs(problem, search.table().plan_of(best.cuts)));
     const std::vector<std::size_t> cuts = search.cuts_of_period_below(best.objective);
     if (cuts.empty()) return best;
     best.cuts = cuts;

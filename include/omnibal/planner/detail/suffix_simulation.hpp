@@ -28,7 +28,7 @@ class step_times {
   /// One scenario in which all micro-batches take the layers' times.
   explicit step_times(const pipeline_problem& problem)
       : step_times(problem, 1, 1, [&](std::size_t l, std::size_t, std::size_t) {
-          const layer& one = problem.layers[l];
+          const pipeline_layer& one = problem.layers[l];
           return operation_durations{one.forward_time, one.backward_time, one.weight_gradient_time};
         }) {}
 
@@ -165,7 +165,7 @@ class suffix_simulator {
     std::vector<std::uint32_t> position(graph.nodes().size(), 0);
     for (std::size_t at = 0; at < graph.nodes().size(); ++at) {
       const operation_graph::node& from = graph.nodes()[at];
-      const operation& work = from.work;
+      const pipeline_operation& work = from.work;
       if (work.stage < first) continue;
       node to{.duration = static_cast<std::uint32_t>(work.stage * width_ +
                                                      times.column_of(work.microbatch)),
@@ -174,8 +174,8 @@ class suffix_simulator {
               .device = static_cast<std::uint16_t>(from.device)};
       if (from.producer != operation_graph::nothing) to.producer = position[from.producer];
       if (to.producer == 0) to.latency = 0;
-      if (work == operation{operation_kind::backward, static_cast<std::uint32_t>(first),
-                            static_cast<std::uint32_t>(schedule.microbatches - 1)})
+      if (work == pipeline_operation{operation_kind::backward, static_cast<std::uint32_t>(first),
+                                     static_cast<std::uint32_t>(schedule.microbatches - 1)})
         result.last_backward = result.nodes.size();
       result.nodes.push_back(to);
       position[at] = static_cast<std::uint32_t>(result.nodes.size());
@@ -183,7 +183,8 @@ class suffix_simulator {
     return result;
   }
 
-  [[nodiscard]] static std::uint32_t latency_of(const operation& work, std::size_t stages) {
+  [[nodiscard]] static std::uint32_t latency_of(const pipeline_operation& work,
+                                                std::size_t stages) {
     if (work.kind == operation_kind::forward && work.stage > 0) return 2 * (work.stage - 1) + 1;
     if (work.kind == operation_kind::backward && work.stage + 1 < stages) return 2 * work.stage + 2;
     return 0;

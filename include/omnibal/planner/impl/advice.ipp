@@ -64,14 +64,14 @@ namespace detail {
     const pipeline_problem& problem) {
   constexpr std::size_t tries = 4;
   std::vector<std::int64_t> kept;
-  for (const layer& one : problem.layers)
-    kept.push_back(std::ranges::min(one.modes, {}, &recompute_mode::kept_bytes).kept_bytes);
+  for (const pipeline_layer& one : problem.layers)
+    kept.push_back(std::ranges::min(one.modes, {}, &recompute_mode::saved_bytes).saved_bytes);
   std::vector<std::size_t> order(kept.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return kept[a] > kept[b]; });
   for (std::size_t k = 0; k < std::min(tries, order.size()) && kept[order[k]] > 0; ++k) {
     pipeline_problem changed = problem;
-    layer& one = changed.layers[order[k]];
+    pipeline_layer& one = changed.layers[order[k]];
     one.modes.push_back({.extra_time = one.forward_time, .transient_bytes = kept[order[k]]});
     if (fits_memory(changed)) return order[k];
   }

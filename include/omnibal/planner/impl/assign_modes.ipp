@@ -28,7 +28,7 @@ namespace detail {
     return std::accumulate(extra.begin(), extra.end(), wide_integer{0});
   };
   constexpr wide_integer endless = std::numeric_limits<std::int64_t>::max();
-  const auto assigned = stages.settle(cuts, sum, endless);
+  const auto assigned = stages.assign(cuts, sum, endless);
   if (assigned.extra.empty()) return std::nullopt;
   return stages.plan_of(cuts, assigned.extra);
 }

@@ -126,7 +126,7 @@ OMNIBAL_INLINE std::vector<std::int64_t> scenario_makespans(const pipeline_probl
       extra += problem.layers[l].modes[plan.modes[l]].extra_time;
     times.stage(j % problem.schedule.stages, plan.cuts[j], plan.cuts[j + 1], extra,
                 simulator.durations(j));
-    const layer& last = problem.layers[plan.cuts[j + 1] - 1];
+    const pipeline_layer& last = problem.layers[plan.cuts[j + 1] - 1];
     simulator.set_latency(j, last.forward_latency, last.backward_latency);
   }
   std::vector<std::int64_t> makespans;

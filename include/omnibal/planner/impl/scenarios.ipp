@@ -66,7 +66,7 @@ OMNIBAL_INLINE void validate(const pipeline_problem& problem, std::span<const sc
       detail::validate_times("scenarios.wgrad", one.weight_gradient, problem);
     pipeline_problem longest = problem;
     for (std::size_t l = 0; l < problem.layers.size(); ++l) {
-      layer& worst = longest.layers[l];
+      pipeline_layer& worst = longest.layers[l];
       worst.forward_time = *std::ranges::max_element(one.forward[l]);
       worst.backward_time = *std::ranges::max_element(one.backward[l]);
       worst.weight_gradient_time = 0;
@@ -100,7 +100,7 @@ OMNIBAL_INLINE pipeline_problem on_average(pipeline_problem problem,
     return static_cast<std::int64_t>((sum + divisor - 1) / divisor);
   };
   for (std::size_t l = 0; l < problem.layers.size(); ++l) {
-    layer& one = problem.layers[l];
+    pipeline_layer& one = problem.layers[l];
     one.forward_time = mean(l, &scenario::forward);
     one.backward_time = mean(l, &scenario::backward);
     one.weight_gradient_time = std::min(one.backward_time, mean(l, &scenario::weight_gradient));

@@ -39,7 +39,7 @@ class exact_frontier {
     cost_.push_back(0);
     bytes_.push_back(0);
     for (std::size_t s = 0; s < problem.samples.size(); ++s) {
-      const held_sample& sample = problem.samples[s];
+      const owned_sample& sample = problem.samples[s];
       home_[sample.rank] |= 1U << s;
       const std::size_t count = cost_.size();
       for (std::size_t k = 0; k < count; ++k) {
@@ -50,7 +50,7 @@ class exact_frontier {
   }
 
   /// Returns whether the frontier is complete: false where a stop was asked for.
-  [[nodiscard]] bool complete(const run_control& control) {
+  [[nodiscard]] bool complete(const search_control& control) {
     constexpr sample_set between_looks = 1024;
     if (problem_.ranks <= 2) {
       try_split(all_);

@@ -42,7 +42,7 @@ class exchange_search {
       : problem_(problem), frontier_(frontier), offers_(problem.ranks), held_(problem.ranks) {
     std::vector<std::uint32_t> homes;
     homes.reserve(problem.samples.size());
-    for (const held_sample& sample : problem.samples) homes.push_back(sample.rank);
+    for (const owned_sample& sample : problem.samples) homes.push_back(sample.rank);
     start_from(homes);
     initial_ = state_;
     initial_held_ = held_;
@@ -52,7 +52,7 @@ class exchange_search {
 
   /// Fills the frontier. `bound` is a cost that no plan can go below. Returns false where a stop
   /// was asked for. Seven targets of O(ranks) exchanges, each looked for among up to 256 ranks.
-  [[nodiscard]] bool run(std::int64_t bound, const run_control& control) {
+  [[nodiscard]] bool run(std::int64_t bound, const search_control& control) {
     const std::int64_t excess = dearest_cost() - bound;
     finest_step_ = excess / most_points;
     for (int halvings = 1; halvings <= most_halvings; ++halvings) {
@@ -106,7 +106,7 @@ class exchange_search {
     state_.bytes = 0;
     for (auto& samples : held_) samples.clear();
     for (std::uint32_t s = 0; s < ranks.size(); ++s) {
-      const held_sample& sample = problem_.samples[s];
+      const owned_sample& sample = problem_.samples[s];
       state_.costs[ranks[s]] += sample.cost;
       if (ranks[s] != sample.rank) state_.bytes += sample.bytes;
       held_[ranks[s]].push_back(s);
@@ -114,15 +114,17 @@ class exchange_search {
     for (std::uint32_t rank = 0; rank < problem_.ranks; ++rank) list_offers(rank);
   }
 
-  [[nodiscard]] bool out_of_work(const run_control& control) const noexcept {
+  [[nodiscard]] bool out_of_work(const search_control& control) const noexcept {
     return work_ >= most_work || control.stop_requested();
   }
 
-  [[nodiscard]] std::uint32_t dearest() const noexcept {
+  [[nodiscard]] std::uint32_t most_expensive() const noexcept {
     return static_cast<std::uint32_t>(std::ranges::max_element(state_.costs) -
                                       state_.costs.begin());
   }
-  [[nodiscard]] std::int64_t dearest_cost() const noexcept { return state_.costs[dearest()]; }
+  [[nodiscard]] std::int64_t dearest_cost() const noexcept {
+    return state_.costs[most_expensive()];
+  }
   [[nodiscard]] std::int64_t dearest_cost_found() const noexcept {
     return frontier_.points().back().cost;
   }
@@ -134,10 +136,10 @@ class exchange_search {
   }
 
   // Returns the cost reached, which is more than the target where no exchange helps any more.
-  std::int64_t descend(std::int64_t target, const run_control& control) {
+  std::int64_t descend(std::int64_t target, const search_control& control) {
     last_recorded_ = dearest_cost();
     while (!out_of_work(control)) {
-      const std::uint32_t dear = dearest();
+      const std::uint32_t dear = most_expensive();
       if (state_.costs[dear] <= target) break;
       if (last_recorded_ - state_.costs[dear] > finest_step_) record();
       std::optional<exchange> found = cheapest_relief(dear, target);
@@ -251,7 +253,7 @@ class exchange_search {
     const std::vector<std::uint32_t>& held = held_[rank];
     offers.assign(1, offer{});
     for (const std::uint32_t s : held) {
-      const held_sample& sample = problem_.samples[s];
+      const owned_sample& sample = problem_.samples[s];
       const bool at_home = sample.rank == rank;
       offers.push_back({.cost = sample.cost,
                         .bytes = at_home ? sample.bytes : 0,
@@ -274,7 +276,7 @@ class exchange_search {
 
   // Exchanges with the ranks that held samples at first, as long as bytes are saved and neither
   // rank comes to cost more than `most`.
-  void return_home(std::int64_t most, const run_control& control) {
+  void return_home(std::int64_t most, const search_control& control) {
     for (bool again = true; again;) {
       again = false;
       for (std::uint32_t s = 0; s < state_.ranks.size(); ++s) {
@@ -296,10 +298,10 @@ class exchange_search {
     }
   }
 
-  void start_from_differencing(std::int64_t bound, const run_control& control) {
+  void start_from_differencing(std::int64_t bound, const search_control& control) {
     std::vector<std::int64_t> costs;
     costs.reserve(problem_.samples.size());
-    for (const held_sample& sample : problem_.samples) costs.push_back(sample.cost);
+    for (const owned_sample& sample : problem_.samples) costs.push_back(sample.cost);
     std::vector<std::uint32_t> ranks = differencing_parts(costs, problem_.ranks);
     if (largest_cost(problem_, ranks) >= dearest_cost_found()) return;
     give_parts_to_holders(ranks);

@@ -22,7 +22,7 @@ namespace detail {
 
 /// The least bytes of any subset of up to eight samples that costs at least `excess`, where all of
 /// them together do.
-[[nodiscard]] inline std::int64_t cheapest_subset(std::span<const held_sample> samples,
+[[nodiscard]] inline std::int64_t cheapest_subset(std::span<const owned_sample> samples,
                                                   std::int64_t excess) noexcept {
   struct load {
     std::int64_t cost = 0;
@@ -32,7 +32,7 @@ namespace detail {
   subsets[0] = {};
   std::int64_t least = std::numeric_limits<std::int64_t>::max();
   std::size_t count = 1;
-  for (const held_sample& sample : samples) {
+  for (const owned_sample& sample : samples) {
     for (std::size_t k = 0; k < count; ++k) {
       const load with{subsets[k].cost + sample.cost, subsets[k].bytes + sample.bytes};
       subsets[count + k] = with;
@@ -45,15 +45,15 @@ namespace detail {
 
 /// The least bytes of samples, the last one in part, that cost `excess`, where all together cost at
 /// least that. Sorts the samples.
-[[nodiscard]] inline std::int64_t cheapest_parts(std::span<held_sample> samples,
+[[nodiscard]] inline std::int64_t cheapest_parts(std::span<owned_sample> samples,
                                                  std::int64_t excess) {
   // Samples that cost nothing relieve nobody; they come last, and are never reached.
-  std::ranges::sort(samples, [](const held_sample& a, const held_sample& b) {
+  std::ranges::sort(samples, [](const owned_sample& a, const owned_sample& b) {
     if ((a.cost == 0) != (b.cost == 0)) return b.cost == 0;
     return wide_integer{a.bytes} * b.cost < wide_integer{b.bytes} * a.cost;
   });
   std::int64_t bytes = 0;
-  for (const held_sample& sample : samples) {
+  for (const owned_sample& sample : samples) {
     if (sample.cost >= excess) {
       const wide_integer part = wide_integer{excess} * sample.bytes;
       return bytes + static_cast<std::int64_t>((part + sample.cost - 1) / sample.cost);
@@ -69,7 +69,7 @@ namespace detail {
 OMNIBAL_INLINE std::int64_t bound_cost(const rebalance_problem& problem) {
   std::vector<std::int64_t> costs;
   costs.reserve(problem.samples.size());
-  for (const held_sample& sample : problem.samples) costs.push_back(sample.cost);
+  for (const owned_sample& sample : problem.samples) costs.push_back(sample.cost);
   std::ranges::sort(costs, std::greater{});
   std::vector<std::int64_t> sums(costs.size() + 1);  // of the dearest ones
   std::partial_sum(costs.begin(), costs.end(), sums.begin() + 1);
@@ -83,8 +83,8 @@ OMNIBAL_INLINE std::int64_t bound_cost(const rebalance_problem& problem) {
 
 OMNIBAL_INLINE std::int64_t bound_bytes(const rebalance_problem& problem, std::int64_t cost) {
   constexpr std::size_t most_enumerated = 8;
-  std::vector<held_sample> samples = problem.samples;
-  std::ranges::stable_sort(samples, {}, &held_sample::rank);
+  std::vector<owned_sample> samples = problem.samples;
+  std::ranges::stable_sort(samples, {}, &owned_sample::rank);
   std::int64_t bytes = 0;
   for (std::size_t begin = 0, end = 0; begin < samples.size(); begin = end) {
     std::int64_t held = 0;

@@ -33,7 +33,7 @@ OMNIBAL_INLINE void validate(const rebalance_problem& problem) {
     sum = *next;
   };
   for (std::size_t s = 0; s < problem.samples.size(); ++s) {
-    const held_sample& sample = problem.samples[s];
+    const owned_sample& sample = problem.samples[s];
     if (sample.rank >= problem.ranks)
       throw invalid_input(
           "rank", s, sample.rank,

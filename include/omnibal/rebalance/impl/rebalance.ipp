@@ -20,11 +20,11 @@ namespace omnibal::inline v0 {
 namespace detail {
 
 /// The largest cost within a tolerance, in millionths of the mean, of `least`.
-[[nodiscard]] inline std::int64_t dearest_tolerated(const rebalance_problem& problem,
+[[nodiscard]] inline std::int64_t largest_tolerated(const rebalance_problem& problem,
                                                     std::int64_t least,
                                                     std::uint32_t tolerance) noexcept {
   wide_integer sum = 0;
-  for (const held_sample& sample : problem.samples) sum += sample.cost;
+  for (const owned_sample& sample : problem.samples) sum += sample.cost;
   const wide_integer limit = least + sum * tolerance / (wide_integer{1'000'000} * problem.ranks);
   return static_cast<std::int64_t>(
       std::min<wide_integer>(limit, std::numeric_limits<std::int64_t>::max()));
@@ -56,10 +56,10 @@ OMNIBAL_INLINE rebalance_result rebalance(const rebalance_problem& problem,
   for (const detail::placement& plan : found.points())
     result.frontier.push_back(detail::to_point(problem, plan));
   result.objective = result.frontier.back().cost;
-  const std::int64_t dearest =
-      detail::dearest_tolerated(problem, result.objective, options.tolerance);
-  while (result.plan().cost > dearest) ++result.chosen;
-  result.bytes_bound = bound_bytes(problem, dearest);
+  const std::int64_t most_expensive =
+      detail::largest_tolerated(problem, result.objective, options.tolerance);
+  while (result.plan().cost > most_expensive) ++result.chosen;
+  result.bytes_bound = bound_bytes(problem, most_expensive);
   if (!finished) {
     result.status = search_status::stopped;
   } else if (exact) {

@@ -17,10 +17,10 @@
 
 namespace omnibal::inline v0 {
 
-OMNIBAL_INLINE recompute_chooser::recompute_chooser(std::span<const layer> layers,
+OMNIBAL_INLINE recompute_chooser::recompute_chooser(std::span<const pipeline_layer> layers,
                                                     recompute_options options)
     : options_(options) {
-  for (const layer& one : layers) add(one);
+  for (const pipeline_layer& one : layers) add(one);
   caps_of_all_modes();
 }
 
@@ -35,7 +35,7 @@ OMNIBAL_INLINE std::int64_t recompute_chooser::least_bytes(std::size_t begin, st
   return least;
 }
 
-OMNIBAL_INLINE void recompute_chooser::add(const layer& one) {
+OMNIBAL_INLINE void recompute_chooser::add(const pipeline_layer& one) {
   const std::size_t position = class_of_.size();
   std::size_t found = 0;
   while (found < classes_.size() && !(classes_[found].modes == one.modes)) ++found;
@@ -65,8 +65,8 @@ OMNIBAL_INLINE std::int64_t recompute_chooser::least_kept_under(std::int64_t cap
   for (const auto& [c, count] : present_) {
     std::int64_t least = -1;
     for (const recompute_mode& mode : classes_[c].modes)
-      if (mode.transient_bytes <= cap && (least < 0 || mode.kept_bytes < least))
-        least = mode.kept_bytes;
+      if (mode.transient_bytes <= cap && (least < 0 || mode.saved_bytes < least))
+        least = mode.saved_bytes;
     if (least < 0) return -1;
     kept += count * least;
   }
@@ -123,8 +123,8 @@ OMNIBAL_INLINE void recompute_chooser::collect_candidates(std::int64_t cap) {
     for (std::uint32_t m = 0; m < modes.size(); ++m)
       if (modes[m].transient_bytes <= cap) kept.push_back(m);
     std::ranges::sort(kept, [&](std::uint32_t left, std::uint32_t right) {
-      return modes[left].kept_bytes != modes[right].kept_bytes
-                 ? modes[left].kept_bytes < modes[right].kept_bytes
+      return modes[left].saved_bytes != modes[right].saved_bytes
+                 ? modes[left].saved_bytes < modes[right].saved_bytes
                  : modes[left].extra_time < modes[right].extra_time;
     });
     std::size_t last = 0;
@@ -147,7 +147,7 @@ OMNIBAL_INLINE void recompute_chooser::collect_upgrades() {
                            .from = kept[at],
                            .to = kept[next],
                            .saved = modes[kept[at]].extra_time - modes[kept[next]].extra_time,
-                           .cost = modes[kept[next]].kept_bytes - modes[kept[at]].kept_bytes});
+                           .cost = modes[kept[next]].saved_bytes - modes[kept[at]].saved_bytes});
       at = next;
     }
   }
@@ -161,18 +161,18 @@ OMNIBAL_INLINE bool recompute_chooser::steeper(const recompute_mode& from,
                                                const recompute_mode& left,
                                                const recompute_mode& right) {
   return static_cast<wide_integer>(from.extra_time - left.extra_time) *
-             (right.kept_bytes - from.kept_bytes) >=
+             (right.saved_bytes - from.saved_bytes) >=
          static_cast<wide_integer>(from.extra_time - right.extra_time) *
-             (left.kept_bytes - from.kept_bytes);
+             (left.saved_bytes - from.saved_bytes);
 }
 
 OMNIBAL_INLINE recompute_chooser::multiplier recompute_chooser::relax(std::int64_t capacity) {
   collect_upgrades();
-  start_lean();
+  start_with_minimum_memory();
   std::int64_t left = capacity;
   std::int64_t extra = 0;
   for (std::size_t k = 0; k < present_.size(); ++k) {
-    left -= present_[k].count * mode_at(k, 0).kept_bytes;
+    left -= present_[k].count * mode_at(k, 0).saved_bytes;
     extra += present_[k].count * mode_at(k, 0).extra_time;
   }
   multiplier price;
@@ -193,7 +193,7 @@ OMNIBAL_INLINE recompute_chooser::multiplier recompute_chooser::relax(std::int64
   return price;
 }
 
-OMNIBAL_INLINE void recompute_chooser::start_lean() {
+OMNIBAL_INLINE void recompute_chooser::start_with_minimum_memory() {
   greedy_counts_.resize(present_.size());
   for (std::size_t k = 0; k < present_.size(); ++k) {
     greedy_counts_[k].assign(classes_[present_[k].index].modes.size(), 0);
@@ -209,7 +209,7 @@ OMNIBAL_INLINE const recompute_mode& recompute_chooser::mode_at(std::size_t k,
 OMNIBAL_INLINE wide_integer recompute_chooser::priced(const recompute_mode& mode,
                                                       const multiplier& price) {
   return static_cast<wide_integer>(price.denominator) * mode.extra_time +
-         static_cast<wide_integer>(price.numerator) * mode.kept_bytes;
+         static_cast<wide_integer>(price.numerator) * mode.saved_bytes;
 }
 
 OMNIBAL_INLINE wide_integer recompute_chooser::lagrangian(const multiplier& price,
@@ -243,7 +243,7 @@ OMNIBAL_INLINE void recompute_chooser::enumerate_counts(std::size_t k, const mul
   for (std::int64_t count = last ? left : 0; count <= left; ++count) {
     if (sum.penalty + count * penalty > slack) return;
     counts_[candidate] = count;
-    const point next{.kept = sum.kept + count * mode.kept_bytes,
+    const point next{.saved = sum.saved + count * mode.saved_bytes,
                      .extra = sum.extra + count * mode.extra_time,
                      .penalty = sum.penalty + count * penalty};
     if (last) {
@@ -265,9 +265,9 @@ OMNIBAL_INLINE void recompute_chooser::search(const multiplier& price, std::int6
   frontier_[0].assign(1, point{});
   std::int64_t lean_rest = 0;
   for (std::size_t k = 0; k < present_.size(); ++k)
-    lean_rest += present_[k].count * mode_at(k, 0).kept_bytes;
+    lean_rest += present_[k].count * mode_at(k, 0).saved_bytes;
   for (std::size_t k = 0; k < present_.size(); ++k) {
-    lean_rest -= present_[k].count * mode_at(k, 0).kept_bytes;
+    lean_rest -= present_[k].count * mode_at(k, 0).saved_bytes;
     extend_frontier(k, capacity - lean_rest, slack);
     if (frontier_[k + 1].empty()) return;
   }
@@ -290,13 +290,13 @@ OMNIBAL_INLINE void recompute_chooser::extend_frontier(std::size_t k, std::int64
     for (std::uint32_t spread = 0; spread < spreads_[k].size(); ++spread) {
       const point& left = frontier_[k][parent];
       const point& right = spreads_[k][spread];
-      if (left.kept + right.kept > capacity || left.penalty + right.penalty > slack) continue;
-      next.push_back({left.kept + right.kept, left.extra + right.extra,
+      if (left.saved + right.saved > capacity || left.penalty + right.penalty > slack) continue;
+      next.push_back({left.saved + right.saved, left.extra + right.extra,
                       left.penalty + right.penalty, parent, spread});
     }
   }
   std::ranges::sort(next, [](const point& left, const point& right) {
-    return left.kept != right.kept ? left.kept < right.kept : left.extra < right.extra;
+    return left.saved != right.saved ? left.saved < right.saved : left.extra < right.extra;
   });
   std::size_t last = 0;
   for (std::size_t at = 1; at < next.size(); ++at)

@@ -19,7 +19,7 @@ namespace omnibal::inline v0::detail {
 
 /// A schedule's orders and graph for one number of micro-batches.
 struct prepared_schedule {
-  std::vector<std::vector<operation>> orders;
+  std::vector<std::vector<pipeline_operation>> orders;
   operation_graph graph;
 
   explicit prepared_schedule(const schedule_shape& shape)

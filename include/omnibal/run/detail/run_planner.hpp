@@ -38,7 +38,7 @@
 namespace omnibal::inline v0::detail {
 
 /// The capacity the paper trains with, or what the largest sample needs.
-[[nodiscard]] inline loads<2> published_capacity(const run_problem& problem) {
+[[nodiscard]] inline loads<2> paper_capacity(const run_problem& problem) {
   if (problem.capacity) return *problem.capacity;
   loads<2> capacity = {9, 4096};
   for (const vision_language_sample& sample : problem.samples)
@@ -49,7 +49,7 @@ namespace omnibal::inline v0::detail {
 /// Plans and simulates for one run_problem.
 class run_planner {
  public:
-  run_planner(const run_problem& problem, const run_control& control)
+  run_planner(const run_problem& problem, const search_control& control)
       : problem_(problem), control_(control), necessary_(necessary_time(problem.chain)) {}
 
   [[nodiscard]] run_plan plan() {
@@ -68,10 +68,10 @@ class run_planner {
     return result;
   }
 
-  [[nodiscard]] repriced_run reprice(const grouping<std::uint32_t>& packs,
-                                     const dispatch_plan& dispatch, const loads<2>& capacity,
-                                     const pipeline_plan& plan) const {
-    run_column column{
+  [[nodiscard]] evaluated_run reprice(const grouping<std::uint32_t>& packs,
+                                      const dispatch_plan& dispatch, const loads<2>& capacity,
+                                      const pipeline_plan& plan) const {
+    run_strategy column{
         .status = search_status::feasible,
         .capacity = capacity,
         .data = earlier_batches(problem_.samples, packs, dispatch, batches(schedule())),
@@ -84,10 +84,10 @@ class run_planner {
   }
 
   /// The best of the plans that are optimal for one of our objectives, judged by the epoch itself.
-  [[nodiscard]] run_column planned(const loads<2>& capacity) const {
-    const run_column dealt = balanced(capacity);
-    const pipeline_problem numbers = numbers_for(dealt);
-    run_column best = dealt;
+  [[nodiscard]] run_strategy planned(const loads<2>& capacity) const {
+    const run_strategy assigned = balanced(capacity);
+    const pipeline_problem numbers = numbers_for(assigned);
+    run_strategy best = assigned;
     for (const plan_objective objective : objectives) {
       const joint_plan joint = plan_jointly(numbers, objective, a_plan());
       if (joint.plan.cuts.empty()) {
@@ -95,16 +95,17 @@ class run_planner {
         best.fits = false;
         return best;
       }
-      consider(best, dealt, joint.plan);
+      consider(best, assigned, joint.plan);
     }
-    if (const cuts_and_modes plan = sequential(numbers)) consider(best, dealt, *plan);
+    if (const cuts_and_modes plan = sequential(numbers)) consider(best, assigned, *plan);
     return best;
   }
 
   /// Precondition: the column has data, a schedule and a capacity.
-  [[nodiscard]] pipeline_problem numbers_for(const run_column& column) const {
+  [[nodiscard]] pipeline_problem numbers_for(const run_strategy& column) const {
     return problem_of(chain_under(column.schedule.kind, problem_.chain), column.schedule,
-                      column.data.load.typical(), at_capacity(*column.capacity), problem_.memory);
+                      column.data.load.mean_microbatch(), at_capacity(*column.capacity),
+                      problem_.memory);
   }
 
  private:
@@ -120,7 +121,7 @@ class run_planner {
   }
 
   /// The paper knows schedules whose devices hold one stage and run whole backwards.
-  [[nodiscard]] schedule_shape published_schedule() const {
+  [[nodiscard]] schedule_shape paper_schedule() const {
     return {.kind = problem_.schedule == schedule_kind::gpipe
                         ? schedule_kind::gpipe
                         : schedule_kind::one_forward_one_backward,
@@ -142,27 +143,27 @@ class run_planner {
     return schedule;
   }
 
-  [[nodiscard]] std::vector<stage_model> stages_of(const run_column& column) const {
+  [[nodiscard]] std::vector<stage_model> stages_of(const run_strategy& column) const {
     return stage_models(chain_under(column.schedule.kind, problem_.chain), column.plan);
   }
 
-  [[nodiscard]] run_column simulated(run_column column) const {
+  [[nodiscard]] run_strategy simulated(run_strategy column) const {
     column.epoch = simulate_epoch(stages_of(column), column.schedule, column.data.load,
                                   problem_.memory.reserved, control_);
-    column.time_as_dealt = column.epoch.time;
+    column.time_as_assigned = column.epoch.time;
     column.fits = std::ranges::all_of(
         column.epoch.peak_memory, [&](std::int64_t peak) { return peak <= problem_.memory.limit; });
     return column;
   }
 
   /// The same plan with every rank's micro-batches in an order that suits it.
-  [[nodiscard]] run_column in_order(run_column column) const {
+  [[nodiscard]] run_strategy in_order(run_strategy column) const {
     const std::int64_t as_dealt = column.epoch.time;
     column.data.dispatch.groups =
         order_epoch(stages_of(column), column.schedule, column.data.load, control_);
     column.data.load.assignment = column.data.dispatch.groups;
     column = simulated(std::move(column));
-    column.time_as_dealt = as_dealt;
+    column.time_as_assigned = as_dealt;
     return column;
   }
 
@@ -177,24 +178,24 @@ class run_planner {
     return plan;
   }
 
-  [[nodiscard]] run_column unbalanced() const {
-    run_column column{.status = search_status::feasible,
-                      .data = unbalanced_batches(problem_.samples, batches(schedule())),
-                      .plan = even_and_full()};
+  [[nodiscard]] run_strategy unbalanced() const {
+    run_strategy column{.status = search_status::feasible,
+                        .data = unbalanced_batches(problem_.samples, batches(schedule())),
+                        .plan = even_and_full()};
     column.schedule = shape_for(schedule(), column.data);
     return simulated(std::move(column));
   }
 
   // ---- published --------------------------------------------------------------------------------
 
-  [[nodiscard]] run_column published() const {
-    const loads<2> capacity = published_capacity(problem_);
-    run_column column{
+  [[nodiscard]] run_strategy published() const {
+    const loads<2> capacity = paper_capacity(problem_);
+    run_strategy column{
         .capacity = capacity,
-        .data = published_batches(problem_.samples, capacity, batches(published_schedule()))};
-    column.schedule = shape_for(published_schedule(), column.data);
+        .data = paper_batches(problem_.samples, capacity, batches(paper_schedule()))};
+    column.schedule = shape_for(paper_schedule(), column.data);
     const pipeline_problem numbers = numbers_for(column);
-    if (cuts_and_modes plan = plan_as_published(numbers)) {
+    if (cuts_and_modes plan = plan_by_paper(numbers)) {
       column.status = search_status::feasible;
       column.plan = std::move(*plan);
       return simulated(std::move(column));
@@ -211,29 +212,29 @@ class run_planner {
   }
 
   /// Balanced data that no plan uses yet.
-  [[nodiscard]] run_column balanced(const loads<2>& capacity) const {
-    run_column column{.capacity = capacity,
-                      .data = balanced_batches(problem_.samples, capacity, batches(schedule()))};
+  [[nodiscard]] run_strategy balanced(const loads<2>& capacity) const {
+    run_strategy column{.capacity = capacity,
+                        .data = balanced_batches(problem_.samples, capacity, batches(schedule()))};
     column.schedule = shape_for(schedule(), column.data);
     return column;
   }
 
   /// Considers the plan of least mean makespan over real micro-batches of some ranks and steps,
   /// too.
-  [[nodiscard]] run_column improved(run_column best) const {
+  [[nodiscard]] run_strategy improved(run_strategy best) const {
     if (best.status == search_status::infeasible || control_.stop_requested()) return best;
-    const run_column dealt = balanced(*best.capacity);
-    const std::vector<scenario> scenarios = scenarios_of(dealt);
+    const run_strategy assigned = balanced(*best.capacity);
+    const std::vector<scenario> scenarios = scenarios_of(assigned);
     if (scenarios.empty()) return best;
-    const joint_plan joint =
-        plan_jointly(numbers_for(dealt), scenarios, {.of = makespan_measure::kind::mean}, a_plan());
-    if (!joint.plan.cuts.empty()) consider(best, dealt, joint.plan);
+    const joint_plan joint = plan_jointly(numbers_for(assigned), scenarios,
+                                          {.of = makespan_measure::kind::mean}, a_plan());
+    if (!joint.plan.cuts.empty()) consider(best, assigned, joint.plan);
     return best;
   }
 
   /// The times of every layer for ranks that run as many micro-batches as any, evenly over the
   /// epoch.
-  [[nodiscard]] std::vector<scenario> scenarios_of(const run_column& column) const {
+  [[nodiscard]] std::vector<scenario> scenarios_of(const run_strategy& column) const {
     constexpr std::size_t most = 6;
     const grouping<std::uint32_t>& ranks = column.data.load.assignment;
     std::vector<std::size_t> full;
@@ -246,7 +247,7 @@ class run_planner {
     return scenarios;
   }
 
-  [[nodiscard]] scenario scenario_of(const run_column& column,
+  [[nodiscard]] scenario scenario_of(const run_strategy& column,
                                      std::span<const std::uint32_t> microbatches) const {
     scenario times;
     for (const layer_cost& layer : chain_under(column.schedule.kind, problem_.chain)) {
@@ -268,9 +269,9 @@ class run_planner {
     return {.operation_limit = 30'000'000, .control = control_};
   }
 
-  void consider(run_column& best, const run_column& dealt, const pipeline_plan& plan) const {
+  void consider(run_strategy& best, const run_strategy& assigned, const pipeline_plan& plan) const {
     if (best.status != search_status::infeasible && plan == best.plan) return;
-    run_column candidate = dealt;
+    run_strategy candidate = assigned;
     candidate.status = search_status::feasible;
     candidate.plan = plan;
     candidate = in_order(simulated(std::move(candidate)));
@@ -280,7 +281,8 @@ class run_planner {
 
   /// The same problem with every layer in its leanest mode.
   [[nodiscard]] static pipeline_problem fully_recomputed(pipeline_problem numbers) {
-    for (layer& one : numbers.layers) one.modes = {one.modes[extreme_modes_of(one).minimum_memory]};
+    for (pipeline_layer& one : numbers.layers)
+      one.modes = {one.modes[extreme_modes_of(one).minimum_memory]};
     return numbers;
   }
 
@@ -311,15 +313,15 @@ class run_planner {
 
   // ---- comparison -------------------------------------------------------------------------------
 
-  [[nodiscard]] std::vector<ablation_row> ablation(const run_column& unbalanced,
-                                                   const run_column& planned) const {
+  [[nodiscard]] std::vector<ablation_row> ablation(const run_strategy& unbalanced,
+                                                   const run_strategy& planned) const {
     std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
     if (planned.status == search_status::infeasible) return rows;
-    const run_column dealt = balanced(*planned.capacity);
-    const pipeline_problem numbers = numbers_for(dealt);
+    const run_strategy assigned = balanced(*planned.capacity);
+    const pipeline_problem numbers = numbers_for(assigned);
     const auto add = [&](const char* name, const cuts_and_modes& plan) {
       if (!plan) return;
-      run_column column = dealt;
+      run_strategy column = assigned;
       column.plan = *plan;
       rows.push_back(row(name, in_order(simulated(std::move(column)))));
     };
@@ -330,13 +332,13 @@ class run_planner {
     return rows;
   }
 
-  [[nodiscard]] static ablation_row row(const char* name, const run_column& column) {
+  [[nodiscard]] static ablation_row row(const char* name, const run_strategy& column) {
     return {.name = name, .fits = column.fits, .epoch_time = column.epoch.time};
   }
 
   [[nodiscard]] static std::size_t least_steps(const run_plan& result) {
     std::size_t steps = result.unbalanced.epoch.steps;
-    for (const run_column* column : {&result.published, &result.planned})
+    for (const run_strategy* column : {&result.published, &result.planned})
       if (column->status != search_status::infeasible) steps = std::min(steps, column->epoch.steps);
     return steps;
   }
@@ -368,7 +370,7 @@ class run_planner {
             [this](const loads<2>& capacity, std::span<const vision_language_sample> samples) {
               run_problem part = problem_;
               part.samples = samples;
-              const run_column column = run_planner(part, {}).planned(capacity);
+              const run_strategy column = run_planner(part, {}).planned(capacity);
               return capacity_outcome{
                   .fits = column.status != search_status::infeasible,
                   .time_per_sample = column.epoch_seconds() /
@@ -384,7 +386,7 @@ class run_planner {
   }
 
   run_problem problem_;
-  run_control control_;
+  search_control control_;
   linear_cost necessary_;
 };
 

@@ -35,23 +35,23 @@ inline constexpr std::int64_t most_room = 1'100'000;
     reason = "takes " + factor_text(candidate.outcome.time_per_sample / best_time) +
              " the time of the best";
   if (candidate.room > most_room)
-    reason += "; its packs take " + room_text(candidate.room) + " the room that samples fill";
+    reason += "; its packs take " + capacity_text(candidate.room) + " the room that samples fill";
   return reason;
 }
 
 }  // namespace detail
 
 OMNIBAL_INLINE capacity_search search_capacity(const capacity_problem& problem,
-                                               const run_control& control) {
+                                               const search_control& control) {
   const std::vector<loads<2>> part =
       detail::sample_part(problem.samples, problem.sample_limit, problem.seed);
   capacity_search search;
-  const std::vector<capacity_room<2>> rooms =
-      survey_capacities<2>({.samples = problem.samples, .seed = problem.seed}, control);
+  const std::vector<capacity_estimate<2>> rooms =
+      estimate_capacities<2>({.samples = problem.samples, .seed = problem.seed}, control);
   bool fits = false;
   for (std::size_t k = 0; k < rooms.size(); ++k) {
     if (control.stop_requested() && fits) break;
-    control.tell("capacities", k, rooms.size());
+    control.report_progress("capacities", k, rooms.size());
     const loads<2>& capacity = rooms[k].capacity;
     search.candidates.push_back(
         {.capacity = capacity, .room = rooms[k].room, .outcome = problem.evaluate(capacity, part)});

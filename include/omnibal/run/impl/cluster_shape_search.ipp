@@ -40,7 +40,7 @@ namespace detail {
   loads<2> largest = {1, 1};
   for (const vision_language_sample& sample : run.samples)
     for (std::size_t r = 0; r < 2; ++r) largest[r] = std::max(largest[r], sample[r]);
-  return {published_capacity(run), largest};
+  return {paper_capacity(run), largest};
 }
 
 [[nodiscard]] inline shape_candidate plan_shape(const shape_problem& problem,
@@ -63,7 +63,7 @@ namespace detail {
     return candidate;
   }
   for (const loads<2>& capacity : capacities_to_try(run)) {
-    const run_column column = run_planner(run, {}).planned(capacity);
+    const run_strategy column = run_planner(run, {}).planned(capacity);
     if (column.status == search_status::infeasible) {
       candidate.bytes_short = std::min(candidate.bytes_short, column.why.bytes_short);
       continue;
@@ -84,7 +84,7 @@ namespace detail {
 }  // namespace detail
 
 OMNIBAL_INLINE std::vector<shape_candidate> rank_shapes(const shape_problem& problem,
-                                                        const run_control& control) {
+                                                        const search_control& control) {
   if (problem.devices < 1 || problem.devices > (std::int64_t{1} << 20))
     throw invalid_input("gpus", problem.devices, "must be between 1 and 2^20");
   shape_problem part = problem;
@@ -97,7 +97,7 @@ OMNIBAL_INLINE std::vector<shape_candidate> rank_shapes(const shape_problem& pro
   bool fits = false;
   for (std::size_t k = 0; k < shapes.size(); ++k) {
     if (control.stop_requested() && fits) break;
-    control.tell("cluster shapes", k, shapes.size());
+    control.report_progress("cluster shapes", k, shapes.size());
     candidates.push_back(detail::plan_shape(part, shapes[k]));
     fits = fits || candidates.back().fits;
   }

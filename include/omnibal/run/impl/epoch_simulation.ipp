@@ -27,7 +27,7 @@ OMNIBAL_INLINE std::size_t epoch_load::most_microbatches() const noexcept {
   return most;
 }
 
-OMNIBAL_INLINE workload epoch_load::typical() const {
+OMNIBAL_INLINE workload epoch_load::mean_microbatch() const {
   wide_integer tiles = 0;
   wide_integer tokens = 0;
   wide_integer squared = 0;
@@ -64,7 +64,8 @@ OMNIBAL_INLINE void microbatch_times::price(std::span<const stage_model> stages,
   }
 }
 
-OMNIBAL_INLINE std::int64_t microbatch_times::duration(const operation& work) const noexcept {
+OMNIBAL_INLINE std::int64_t microbatch_times::duration(
+    const pipeline_operation& work) const noexcept {
   switch (work.kind) {
     case operation_kind::forward: return at(work.stage, work).forward;
     case operation_kind::backward: return at(work.stage, work).backward;
@@ -73,7 +74,8 @@ OMNIBAL_INLINE std::int64_t microbatch_times::duration(const operation& work) co
   return 0;
 }
 
-OMNIBAL_INLINE std::int64_t microbatch_times::latency(const operation& work) const noexcept {
+OMNIBAL_INLINE std::int64_t microbatch_times::latency(
+    const pipeline_operation& work) const noexcept {
   if (work.kind == operation_kind::forward)
     return work.stage == 0 ? 0 : at(work.stage - 1, work).forward_latency;
   return work.kind == operation_kind::backward ? at(work.stage, work).backward_latency : 0;
@@ -91,13 +93,13 @@ OMNIBAL_INLINE microbatch_times::cost microbatch_times::cost_of(const stage_mode
 }
 
 OMNIBAL_INLINE const microbatch_times::cost& microbatch_times::at(
-    std::size_t stage, const operation& work) const noexcept {
+    std::size_t stage, const pipeline_operation& work) const noexcept {
   return costs_[stage * count_ + work.microbatch];
 }
 
 OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
                                             const schedule_shape& schedule, const epoch_load& load,
-                                            std::int64_t reserved, const run_control& control) {
+                                            std::int64_t reserved, const search_control& control) {
   const std::size_t devices = schedule.stages;
   epoch_outcome outcome{.steps = load.steps(),
                         .peak_memory = std::vector<std::int64_t>(devices, 0)};
@@ -107,7 +109,7 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
   std::vector<std::int64_t> ends;
   double busy = 0;
   for (std::size_t step = 0; step < outcome.steps; ++step) {
-    if (step % 64 == 0) control.tell("simulate", step, outcome.steps);
+    if (step % 64 == 0) control.report_progress("simulate", step, outcome.steps);
     std::vector<std::int64_t> device_end(devices, 0);
     for (std::size_t rank = 0; rank < load.ranks; ++rank) {
       const std::span<const std::uint32_t> microbatches = load.assignment[step * load.ranks + rank];

@@ -43,21 +43,21 @@ OMNIBAL_INLINE pipeline_problem problem_of(std::span<const layer_cost> chain,
                            .memory_limit = std::vector(schedule.stages, memory.limit),
                            .reserved = std::vector(schedule.stages, memory.reserved)};
   for (const layer_cost& priced : chain) {
-    layer plain{.name = priced.name,
-                .forward_time = priced.forward_time.of(typical),
-                .backward_time = priced.backward_time.of(typical),
-                .weight_gradient_time = priced.weight_gradient_time.of(typical),
-                .static_bytes = priced.static_bytes,
-                .forward_latency = priced.forward_latency.of(typical),
-                .backward_latency = priced.backward_latency.of(typical),
-                .modes = {}};
+    pipeline_layer plain{.name = priced.name,
+                         .forward_time = priced.forward_time.of(typical),
+                         .backward_time = priced.backward_time.of(typical),
+                         .weight_gradient_time = priced.weight_gradient_time.of(typical),
+                         .static_bytes = priced.static_bytes,
+                         .forward_latency = priced.forward_latency.of(typical),
+                         .backward_latency = priced.backward_latency.of(typical),
+                         .modes = {}};
     for (const mode_cost& mode : priced.modes) {
-      const std::int64_t kept = bytes(mode.kept_bytes);
+      const std::int64_t kept = bytes(mode.saved_bytes);
       plain.modes.push_back({.name = mode.name,
                              .extra_time = mode.extra_time.of(typical),
-                             .kept_bytes = kept,
+                             .saved_bytes = kept,
                              .transient_bytes = bytes(mode.transient_bytes),
-                             .kept_for_weight_gradient = schedule.splits_backward() ? kept : 0});
+                             .saved_for_weight_gradient = schedule.splits_backward() ? kept : 0});
     }
     problem.layers.push_back(std::move(plain));
   }
@@ -65,8 +65,8 @@ OMNIBAL_INLINE pipeline_problem problem_of(std::span<const layer_cost> chain,
 }
 
 OMNIBAL_INLINE activation_bytes stage_model::activation(const workload& work) const {
-  activation_bytes bytes{.kept = kept_bytes.of(work)};
-  bytes.kept_for_weight_gradient = bytes.kept;
+  activation_bytes bytes{.saved = saved_bytes.of(work)};
+  bytes.saved_for_weight_gradient = bytes.saved;
   for (const linear_cost& one : transients)
     bytes.transient = std::max(bytes.transient, one.of(work));
   return bytes;
@@ -83,7 +83,7 @@ OMNIBAL_INLINE std::vector<stage_model> stage_models(std::span<const layer_cost>
       stage.forward_time = stage.forward_time + priced.forward_time;
       stage.backward_time = stage.backward_time + priced.backward_time + mode.extra_time;
       stage.weight_gradient_time = stage.weight_gradient_time + priced.weight_gradient_time;
-      stage.kept_bytes = stage.kept_bytes + mode.kept_bytes;
+      stage.saved_bytes = stage.saved_bytes + mode.saved_bytes;
       if (std::ranges::find(stage.transients, mode.transient_bytes) == stage.transients.end())
         stage.transients.push_back(mode.transient_bytes);
       stage.static_bytes += priced.static_bytes;

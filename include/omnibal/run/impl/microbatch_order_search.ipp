@@ -90,12 +90,12 @@ inline void append_as_given(std::size_t step, const epoch_load& load,
 OMNIBAL_INLINE grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
                                                    const schedule_shape& schedule,
                                                    const epoch_load& load,
-                                                   const run_control& control) {
+                                                   const search_control& control) {
   grouping<std::uint32_t> ordered;
   ordered.reserve(load.assignment.size(), load.assignment.indices().size());
   detail::step_orderer orderer(stages, schedule, load);
   for (std::size_t step = 0; step < load.steps(); ++step) {
-    if (step % 64 == 0) control.tell("order micro-batches", step, load.steps());
+    if (step % 64 == 0) control.report_progress("order micro-batches", step, load.steps());
     if (control.stop_requested())
       detail::append_as_given(step, load, ordered);
     else

@@ -91,7 +91,7 @@ OMNIBAL_INLINE batch_plan unbalanced_batches(std::span<const vision_language_sam
   std::vector<std::uint32_t> ids(samples.size());
   std::iota(ids.begin(), ids.end(), 0U);
   random_stream random(options.seed);
-  shuffle(ids, random);
+  shuffle_randomly(ids, random);
   std::int64_t real = 0;
   std::int64_t computed = 0;
   for (std::size_t begin = 0; begin < ids.size(); begin += microbatch_samples) {
@@ -122,9 +122,8 @@ OMNIBAL_INLINE batch_plan unbalanced_batches(std::span<const vision_language_sam
   return plan;
 }
 
-OMNIBAL_INLINE batch_plan published_batches(std::span<const vision_language_sample> samples,
-                                            const loads<2>& capacity,
-                                            const batch_options& options) {
+OMNIBAL_INLINE batch_plan paper_batches(std::span<const vision_language_sample> samples,
+                                        const loads<2>& capacity, const batch_options& options) {
   batch_plan plan;
   plan.packing = pack_isf(
       samples, {.capacity = capacity,

@@ -13,20 +13,21 @@
 
 namespace omnibal::inline v0 {
 
-OMNIBAL_INLINE repriced_run reprice_run(const run_problem& problem,
-                                        const grouping<std::uint32_t>& packs,
-                                        const dispatch_plan& dispatch, const loads<2>& capacity,
-                                        const pipeline_plan& plan, const run_control& control) {
+OMNIBAL_INLINE evaluated_run evaluate_run(const run_problem& problem,
+                                          const grouping<std::uint32_t>& packs,
+                                          const dispatch_plan& dispatch, const loads<2>& capacity,
+                                          const pipeline_plan& plan,
+                                          const search_control& control) {
   validate(problem);
   return detail::run_planner(problem, control).reprice(packs, dispatch, capacity, plan);
 }
 
 OMNIBAL_INLINE pipeline_problem planning_problem(const run_problem& problem,
-                                                 const run_column& column) {
+                                                 const run_strategy& column) {
   return detail::run_planner(problem, {}).numbers_for(column);
 }
 
-OMNIBAL_INLINE run_plan plan_run(const run_problem& problem, const run_control& control) {
+OMNIBAL_INLINE run_plan plan_run(const run_problem& problem, const search_control& control) {
   validate(problem);
   const schedule_shape schedule{.kind = problem.schedule,
                                 .stages = problem.stages,
