@@ -16,10 +16,9 @@ int main() {
 
   const auto packing = omnibal::pack_balanced(samples, {.capacity = {12, 4096}}, loads);
   const auto packs = omnibal::pack_loads(packing.packs, samples, loads);
-  const auto plan =
-      omnibal::dispatch_packs(static_cast<std::uint32_t>(packs.size()),
-                              [&](std::uint32_t k) { return 300 * packs[k][0] + packs[k][1]; },
-                              {.ranks = 8, .microbatches = 4});
+  const auto plan = omnibal::dispatch_packs(
+      packs.size(), [&](std::size_t k) { return 300 * packs[k][0] + packs[k][1]; },
+      {.ranks = 8, .microbatches = 4});
 
   std::printf("%zu samples in %zu packs (at least %llu), %llu steps\n", samples.size(),
               packs.size(), static_cast<unsigned long long>(packing.bound),

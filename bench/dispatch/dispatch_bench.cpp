@@ -130,15 +130,14 @@ void sequence_parallel(benchmark::State& state, bool leveled) {
   const priced_packs packs = packs_of(state);
   const auto size = static_cast<std::uint32_t>(state.range(1));
   const std::span<const loads<2>> amounts(packs.amounts);
-  const auto count = static_cast<std::uint32_t>(amounts.size());
-  const auto alike = [](std::uint32_t) { return 0; };
+  const auto alike = [](std::size_t) { return 0; };
   grouping<std::uint32_t> groups;
   for (auto _ : state)
     groups = leveled ? group_packs(amounts, {.size = size})
-                     : dispatch_packs(count, alike, {.microbatches = size}).groups;
+                     : dispatch_packs(amounts.size(), alike, {.microbatches = size}).groups;
   const auto sums = pack_loads(groups, packs.amounts);
-  const auto plan = dispatch_packs(static_cast<std::uint32_t>(sums.size()), alike,
-                                   {.ranks = 8, .last_step = last_step_policy::drop});
+  const auto plan =
+      dispatch_packs(sums.size(), alike, {.ranks = 8, .last_step = last_step_policy::drop});
   const auto ratios = dist_ratio(plan, std::span<const loads<2>>(sums));
   state.counters["dist_tiles"] = ratios[0];
   state.counters["dist_tokens"] = ratios[1];

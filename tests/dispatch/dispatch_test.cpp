@@ -340,7 +340,9 @@ TEST_CASE("dispatch_packs takes costs of any integer type and as a function") {
   const auto plan = dispatch(costs, options);
   CHECK(dispatch_packs<std::int16_t>(narrow, options) == plan);
   CHECK(dispatch_packs(
-            100, [&](std::uint32_t pack) { return costs[pack]; }, options) == plan);
+            100, [&](std::size_t pack) { return costs[pack]; }, options) == plan);
+  CHECK(dispatch_packs(
+            costs.size(), [&](std::uint32_t pack) { return costs[pack]; }, options) == plan);
 }
 
 TEST_CASE("dispatch_packs refuses broken options and costs") {
@@ -363,6 +365,18 @@ TEST_CASE("dispatch_packs refuses broken options and costs") {
   const std::vector<std::uint64_t> large(4, std::uint64_t{1} << 62);
   CHECK(dearest_rank(dispatch(large, {.ranks = 2, .microbatches = 2}), 0, large) == std::uint64_t{1}
                                                                                         << 63);
+}
+
+TEST_CASE("dispatch_packs refuses more packs than their numbers can name") {
+  const std::size_t packs = std::size_t{std::numeric_limits<std::uint32_t>::max()} + 1;
+  std::size_t calls = 0;
+  const auto cost = [&](std::size_t) {
+    ++calls;
+    return 1;
+  };
+  CHECK_THROWS_WITH(dispatch_packs(packs, cost, {}),
+                    "number of packs = 4294967296: must be at most 2^32 - 1");
+  CHECK(calls == 0);
 }
 
 TEST_CASE("dispatch_packs always gives these bytes") {

@@ -34,8 +34,8 @@ struct trainer {
   }
   dispatch_plan operator()(std::uint64_t epoch) const {
     const auto loads = pack_loads(packs(epoch), *samples);
-    return dispatch_packs(static_cast<std::uint32_t>(loads.size()),
-                          [&](std::uint32_t k) { return 311 * loads[k][0] + loads[k][1]; },
+    return dispatch_packs(loads.size(),
+                          [&](std::size_t k) { return 311 * loads[k][0] + loads[k][1]; },
                           {.ranks = ranks,
                            .microbatches = microbatches,
                            .seed = seed,
@@ -69,7 +69,7 @@ std::vector<std::vector<std::uint32_t>> rest_of(epoch_iterator<trainer> run, std
 struct counted_steps {
   std::vector<std::uint32_t> steps;
   dispatch_plan operator()(std::uint64_t epoch) const {
-    return dispatch_packs(steps.at(epoch), [](std::uint32_t) { return 1; }, {.epoch = epoch});
+    return dispatch_packs(steps.at(epoch), [](std::size_t) { return 1; }, {.epoch = epoch});
   }
 };
 

@@ -15,7 +15,7 @@ using namespace omnibal;
 namespace {
 
 dispatch_plan some_plan(std::uint32_t packs, last_step_policy policy = last_step_policy::spread) {
-  return dispatch_packs(packs, [](std::uint32_t pack) { return 10 + pack % 7; },
+  return dispatch_packs(packs, [](std::size_t pack) { return 10 + pack % 7; },
                         {.ranks = 3, .microbatches = 4, .seed = 2, .last_step = policy});
 }
 

@@ -25,7 +25,7 @@ struct promise {
 inline void check_promise(const length_table& table, const promise& promised) {
   const loads<2> cost{12'000'000, 38'600};  // MFLOP of a tile and a token of InternVL 6 + 20 B
   const auto packs = pack_balanced(table, {.capacity = promised.capacity, .cost = cost}).packs;
-  const auto pack_cost = [&](std::uint32_t pack) {
+  const auto pack_cost = [&](std::size_t pack) {
     std::int64_t squares = 0;
     std::int64_t sum = 0;
     for (const std::uint32_t id : packs[pack]) {
@@ -35,10 +35,10 @@ inline void check_promise(const length_table& table, const promise& promised) {
     }
     return sum + squares * 59 / 100;
   };
-  const auto count = static_cast<std::uint32_t>(packs.size());
-  std::vector<std::int64_t> costs(count);
-  for (std::uint32_t pack = 0; pack < count; ++pack) costs[pack] = pack_cost(pack);
-  const auto plan = dispatch_packs(count, pack_cost, {.ranks = promised.ranks, .microbatches = 8});
+  std::vector<std::int64_t> costs(packs.size());
+  for (std::size_t pack = 0; pack < packs.size(); ++pack) costs[pack] = pack_cost(pack);
+  const auto plan =
+      dispatch_packs(packs.size(), pack_cost, {.ranks = promised.ranks, .microbatches = 8});
   CHECK(full_steps_cost_ratio<std::int64_t>(plan, costs) <= promised.most);
   // The short last step cannot be even: 408 packs on 64 ranks.
   CHECK(cost_ratio<std::int64_t>(plan, costs) <=

@@ -15,7 +15,7 @@ using Catch::Matchers::ContainsSubstring;
 namespace {
 
 dispatch_plan some_plan(last_step_policy policy) {
-  return dispatch_packs(50, [](std::uint32_t pack) { return 10 + pack % 7; },
+  return dispatch_packs(50, [](std::size_t pack) { return 10 + pack % 7; },
                         {.ranks = 3, .microbatches = 4, .seed = 2, .last_step = policy});
 }
 

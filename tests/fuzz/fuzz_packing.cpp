@@ -82,13 +82,13 @@ void check_packs(const packing_case<Resources>& given, const packing_result& res
 }
 
 void check_dispatch(const packing_result& result, byte_source source) {
-  const auto packs = static_cast<std::uint32_t>(result.packs.size());
+  const std::size_t packs = result.packs.size();
   const dispatch_options options{.ranks = static_cast<std::uint32_t>(source.take(1)),
                                  .microbatches = static_cast<std::uint32_t>(source.take(1)),
                                  .window = static_cast<std::uint32_t>(source.take(1)),
                                  .largest_first = source.take(1) % 2 == 1};
   const auto plan = dispatch_packs(
-      packs, [&](std::uint32_t pack) { return result.packs[pack].size(); }, options);
+      packs, [&](std::size_t pack) { return result.packs[pack].size(); }, options);
   std::vector<std::uint8_t> times(packs);
   for (const std::uint32_t pack : plan.groups.indices()) require(!times.at(pack)++);
   require(std::ranges::all_of(times, [](std::uint8_t seen) { return seen == 1; }));

@@ -459,9 +459,8 @@ TEST_CASE("Golden hashes of epochs, mixtures, groups and keys") {
   const auto packs = some_samples(205, 32);
   const auto groups = group_packs(std::span<const loads<2>>(packs), {.size = 4, .seed = 2});
   golden.add("groups", plan_hash(groups));
-  const dispatch_plan grouped = dispatch_packs(static_cast<std::uint32_t>(groups.size()),
-                                               [](std::uint32_t group) { return group % 7; },
-                                               {.ranks = 5, .microbatches = 2});
+  const dispatch_plan grouped = dispatch_packs(
+      groups.size(), [](std::size_t group) { return group % 7; }, {.ranks = 5, .microbatches = 2});
   golden.add("packs of groups", hash_of(plan_of_packs(grouped, groups)));
   golden.add("reordered", hash_of(order_microbatches(grouped, [](std::span<std::uint32_t> order) {
                std::ranges::reverse(order);

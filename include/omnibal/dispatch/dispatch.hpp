@@ -77,14 +77,16 @@ template <std::integral Cost>
                                            const dispatch_options& options);
 
 /// The same for packs 0 … packs − 1 with the cost of pack k given by cost(k).
-template <std::invocable<std::uint32_t> CostFunction>
-requires std::integral<std::invoke_result_t<const CostFunction&, std::uint32_t>>
-[[nodiscard]] dispatch_plan dispatch_packs(std::uint32_t packs, const CostFunction& cost,
+template <std::invocable<std::size_t> CostFunction>
+requires std::integral<std::invoke_result_t<const CostFunction&, std::size_t>>
+[[nodiscard]] dispatch_plan dispatch_packs(std::size_t packs, const CostFunction& cost,
                                            const dispatch_options& options);
 
 namespace detail {
 
-inline void validate(const dispatch_options& options, std::uint32_t packs) {
+inline void validate(const dispatch_options& options, std::size_t packs) {
+  if (packs > std::numeric_limits<std::uint32_t>::max())
+    throw invalid_input("number of packs", packs, "must be at most 2^32 - 1");
   if (options.ranks == 0) throw invalid_input("ranks", 0, "must be at least 1");
   if (options.microbatches == 0) throw invalid_input("microbatches", 0, "must be at least 1");
   if (options.window == 0)
@@ -96,13 +98,12 @@ inline void validate(const dispatch_options& options, std::uint32_t packs) {
 
 /// Costs as unsigned integers of which a rank's share can be added up.
 template <typename CostFunction>
-[[nodiscard]] std::vector<std::uint64_t> checked_costs(std::uint32_t packs,
-                                                       const CostFunction& cost,
+[[nodiscard]] std::vector<std::uint64_t> checked_costs(std::size_t packs, const CostFunction& cost,
                                                        std::uint32_t microbatches) {
   const std::uint64_t most = (std::uint64_t{1} << 63) / microbatches;
   std::vector<std::uint64_t> costs(packs);
-  for (std::uint32_t pack = 0; pack < packs; ++pack) {
-    const auto given = cost(pack);
+  for (std::size_t pack = 0; pack < packs; ++pack) {
+    const auto given = std::invoke(cost, pack);
     if (std::cmp_less(given, 0)) throw invalid_input("costs", pack, given, "must not be negative");
     if (std::cmp_greater(given, most))
       throw invalid_input(
@@ -227,9 +228,9 @@ class step_assignment {
 
 }  // namespace detail
 
-template <std::invocable<std::uint32_t> CostFunction>
-requires std::integral<std::invoke_result_t<const CostFunction&, std::uint32_t>> dispatch_plan
-dispatch_packs(std::uint32_t packs, const CostFunction& cost, const dispatch_options& options) {
+template <std::invocable<std::size_t> CostFunction>
+requires std::integral<std::invoke_result_t<const CostFunction&, std::size_t>> dispatch_plan
+dispatch_packs(std::size_t packs, const CostFunction& cost, const dispatch_options& options) {
   detail::validate(options, packs);
   const auto costs = detail::checked_costs(packs, cost, options.microbatches);
   const detail::step_assignment deal(costs, options);
@@ -260,11 +261,8 @@ dispatch_packs(std::uint32_t packs, const CostFunction& cost, const dispatch_opt
 
 template <std::integral Cost>
 dispatch_plan dispatch_packs(std::span<const Cost> costs, const dispatch_options& options) {
-  if (costs.size() > std::numeric_limits<std::uint32_t>::max())
-    throw invalid_input("number of packs", costs.size(), "must be at most 2^32 - 1");
   return dispatch_packs(
-      static_cast<std::uint32_t>(costs.size()), [&](std::uint32_t pack) { return costs[pack]; },
-      options);
+      costs.size(), [&](std::size_t pack) { return costs[pack]; }, options);
 }
 
 }  // namespace omnibal::inline v0
