@@ -3,6 +3,9 @@
 /// How the OmniBal paper and other trainers and planners do it, to compare with.
 #pragma once
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 #include <omnibal/baselines/adaptive_recomputation.hpp>
 #include <omnibal/baselines/anchor_partition.hpp>
 #include <omnibal/baselines/even_partition.hpp>
@@ -11,3 +14,5 @@
 #include <omnibal/baselines/planners.hpp>
 #include <omnibal/baselines/trainer_samplers.hpp>
 #include <omnibal/baselines/uniform_recomputation.hpp>
+
+#pragma GCC diagnostic pop

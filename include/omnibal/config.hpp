@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// What every header needs to know about the compiler.
+///
+/// The umbrellas switch -Wshadow off for the headers they include: GCC warns again where a template
+/// is instantiated, when the program that includes it has a global of the same name as a parameter.
 #pragma once
 
 #if !defined(__cplusplus) || \

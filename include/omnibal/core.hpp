@@ -3,6 +3,9 @@
 /// Core vocabulary: errors, checked integers, loads, groupings, random numbers, search results.
 #pragma once
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/byte_stream.hpp>
 #include <omnibal/core/error.hpp>
@@ -15,3 +18,5 @@
 #include <omnibal/core/rational.hpp>
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/core/search_status.hpp>
+
+#pragma GCC diagnostic pop

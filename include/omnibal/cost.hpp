@@ -3,6 +3,9 @@
 /// What a layer costs in time and bytes: devices, models, formulas, fits to measurements.
 #pragma once
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 #include <omnibal/cost/calibration.hpp>
 #include <omnibal/cost/device.hpp>
 #include <omnibal/cost/layer_costs.hpp>
@@ -10,3 +13,5 @@
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/cost/workload.hpp>
+
+#pragma GCC diagnostic pop

@@ -3,6 +3,11 @@
 /// Samples before they are packed: tables as one index, weighted mixtures, stable keys.
 #pragma once
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 #include <omnibal/dataset/mixture.hpp>
 #include <omnibal/dataset/sample_keys.hpp>
 #include <omnibal/dataset/table_index.hpp>
+
+#pragma GCC diagnostic pop

@@ -3,6 +3,9 @@
 /// Packs to steps, ranks and micro-batches; epochs that resume.
 #pragma once
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/epoch.hpp>
 #include <omnibal/dispatch/metrics.hpp>
@@ -10,3 +13,5 @@
 #include <omnibal/dispatch/plan.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/dispatch/serialize.hpp>
+
+#pragma GCC diagnostic pop

@@ -4,6 +4,9 @@
 /// comm/mpi.hpp and comm/nccl.hpp.
 #pragma once
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 #include <omnibal/baselines.hpp>
 #include <omnibal/comm.hpp>
 #include <omnibal/core.hpp>
@@ -19,3 +22,5 @@
 #include <omnibal/recompute.hpp>
 #include <omnibal/run.hpp>
 #include <omnibal/version.hpp>
+
+#pragma GCC diagnostic pop

@@ -3,6 +3,9 @@
 /// Samples into packs: packers, bounds on the number of packs, capacities, metrics.
 #pragma once
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/capacity_choice.hpp>
@@ -14,3 +17,5 @@
 #include <omnibal/packing/result.hpp>
 #include <omnibal/packing/streaming.hpp>
 #include <omnibal/packing/swap_improvement.hpp>
+
+#pragma GCC diagnostic pop

@@ -3,4 +3,9 @@
 /// A chain of layers cut into stages.
 #pragma once
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 #include <omnibal/partition/chain.hpp>
+
+#pragma GCC diagnostic pop

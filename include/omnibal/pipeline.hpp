@@ -3,6 +3,9 @@
 /// Pipeline schedules simulated in time and memory; planning problems and what plans cost.
 #pragma once
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/evaluated_plan.hpp>
 #include <omnibal/pipeline/frozen.hpp>
@@ -14,3 +17,5 @@
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
+
+#pragma GCC diagnostic pop

@@ -3,8 +3,13 @@
 /// Partition and recomputation planned together.
 #pragma once
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 #include <omnibal/planner/advice.hpp>
 #include <omnibal/planner/assign_modes.hpp>
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/plan_jointly.hpp>
 #include <omnibal/planner/scenarios.hpp>
+
+#pragma GCC diagnostic pop

@@ -3,6 +3,9 @@
 /// A whole training run planned and simulated.
 #pragma once
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+
 #include <omnibal/run/capacity_search.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
 #include <omnibal/run/comparison.hpp>
@@ -12,3 +15,5 @@
 #include <omnibal/run/microbatches.hpp>
 #include <omnibal/run/plan_run.hpp>
 #include <omnibal/run/problem.hpp>
+
+#pragma GCC diagnostic pop
