@@ -1,53 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans the training of InternVL-Chat-1.5 on 64 GPUs and draws one step of one rank before and
-// after: 02_before_and_after [picture.svg]
+// Plans the training of InternVL-Chat-1.5 (6+20B) on 64 GPUs for the length table that ships, and
+// draws one step of one rank before and after. It is the run of README.md and of the demo, made by
+// the library in place of the command: 02_before_and_after lengths.json [picture.svg]
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <string>
 #include <vector>
 
-#include <omnibal/omnibal.hpp>
+#include <omnibal/cost.hpp>
+#include <omnibal/run.hpp>
 
+#include "claim.hpp"
 #include "step_timeline.hpp"
 #include "timeline_svg.hpp"
 
-using namespace omnibal;
+using omnibal::examples::claim;
 
-namespace {
-
-/// Samples of 1 to 5 tiles of 256 tokens each and some text, as instruction tuning has them.
-std::vector<vision_language_sample> some_samples(std::size_t count) {
-  random_stream random(1);
-  std::vector<vision_language_sample> samples;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::int64_t tiles = uniform_below(random, 3) == 0 ? 1 + uniform_below(random, 4) : 5;
-    samples.push_back({tiles, 256 * tiles + 40 + uniform_below(random, 200)});
-  }
+// Reads [{"vit_num": 3, "token_num": 892}, …], the form of the table that ships. The command reads
+// tables in any layout, and other formats.
+std::vector<omnibal::vision_language_sample> read_lengths(const char* path) {
+  std::vector<omnibal::vision_language_sample> samples;
+  std::FILE* file = std::fopen(path, "r");
+  claim(file != nullptr, "the first argument is the path of a length table");
+  long long tiles = 0, tokens = 0;
+  while (std::fscanf(file, "%*[^:]:%lld%*[^:]:%lld", &tiles, &tokens) == 2)
+    samples.push_back({tiles, tokens});
+  std::fclose(file);
+  claim(!samples.empty(), "the table has samples");
   return samples;
 }
 
-}  // namespace
+std::string times_of(const omnibal::examples::timeline& step, const omnibal::run_strategy& run) {
+  char minutes[32];
+  std::snprintf(minutes, sizeof minutes, "%.1f min", run.epoch_seconds() / 60);
+  return "this step " + omnibal::examples::seconds_text(step) + ", the epoch " + minutes;
+}
 
 int main(int argc, char** argv) {
-  const auto samples = some_samples(6000);
+  const auto samples = read_lengths(argc > 1 ? argv[1] : "examples/data/lengths.json");
+
+  // What every layer costs in time and bytes, as a function of the micro-batch.
   const auto chain =
-      price_layers(model_presets()[0], device_presets()[0],
-                   {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
+      omnibal::price_layers(omnibal::model_presets()[0], omnibal::device_presets()[0],
+                            {.tensor_parallel = 2, .data_parallel = 8});
+  // Eight ranks of four pipeline stages, each of two tensor-parallel GPUs with 80 GiB, of which
+  // 6 GiB are left to the libraries.
   constexpr std::int64_t gibibyte = std::int64_t{1} << 30;
-  const run_plan plan = plan_run({.samples = samples,
-                                  .chain = chain,
-                                  .stages = 4,
-                                  .data_parallel = 8,
-                                  .global_batch = 256,
-                                  .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte}});
-  auto before = examples::step_timeline(plan.unbalanced, chain);
-  auto after = examples::step_timeline(plan.planned, chain);
+  const omnibal::run_plan plan =
+      omnibal::plan_run({.samples = samples,
+                         .chain = chain,
+                         .stages = 4,
+                         .data_parallel = 8,
+                         .global_batch = 256,
+                         .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte}});
+
+  auto before = omnibal::examples::step_timeline(plan.unbalanced, chain);
+  auto after = omnibal::examples::step_timeline(plan.planned, chain);
   before.title =
-      "before: random micro-batches, layers split by parameters, everything recomputed, " +
-      examples::seconds_text(before);
-  after.title = "after: as many samples, packed, partitioned and recomputed by plan, " +
-                examples::seconds_text(after);
-  std::printf("%s\n%s\nan epoch is %.2f times as fast\n", before.title.c_str(), after.title.c_str(),
-              plan.unbalanced.epoch_seconds() / plan.planned.epoch_seconds());
-  if (argc > 1) std::ofstream(argv[1]) << examples::timelines_svg({before, after});
+      "before: random micro-batches, layers split by parameters, everything recomputed; " +
+      times_of(before, plan.unbalanced);
+  after.title = "after: as many samples, packed, partitioned and recomputed by plan; " +
+                times_of(after, plan.planned);
+  const double gain = plan.unbalanced.epoch_seconds() / plan.planned.epoch_seconds();
+  std::printf("%s\n%s\n", before.title.c_str(), after.title.c_str());
+  std::printf("planned runs the epoch %.2f times as fast as unbalanced\n", gain);
+  if (argc > 2) std::ofstream(argv[2]) << omnibal::examples::timelines_svg({before, after});
+
+  claim(gain > 2, "balance makes the epoch more than twice as fast");
+  claim(plan.planned.fits, "the plan stays within the memory");
+  claim(plan.planned.epoch.time >= plan.bound_epoch_time, "the bound is below the plan");
 }

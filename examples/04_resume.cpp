@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trains two epochs on four ranks, stops in the middle of the second, and goes on from a checkpoint
+// of 60 bytes on six ranks: every sample that had not been trained on still comes, in the same
+// step.
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <vector>
+
+#include <omnibal/dataset.hpp>
+#include <omnibal/dispatch.hpp>
+#include <omnibal/packing.hpp>
+
+#include "claim.hpp"
+
+using omnibal::examples::claim;
+
+using sample_loads = std::array<int, 2>;  // image tiles, tokens
+
+std::vector<sample_loads> make_samples() {
+  std::vector<sample_loads> samples;
+  for (int i = 0; i < 3'000; ++i) samples.push_back({1 + i % 5, 300 + 256 * (i % 5) + i % 97});
+  return samples;
+}
+
+int main() {
+  const std::vector<sample_loads> samples = make_samples();
+  const auto packs_of = [&](std::uint64_t epoch) {
+    return omnibal::pack_balanced(samples, {.capacity = {12, 4096}, .seed = 1, .epoch = epoch})
+        .packs;
+  };
+  // How an epoch is made, for any number of ranks: afresh from seed and epoch, so that nothing of
+  // it need be stored. Other ranks keep the steps as long as ranks * microbatches stays the same.
+  const auto plan_on = [&](std::uint32_t ranks, std::uint32_t microbatches) {
+    return [=, &packs_of, &samples](std::uint64_t epoch) {
+      const auto loads = omnibal::pack_loads(packs_of(epoch), samples);
+      return omnibal::dispatch_packs(
+          loads.size(), [&](std::size_t k) { return 300 * loads[k][0] + loads[k][1]; },
+          {.ranks = ranks, .microbatches = microbatches, .seed = 1, .epoch = epoch});
+    };
+  };
+  // Stands for training: the samples that all ranks together see in the step that comes next.
+  const auto samples_of_step = [&](const auto& run) {
+    const auto packs = packs_of(run.epoch());
+    std::vector<std::uint32_t> seen;
+    for (const std::uint32_t pack : run.plan().packs(run.step()))
+      seen.insert(seen.end(), packs[pack].begin(), packs[pack].end());
+    std::ranges::sort(seen);
+    return seen;
+  };
+
+  const omnibal::epoch_options options{.epochs = 2, .inputs = omnibal::table_fingerprint(samples)};
+  omnibal::epoch_iterator uninterrupted(plan_on(4, 3), options);
+  while (uninterrupted.epoch() == 0 || uninterrupted.step() < 40) uninterrupted.advance();
+  const auto checkpoint = omnibal::to_bytes(uninterrupted.state());
+  std::printf("stopped before epoch %llu, step %llu of %llu; the checkpoint has %zu bytes\n",
+              static_cast<unsigned long long>(uninterrupted.epoch()),
+              static_cast<unsigned long long>(uninterrupted.step()),
+              static_cast<unsigned long long>(uninterrupted.steps()), checkpoint.size());
+
+  omnibal::epoch_iterator resumed(plan_on(6, 2), options);
+  resumed.restore(omnibal::epoch_state_from_bytes(checkpoint));
+  std::size_t steps = 0;
+  for (; !resumed.done(); resumed.advance(), uninterrupted.advance(), ++steps)
+    claim(samples_of_step(resumed) == samples_of_step(uninterrupted),
+          "the resumed run sees the samples that the uninterrupted one sees, step by step");
+  claim(uninterrupted.done() && steps > 0, "both runs end after the same step");
+  std::printf("%zu steps resumed on 6 ranks in place of 4, each with the same samples\n", steps);
+}
