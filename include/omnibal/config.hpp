@@ -6,9 +6,15 @@
 /// is instantiated, when the program that includes it has a global of the same name as a parameter.
 #pragma once
 
+// A header that does not exist ends the compilation after the error that says what to do: hundreds
+// of others would follow.
 #if !defined(__cplusplus) || \
     (__cplusplus < 202002L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 202002L))
 #error "Omnibal needs C++20: compile with -std=c++20 or link the CMake target omnibal::omnibal"
+#include <omnibal/stopped_by_the_error_above>
+#elif !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
+#error "Omnibal reports bad input by exceptions: compile without -fno-exceptions"
+#include <omnibal/stopped_by_the_error_above>
 #endif
 
 /// Marks functions that device code calls too; nothing outside a CUDA compiler.

@@ -36,6 +36,8 @@ MODULES = {
 }
 EVERYWHERE = ["config.hpp", "version.hpp"]
 EVERYTHING = "omnibal.hpp"
+# What config.hpp includes to end the compilation where it cannot go on: there is no such header.
+STOP = ("config.hpp", "stopped_by_the_error_above")
 
 # Headers that may include more than the standard library, and what.
 GPU = r"(cuda|thrust|cub|nv)/.*|cuda.*\.h|vector_types\.h"
@@ -75,7 +77,7 @@ def is_public(header):
 def fault_of_inner(header, target):
     """Why `header` may not include the header `target` of the library, or None."""
     module, wanted = module_of(header), module_of(target)
-    if target in EVERYWHERE:
+    if target in EVERYWHERE or (header, target) == STOP:
         return None
     if header == EVERYTHING:
         return None if is_umbrella(target) and wanted != "gpu" else "omnibal.hpp includes umbrellas alone"
@@ -194,6 +196,8 @@ def forgotten(header, includes):
 PLANTED = [
     ("core/a.hpp", "#include <vector>", None),
     ("core/a.hpp", "#include <omnibal/config.hpp>", None),
+    ("config.hpp", "#include <omnibal/stopped_by_the_error_above>", None),
+    ("core/a.hpp", "#include <omnibal/stopped_by_the_error_above>", "not a whole module"),
     ("dispatch/a.hpp", "#include <omnibal/packing/isf.hpp>", None),
     ("packing/a.hpp", "#include <omnibal/packing/detail/b.hpp>", None),
     ("packing/a.hpp", "#include <omnibal/packing/impl/a.ipp>", None),
