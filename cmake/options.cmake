@@ -4,6 +4,8 @@
 option(OMNIBAL_BUILD_TESTS "Build the tests of Omnibal" ${PROJECT_IS_TOP_LEVEL})
 option(OMNIBAL_BUILD_BENCH "Build the benchmarks of Omnibal" ${PROJECT_IS_TOP_LEVEL})
 option(OMNIBAL_BUILD_EXAMPLES "Build the examples and the command omnibal" ${PROJECT_IS_TOP_LEVEL})
+option(OMNIBAL_FETCH_DEPENDENCIES
+       "Fetch what tests, benchmarks and examples need where it is not installed" OFF)
 option(OMNIBAL_INSTALL "Install Omnibal with the project" ${PROJECT_IS_TOP_LEVEL})
 option(OMNIBAL_WARNINGS_AS_ERRORS "A warning in tests, benchmarks or examples is an error" OFF)
 option(OMNIBAL_TEST_FRAME
