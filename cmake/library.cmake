@@ -59,20 +59,22 @@ function(omnibal_add_part part)
   set(OMNIBAL_COMPONENTS ${OMNIBAL_COMPONENTS} ${part} PARENT_SCOPE)
 endfunction()
 
+# The oldest toolkit with a Thrust that has tabulate_output_iterator (CCCL 2.7).
+set(OMNIBAL_CUDA_VERSION 12.8)
 set(OMNIBAL_GPU OFF)
 set(OMNIBAL_NCCL OFF)
 set(OMNIBAL_MPI OFF)
 
 if(OMNIBAL_ENABLE_GPU OR OMNIBAL_ENABLE_GPU STREQUAL "AUTO"
    OR OMNIBAL_ENABLE_NCCL OR OMNIBAL_ENABLE_NCCL STREQUAL "AUTO")
-  find_package(CUDAToolkit 12.0 QUIET)
+  find_package(CUDAToolkit ${OMNIBAL_CUDA_VERSION} QUIET)
 endif()
 
 if(OMNIBAL_ENABLE_GPU OR OMNIBAL_ENABLE_GPU STREQUAL "AUTO")
   # CCCL (Thrust, CUB, libcu++) comes with the toolkit.
   find_package(CCCL CONFIG QUIET HINTS "${CUDAToolkit_LIBRARY_DIR}/cmake")
   omnibal_decide(
-    GPU "Install the CUDA toolkit, 12.0 or newer (package cuda-toolkit of NVIDIA's repository), and \
+    GPU "Install the CUDA toolkit, ${OMNIBAL_CUDA_VERSION} or newer (package cuda-toolkit of NVIDIA's repository), and \
 point CUDAToolkit_ROOT at it."
     CUDAToolkit CCCL)
   if(OMNIBAL_GPU)
