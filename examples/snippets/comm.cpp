@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <omnibal/packing.hpp>
+
+const std::vector<omnibal::loads<1>> samples(1000, {700});
+
+omnibal::grouping<> make_plan(std::uint64_t seed) {
+  return omnibal::pack_balanced(samples, {.capacity = {4096}, .seed = seed}).packs;
+}
+
+// The tokens of every fourth pack.
+std::int64_t tokens_of(const omnibal::grouping<>& packs, std::size_t rank) {
+  std::int64_t tokens = 0;
+  for (std::size_t k = rank; k < packs.size(); k += 4)
+    for (const std::uint32_t sample : packs[k]) tokens += samples[sample][0];
+  return tokens;
+}
+
+// >>> docs/comm.md
+#include <omnibal/comm.hpp>
+
+std::int64_t plan_epoch(omnibal::thread_communicator& ranks, std::uint64_t seed) {
+  const omnibal::grouping<> packs = make_plan(seed);                // on every rank by itself
+  omnibal::require_agreement(ranks, "the plan of epoch 3", packs);  // eight bytes a rank
+  return omnibal::all_reduce_sum(ranks, tokens_of(packs, ranks.rank()));
+}
+// <<<
+
+int main() {
+  std::vector<std::int64_t> tokens(4);
+  // >>> docs/comm.md
+  omnibal::run_as_ranks(4, [&](omnibal::thread_communicator& ranks) {
+    tokens[ranks.rank()] = plan_epoch(ranks, 1024);
+  });
+  // <<<
+  return tokens == std::vector<std::int64_t>(4, 700'000) ? 0 : 1;
+}
