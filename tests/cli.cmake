@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests of the command `omnibal`: cli/*_test.cpp are Catch2 cases over its parts, with the path of
-# the command in OMNIBAL_COMMAND and of the checkout in OMNIBAL_CHECKOUT; each cli/*_test.py is run
-# with the path of the command.
+# Tests of the command `omnibal`: cli/*_test.cpp are Catch2 cases over its parts; each cli/*_test.py
+# is run with the path of the command.
 
 file(GLOB sources CONFIGURE_DEPENDS "cli/*_test.cpp")
-if(sources)
-  omnibal_add_catch_executable(cli_test cli LABEL serial SOURCES ${sources})
-  target_link_libraries(cli_test PRIVATE omnibal_cli_parts)
-  target_compile_definitions(cli_test PRIVATE "OMNIBAL_COMMAND=\"$<TARGET_FILE:omnibal_cli>\""
-                                              "OMNIBAL_CHECKOUT=\"${PROJECT_SOURCE_DIR}\"")
-  add_dependencies(cli_test omnibal_cli)
-endif()
+omnibal_add_catch_tests(cli LABEL serial SOURCES ${sources} LIBRARIES omnibal_cli_parts)
 
 # Runs each <room>/*_test.py with the path of the command.
 function(omnibal_add_command_tests room label)

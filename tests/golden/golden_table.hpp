@@ -7,7 +7,7 @@
 /// OMNIBAL_PRINT_GOLDEN set the test prints its tables on standard error as the sources have them,
 /// and
 ///
-///     python3 tests/golden/record_hashes.py build/test/tests/golden/golden_test
+///     python3 tests/golden/record_hashes.py build/test/tests/golden_*_golden_test
 ///
 /// writes them there. The commit that does so names the change in its message.
 #pragma once

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the tables of golden hashes again: record_hashes.py PATH-TO-GOLDEN-TEST.
+"""Writes the tables of golden hashes again: record_hashes.py GOLDEN-TEST...
 
-The test prints its tables when it is asked to (golden_table.hpp); each takes the place of the one
+Each golden test prints its tables when it is asked to (golden_table.hpp); each takes the place of the one
 that its test case has in the sources beside this script.
 """
 import glob
@@ -32,9 +32,11 @@ def write_tables(path, tables):
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__.splitlines()[0])
-    tables = printed_tables(sys.argv[1])
+    tables = {}
+    for test in sys.argv[1:]:
+        tables.update(printed_tables(test))
     for path in sorted(glob.glob(os.path.join(HERE, "*_golden_test.cpp"))):
         write_tables(path, tables)
     if tables:
