@@ -2,8 +2,17 @@
 # Tests of the command `omnibal`: cli/*_test.cpp are Catch2 cases over its parts; each cli/*_test.py
 # is run with the path of the command.
 
-file(GLOB sources CONFIGURE_DEPENDS "cli/*_test.cpp")
-omnibal_add_catch_tests(cli LABEL serial SOURCES ${sources} LIBRARIES omnibal_cli_parts)
+set(OMNIBAL_COMMAND "" CACHE FILEPATH "A command omnibal built elsewhere, to test in place of ours")
+mark_as_advanced(OMNIBAL_COMMAND)
+if(OMNIBAL_COMMAND)
+  # It takes the place of ours, whose parts are not compiled, nor the tests over them.
+  get_target_property(directory omnibal_cli BINARY_DIR)
+  configure_file("${OMNIBAL_COMMAND}" "${directory}/omnibal" COPYONLY)
+  set_target_properties(omnibal_cli omnibal_cli_parts PROPERTIES EXCLUDE_FROM_ALL ON)
+else()
+  file(GLOB sources CONFIGURE_DEPENDS "cli/*_test.cpp")
+  omnibal_add_catch_tests(cli LABEL serial SOURCES ${sources} LIBRARIES omnibal_cli_parts)
+endif()
 
 # Runs each <room>/*_test.py with the path of the command.
 function(omnibal_add_command_tests room label)

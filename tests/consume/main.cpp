@@ -4,7 +4,8 @@
 #include <array>
 #include <cstdio>
 
-#include <omnibal/omnibal.hpp>
+#include <omnibal/core.hpp>
+#include <omnibal/version.hpp>
 
 int main() {
   std::array<int, 4> order = {0, 1, 2, 3};
