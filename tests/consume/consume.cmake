@@ -33,6 +33,12 @@ endif()
 execute_process(COMMAND ${CMAKE_COMMAND} --build "${build}" COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND "${build}/consumer" COMMAND_ERROR_IS_FATAL ANY)
 
+# The compiled library is built only for those who link it.
+file(GLOB_RECURSE library "${build}/*omnibal_compiled.a")
+if(library AND NOT options MATCHES "-Dtarget=compiled")
+  message(FATAL_ERROR "The consumer of the headers alone built ${library}")
+endif()
+
 # Nothing of ours but the library may have been switched on.
 file(STRINGS "${build}/CMakeCache.txt" switched_on
      REGEX "^OMNIBAL_(BUILD_[A-Z]+|INSTALL|ENABLE_[A-Z]+):[A-Z]+=(ON|AUTO|TRUE)")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The program of every consumer: uses the library, and exits with 0 when it works.
+/// The program of a consumer of the headers alone: uses the library, and exits with 0 when it
+/// works.
 #include <array>
 #include <cstdio>
 
