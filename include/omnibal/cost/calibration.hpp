@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Measured layers in place of predicted ones: times and activations of a profile become linear
-/// costs, and these replace those of a priced chain.
+/// Calibration from a profile: measured times and activation bytes of layers are fitted as linear
+/// costs, which replace the predicted costs of a chain. Use it as soon as there are measurements,
+/// since the predictions rest on assumed efficiencies.
 ///
-/// The forward of a layer is the same whatever it recomputes, so all its rows count. Its backward
-/// is that of rows in mode `none`; what another mode adds is the difference between a backward in
-/// that mode and the mean backward in mode `none` at the same workload, or, where that was not
-/// measured because it does not fit the memory, say, the fitted one.
+///     const auto fits = omnibal::fit_layers(rows);
+///     const auto measured = omnibal::calibrated_chain(predicted_chain, fits);
+///
+/// The forward time of a layer does not depend on its recompute mode, so the rows of all modes
+/// count. The backward time is fitted to the rows in mode `none`; the extra time of another mode is
+/// the difference between a backward in that mode and the mean backward in mode `none` at the same
+/// workload. Where the latter was not measured, for example because it does not fit the memory, the
+/// fitted backward takes its place.
 #pragma once
 
 #include <cstddef>
@@ -22,25 +27,26 @@
 
 namespace omnibal::inline v0 {
 
-/// What one layer in one mode took for one workload; whatever was not measured is absent.
+/// A row of a profile: the measurements of one layer in one mode for one workload. What was not
+/// measured is absent.
 struct measured_layer {
-  std::string name = {};  ///< Of a layer, `vision0`, or of all whose names add a number, `vision`.
+  std::string name = {};  ///< A layer, `vision0`, or a kind of numbered layers, `vision`.
   std::string mode = "none";
   workload work = {};
-  std::optional<double> forward_time = {};          ///< Nanoseconds, and so below.
+  std::optional<double> forward_time = {};          ///< Nanoseconds, as all times here.
   std::optional<double> backward_time = {};         ///< Recomputation and weight gradient included.
   std::optional<double> weight_gradient_time = {};  ///< The part of backward_time that is W.
   std::optional<double> saved_bytes = {};
   std::optional<double> transient_bytes = {};
 };
 
-/// The fits of a recompute mode; absent where nothing was measured.
+/// The fits of a recompute mode; absent where there is no measurement.
 struct mode_fit {
   std::string name = "none";
   std::optional<linear_fit> extra_time = {};  ///< Residuals are relative to the backward.
   std::optional<linear_fit> saved_bytes = {};
   std::optional<linear_fit> transient_bytes = {};
-  /// Rows whose backward in mode `none` was not measured at their workload, but fitted.
+  /// How many rows had no measured backward in mode `none` at their workload and used the fit.
   std::size_t extra_over_fitted = 0;
 };
 
@@ -55,27 +61,27 @@ struct layer_fit {
 };
 
 /// The fits of every name, in the order of their first rows. Throws invalid_input naming field and
-/// row where there are no rows, where one holds what cannot be measured (validate of measurement),
-/// and where a backward is that of a layer with none in mode `none`. O(rows²).
+/// row if there are no rows, if a value is out of range (validate of measurement), and if a
+/// backward was measured for a layer that has no measured backward in mode `none`. O(rows²).
 [[nodiscard]] std::vector<layer_fit> fit_layers(std::span<const measured_layer> rows);
 
-/// The margin of memory (memory_setup::margin) with which the fitted bytes reach every measured
-/// one. Infinite where 0 bytes are predicted and more were measured.
+/// The least memory margin (memory_setup::margin) with which the fitted bytes cover every measured
+/// amount. Infinite if 0 bytes are predicted where more were measured.
 [[nodiscard]] double suggested_margin(std::span<const layer_fit> fits);
 
-/// A chain with fitted costs where there are any.
+/// A chain of layers, with fitted costs where there are any.
 struct calibration {
   std::vector<layer_cost> chain = {};
-  std::vector<std::string> analytic = {};  ///< Layers of which nothing was measured.
-  /// Layers of which something was measured, but not the forward, the backward, and of every mode
-  /// kept bytes and, for those that recompute, extra time and transient bytes.
+  std::vector<std::string> analytic = {};  ///< Layers without any measurement.
+  /// Layers measured in part. A complete measurement has the forward, the backward, the saved bytes
+  /// of every mode and, for modes that recompute, extra time and transient bytes.
   std::vector<std::string> partly = {};
 };
 
-/// The chain with the fitted times and activations of layers that a fit names; a fit of a kind,
-/// `vision`, is for `vision0`, `vision1` and so on, and yields to what a fit of the very name
-/// holds. Whatever was not measured stays as it is; so do parameters, static bytes, latencies and
-/// what comes once a step. Throws invalid_input naming the fit where the chain has no such layer or
+/// The chain with the fitted times and activations of layers that a fit names. A fit of a kind,
+/// `vision`, applies to `vision0`, `vision1` and so on; a fit of the layer's own name takes
+/// precedence over it. What was not measured stays as it is, and so do parameters, static bytes,
+/// latencies and step times. Throws invalid_input naming the fit if the chain has no such layer or
 /// the layer no such mode. O(layers · fits).
 [[nodiscard]] calibration calibrated_chain(std::vector<layer_cost> chain,
                                            std::span<const layer_fit> fits);

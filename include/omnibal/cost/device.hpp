@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a device and its links achieve. Peaks are the makers' data sheets; the shares of them that
-/// training reaches are assumptions, to be replaced by measured profiles where there are any.
+/// Devices: the compute rate, memory and bandwidths that a GPU and its links achieve in training,
+/// with presets by name. Peaks are from the vendors' data sheets; the shares of peak that training
+/// reaches are assumptions, which measurements should replace (cost/calibration.hpp).
 #pragma once
 
 #include <array>
@@ -12,6 +13,7 @@
 
 namespace omnibal::inline v0 {
 
+/// A device with its links to others.
 struct device_shape {
   std::string id = {};
   std::int64_t memory_bytes = 0;
@@ -21,8 +23,8 @@ struct device_shape {
   double tensor_parallel_bandwidth = 0;  ///< Bytes/s one device sends within its node, achieved.
   double pipeline_bandwidth = 0;         ///< Bytes/s between stages, achieved.
   double data_parallel_bandwidth = 0;    ///< Bytes/s one device sends in a gradient reduction.
-  double latency_seconds = 0;            ///< Of one message between stages.
-  double layer_overhead_seconds = 0;     ///< Of one pass through a layer, whatever its size.
+  double latency_seconds = 0;            ///< Per message between stages.
+  double layer_overhead_seconds = 0;     ///< Per pass through a layer, regardless of its size.
 
   friend bool operator==(const device_shape&, const device_shape&) = default;
 };
@@ -31,8 +33,8 @@ struct device_shape {
 void validate(const device_shape& device);
 
 /// The presets: 62 % of peak for matrix products, 45 % for attention, 85 % of memory bandwidth;
-/// 80 % of NVLink within a node, 85 % of one InfiniBand port a GPU between nodes; 50 µs a pass of
-/// a layer for the starts and ends of its kernels.
+/// 80 % of NVLink within a node, 85 % of one InfiniBand port per GPU between nodes; 50 µs per pass
+/// through a layer for starting and ending its kernels.
 [[nodiscard]] std::array<device_shape, 3> device_presets();
 
 }  // namespace omnibal::inline v0

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The shape of a vision-language model: a vision transformer over image tiles, a projector, and a
-/// decoder with grouped-query attention and a gated feed-forward; and what follows from a shape
-/// alone: parameters and forward FLOPs (a multiply-add is two).
+/// The shape of a vision-language model (a vision transformer over image tiles, a projector, and a
+/// decoder with grouped-query attention and a gated feed-forward), with the parameter counts and
+/// forward FLOPs that follow from the shape alone (a multiply-add is two).
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 
 namespace omnibal::inline v0 {
 
+/// The vision transformer.
 struct vision_shape {
   std::int64_t layers = 0;
   std::int64_t hidden = 0;
@@ -33,6 +34,7 @@ struct vision_shape {
   friend bool operator==(const vision_shape&, const vision_shape&) = default;
 };
 
+/// The decoder.
 struct language_shape {
   std::int64_t layers = 0;
   std::int64_t hidden = 0;
@@ -45,6 +47,7 @@ struct language_shape {
   friend bool operator==(const language_shape&, const language_shape&) = default;
 };
 
+/// The whole model. cost/presets.hpp has those of public models.
 struct model_shape {
   std::string id = {};
   std::string name = {};
@@ -58,7 +61,8 @@ struct model_shape {
   friend bool operator==(const model_shape&, const model_shape&) = default;
 };
 
-/// Throws invalid_input naming the field unless every width is positive and divides as it must.
+/// Throws invalid_input naming a field that is not positive, too large, or does not divide as it
+/// must.
 void validate(const model_shape& model);
 
 /// Width of the keys of one token, which grouped-query attention shares between heads.

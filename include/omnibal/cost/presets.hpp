@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Shapes of public vision-language models, from their public configuration files. Tests check
-/// them against published parameter counts.
+/// Presets: shapes of public vision-language models, from their configuration files. Tests check
+/// them against the parameter counts given by their authors.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 
 namespace omnibal::inline v0 {
 
+/// All presets; find one by its `id`, for example "internvl-chat-1.5".
 [[nodiscard]] std::array<model_shape, 9> model_presets();
 
 }  // namespace omnibal::inline v0

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a micro-batch asks of the layers, and costs as linear functions of it.
+/// The workload of a micro-batch (tiles, tokens, squared tokens) and costs that are linear in it.
 ///
-/// Doubles (rates, efficiencies) end here: a coefficient is rounded once to fixed point, and every
-/// time derived from it is integer arithmetic, the same on every platform. Costs of layers add up
-/// exactly, so that a stage is the sum of its layers and a step never costs less than its work.
+/// Coefficients are rounded once from floating point to fixed point; everything computed from them
+/// is integer arithmetic and the same on every platform. Costs of layers add up exactly: the cost
+/// of a stage is the sum over its layers.
 #pragma once
 
 #include <algorithm>
@@ -57,7 +57,8 @@ struct linear_cost {
     const wide_integer whole =
         (sum + (wide_integer{1} << fixed_point_bits) - 1) >> fixed_point_bits;
     if (whole > std::numeric_limits<std::int64_t>::max())
-      throw invalid_input("cost", work.tokens, "tokens in one micro-batch are too many to price");
+      throw invalid_input("cost", work.tokens,
+                          "tokens in one micro-batch make a cost of more than 64 bits");
     return static_cast<std::int64_t>(whole);
   }
 
@@ -77,7 +78,7 @@ struct linear_cost {
   friend bool operator==(const linear_cost&, const linear_cost&) = default;
 };
 
-/// The larger coefficient each: an upper bound on the larger of two costs.
+/// The larger of the two for each coefficient: an upper bound on both costs.
 [[nodiscard]] constexpr linear_cost larger(const linear_cost& left, const linear_cost& right) {
   return {std::max(left.constant, right.constant), std::max(left.per_tile, right.per_tile),
           std::max(left.per_token, right.per_token),

@@ -23,15 +23,15 @@ namespace omnibal::inline v0 {
 namespace detail {
 
 /// Measured values of one kind, as rows to fit.
-template <typename Keep>
+template <typename Filter>
 [[nodiscard]] std::optional<linear_fit> fit_where(std::span<const measured_layer> rows,
                                                   std::optional<double> measured_layer::*value,
-                                                  const Keep& keep) {
-  std::vector<measurement> kept;
+                                                  const Filter& filter) {
+  std::vector<measurement> chosen;
   for (const measured_layer& row : rows)
-    if (row.*value && keep(row)) kept.push_back({.work = row.work, .value = *(row.*value)});
-  if (kept.empty()) return std::nullopt;
-  return fit_linear_cost(kept);
+    if (row.*value && filter(row)) chosen.push_back({.work = row.work, .value = *(row.*value)});
+  if (chosen.empty()) return std::nullopt;
+  return fit_linear_cost(chosen);
 }
 
 /// The mean backward of a layer without recomputation at a workload, if it was measured.
@@ -72,9 +72,8 @@ inline void fit_extra_time(std::span<const measured_layer> rows, const layer_fit
     if (row.name != layer.name || row.mode != mode.name || !row.backward_time) continue;
     if (!layer.backward_time)
       throw invalid_input("backward_time", k, std::to_string(*row.backward_time),
-                          "has no backward of " + layer.name +
-                              " in mode none beside it: what mode " + mode.name +
-                              " adds to that cannot be told");
+                          "needs a measured backward of " + layer.name +
+                              " in mode none as well, to know what mode " + mode.name + " adds");
     const std::optional<double> plain = plain_backward(rows, row);
     if (!plain) ++mode.extra_over_fitted;
     const double without = plain ? *plain : layer.backward_time->of(row.work);
@@ -189,14 +188,14 @@ inline void expect_known(std::span<const layer_cost> chain, const layer_fit& fit
                       "is no layer of the model, which has " + listed(known));
 }
 
-/// What of a layer was measured.
+/// Which costs of a layer were measured.
 struct measured_parts {
   bool forward = false;
   bool backward = false;
   std::vector<bool> extra, saved, transient;  ///< Of each mode.
 };
 
-/// Puts a fit in the place of a cost; whether there was one.
+/// Replaces a cost by a fit if there is one; returns whether there is.
 inline bool replace(linear_cost& cost, const std::optional<linear_fit>& fit) {
   if (fit) cost = fit->cost();
   return fit.has_value();
@@ -217,7 +216,7 @@ inline void apply_mode(const mode_fit& fit, std::size_t index, layer_cost& layer
   if (replace(mode->transient_bytes, fit.transient_bytes)) parts.transient[m] = true;
 }
 
-/// The same share of every coefficient.
+/// A cost with every coefficient multiplied by the same share.
 [[nodiscard]] inline linear_cost share_of(const linear_cost& whole, double share) {
   const auto part = [&](std::int64_t coefficient) {
     return std::min(coefficient, static_cast<std::int64_t>(
@@ -260,7 +259,7 @@ inline void apply_fit(const layer_fit& fit, std::size_t index, layer_cost& layer
   for (const mode_fit& mode : fit.modes) apply_mode(mode, index, layer, parts);
 }
 
-/// Whether nothing of the layer is left to prediction.
+/// Whether every cost of the layer was measured.
 [[nodiscard]] inline bool is_whole(const layer_cost& layer, const measured_parts& parts) {
   bool whole = parts.forward && parts.backward;
   for (std::size_t m = 0; m < layer.modes.size(); ++m)

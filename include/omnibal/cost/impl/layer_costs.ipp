@@ -29,13 +29,13 @@ OMNIBAL_INLINE void validate(const training_setup& setup, const model_shape& mod
 
 namespace detail {
 
-/// Collects the cost of one kind of layer. Amounts are given per unit: a tile or a token.
+/// Turns FLOPs and bytes into costs on a device. Amounts are per unit: per tile or per token.
 class layer_builder {
  public:
   layer_builder(const device_shape& device, const training_setup& setup)
       : device_(device), setup_(setup), split_(static_cast<double>(setup.tensor_parallel)) {}
 
-  /// What the backward of a layer must compute.
+  /// The gradients that the backward of a layer computes.
   struct gradients {
     bool of_inputs = true;
     bool of_weights = true;
@@ -44,7 +44,7 @@ class layer_builder {
     [[nodiscard]] int passes() const noexcept { return (of_inputs ? 1 : 0) + (of_weights ? 1 : 0); }
   };
 
-  /// The unit in which a layer's amounts are given.
+  /// What a layer's amounts are per.
   enum class unit { tile, token };
 
   [[nodiscard]] linear_cost seconds(unit per, double amount) const {
@@ -72,7 +72,7 @@ class layer_builder {
     return 2.0 * (split_ - 1.0) / split_ * bytes / device_.tensor_parallel_bandwidth;
   }
 
-  /// Time of one pass through a layer whatever its size.
+  /// Fixed time of one pass through a layer.
   [[nodiscard]] linear_cost overhead() const {
     return {.constant =
                 to_fixed_point(1e9 * device_.layer_overhead_seconds, "layer_overhead_seconds")};
@@ -84,14 +84,14 @@ class layer_builder {
   }
   [[nodiscard]] double divided(double bytes) const { return bytes / split_; }
 
-  /// Time to hand `bytes` a unit to the neighbouring stage.
-  [[nodiscard]] linear_cost handover(unit per, double bytes) const {
+  /// Point-to-point transfer of `bytes` per unit to the neighbouring stage.
+  [[nodiscard]] linear_cost transfer_time(unit per, double bytes) const {
     linear_cost time = seconds(per, replicated(bytes) / device_.pipeline_bandwidth);
     time.constant = to_fixed_point(1e9 * device_.latency_seconds, "latency_seconds");
     return time;
   }
 
-  /// Bytes one device holds for a layer's parameters.
+  /// Weights, gradients and optimizer state of a layer on one device.
   [[nodiscard]] std::int64_t static_bytes(std::int64_t parameters, bool trainable) const {
     const std::int64_t own = divide_rounding_up(parameters, setup_.tensor_parallel);
     if (!trainable) return 2 * own;
@@ -138,10 +138,10 @@ struct transformer_layer {
   std::int64_t parameters;
 };
 
-[[nodiscard]] inline layer_cost price_transformer_layer(const layer_builder& build,
-                                                        const transformer_layer& shape,
-                                                        layer_builder::gradients gradients,
-                                                        bool trainable) {
+[[nodiscard]] inline layer_cost transformer_layer_cost(const layer_builder& build,
+                                                       const transformer_layer& shape,
+                                                       layer_builder::gradients gradients,
+                                                       bool trainable) {
   const double h = shape.hidden;
   const double replicated = shape.tokens * build.replicated(8 * h);
   const double divided =
@@ -158,7 +158,7 @@ struct transformer_layer {
       build.seconds(shape.per, build.matrix_seconds(shape.matrix_flops) +
                                    build.attention_seconds(shape.attention_flops) + communication) +
       attention + build.overhead();
-  layer.forward_latency = build.handover(shape.per, shape.tokens * 2 * h);
+  layer.forward_latency = build.transfer_time(shape.per, shape.tokens * 2 * h);
   layer.static_bytes = build.static_bytes(shape.parameters, trainable);
   layer.step_time = build.step_time(shape.parameters, trainable);
   if (!gradients.any()) {
@@ -176,14 +176,14 @@ struct transformer_layer {
   layer.backward_latency = layer.forward_latency;
 
   const linear_cost all = build.cost(shape.per, replicated + divided);
-  const linear_cost lean = build.cost(shape.per, replicated + divided - restorable);
+  const linear_cost reduced = build.cost(shape.per, replicated + divided - restorable);
   // Both norms read and write 2 h; the activation function reads one or two f and writes one.
   const double elementwise =
       shape.tokens * (build.replicated(8 * h) + build.divided((shape.gated ? 6 : 4) * shape.ffn));
   layer.modes = {{.name = "none", .saved_bytes = all},
                  {.name = "selective",
                   .extra_time = build.seconds(shape.per, build.memory_seconds(elementwise)),
-                  .saved_bytes = lean,
+                  .saved_bytes = reduced,
                   .transient_bytes = build.cost(shape.per, restorable)},
                  {.name = "full",
                   .extra_time = layer.forward_time,
@@ -234,23 +234,23 @@ struct transformer_layer {
                                                 layer_builder::gradients gradients) {
   using unit = layer_builder::unit;
   const auto tokens = static_cast<double>(model.language_tokens_per_tile);
-  double kept = 0;
-  for (const auto& [in, out] : model.projector) kept += 2.0 * static_cast<double>(in + out);
+  double saved = 0;
+  for (const auto& [in, out] : model.projector) saved += 2.0 * static_cast<double>(in + out);
   layer_cost layer{.name = "projector", .parameters = projector_parameters(model)};
   const double matrix = build.matrix_seconds(static_cast<double>(projector_flops(model)));
   layer.forward_time = build.seconds(unit::tile, matrix);
   layer.backward_time = build.seconds(unit::tile, gradients.passes() * matrix);
   layer.weight_gradient_time = build.seconds(unit::tile, matrix);
   layer.forward_latency =
-      build.handover(unit::tile, tokens * 2 * static_cast<double>(model.language.hidden));
+      build.transfer_time(unit::tile, tokens * 2 * static_cast<double>(model.language.hidden));
   layer.backward_latency = layer.forward_latency;
   layer.static_bytes = build.static_bytes(layer.parameters, true);
   layer.step_time = build.step_time(layer.parameters, true);
-  layer.modes = {{.name = "none", .saved_bytes = build.cost(unit::tile, tokens * kept)}};
+  layer.modes = {{.name = "none", .saved_bytes = build.cost(unit::tile, tokens * saved)}};
   return layer;
 }
 
-/// Lookup and gradient scatter are bound by memory: read and write 2 h a token.
+/// Lookup and gradient scatter are bound by memory bandwidth: they read and write 2 h per token.
 [[nodiscard]] inline layer_cost embedding_layer(const layer_builder& build,
                                                 const language_shape& language, bool trainable) {
   using unit = layer_builder::unit;
@@ -261,7 +261,7 @@ struct transformer_layer {
   layer.forward_time = build.seconds(unit::token, lookup);
   layer.backward_time = build.seconds(unit::token, trainable ? build.memory_seconds(3 * row) : 0.0);
   layer.weight_gradient_time = layer.backward_time;
-  layer.forward_latency = build.handover(unit::token, row);
+  layer.forward_latency = build.transfer_time(unit::token, row);
   layer.backward_latency = layer.forward_latency;
   layer.static_bytes = build.static_bytes(layer.parameters, trainable);
   layer.step_time = build.step_time(layer.parameters, trainable);
@@ -308,19 +308,19 @@ OMNIBAL_INLINE std::vector<layer_cost> price_layers(const model_shape& model,
   const detail::layer_builder build(device, setup);
   const bool trains_vision = setup.freeze != frozen_part::vision;
   const bool trains_language = setup.freeze != frozen_part::language;
-  // Below the lowest trainable layer nothing needs a gradient; that layer itself needs none of
-  // its inputs. A frozen layer above passes gradients through.
+  // Layers below the lowest trainable one need no gradients; that layer itself needs none of its
+  // inputs. A frozen layer above it passes gradients through.
   std::vector<layer_cost> layers;
   for (std::int64_t l = 0; l < model.vision.layers; ++l)
-    layers.push_back(detail::price_transformer_layer(
+    layers.push_back(detail::transformer_layer_cost(
         build, detail::vision_layer(model, l),
         trains_vision ? gradients{.of_inputs = l > 0} : gradients{false, false}, trains_vision));
   layers.push_back(detail::projector_layer(build, model, gradients{.of_inputs = trains_vision}));
   layers.push_back(detail::embedding_layer(build, model.language, trains_language));
   for (std::int64_t l = 0; l < model.language.layers; ++l)
-    layers.push_back(detail::price_transformer_layer(build, detail::language_layer(model, l),
-                                                     gradients{.of_weights = trains_language},
-                                                     trains_language));
+    layers.push_back(detail::transformer_layer_cost(build, detail::language_layer(model, l),
+                                                    gradients{.of_weights = trains_language},
+                                                    trains_language));
   layers.push_back(detail::head_layer(build, model.language,
                                       gradients{.of_weights = trains_language}, trains_language));
   return layers;

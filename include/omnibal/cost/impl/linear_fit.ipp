@@ -51,7 +51,7 @@ OMNIBAL_INLINE void validate(const measurement& row, std::size_t index,
 
 namespace detail {
 
-/// Columns of a matrix, and last of all the values it should produce.
+/// The columns of a matrix, followed by the right-hand side.
 using fit_columns = std::vector<std::vector<double>>;
 
 [[nodiscard]] inline double dot(std::span<const double> left, std::span<const double> right) {
@@ -62,7 +62,7 @@ using fit_columns = std::vector<std::vector<double>>;
   return std::sqrt(dot(column, column));
 }
 
-/// Reflects so that column k is 0 below its diagonal; nothing if it is already.
+/// A Householder reflection that makes column k 0 below its diagonal, unless it already is.
 inline void reflect(fit_columns& columns, std::size_t k) {
   std::vector<double> mirror(columns[k].begin() + static_cast<std::ptrdiff_t>(k), columns[k].end());
   mirror[0] += std::copysign(norm(mirror), mirror[0]);
@@ -75,9 +75,9 @@ inline void reflect(fit_columns& columns, std::size_t k) {
   }
 }
 
-/// A fit of some columns, signs free.
+/// An unconstrained fit of some columns.
 struct free_fit {
-  bool independent = true;  ///< Whether the columns tell each other apart; nothing holds if not.
+  bool independent = true;  ///< Linear independence of the columns; the rest is unset otherwise.
   std::vector<double> solution = {};
   std::vector<double> variance = {};  ///< Of the solution, for values of variance 1.
   double squared_error = 0;
@@ -176,8 +176,8 @@ class subset_fits {
   std::vector<double> scales_ = {};
 };
 
-/// Where coefficients explain the measurements equally well, those that come first are taken: work
-/// in proportion to its amount before what does not depend on it.
+/// Of coefficients that explain the measurements equally well, the first ones are preferred: those
+/// proportional to the workload before the constant.
 inline constexpr std::array<std::size_t, 4> coefficient_preference = {1, 2, 3, 0};
 
 /// All subsets of the coefficients, the smaller and preferred ones first.
@@ -211,7 +211,8 @@ struct chosen_fit {
   return best;
 }
 
-/// The subset and whatever else the measurements can tell from it, preferred ones first.
+/// The subset and all coefficients that the measurements can separate from it, preferred ones
+/// first.
 [[nodiscard]] inline subset_fits::subset determined_with(const subset_fits& fits,
                                                          subset_fits::subset subset) {
   for (const std::size_t c : coefficient_preference) {
