@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Chains on chains: a row of weights cut into non-empty intervals so that the heaviest interval
-/// is as light as can be. The layer partition when memory does not bind.
+/// Chain partitioning: cuts a sequence of weights into non-empty intervals of least largest sum
+/// (the bottleneck problem, "chains on chains"). It gives the layer partition of a pipeline when
+/// memory does not bind; otherwise use planner/plan_jointly.hpp.
+///
+///     const auto result = omnibal::partition_chain(std::vector{3, 1, 4, 1, 5}, 2);
+///     // result.cuts is {0, 3, 5}, result.objective 8
+///
 /// Source: Pinar and Aykanat, "Fast optimal load balancing algorithms for 1D partitioning",
 /// JPDC 2004 (probing by binary search on prefix sums, bisection on the integer answer).
 #pragma once
@@ -21,6 +26,7 @@
 
 namespace omnibal::inline v0 {
 
+/// The intervals found.
 template <std::integral Weight>
 struct chain_partition {
   search_status status = search_status::infeasible;  ///< Optimal, or infeasible: too few weights.
@@ -44,8 +50,8 @@ template <std::ranges::random_access_range Range>
   return sums;
 }
 
-/// The greedy cuts whose intervals weigh at most `limit`, each as long as it may be while leaving
-/// one weight for each interval after it; empty when the weights do not all fit.
+/// Greedy cuts into intervals of sum at most `limit`, each as long as possible while leaving one
+/// weight for each interval after it; empty if not all weights fit.
 template <std::integral Weight>
 [[nodiscard]] std::vector<std::size_t> cuts_within(const std::vector<Weight>& sums,
                                                    std::size_t parts, Weight limit) {
@@ -68,9 +74,9 @@ template <std::integral Weight>
 
 }  // namespace detail
 
-/// Cuts `weights` into `parts` non-empty intervals of least largest sum. Always optimal;
-/// infeasible when there are fewer weights than parts. Throws invalid_input when parts is 0, a
-/// weight is negative, or their sum overflows. O(n + p · log n · log Σ).
+/// Cuts `weights` into `parts` non-empty intervals of least largest sum. Always optimal; infeasible
+/// if there are fewer weights than parts. Throws invalid_input if parts is 0, a weight is negative,
+/// or their sum overflows. O(n + p · log n · log Σ).
 template <std::ranges::random_access_range Range>
 requires std::integral<std::ranges::range_value_t<Range>>
 [[nodiscard]] chain_partition<std::ranges::range_value_t<Range>> partition_chain(

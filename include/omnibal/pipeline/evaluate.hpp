@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a plan costs: times and bytes of its stages, the objectives planners minimise, and the
-/// exact makespan and memory under its schedule.
+/// Evaluation of a plan: times and bytes of its stages, the objectives planners minimise, and the
+/// exact makespan and peak memory under its schedule.
 ///
-/// With T the forward plus backward of a stage and C the latency, both ways, of the edge after it:
+///     const auto stages = omnibal::stage_costs(problem, plan);
+///     const auto step = omnibal::makespan(problem.schedule, stages);
+///     const auto bytes = omnibal::peak_memory(problem, stages);
+///
+/// With T the forward plus backward time of a stage and C the latency, forward plus backward, of
+/// the edge after it:
 /// | objective           | value                                                              |
 /// |---------------------|--------------------------------------------------------------------|
-/// | bottleneck          | largest sum of T on a device                                       |
+/// | bottleneck          | max over devices of Σ T                                            |
 /// | closed form         | Σ T + Σ C + (m − 1) · max T                                        |
 /// | blocking bottleneck | max over stages of T plus the latencies of both its edges          |
 /// | period              | max over stage intervals of (Σ T + Σ inner C) / stages of interval  |
@@ -31,12 +36,12 @@
 
 namespace omnibal::inline v0 {
 
-/// The sums over the layers of one virtual stage, each in the mode the plan gives it, as its device
-/// takes for them.
+/// The sums over the layers of one virtual stage, each layer in the mode of the plan, with times
+/// scaled to the speed of its device.
 struct stage_cost {
   layer_range layers = {};
   std::int64_t forward_time = 0;
-  std::int64_t backward_time = 0;  ///< With recomputation; with W also where W runs apart.
+  std::int64_t backward_time = 0;  ///< Recomputation and weight gradient (W) included.
   std::int64_t weight_gradient_time = 0;
   std::int64_t static_bytes = 0;
   std::int64_t forward_latency = 0;   ///< Of the edge after the stage; 0 for the last.
@@ -51,15 +56,15 @@ struct stage_cost {
   }
 };
 
-/// The durations of a stage as a device of this speed takes for them: every operation is scaled by
-/// itself, so where W runs apart it and B are rounded up one by one.
+/// Scales the times of a stage by its device's factor. Every operation is rounded up by itself; if
+/// W is an operation of its own, W and B are rounded separately.
 void scale_times(stage_cost& stage, const rational& factor, bool splits_backward);
 
 /// The stages of a plan. Precondition: problem and plan are valid. O(layers).
 [[nodiscard]] std::vector<stage_cost> stage_costs(const pipeline_problem& problem,
                                                   const pipeline_plan& plan);
 
-/// The stages as times for simulate(); where W is an operation of its own, B is what is left.
+/// The stages as times for simulate(); if W is an operation of its own, B excludes it.
 [[nodiscard]] stage_times<std::int64_t> simulation_times(const std::vector<stage_cost>& stages,
                                                          const schedule_shape& schedule);
 
@@ -76,13 +81,13 @@ void scale_times(stage_cost& stage, const rational& factor, bool splits_backward
 /// The steady period of 1F1B. O(stages²).
 [[nodiscard]] rational steady_period(const std::vector<stage_cost>& stages);
 
-/// p · Σ F² − (Σ F)² with F the forward time of a device: the order of variances without a
-/// division.
+/// p · Σ F² − (Σ F)² with F the forward time of a device: orders plans as the variance does,
+/// without a division.
 [[nodiscard]] wide_integer scaled_forward_variance(const std::vector<stage_cost>& stages,
                                                    std::size_t devices);
 
-/// Bytes at the worst moment of each device: reserved, static and activations. A plan fits when
-/// these and the margin are within the limits. O(p·m·v).
+/// Peak bytes of each device: reserved, static and activations. A plan fits if these plus the
+/// margin are within the limits. O(p·m·v).
 [[nodiscard]] std::vector<std::int64_t> peak_memory(const pipeline_problem& problem,
                                                     const std::vector<stage_cost>& stages);
 

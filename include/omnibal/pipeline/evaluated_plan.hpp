@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// A plan under the name of who would make it, judged by the same exact simulation of time and
-/// memory as everybody's.
+/// Plans of different planners evaluated by the same exact simulation of time and memory, to
+/// compare them.
+///
+///     const auto result = omnibal::evaluate_plan(problem, "mine", plan);
+///     if (result.fits) std::cout << result.makespan;
 #pragma once
 
 #include <cstdint>
@@ -15,15 +18,16 @@
 
 namespace omnibal::inline v0 {
 
+/// A plan with its name, makespan and memory overrun.
 struct evaluated_plan {
-  std::string name = {};
-  bool fits = false;  ///< Whether every device stays within its memory.
+  std::string name = {};  ///< Of the planner or of the method.
+  bool fits = false;      ///< Whether every device stays within its memory.
   pipeline_plan plan = {};
-  std::int64_t makespan = 0;  ///< Simulated, in the problem's unit; as if it fitted if it does not.
-  std::int64_t bytes_over = 0;  ///< By how much the worst device overruns its memory; 0 if it fits.
+  std::int64_t makespan = 0;    ///< Simulated, in the problem's unit, whether the plan fits or not.
+  std::int64_t bytes_over = 0;  ///< Largest memory overrun of a device; 0 if the plan fits.
 };
 
-/// The device that overruns its memory most, given the peak of each; `none` where all fit.
+/// The device with the largest memory overrun, given the peak bytes of each; `none` if all fit.
 /// O(devices).
 [[nodiscard]] infeasibility memory_overrun(const pipeline_problem& problem,
                                            std::span<const std::int64_t> peaks);
@@ -32,8 +36,8 @@ struct evaluated_plan {
 [[nodiscard]] evaluated_plan evaluate_plan(const pipeline_problem& problem, std::string name,
                                            pipeline_plan plan);
 
-/// The fastest of the plans that fit, or, if none does, the one that overruns least; the first of
-/// equals. Preconditions: there is a plan; problem and plans are valid. O(plans · p·m·v).
+/// The plan of least makespan among those that fit or, if none fits, the one of least overrun; the
+/// first of equals. Preconditions: there is a plan; problem and plans are valid. O(plans · p·m·v).
 [[nodiscard]] evaluated_plan evaluate_best_plan(const pipeline_problem& problem,
                                                 const std::string& name,
                                                 std::span<const pipeline_plan> plans);

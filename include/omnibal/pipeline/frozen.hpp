@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Layers that are not trained. Gradients flow from the end of the chain down to the lowest layer
-/// that is: below it there is no backward at all, so nothing is kept or recomputed for one either;
-/// a frozen layer above it passes gradients through, which is a single backward instead of one for
-/// inputs and one for weights.
+/// Frozen layers: removes the backward work and memory that layers need only when they are trained.
+/// Gradients flow from the end of the chain down to the lowest trained layer. Below it there is no
+/// backward, so nothing is saved or recomputed; a frozen layer above it passes gradients through
+/// and computes those of its inputs but not those of its weights.
 ///
-/// The work that is left out disappears from the layers, so that planners and simulations see a
-/// plain chain. The backward of such a layer keeps its place in the schedule and takes no time.
+///     const auto needs = omnibal::gradients_of(training);  // one layer_training per layer
+///     omnibal::leave_out_gradients(problem.layers, needs);
+///
+/// Planners and simulations see the result as an ordinary chain. A backward without any work stays
+/// in the schedule and takes no time.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +22,11 @@
 
 namespace omnibal::inline v0 {
 
+/// Whether and how a layer is trained.
 struct layer_training {
   bool trainable = true;
-  /// Whether gradients of its inputs are computed; unless said, a frozen layer computes them when a
-  /// layer below it is trained, and a trained layer does.
+  /// Whether gradients of its inputs are computed. By default a trained layer computes them, and a
+  /// frozen layer if a layer below it is trained.
   std::optional<bool> input_gradient = {};
 };
 
@@ -34,12 +38,12 @@ struct gradient_needs {
   [[nodiscard]] constexpr bool any() const noexcept { return of_weights || of_inputs; }
 };
 
-/// The gradients of every layer. Throws invalid_input where a layer would keep gradients from a
-/// trained layer below it. O(layers).
+/// The gradients that every layer computes. Throws invalid_input if a layer set to compute no input
+/// gradients is above a trained layer, which needs them. O(layers).
 [[nodiscard]] std::vector<gradient_needs> gradients_of(std::span<const layer_training> training);
 
-/// What is left of a backward and of the W in it. Where it is not known which part is W, both
-/// gradients are taken to cost the same, a single one rounded up.
+/// Reduces a backward time, and the weight gradient time in it, to the gradients needed. If the
+/// weight gradient time is unknown (0), each of the two gradients is taken as half, rounded up.
 constexpr void leave_out_gradients(std::int64_t& backward, std::int64_t& weight_gradient,
                                    const gradient_needs& needs) noexcept {
   const std::int64_t single = backward - backward / 2;
@@ -52,8 +56,8 @@ constexpr void leave_out_gradients(std::int64_t& backward, std::int64_t& weight_
   if (!needs.of_weights) weight_gradient = 0;
 }
 
-/// Leaves out of every layer what its gradients do not need. Precondition: as many needs as layers.
-/// O(layers · modes).
+/// Reduces times and activation bytes of every layer to the gradients needed. Precondition: as many
+/// needs as layers. O(layers · modes).
 void leave_out_gradients(std::span<pipeline_layer> layers, std::span<const gradient_needs> needs);
 
 }  // namespace omnibal::inline v0

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a search says when no plan exists.
+/// The reason a planner reports when no plan exists.
 #pragma once
 
 #include <cstddef>
@@ -11,13 +11,14 @@
 
 namespace omnibal::inline v0 {
 
-/// Why no plan exists, so that a person can act on it.
+/// Why no plan exists. planner/advice.hpp finds changes that would help.
 struct infeasibility {
   enum class cause { none, fewer_layers_than_stages, rules, memory };
 
   cause reason = cause::none;
-  std::size_t binding_stage = 0;  ///< For memory: the stage that lacks most in the best partition.
-  std::int64_t bytes_short = 0;   ///< For memory: what every device would need more, at least.
+  /// For memory: the stage of largest overrun in the partition whose largest overrun is least.
+  std::size_t binding_stage = 0;
+  std::int64_t bytes_short = 0;  ///< For memory: a lower bound on what every device needs more.
 };
 
 [[nodiscard]] constexpr std::string_view to_string(infeasibility::cause reason) noexcept {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What activations a device holds at its worst moment, exactly, from the order of its operations.
+/// Peak activation memory of a device, exactly, from the order of its operations.
 ///
-/// F allocates what its stage keeps for the backward. While B runs, its transient stands on top;
-/// then B releases what it kept, but for the part the weight gradient still needs, which W
-/// releases. Times do not matter: the order alone decides.
+/// The forward F allocates the saved activations of its stage and micro-batch. The backward B needs
+/// its transient bytes in addition while it runs; then it releases the saved bytes, except for the
+/// part that the weight gradient W needs and releases. The peak depends on the order of operations
+/// alone, not on their times.
 #pragma once
 
 #include <algorithm>
@@ -19,11 +20,11 @@
 
 namespace omnibal::inline v0 {
 
-/// Bytes a micro-batch occupies on a virtual stage.
+/// Bytes of one micro-batch on one virtual stage.
 struct activation_bytes {
   std::int64_t saved = 0;                      ///< From F to B.
-  std::int64_t transient = 0;                  ///< While B runs, on top.
-  std::int64_t saved_for_weight_gradient = 0;  ///< The part of `kept` held on from B to W.
+  std::int64_t transient = 0;                  ///< In addition while B runs.
+  std::int64_t saved_for_weight_gradient = 0;  ///< The part of `saved` that stays from B to W.
 };
 
 /// Gives the bytes of the stage and micro-batch an operation works on.
@@ -32,17 +33,18 @@ concept activation_model = requires(const Memory& memory, const pipeline_operati
   { memory(work) } -> std::convertible_to<activation_bytes>;
 };
 
+/// Peaks of one device over a step.
 struct device_peak {
-  std::int64_t bytes = 0;     ///< Largest sum held at once.
-  std::size_t in_flight = 0;  ///< Most (stage, micro-batch) pairs that hold anything at once.
+  std::int64_t bytes = 0;     ///< Largest sum of activation bytes at one time.
+  std::size_t in_flight = 0;  ///< Most (stage, micro-batch) pairs with activations at one time.
 };
 
-/// The worst moment of one device. O(operations).
+/// The peaks of one device. O(operations).
 template <activation_model Memory>
 [[nodiscard]] device_peak peak_activation(std::span<const pipeline_operation> order,
                                           const Memory& memory) {
   device_peak peak;
-  std::int64_t held = 0;
+  std::int64_t allocated = 0;
   std::size_t in_flight = 0;
   const bool splits_backward = std::ranges::any_of(order, [](const pipeline_operation& work) {
     return work.kind == operation_kind::weight_gradient;
@@ -51,18 +53,18 @@ template <activation_model Memory>
     const activation_bytes bytes = memory(work);
     switch (work.kind) {
       case operation_kind::forward:
-        held += bytes.saved;
+        allocated += bytes.saved;
         ++in_flight;
-        peak.bytes = std::max(peak.bytes, held);
+        peak.bytes = std::max(peak.bytes, allocated);
         peak.in_flight = std::max(peak.in_flight, in_flight);
         break;
       case operation_kind::backward:
-        peak.bytes = std::max(peak.bytes, held + bytes.transient);
-        held -= bytes.saved - (splits_backward ? bytes.saved_for_weight_gradient : 0);
+        peak.bytes = std::max(peak.bytes, allocated + bytes.transient);
+        allocated -= bytes.saved - (splits_backward ? bytes.saved_for_weight_gradient : 0);
         if (!splits_backward) --in_flight;
         break;
       case operation_kind::weight_gradient:
-        held -= bytes.saved_for_weight_gradient;
+        allocated -= bytes.saved_for_weight_gradient;
         --in_flight;
         break;
     }
@@ -70,28 +72,29 @@ template <activation_model Memory>
   return peak;
 }
 
-/// How many micro-batches stage s of a schedule without virtual stages keeps at its worst moment:
-/// min(p − s, m) for 1F1B, m for GPipe. With it the peak of a stage is
-/// in_flight · kept + transient. Precondition: kind is gpipe or one_forward_one_backward.
+/// The largest number of micro-batches in flight on stage s of a schedule without virtual stages:
+/// min(p − s, m) for 1F1B, m for GPipe. The peak of the stage is in_flight · saved + transient.
+/// Precondition: kind is gpipe or one_forward_one_backward.
 [[nodiscard]] constexpr std::size_t in_flight(const schedule_shape& shape,
                                               std::size_t stage) noexcept {
   return shape.kind == schedule_kind::gpipe ? shape.microbatches
                                             : std::min(shape.stages - stage, shape.microbatches);
 }
 
-/// The start of a backward on a device: what each of its virtual stages, in their order, holds.
+/// A candidate for the peak of a device: the start of a backward, with the number of micro-batches
+/// whose activations each of its virtual stages, in order, has at that time.
 struct peak_event {
   std::vector<std::size_t> whole;    ///< Micro-batches between F and B.
   std::vector<std::size_t> waiting;  ///< Micro-batches between B and W.
-  std::size_t running = 0;           ///< Which of the device's virtual stages runs the backward.
+  std::size_t running = 0;           ///< The device's virtual stage that runs the backward.
 
   friend bool operator==(const peak_event&, const peak_event&) = default;
 };
 
-/// The moments of a device of which at least one is the worst, whatever its stages hold:
-/// peak = max over them of Σ whole · kept + Σ waiting · saved_for_weight_gradient + transient of
-/// the running stage. Between a forward and the next backward nothing is released, so the starts of
-/// backwards are enough. O(m·v·moments).
+/// Events that are enough to compute the peak of a device for any bytes per stage: the peak is the
+/// maximum over them of Σ whole · saved + Σ waiting · saved_for_weight_gradient + transient of the
+/// running stage. Nothing is released between a forward and the next backward, so starts of
+/// backwards suffice; events dominated by others are left out. O(m·v·events).
 [[nodiscard]] std::vector<peak_event> peak_events(const schedule_shape& shape, std::size_t device);
 
 }  // namespace omnibal::inline v0

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The operations of all devices as one acyclic graph, in an order in which each comes after all
-/// it waits for. Built once for a schedule; each simulation is then a single pass over it.
+/// The operations of a schedule on all devices as one acyclic graph in topological order. Built
+/// once per schedule; each simulation (pipeline/simulate.hpp) is then a single pass over it.
 #pragma once
 
 #include <cstddef>
@@ -16,14 +16,14 @@
 
 namespace omnibal::inline v0 {
 
-/// "F3.0": the forward of micro-batch 0 through virtual stage 3; B and W likewise.
+/// "F3.0" for the forward of micro-batch 0 through virtual stage 3; B and W likewise.
 [[nodiscard]] std::string to_string(const pipeline_operation& work);
 
-/// What waits for what:
-/// - an operation for the one before it on its device;
-/// - F of stage j for F of stage j − 1 and B of stage j for B of stage j + 1, each after the
+/// Dependencies:
+/// - of an operation on the one before it on its device;
+/// - of F of stage j on F of stage j − 1, and of B of stage j on B of stage j + 1, each with the
 ///   latency of the edge between;
-/// - B of the last stage for its F, W for its B.
+/// - of B of the last stage on its F, and of W on its B.
 class operation_graph {
  public:
   static constexpr std::uint32_t nothing = std::numeric_limits<std::uint32_t>::max();
@@ -38,8 +38,8 @@ class operation_graph {
   explicit operation_graph(const schedule_shape& shape)
       : operation_graph(device_orders(shape), shape.total_stages(), shape.microbatches) {}
 
-  /// The graph of explicit orders, one per device. Throws invalid_input when an operation is
-  /// missing, twice, out of range or waits for itself in a circle. O(operations).
+  /// The graph of explicit orders, one per device. Throws invalid_input if an operation is missing,
+  /// appears twice, is out of range or is part of a cycle. O(operations).
   operation_graph(std::span<const std::vector<pipeline_operation>> orders, std::size_t total_stages,
                   std::size_t microbatches);
 
@@ -50,7 +50,7 @@ class operation_graph {
   /// Whether weight gradients are operations of their own.
   [[nodiscard]] bool splits_backward() const noexcept { return splits_backward_; }
 
-  /// The operation whose output `work` needs, if it needs any.
+  /// Whether `work` needs the output of another operation, which `producer` receives.
   [[nodiscard]] bool waits_for(const pipeline_operation& work,
                                pipeline_operation& producer) const noexcept;
 
@@ -59,7 +59,8 @@ class operation_graph {
 
   void check(std::span<const std::vector<pipeline_operation>> orders);
 
-  /// Lets every device run ahead until it must wait, and wakes it when what it waits for is done.
+  /// Topological sort: every device runs ahead until it must wait for an operation of another, and
+  /// goes on when that is done.
   void sort(std::span<const std::vector<pipeline_operation>> orders);
 
   std::size_t devices_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Which layers may form a stage when some must share one and some must not: stages are intervals,
-/// so layers that belong together forbid the cuts between them, and layers that must part bound
-/// how far back a stage may reach.
+/// Constraints on the partition: which layers may form a stage when some must share a stage and
+/// some must not. Stages are intervals, so a pair that must share a stage forbids the cuts between
+/// them, and a pair that must not limits how far back a stage may begin.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,7 @@
 
 namespace omnibal::inline v0 {
 
+/// The constraints `together` and `apart` of a problem, in a form that answers in O(1).
 class partition_constraints {
  public:
   /// O(layers · pairs). Precondition: the problem is valid.
@@ -22,12 +23,13 @@ class partition_constraints {
   /// Whether a stage may begin or end after `cut` layers.
   [[nodiscard]] bool may_cut(std::size_t cut) const noexcept { return may_cut_[cut]; }
 
-  /// The first layer with which a stage may begin that ends before layer `end`. Never falls as
-  /// `end` grows.
+  /// The first layer with which a stage that ends before layer `end` may begin. Not decreasing in
+  /// `end`.
   [[nodiscard]] std::size_t first_begin(std::size_t end) const noexcept {
     return first_begin_[end];
   }
 
+  /// Whether layers begin … end − 1 may be a stage.
   [[nodiscard]] bool allows(std::size_t begin, std::size_t end) const noexcept {
     return may_cut_[begin] && may_cut_[end] && begin >= first_begin_[end];
   }
@@ -40,8 +42,8 @@ class partition_constraints {
   std::vector<std::size_t> first_begin_;
 };
 
-/// Why no partition of the layers into the stages can exist, whatever memory is; `none` if one can.
-/// O(stages · layers²). Precondition: the problem is valid.
+/// Why no partition of the layers into the stages exists even without memory limits; `none` if one
+/// exists. O(stages · layers²). Precondition: the problem is valid.
 [[nodiscard]] infeasibility impossible_partition(const pipeline_problem& problem);
 
 }  // namespace omnibal::inline v0

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The planning problem: a chain of layers, the ways to recompute each, and the devices with their
-/// memory and speed; and a plan for it: where the chain is cut and which way each layer recomputes.
+/// The planning problem of pipeline parallelism (a chain of layers with their recompute modes, a
+/// schedule, and devices with memory and speed) and its plan: where the chain is cut into stages
+/// and in which mode each layer recomputes.
+///
+///     omnibal::pipeline_problem problem{
+///         .schedule = {.stages = 2, .microbatches = 8},
+///         .layers = {{.forward_time = 3, .backward_time = 6}, {.forward_time = 2, .backward_time =
+///         4}}};
+///     const omnibal::joint_plan best =
+///         omnibal::plan_jointly(problem, omnibal::plan_objective::makespan);
 #pragma once
 
 #include <cstddef>
@@ -20,14 +28,14 @@ namespace omnibal::inline v0 {
 struct recompute_mode {
   std::string name = "none";
   std::int64_t extra_time = 0;       ///< Added to the backward.
-  std::int64_t saved_bytes = 0;      ///< Held per in-flight micro-batch.
-  std::int64_t transient_bytes = 0;  ///< Held while the stage's backward runs; the largest counts.
-  std::int64_t saved_for_weight_gradient = 0;  ///< Part of saved_bytes held on from B to W.
+  std::int64_t saved_bytes = 0;      ///< Per micro-batch in flight, from F to B.
+  std::int64_t transient_bytes = 0;  ///< While the stage's backward runs; the largest counts.
+  std::int64_t saved_for_weight_gradient = 0;  ///< The part of saved_bytes that stays from B to W.
 
   friend bool operator==(const recompute_mode&, const recompute_mode&) = default;
 };
 
-/// A layer of the chain. Times are integers of any unit, the same for all.
+/// A layer of the chain. Times are integers in any unit, the same for all layers.
 struct pipeline_layer {
   std::string name = {};
   std::int64_t forward_time = 0;
@@ -41,7 +49,7 @@ struct pipeline_layer {
   friend bool operator==(const pipeline_layer&, const pipeline_layer&) = default;
 };
 
-/// Two layers between which something holds.
+/// Two layers that share weights, or that must or must not share a stage.
 struct layer_pair {
   std::size_t first = 0;
   std::size_t second = 0;
@@ -49,29 +57,30 @@ struct layer_pair {
   friend bool operator==(const layer_pair&, const layer_pair&) = default;
 };
 
+/// A chain of layers, a schedule and its devices.
 struct pipeline_problem {
   schedule_shape schedule = {};
   std::vector<pipeline_layer> layers = {};
   std::vector<std::int64_t> memory_limit = {};  ///< Bytes per device; empty means no limit.
   std::vector<std::int64_t> reserved = {};      ///< Bytes per device; empty means 0.
   std::int64_t memory_margin = 0;               ///< Bytes to leave free on every device.
-  /// Per device: what the duration of each of its operations (F, B, W) is multiplied by, rounded
-  /// up; empty means 1. Latencies are the network's and stay as they are.
+  /// Per device: factor on the duration of each of its operations (F, B, W), rounded up; empty
+  /// means 1. Latencies are not scaled.
   std::vector<rational> time_factor = {};
   /// Layers with the same weights: on one device their static bytes count once, the largest.
   std::vector<layer_pair> tied = {};
   std::vector<layer_pair> together = {};  ///< Layers that must share a virtual stage.
   std::vector<layer_pair> apart = {};     ///< Layers that must not share a virtual stage.
 
-  /// Bytes of device d that layers may fill; no limit is the largest integer.
+  /// Bytes of a device available to layers; the largest integer if there is no limit.
   [[nodiscard]] std::int64_t budget(std::size_t device) const noexcept;
   [[nodiscard]] rational factor(std::size_t device) const noexcept {
     return time_factor.empty() ? rational{1} : time_factor[device];
   }
 };
 
-/// Virtual stage j holds layers cuts[j] … cuts[j + 1] − 1, at least one; layer l recomputes in
-/// mode modes[l].
+/// Virtual stage j has layers cuts[j] … cuts[j + 1] − 1, at least one; layer l recomputes in mode
+/// modes[l].
 struct pipeline_plan {
   std::vector<std::size_t> cuts = {};
   std::vector<std::size_t> modes = {};
@@ -110,19 +119,19 @@ inline void validate(const pipeline_layer& one, std::size_t index) {
 
 }  // namespace detail
 
-/// Throws invalid_input where a sum that planning or simulation forms could overflow: each is at
-/// most a multiple of the sum over all layers, by the micro-batches and stages. O(layers · modes).
+/// Throws invalid_input if a sum that planning or simulation forms could overflow: each is at most
+/// the sum over all layers times a multiple of micro-batches plus stages. O(layers · modes).
 void validate_sums(const pipeline_problem& problem);
 
-/// Throws invalid_input unless every value is in range and no sum over the problem can overflow.
-/// Fewer layers than stages is not an error: such a problem is infeasible. O(layers · modes).
+/// Throws invalid_input naming the field if a value is out of range or a sum could overflow. Fewer
+/// layers than stages are not an error: such a problem is infeasible. O(layers · modes).
 void validate(const pipeline_problem& problem);
 
-/// Throws invalid_input unless the plan cuts the problem's chain into its stages, keeps together
-/// and apart what must be, and names existing modes.
+/// Throws invalid_input unless the plan cuts the problem's chain into its stages, satisfies
+/// `together` and `apart`, and names existing modes. O(layers + pairs · log stages).
 void validate(const pipeline_problem& problem, const pipeline_plan& plan);
 
-/// The same problem with memory enough for everything.
+/// The same problem without memory limits.
 [[nodiscard]] pipeline_problem without_memory_limit(pipeline_problem problem);
 
 }  // namespace omnibal::inline v0

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Schedules: which operation each device runs after which.
+/// Pipeline schedules (GPipe, 1F1B, interleaved 1F1B, ZB-H1): the order of operations on every
+/// device.
 ///
-/// A pipeline of p devices holds p·v virtual stages, stage j on device j mod p; every micro-batch
-/// passes forward through all stages and backward again. A schedule is nothing but an order of
-/// operations per device; when they run follows from their times (simulate.hpp), what they hold
-/// from the order alone (memory.hpp).
+///     const auto order = omnibal::device_order({.stages = 4, .microbatches = 8}, 0);
+///
+/// A pipeline of p devices has p·v virtual stages, stage j on device j mod p; every micro-batch
+/// passes forward through all stages and backward again. A schedule only gives an order of
+/// operations per device: start times follow from durations (pipeline/simulate.hpp), activation
+/// memory from the order alone (pipeline/memory.hpp).
 ///
 /// Sources: GPipe, Huang et al., NeurIPS 2019. 1F1B, Narayanan et al., PipeDream, SOSP 2019, in
 /// the flushing form of Narayanan et al., SC 2021, which also gives the interleaved order. ZB-H1,
@@ -24,8 +27,8 @@ namespace omnibal::inline v0 {
 
 enum class schedule_kind {
   gpipe,                     ///< All forwards, then all backwards in the same order.
-  one_forward_one_backward,  ///< 1F1B: p − s forwards to fill, then one backward for each forward.
-  interleaved,               ///< 1F1B over v virtual stages a device, in groups of micro-batches.
+  one_forward_one_backward,  ///< 1F1B: p − s warm-up forwards, then backward and forward in turn.
+  interleaved,               ///< 1F1B over v virtual stages per device, in groups of micro-batches.
   zero_bubble_h1,            ///< 1F1B with the weight gradient as an operation of its own.
 };
 
@@ -43,9 +46,9 @@ enum class schedule_kind {
 struct schedule_shape {
   schedule_kind kind = schedule_kind::one_forward_one_backward;
   std::size_t stages = 1;          ///< Devices, p.
-  std::size_t virtual_stages = 1;  ///< Virtual stages a device, v; more than 1 only if interleaved.
-  std::size_t microbatches = 1;    ///< Micro-batches a step, m.
-  std::size_t group_size = 0;      ///< Interleaved: micro-batches in a row per stage; 0 means p.
+  std::size_t virtual_stages = 1;  ///< Per device, v; more than 1 only if interleaved.
+  std::size_t microbatches = 1;    ///< Per step, m.
+  std::size_t group_size = 0;      ///< Interleaved: consecutive micro-batches per stage; 0 means p.
 
   [[nodiscard]] constexpr std::size_t total_stages() const noexcept {
     return stages * virtual_stages;
@@ -56,7 +59,8 @@ struct schedule_shape {
   friend bool operator==(const schedule_shape&, const schedule_shape&) = default;
 };
 
-/// The fewest micro-batches that a schedule can run and that are not fewer than these.
+/// The least number of micro-batches, at least this one, that a schedule can run: a multiple of the
+/// stages if interleaved.
 [[nodiscard]] constexpr std::size_t runnable_microbatches(const schedule_shape& schedule,
                                                           std::size_t microbatches) noexcept {
   if (schedule.kind != schedule_kind::interleaved) return microbatches;
@@ -65,7 +69,7 @@ struct schedule_shape {
 
 enum class operation_kind : std::uint8_t { forward, backward, weight_gradient };
 
-/// One piece of work of a device: a pass of one micro-batch through one virtual stage.
+/// One operation: the forward, backward or weight gradient of one micro-batch on one virtual stage.
 struct pipeline_operation {
   operation_kind kind = operation_kind::forward;
   std::uint32_t stage = 0;
@@ -74,7 +78,7 @@ struct pipeline_operation {
   friend auto operator<=>(const pipeline_operation&, const pipeline_operation&) = default;
 };
 
-/// Throws invalid_input unless the sizes fit the schedule. O(1).
+/// Throws invalid_input naming a size that is out of range for the schedule. O(1).
 void validate(const schedule_shape& shape);
 
 /// The operations of one device in the order in which it runs them. O(m·v).

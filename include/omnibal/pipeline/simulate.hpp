@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Exact simulation of a pipeline: when every operation of a schedule starts and ends.
+/// Exact simulation of a pipeline schedule: makespan, busy time per device, bubble ratio, and the
+/// end of every operation.
 ///
-/// A device runs its operations strictly in order; an operation starts when its device is free and
-/// its input has arrived, which is a latency after its producer ended; latency occupies nobody.
+///     const omnibal::operation_graph graph({.stages = 2, .microbatches = 8});
+///     const auto step = omnibal::simulate(graph, times);  // e.g. stage_times<>
+///
+/// A device runs its operations strictly in order. An operation starts when its device is free and
+/// its input has arrived, one latency after its producer ended; a transfer occupies no device.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +22,8 @@
 
 namespace omnibal::inline v0 {
 
-/// Gives the duration of an operation, and the latency with which its input arrives from the
-/// neighbouring stage. Both in one integer type, the unit of the simulation.
+/// The duration of an operation, and the latency with which its input arrives from the neighbouring
+/// stage, both in the same integer type.
 template <typename Times>
 concept operation_times = requires(const Times& times, const pipeline_operation& work) {
   { times.duration(work) } -> std::integral;
@@ -31,15 +35,15 @@ template <operation_times Times>
 using time_of =
     decltype(std::declval<const Times&>().duration(std::declval<const pipeline_operation&>()));
 
-/// Times that depend on the stage alone, but for one factor a micro-batch.
+/// Times per virtual stage, times one factor per micro-batch.
 template <std::integral Time = std::int64_t>
 struct stage_times {
-  std::vector<Time> forward;           ///< One a virtual stage.
-  std::vector<Time> backward;          ///< One a virtual stage, recomputation included.
-  std::vector<Time> weight_gradient;   ///< One a virtual stage, or empty when part of `backward`.
-  std::vector<Time> forward_latency;   ///< One an edge between consecutive virtual stages.
-  std::vector<Time> backward_latency;  ///< One an edge between consecutive virtual stages.
-  std::vector<Time> microbatch_scale;  ///< One a micro-batch, on its durations; empty means 1.
+  std::vector<Time> forward;           ///< Per virtual stage.
+  std::vector<Time> backward;          ///< Per virtual stage, recomputation included.
+  std::vector<Time> weight_gradient;   ///< Per virtual stage; empty if part of `backward`.
+  std::vector<Time> forward_latency;   ///< Per edge between consecutive virtual stages.
+  std::vector<Time> backward_latency;  ///< Per edge between consecutive virtual stages.
+  std::vector<Time> microbatch_scale;  ///< Per micro-batch, on its durations; empty means 1.
 
   [[nodiscard]] Time duration(const pipeline_operation& work) const noexcept {
     const Time once = work.kind == operation_kind::forward    ? forward[work.stage]
@@ -56,9 +60,10 @@ struct stage_times {
   }
 };
 
+/// The result of a simulation. The first operation may start at 0.
 template <std::integral Time = std::int64_t>
 struct simulation {
-  Time makespan = 0;       ///< End of the last operation; the first may start at 0.
+  Time makespan = 0;       ///< End of the last operation.
   std::vector<Time> busy;  ///< Per device: the sum of its durations.
   std::vector<Time> end;   ///< Per device: the end of its last operation.
 
@@ -66,15 +71,15 @@ struct simulation {
   [[nodiscard]] double bubble_ratio() const noexcept {
     double work = 0;
     for (const Time time : busy) work += static_cast<double>(time);
-    const double paid = static_cast<double>(makespan) * static_cast<double>(busy.size());
-    return paid > 0 ? 1.0 - work / paid : 0.0;
+    const double total = static_cast<double>(makespan) * static_cast<double>(busy.size());
+    return total > 0 ? 1.0 - work / total : 0.0;
   }
 };
 
-/// Runs the graph once. When `ends` is not empty it receives the end of every node, in the order
-/// of graph.nodes(). O(operations): one maximum and two additions each.
-/// Preconditions: `times` knows every stage and micro-batch of the graph; the sum of all durations
-/// and latencies fits the time type; `ends` is empty or as long as graph.nodes().
+/// Simulates one step. `ends` receives the end of every node, in the order of graph.nodes(); its
+/// memory is reused between calls. O(operations): one maximum and two additions each.
+/// Preconditions: `times` covers every stage and micro-batch of the graph; the sum of all durations
+/// and latencies fits the time type.
 template <operation_times Times>
 [[nodiscard]] simulation<time_of<Times>> simulate(const operation_graph& graph, const Times& times,
                                                   std::vector<time_of<Times>>& ends) {

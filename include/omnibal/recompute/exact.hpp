@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The cheapest recomputation of a stage that fits its memory: for every layer one mode, so that
-/// the extra time is least while in_flight · Σ kept + max transient stays within the budget.
+/// Activation recomputation (checkpointing) of one stage, solved exactly: one mode per layer, so
+/// that the extra time is least while in_flight · Σ saved + max transient is within the budget.
+///
+///     const auto choice = omnibal::choose_recomputation(
+///         {.layers = layers, .in_flight = 4, .budget = bytes});
+///     if (choice.has_modes()) use(choice.modes);
 ///
 /// The transient is a maximum, not a sum, so each value it can take is tried as a cap; under a cap
-/// what is left is a multiple-choice knapsack. Layers with equal modes are interchangeable and are
-/// chosen by count. Each knapsack is solved exactly by a Pareto frontier of (kept, extra) that is
-/// pruned with the Lagrangian bound at the multiplier of the linear relaxation: a partial choice
-/// whose bound cannot beat the best known one is dropped, which leaves few beside the optimum.
+/// a multiple-choice knapsack remains. Layers with equal modes are interchangeable and are chosen
+/// by count. Each knapsack is solved exactly by a Pareto frontier of (saved, extra) that is pruned
+/// with the Lagrangian bound at the multiplier of the linear relaxation: a partial choice whose
+/// bound is not below the best known objective is dropped.
 /// Sources: Sinha and Zoltners, "The multiple-choice knapsack problem", Operations Research 1979
 /// (relaxation by the convex hull of each class); Nemhauser and Ullmann, Management Science 1969
-/// (frontier); the cap on the maximum is ours.
+/// (frontier). The enumeration of caps is this library's own.
 #pragma once
 
 #include <cstddef>
@@ -25,32 +29,33 @@
 
 namespace omnibal::inline v0 {
 
+/// Limits of the search.
 struct recompute_options {
-  /// Frontier points after which a knapsack gives up proving and answers `stopped`.
+  /// Frontier points after which a knapsack stops without a proof, with the status `stopped`.
   std::size_t point_limit = 1'000'000;
 };
 
-/// One stage's choice.
+/// The modes of one stage.
 struct recompute_choice {
   search_status status = search_status::infeasible;
   std::int64_t objective = 0;    ///< Σ extra time of the modes chosen.
   std::int64_t bound = 0;        ///< Proven lower bound on it.
-  std::int64_t bytes_short = 0;  ///< If infeasible: what the budget lacks for the leanest choice.
-  std::vector<std::size_t> modes = {};  ///< One a layer, if asked for.
+  std::int64_t bytes_short = 0;  ///< If infeasible: bytes missing for the minimum-memory choice.
+  std::vector<std::size_t> modes = {};  ///< Per layer, if requested.
 
   [[nodiscard]] bool has_modes() const noexcept { return status != search_status::infeasible; }
 };
 
-/// Chooses for any interval of one chain of layers; what intervals share is prepared once.
-/// Not for use from two threads at once: buffers are reused between calls.
+/// Chooses modes for any interval of one chain of layers, with the preparation done once.
+/// Not thread-safe: buffers are reused between calls.
 class recompute_chooser {
  public:
   /// O(layers · classes). Precondition: the layers are valid.
   explicit recompute_chooser(std::span<const pipeline_layer> layers,
                              recompute_options options = {});
 
-  /// The least extra time of layers begin … end − 1 with `in_flight` micro-batches held and
-  /// `budget` bytes for them; the static bytes are the caller's to subtract. Modes are left out.
+  /// The least extra time of layers begin … end − 1 with `in_flight` micro-batches in flight and
+  /// `budget` bytes for their activations; the caller subtracts static bytes first. Without modes.
   /// Pseudo-polynomial: O(caps · classes · frontier).
   [[nodiscard]] recompute_choice least_extra(std::size_t begin, std::size_t end,
                                              std::int64_t in_flight, std::int64_t budget) {
@@ -63,7 +68,7 @@ class recompute_chooser {
     return solve(begin, end, in_flight, budget, true);
   }
 
-  /// Least bytes the interval can live in: every layer in a mode of least memory.
+  /// The least budget with which the interval fits: every layer in a minimum-memory mode.
   [[nodiscard]] std::int64_t least_bytes(std::size_t begin, std::size_t end,
                                          std::int64_t in_flight);
 
@@ -73,13 +78,13 @@ class recompute_chooser {
     std::vector<recompute_mode> modes;
     std::vector<std::size_t> before;  ///< before[l]: how many of the first l layers are of it.
   };
-  /// A way to spread one class's layers over its modes, or over several classes' in turn.
+  /// The sums of an assignment of modes to the layers of one class, or of the first classes.
   struct point {
     std::int64_t saved = 0;
     std::int64_t extra = 0;
-    wide_integer penalty = 0;  ///< By how much it exceeds the Lagrangian optimum, scaled.
-    std::uint32_t parent = 0;  ///< Point of the classes before.
-    std::uint32_t spread = 0;  ///< Which spread of this class.
+    wide_integer penalty = 0;      ///< By how much it exceeds the Lagrangian optimum, scaled.
+    std::uint32_t parent = 0;      ///< Point of the classes before.
+    std::uint32_t assignment = 0;  ///< Index of this class's assignment.
   };
   /// One step along the convex hull of a class: each of its layers may move from one mode to the
   /// next, saving `saved` time for `cost` bytes.
@@ -92,7 +97,7 @@ class recompute_chooser {
   };
   struct multiplier {
     std::int64_t numerator = 0;    ///< Extra time
-    std::int64_t denominator = 1;  ///< per kept byte.
+    std::int64_t denominator = 1;  ///< per saved byte.
   };
 
   void add(const pipeline_layer& one);
@@ -101,8 +106,8 @@ class recompute_chooser {
 
   void count_classes(std::size_t begin, std::size_t end);
 
-  /// Σ of the least kept bytes with transients within the cap; −1 if some layer has no such mode.
-  [[nodiscard]] std::int64_t least_kept_under(std::int64_t cap) const;
+  /// Σ of the least saved bytes with transients within the cap; −1 if some layer has no such mode.
+  [[nodiscard]] std::int64_t least_saved_under(std::int64_t cap) const;
 
   [[nodiscard]] recompute_choice solve(std::size_t begin, std::size_t end, std::int64_t in_flight,
                                        std::int64_t budget, bool want_modes);
@@ -110,49 +115,50 @@ class recompute_chooser {
   /// Improves best_ by the choices under one cap; returns a lower bound on those choices.
   [[nodiscard]] std::int64_t improve_under(std::int64_t cap, std::int64_t capacity);
 
-  /// Per class the modes under the cap that no other beats, leanest first.
+  /// Per class the Pareto-optimal modes under the cap, by rising saved bytes.
   void collect_candidates(std::int64_t cap);
 
-  /// The steps from the leanest modes along each class's lower convex hull, best value first.
+  /// The steps from the minimum-memory modes along each class's lower convex hull, by falling time
+  /// saved per byte.
   void collect_upgrades();
 
   [[nodiscard]] static bool steeper(const recompute_mode& from, const recompute_mode& left,
                                     const recompute_mode& right);
 
-  /// Takes upgrades in order of value as far as they fit. Where the first does not is the price of
-  /// a byte in the linear relaxation; what was taken is a valid choice, mostly close to the best.
+  /// Takes upgrades in order as far as they fit, which is a feasible choice. The first that does
+  /// not fit gives the Lagrange multiplier of a byte in the linear relaxation.
   [[nodiscard]] multiplier relax(std::int64_t capacity);
 
-  /// Every layer in the leanest mode under the cap.
+  /// Every layer in the minimum-memory mode under the cap.
   void start_with_minimum_memory();
 
   [[nodiscard]] const recompute_mode& mode_at(std::size_t k, std::size_t candidate) const;
 
-  [[nodiscard]] static wide_integer priced(const recompute_mode& mode, const multiplier& price);
+  [[nodiscard]] static wide_integer lagrangian_of(const recompute_mode& mode,
+                                                  const multiplier& lambda);
 
-  /// min over all choices of denominator · extra + numerator · (kept − capacity): a lower bound on
+  /// min over all choices of denominator · extra + numerator · (saved − capacity): a lower bound on
   /// denominator · extra of every choice that fits. Leaves each class's minimum in floor_.
-  [[nodiscard]] wide_integer lagrangian(const multiplier& price, std::int64_t capacity);
+  [[nodiscard]] wide_integer lagrangian(const multiplier& lambda, std::int64_t capacity);
 
-  /// All ways to spread the layers of class k over its modes with a penalty within the slack.
-  void enumerate_spreads(std::size_t k, const multiplier& price, wide_integer slack);
+  /// All assignments of modes to the layers of class k with a penalty within the slack.
+  void enumerate_assignments(std::size_t k, const multiplier& lambda, wide_integer slack);
 
-  void enumerate_counts(std::size_t k, const multiplier& price, wide_integer slack,
+  void enumerate_counts(std::size_t k, const multiplier& lambda, wide_integer slack,
                         std::size_t candidate, std::int64_t left, point sum);
 
   /// Exact search for choices of extra time less than best_.
-  void search(const multiplier& price, std::int64_t capacity, wide_integer slack);
+  void search(const multiplier& lambda, std::int64_t capacity, wide_integer slack);
 
-  /// frontier_[k + 1]: the undominated sums of a point of frontier_[k] and a spread of class k,
-  /// by rising kept and falling extra.
+  /// frontier_[k + 1]: the Pareto-optimal sums of a point of frontier_[k] and an assignment of
+  /// class k, by rising saved bytes and falling extra time.
   void extend_frontier(std::size_t k, std::int64_t capacity, wide_integer slack);
 
-  /// Walks back from a point of the last frontier and notes the counts of every class.
+  /// Traces a point of the last frontier back to the counts of every class.
   void remember(std::size_t k, std::size_t at);
 
-  /// Hands the counts out to the layers in order, modes of higher index first: by custom those
-  /// recompute more, and early layers of a stage are recomputed first by trainers that only take
-  /// a count.
+  /// Assigns the counted modes to the layers in order, modes of higher index first: by convention
+  /// those recompute more, and trainers that take a count of layers recompute the first of a stage.
   [[nodiscard]] std::vector<std::size_t> modes_of_layers(std::size_t begin, std::size_t end);
 
   struct present_class {
@@ -169,8 +175,8 @@ class recompute_chooser {
   std::vector<std::vector<std::uint32_t>> candidates_;
   std::vector<upgrade> upgrades_;
   std::vector<wide_integer> floor_;
-  std::vector<std::vector<point>> spreads_;
-  std::vector<std::vector<std::int64_t>> spread_counts_;
+  std::vector<std::vector<point>> assignments_;
+  std::vector<std::vector<std::int64_t>> assignment_counts_;
   std::vector<std::vector<point>> frontier_;
   std::vector<std::int64_t> counts_;
   std::int64_t best_ = 0;
@@ -182,12 +188,12 @@ class recompute_chooser {
 /// The problem of one stage by itself.
 struct recompute_problem {
   std::vector<pipeline_layer> layers = {};
-  std::size_t in_flight = 1;  ///< Micro-batches held at the worst moment.
+  std::size_t in_flight = 1;  ///< Micro-batches in flight at the peak.
   std::int64_t budget = 0;    ///< Bytes for activations.
 };
 
-/// Chooses a mode for every layer so that in_flight · Σ kept + max transient ≤ budget at least
-/// extra time. Throws invalid_input for values out of range.
+/// Chooses a mode per layer of least total extra time such that in_flight · Σ saved + max transient
+/// ≤ budget. Throws invalid_input for values out of range. Complexity of recompute_chooser.
 [[nodiscard]] recompute_choice choose_recomputation(const recompute_problem& problem,
                                                     const recompute_options& options = {});
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a choice of recomputation modes comes to in memory, and the two ends of what a layer can
-/// choose: the mode that saves least and the one that takes least time.
+/// The peak activation memory of a choice of recompute modes, and the two extreme modes of a layer:
+/// minimum-memory and minimum-time.
 #pragma once
 
 #include <cstddef>
@@ -19,10 +19,10 @@ struct extreme_modes {
   std::size_t minimum_time = 0;    ///< Adds the least time.
 };
 
-/// O(modes). Precondition: the layer has a mode.
+/// The extreme modes of a layer. O(modes). Precondition: the layer has a mode.
 [[nodiscard]] extreme_modes extreme_modes_of(const pipeline_layer& one);
 
-/// Bytes that layers in these modes hold at the peak of their stage: in_flight · Σ saved plus the
+/// Peak activation bytes of a stage whose layers are in these modes: in_flight · Σ saved plus the
 /// largest transient. O(layers). Precondition: one mode per layer.
 [[nodiscard]] std::int64_t activation_peak(std::span<const pipeline_layer> layers,
                                            std::span<const std::size_t> modes,

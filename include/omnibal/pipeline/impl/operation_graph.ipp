@@ -68,7 +68,7 @@ OMNIBAL_INLINE void operation_graph::check(
         throw invalid_input("device_order", device, to_string(work),
                             "belongs to another device: stage j runs on device j mod stages");
       if (std::exchange(seen[slot(work)], char{1}) != 0)
-        throw invalid_input("device_order", device, to_string(work), "stands there twice");
+        throw invalid_input("device_order", device, to_string(work), "appears twice");
       weight_gradients += work.kind == operation_kind::weight_gradient;
       ++operations;
     }
@@ -116,7 +116,7 @@ OMNIBAL_INLINE void operation_graph::sort(std::span<const std::vector<pipeline_o
   for (std::size_t device = 0; device < orders.size(); ++device)
     if (next[device] < orders[device].size())
       throw invalid_input("device_order", device, to_string(orders[device][next[device]]),
-                          "waits for ever: the devices' orders form a circle");
+                          "waits for itself: the devices' orders form a cycle");
 }
 
 }  // namespace omnibal::inline v0

@@ -57,7 +57,7 @@ inline void validate_factors(const std::vector<rational>& factors, std::size_t d
   }
 }
 
-/// The time of all layers on the slowest device, plus what rounding up may add.
+/// The time of all layers on the slowest device, plus the most that rounding up can add.
 [[nodiscard]] inline std::int64_t longest_time(const pipeline_problem& problem, std::int64_t time) {
   std::int64_t longest = time;
   for (const rational& factor : problem.time_factor)
@@ -73,22 +73,22 @@ OMNIBAL_INLINE void validate_sums(const pipeline_problem& problem) {
   std::int64_t bytes = 0;
   for (const pipeline_layer& one : problem.layers) {
     std::int64_t extra = 0;
-    std::int64_t held = 0;
+    std::int64_t activation = 0;
     for (const recompute_mode& mode : one.modes) {
       extra = std::max(extra, mode.extra_time);
-      held =
-          std::max(held, checked_add(mode.saved_bytes, mode.transient_bytes, "layers.modes.act"));
+      activation = std::max(
+          activation, checked_add(mode.saved_bytes, mode.transient_bytes, "layers.modes.act"));
     }
     for (const std::int64_t part :
          {one.forward_time, one.backward_time, extra, one.forward_latency, one.backward_latency})
       time = checked_add(time, part, "layers times");
-    for (const std::int64_t part : {one.static_bytes, held})
+    for (const std::int64_t part : {one.static_bytes, activation})
       bytes = checked_add(bytes, part, "layers bytes");
   }
   for (const std::int64_t part : problem.reserved) bytes = checked_add(bytes, part, "reserved");
   bytes = checked_add(bytes, problem.memory_margin, "memory_margin");
   time = detail::longest_time(problem, time);
-  // A factor beyond the micro-batches leaves room for sums of a few such sums.
+  // 8 times the largest sum, so that planners may add up a few of them.
   const auto factor = static_cast<std::int64_t>(
       8 * (problem.schedule.microbatches + problem.schedule.total_stages()));
   (void)checked_multiply(time, factor, "layers times");
@@ -111,7 +111,7 @@ OMNIBAL_INLINE void validate(const pipeline_problem& problem) {
 
 namespace detail {
 
-/// Throws unless the pair shares a stage, or does not, as it must.
+/// Throws unless the pair shares a stage exactly if `together`.
 inline void validate_pair(const char* field, std::size_t index, const layer_pair& pair,
                           const std::vector<std::size_t>& cuts, bool together) {
   const auto stage = [&](std::size_t l) { return std::ranges::upper_bound(cuts, l); };
@@ -144,7 +144,8 @@ OMNIBAL_INLINE void validate(const pipeline_problem& problem, const pipeline_pla
                         "must have one entry per layer, " + std::to_string(problem.layers.size()));
   for (std::size_t l = 0; l < plan.modes.size(); ++l)
     if (plan.modes[l] >= problem.layers[l].modes.size())
-      throw invalid_input("modes", l, plan.modes[l], "names a recompute mode the layer lacks");
+      throw invalid_input("modes", l, plan.modes[l],
+                          "names a recompute mode that the layer does not have");
 }
 
 OMNIBAL_INLINE pipeline_problem without_memory_limit(pipeline_problem problem) {

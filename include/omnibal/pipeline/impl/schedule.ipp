@@ -39,7 +39,7 @@ OMNIBAL_INLINE void validate(const schedule_shape& shape) {
 
 namespace detail {
 
-/// Forwards a device runs before its first backward, of all the forwards it runs.
+/// The number of forwards that a device runs before its first backward.
 [[nodiscard]] constexpr std::size_t warmup_forwards(const schedule_shape& shape,
                                                     std::size_t device) noexcept {
   const std::size_t forwards = shape.microbatches * shape.virtual_stages;
@@ -56,8 +56,8 @@ namespace detail {
   return forwards;
 }
 
-/// The (stage, micro-batch) of each forward of a device in turn: groups of micro-batches go through
-/// the device's first virtual stage, then its second, ...; backwards take the stages in reverse.
+/// The (stage, micro-batch) of the device's forwards in order: a group of micro-batches passes
+/// through its first virtual stage, then its second, ...; backwards take the stages in reverse.
 [[nodiscard]] inline std::vector<pipeline_operation> passes(const schedule_shape& shape,
                                                             std::size_t device,
                                                             operation_kind kind) {
@@ -88,8 +88,8 @@ OMNIBAL_INLINE std::vector<pipeline_operation> device_order(const schedule_shape
       detail::passes(shape, device, operation_kind::forward);
   const std::vector<pipeline_operation> backwards =
       detail::passes(shape, device, operation_kind::backward);
-  // ZB-H1 lets the weight gradient of a micro-batch wait for as many backwards as the stage's
-  // depth, where it fills what would be a bubble of 1F1B.
+  // ZB-H1 delays the weight gradient of a micro-batch by as many backwards as the stage's depth,
+  // where it fills a bubble of 1F1B.
   const std::size_t delay = device;
   const auto weight_gradient = [](pipeline_operation backward) {
     backward.kind = operation_kind::weight_gradient;

@@ -29,8 +29,8 @@ OMNIBAL_INLINE std::int64_t recompute_chooser::least_bytes(std::size_t begin, st
   count_classes(begin, end);
   std::int64_t least = std::numeric_limits<std::int64_t>::max();
   for (const std::int64_t cap : caps_) {
-    const std::int64_t kept = least_kept_under(cap);
-    if (kept >= 0) least = std::min(least, in_flight * kept + cap);
+    const std::int64_t saved = least_saved_under(cap);
+    if (saved >= 0) least = std::min(least, in_flight * saved + cap);
   }
   return least;
 }
@@ -60,17 +60,17 @@ OMNIBAL_INLINE void recompute_chooser::count_classes(std::size_t begin, std::siz
       present_.push_back({c, static_cast<std::int64_t>(count)});
 }
 
-OMNIBAL_INLINE std::int64_t recompute_chooser::least_kept_under(std::int64_t cap) const {
-  std::int64_t kept = 0;
+OMNIBAL_INLINE std::int64_t recompute_chooser::least_saved_under(std::int64_t cap) const {
+  std::int64_t saved = 0;
   for (const auto& [c, count] : present_) {
     std::int64_t least = -1;
     for (const recompute_mode& mode : classes_[c].modes)
       if (mode.transient_bytes <= cap && (least < 0 || mode.saved_bytes < least))
         least = mode.saved_bytes;
     if (least < 0) return -1;
-    kept += count * least;
+    saved += count * least;
   }
-  return kept;
+  return saved;
 }
 
 OMNIBAL_INLINE recompute_choice recompute_chooser::solve(std::size_t begin, std::size_t end,
@@ -83,10 +83,10 @@ OMNIBAL_INLINE recompute_choice recompute_chooser::solve(std::size_t begin, std:
   std::int64_t bound = std::numeric_limits<std::int64_t>::max();
   std::int64_t bytes_short = std::numeric_limits<std::int64_t>::max();
   for (const std::int64_t cap : caps_) {
-    const std::int64_t kept = least_kept_under(cap);
-    if (kept < 0) continue;
-    if (cap > budget || kept > (budget - cap) / in_flight) {
-      bytes_short = std::min(bytes_short, in_flight * kept + cap - budget);
+    const std::int64_t saved = least_saved_under(cap);
+    if (saved < 0) continue;
+    if (cap > budget || saved > (budget - cap) / in_flight) {
+      bytes_short = std::min(bytes_short, in_flight * saved + cap - budget);
       continue;
     }
     bound = std::min(bound, improve_under(cap, (budget - cap) / in_flight));
@@ -104,13 +104,13 @@ OMNIBAL_INLINE recompute_choice recompute_chooser::solve(std::size_t begin, std:
 OMNIBAL_INLINE std::int64_t recompute_chooser::improve_under(std::int64_t cap,
                                                              std::int64_t capacity) {
   collect_candidates(cap);
-  const multiplier price = relax(capacity);
-  const wide_integer optimum = lagrangian(price, capacity);
+  const multiplier lambda = relax(capacity);
+  const wide_integer optimum = lagrangian(lambda, capacity);
   // Extra times are integers: a choice improves only if it is less than best_ by 1 at least.
-  const wide_integer slack = static_cast<wide_integer>(price.denominator) * (best_ - 1) - optimum;
+  const wide_integer slack = static_cast<wide_integer>(lambda.denominator) * (best_ - 1) - optimum;
   const auto bound = static_cast<std::int64_t>(
-      optimum <= 0 ? 0 : (optimum + price.denominator - 1) / price.denominator);
-  if (slack >= 0) search(price, capacity, slack);
+      optimum <= 0 ? 0 : (optimum + lambda.denominator - 1) / lambda.denominator);
+  if (slack >= 0) search(lambda, capacity, slack);
   return bound;
 }
 
@@ -118,19 +118,19 @@ OMNIBAL_INLINE void recompute_chooser::collect_candidates(std::int64_t cap) {
   candidates_.resize(present_.size());
   for (std::size_t k = 0; k < present_.size(); ++k) {
     const std::vector<recompute_mode>& modes = classes_[present_[k].index].modes;
-    std::vector<std::uint32_t>& kept = candidates_[k];
-    kept.clear();
+    std::vector<std::uint32_t>& pareto = candidates_[k];
+    pareto.clear();
     for (std::uint32_t m = 0; m < modes.size(); ++m)
-      if (modes[m].transient_bytes <= cap) kept.push_back(m);
-    std::ranges::sort(kept, [&](std::uint32_t left, std::uint32_t right) {
+      if (modes[m].transient_bytes <= cap) pareto.push_back(m);
+    std::ranges::sort(pareto, [&](std::uint32_t left, std::uint32_t right) {
       return modes[left].saved_bytes != modes[right].saved_bytes
                  ? modes[left].saved_bytes < modes[right].saved_bytes
                  : modes[left].extra_time < modes[right].extra_time;
     });
     std::size_t last = 0;
-    for (std::size_t m = 1; m < kept.size(); ++m)
-      if (modes[kept[m]].extra_time < modes[kept[last]].extra_time) kept[++last] = kept[m];
-    kept.resize(last + 1);
+    for (std::size_t m = 1; m < pareto.size(); ++m)
+      if (modes[pareto[m]].extra_time < modes[pareto[last]].extra_time) pareto[++last] = pareto[m];
+    pareto.resize(last + 1);
   }
 }
 
@@ -138,16 +138,17 @@ OMNIBAL_INLINE void recompute_chooser::collect_upgrades() {
   upgrades_.clear();
   for (std::size_t k = 0; k < present_.size(); ++k) {
     const std::vector<recompute_mode>& modes = classes_[present_[k].index].modes;
-    const std::vector<std::uint32_t>& kept = candidates_[k];
-    for (std::size_t at = 0; at + 1 < kept.size();) {
+    const std::vector<std::uint32_t>& pareto = candidates_[k];
+    for (std::size_t at = 0; at + 1 < pareto.size();) {
       std::size_t next = at + 1;
-      for (std::size_t m = at + 2; m < kept.size(); ++m)
-        if (steeper(modes[kept[at]], modes[kept[m]], modes[kept[next]])) next = m;
-      upgrades_.push_back({.of_class = k,
-                           .from = kept[at],
-                           .to = kept[next],
-                           .saved = modes[kept[at]].extra_time - modes[kept[next]].extra_time,
-                           .cost = modes[kept[next]].saved_bytes - modes[kept[at]].saved_bytes});
+      for (std::size_t m = at + 2; m < pareto.size(); ++m)
+        if (steeper(modes[pareto[at]], modes[pareto[m]], modes[pareto[next]])) next = m;
+      upgrades_.push_back(
+          {.of_class = k,
+           .from = pareto[at],
+           .to = pareto[next],
+           .saved = modes[pareto[at]].extra_time - modes[pareto[next]].extra_time,
+           .cost = modes[pareto[next]].saved_bytes - modes[pareto[at]].saved_bytes});
       at = next;
     }
   }
@@ -175,12 +176,12 @@ OMNIBAL_INLINE recompute_chooser::multiplier recompute_chooser::relax(std::int64
     left -= present_[k].count * mode_at(k, 0).saved_bytes;
     extra += present_[k].count * mode_at(k, 0).extra_time;
   }
-  multiplier price;
+  multiplier lambda;
   for (const upgrade& step : upgrades_) {
     std::vector<std::int64_t>& counts = greedy_counts_[step.of_class];
     const std::int64_t count = std::min(counts[step.from], left / step.cost);
-    if (count < present_[step.of_class].count && price.numerator == 0)
-      price = {step.saved, step.cost};
+    if (count < present_[step.of_class].count && lambda.numerator == 0)
+      lambda = {step.saved, step.cost};
     counts[step.from] -= count;
     counts[step.to] += count;
     left -= count * step.cost;
@@ -190,7 +191,7 @@ OMNIBAL_INLINE recompute_chooser::multiplier recompute_chooser::relax(std::int64
     best_ = extra;
     best_counts_ = greedy_counts_;
   }
-  return price;
+  return lambda;
 }
 
 OMNIBAL_INLINE void recompute_chooser::start_with_minimum_memory() {
@@ -206,39 +207,40 @@ OMNIBAL_INLINE const recompute_mode& recompute_chooser::mode_at(std::size_t k,
   return classes_[present_[k].index].modes[candidates_[k][candidate]];
 }
 
-OMNIBAL_INLINE wide_integer recompute_chooser::priced(const recompute_mode& mode,
-                                                      const multiplier& price) {
-  return static_cast<wide_integer>(price.denominator) * mode.extra_time +
-         static_cast<wide_integer>(price.numerator) * mode.saved_bytes;
+OMNIBAL_INLINE wide_integer recompute_chooser::lagrangian_of(const recompute_mode& mode,
+                                                             const multiplier& lambda) {
+  return static_cast<wide_integer>(lambda.denominator) * mode.extra_time +
+         static_cast<wide_integer>(lambda.numerator) * mode.saved_bytes;
 }
 
-OMNIBAL_INLINE wide_integer recompute_chooser::lagrangian(const multiplier& price,
+OMNIBAL_INLINE wide_integer recompute_chooser::lagrangian(const multiplier& lambda,
                                                           std::int64_t capacity) {
-  wide_integer sum = -static_cast<wide_integer>(price.numerator) * capacity;
+  wide_integer sum = -static_cast<wide_integer>(lambda.numerator) * capacity;
   floor_.clear();
   for (std::size_t k = 0; k < present_.size(); ++k) {
-    wide_integer least = priced(mode_at(k, 0), price);
+    wide_integer least = lagrangian_of(mode_at(k, 0), lambda);
     for (std::size_t m = 1; m < candidates_[k].size(); ++m)
-      least = std::min(least, priced(mode_at(k, m), price));
+      least = std::min(least, lagrangian_of(mode_at(k, m), lambda));
     floor_.push_back(least);
     sum += present_[k].count * least;
   }
   return sum;
 }
 
-OMNIBAL_INLINE void recompute_chooser::enumerate_spreads(std::size_t k, const multiplier& price,
-                                                         wide_integer slack) {
-  spreads_[k].clear();
-  spread_counts_[k].clear();
+OMNIBAL_INLINE void recompute_chooser::enumerate_assignments(std::size_t k,
+                                                             const multiplier& lambda,
+                                                             wide_integer slack) {
+  assignments_[k].clear();
+  assignment_counts_[k].clear();
   counts_.assign(candidates_[k].size(), 0);
-  enumerate_counts(k, price, slack, 0, present_[k].count, {});
+  enumerate_counts(k, lambda, slack, 0, present_[k].count, {});
 }
 
-OMNIBAL_INLINE void recompute_chooser::enumerate_counts(std::size_t k, const multiplier& price,
+OMNIBAL_INLINE void recompute_chooser::enumerate_counts(std::size_t k, const multiplier& lambda,
                                                         wide_integer slack, std::size_t candidate,
                                                         std::int64_t left, point sum) {
   const recompute_mode& mode = mode_at(k, candidate);
-  const wide_integer penalty = priced(mode, price) - floor_[k];
+  const wide_integer penalty = lagrangian_of(mode, lambda) - floor_[k];
   const bool last = candidate + 1 == candidates_[k].size();
   for (std::int64_t count = last ? left : 0; count <= left; ++count) {
     if (sum.penalty + count * penalty > slack) return;
@@ -247,33 +249,33 @@ OMNIBAL_INLINE void recompute_chooser::enumerate_counts(std::size_t k, const mul
                      .extra = sum.extra + count * mode.extra_time,
                      .penalty = sum.penalty + count * penalty};
     if (last) {
-      spreads_[k].push_back(next);
-      spread_counts_[k].insert(spread_counts_[k].end(), counts_.begin(), counts_.end());
+      assignments_[k].push_back(next);
+      assignment_counts_[k].insert(assignment_counts_[k].end(), counts_.begin(), counts_.end());
     } else {
-      enumerate_counts(k, price, slack, candidate + 1, left - count, next);
+      enumerate_counts(k, lambda, slack, candidate + 1, left - count, next);
     }
   }
 }
 
-OMNIBAL_INLINE void recompute_chooser::search(const multiplier& price, std::int64_t capacity,
+OMNIBAL_INLINE void recompute_chooser::search(const multiplier& lambda, std::int64_t capacity,
                                               wide_integer slack) {
-  spreads_.resize(present_.size());
-  spread_counts_.resize(present_.size());
-  for (std::size_t k = 0; k < present_.size(); ++k) enumerate_spreads(k, price, slack);
+  assignments_.resize(present_.size());
+  assignment_counts_.resize(present_.size());
+  for (std::size_t k = 0; k < present_.size(); ++k) enumerate_assignments(k, lambda, slack);
 
   frontier_.resize(present_.size() + 1);
   frontier_[0].assign(1, point{});
-  std::int64_t lean_rest = 0;
+  std::int64_t minimum_rest = 0;
   for (std::size_t k = 0; k < present_.size(); ++k)
-    lean_rest += present_[k].count * mode_at(k, 0).saved_bytes;
+    minimum_rest += present_[k].count * mode_at(k, 0).saved_bytes;
   for (std::size_t k = 0; k < present_.size(); ++k) {
-    lean_rest -= present_[k].count * mode_at(k, 0).saved_bytes;
-    extend_frontier(k, capacity - lean_rest, slack);
+    minimum_rest -= present_[k].count * mode_at(k, 0).saved_bytes;
+    extend_frontier(k, capacity - minimum_rest, slack);
     if (frontier_[k + 1].empty()) return;
   }
-  const point& cheapest = frontier_[present_.size()].back();
-  if (cheapest.extra < best_) {
-    best_ = cheapest.extra;
+  const point& fastest = frontier_[present_.size()].back();
+  if (fastest.extra < best_) {
+    best_ = fastest.extra;
     remember(present_.size(), frontier_[present_.size()].size() - 1);
   }
 }
@@ -287,12 +289,12 @@ OMNIBAL_INLINE void recompute_chooser::extend_frontier(std::size_t k, std::int64
       exhausted_ = true;
       break;
     }
-    for (std::uint32_t spread = 0; spread < spreads_[k].size(); ++spread) {
+    for (std::uint32_t assignment = 0; assignment < assignments_[k].size(); ++assignment) {
       const point& left = frontier_[k][parent];
-      const point& right = spreads_[k][spread];
+      const point& right = assignments_[k][assignment];
       if (left.saved + right.saved > capacity || left.penalty + right.penalty > slack) continue;
       next.push_back({left.saved + right.saved, left.extra + right.extra,
-                      left.penalty + right.penalty, parent, spread});
+                      left.penalty + right.penalty, parent, assignment});
     }
   }
   std::ranges::sort(next, [](const point& left, const point& right) {
@@ -311,7 +313,8 @@ OMNIBAL_INLINE void recompute_chooser::remember(std::size_t k, std::size_t at) {
     const std::size_t width = candidates_[k - 1].size();
     best_counts_[k - 1].assign(classes_[present_[k - 1].index].modes.size(), 0);
     for (std::size_t m = 0; m < width; ++m)
-      best_counts_[k - 1][candidates_[k - 1][m]] = spread_counts_[k - 1][chosen.spread * width + m];
+      best_counts_[k - 1][candidates_[k - 1][m]] =
+          assignment_counts_[k - 1][chosen.assignment * width + m];
     at = chosen.parent;
   }
 }
