@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What would make a problem fit whose plans all overrun memory: for each kind of change the
-/// smallest that does, each proven by planning the changed problem.
+/// Advice for problems that do not fit memory: for each kind of change (more memory, fewer
+/// micro-batches, more devices, another recompute mode) the smallest that makes a plan fit, each
+/// verified by planning the changed problem.
+///
+///     const auto planned = omnibal::plan_jointly(problem, objective);
+///     if (planned.why.reason == omnibal::infeasibility::cause::memory)
+///       report(omnibal::advise(problem, planned.why));
 #pragma once
 
 #include <cstddef>
@@ -14,17 +19,18 @@
 
 namespace omnibal::inline v0 {
 
-/// A change is left empty where none of its kind helps.
+/// The smallest changes, each sufficient by itself; empty if no change of the kind helps.
 struct fit_advice {
-  std::int64_t bytes = 0;                        ///< More on every device.
-  std::optional<std::size_t> microbatches = {};  ///< At most so many a step.
-  std::optional<std::size_t> stages = {};        ///< At least so many devices.
-  /// A layer that needs a mode which keeps nothing and holds its activations while it recomputes.
+  std::int64_t bytes = 0;                        ///< Additional bytes on every device.
+  std::optional<std::size_t> microbatches = {};  ///< Most micro-batches per step that fit.
+  std::optional<std::size_t> stages = {};        ///< Fewest devices that fit.
+  /// A layer with which the plan fits if it gets a full recompute mode: no saved bytes, and its
+  /// activations as transient bytes.
   std::optional<std::size_t> layer = {};
 };
 
-/// Precondition: plan_jointly() found the problem infeasible for memory, and said `why`.
-/// A few dozen plans for the bottleneck.
+/// Finds the changes. Precondition: plan_jointly() found the problem infeasible for memory, with
+/// the reason `why`. Takes a few dozen calls of plan_jointly() for the bottleneck.
 [[nodiscard]] fit_advice advise(const pipeline_problem& problem, const infeasibility& why);
 
 }  // namespace omnibal::inline v0

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Recomputation for a partition that is given: the modes that recompute least in all among those
-/// that fit, and what a stage lacks where none do.
+/// Recompute modes for a given partition: the modes of least total extra time that fit memory, and
+/// the memory overrun of stages for which none fit.
+///
+///     if (const auto plan = omnibal::assign_modes(problem, {0, 10, 20})) use(*plan);
 #pragma once
 
 #include <cstddef>
@@ -16,22 +18,21 @@
 
 namespace omnibal::inline v0 {
 
-/// The plan of these cuts whose layers recompute least, in the sum of their extra times, among
-/// those that fit the memory; nothing where none fits. Preconditions: the problem is valid, and
-/// the cuts are a partition of its layers into as many parts as it has stages.
-/// One knapsack per device (recompute/exact.hpp).
+/// The plan with these cuts of least total extra time among those that fit memory; no value if none
+/// fits. Preconditions: the problem is valid, and the cuts partition its layers into its stages.
+/// Solves one knapsack per device (recompute/exact.hpp).
 [[nodiscard]] std::optional<pipeline_plan> assign_modes(const pipeline_problem& problem,
                                                         const std::vector<std::size_t>& cuts);
 
-/// How far stages of a schedule without virtual stages are from fitting their memory.
+/// The memory overrun of stages, for schedules without virtual stages.
 class stage_memory {
  public:
-  /// Keeps a reference: the problem must outlive this. Throws invalid_input for schedules with
+  /// Keeps a reference: the problem must outlive it. Throws invalid_input for schedules with
   /// virtual stages. Precondition: the problem is valid.
   explicit stage_memory(const pipeline_problem& problem);
 
-  /// Bytes by which layers begin … end − 1, in the modes that need the least memory, overrun the
-  /// memory of a stage; negative where they fit. O(layers of the stage · modes).
+  /// Bytes by which layers begin … end − 1 in their minimum-memory modes overrun the memory of the
+  /// stage; negative if they fit. O(layers of the stage · modes).
   [[nodiscard]] std::int64_t overrun(std::size_t stage, std::size_t begin, std::size_t end);
 
  private:

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Cuts and recomputation planned together: the layer partition that is best when every stage
-/// recomputes just what its own memory makes it.
+/// The pipeline planner: chooses the partition of layers into stages and the recompute mode of
+/// every layer together, for the least objective such that every device fits its memory.
 ///
-/// The partition alone is in partition/, the recomputation alone in recompute/; doing one after
-/// the other loses what only both together can see, and gains nothing when memory is ample.
+///     const auto best = omnibal::plan_jointly(problem, omnibal::plan_objective::makespan);
+///     if (best.status != omnibal::search_status::infeasible) use(best.plan.cuts, best.plan.modes);
 ///
-/// | schedule           | objective                              | search                        |
-/// |--------------------|----------------------------------------|-------------------------------|
-/// | gpipe, 1f1b, zbh1  | bottlenecks, closed form, period       | stage_search.hpp, dynamic     |
-/// | gpipe, 1f1b, zbh1  | variance                               | variance.hpp, dynamic         |
-/// | gpipe, 1f1b, zbh1  | makespan, one or over scenarios        | cut_search.hpp, branch & bound|
-/// | interleaved        | all                                    | interleaved.hpp               |
+/// partition/chain.hpp solves the partition alone and recompute/exact.hpp the recomputation alone;
+/// solving one after the other misses plans that are better for both together when memory binds.
+///
+/// | schedule          | objective                        | search (planner/detail/) |
+/// |-------------------|----------------------------------|---------------------------------------------|
+/// | gpipe, 1f1b, zbh1 | bottlenecks, closed form, period | stage_recurrences.hpp, dynamic programs
+/// | | gpipe, 1f1b, zbh1 | variance                         | variance.hpp, dynamic program | |
+/// gpipe, 1f1b, zbh1 | makespan, one or over scenarios  | branch_and_bound.hpp | | interleaved |
+/// all                              | interleaved_search.hpp, branch and bound    |
 #pragma once
 
 #include <cstdint>
@@ -25,7 +28,7 @@
 
 namespace omnibal::inline v0 {
 
-/// The objective of a plan, the makespan by simulation. Precondition: both are valid. O(p·m·v).
+/// The objective of a plan; the makespan is simulated. Precondition: both are valid. O(p·m·v).
 [[nodiscard]] rational objective_of(const pipeline_problem& problem, const pipeline_plan& plan,
                                     plan_objective objective);
 
@@ -36,16 +39,18 @@ namespace omnibal::inline v0 {
                                                            const pipeline_plan& plan);
 
 /// Plans cuts and modes for the least objective. Throws invalid_input for problems out of range.
-/// Optimal or infeasible for the recurrences, O(p · w · n) interval prices, each one knapsack
-/// (recompute/exact.hpp), with w the most layers whose fastest times fit under the answer; the
-/// closed form adds O(p · w · n) for each cap, the period for each improvement. Branch and bound is
-/// exponential in the worst case; at its limit it is `stopped`, with the best plan and its bound.
+/// The dynamic programs always end optimal or infeasible, after evaluating O(p · w · n) intervals
+/// by one knapsack each (recompute/exact.hpp), with w the most layers whose minimum times fit under
+/// the answer; the closed form adds O(p · w · n) per cap, the period per improvement. If a knapsack
+/// reached its limit, the status is `stopped`. Branch and bound is exponential in the worst case;
+/// at its limit the status is `stopped`, with the best plan and its bound.
 [[nodiscard]] joint_plan plan_jointly(const pipeline_problem& problem, plan_objective objective,
                                       const joint_options& options = {});
 
-/// Plans for a measure of the makespans of scenarios, whose times stand for those of the layers;
-/// memory is as in the problem, whose bytes are those of the largest micro-batch, so that every
-/// window of micro-batches in flight fits.
+/// Plans for a measure of the makespans over scenarios, whose times replace those of the layers.
+/// Memory is that of the problem: give it the bytes of the largest micro-batch, so that all
+/// micro-batches in flight fit. Throws invalid_input for problems, scenarios and measures out of
+/// range. Branch and bound, as above.
 [[nodiscard]] joint_plan plan_jointly(const pipeline_problem& problem,
                                       std::span<const scenario> scenarios,
                                       const makespan_measure& measure,

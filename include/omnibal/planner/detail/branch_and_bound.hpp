@@ -6,25 +6,27 @@
 /// pipeline of their own; what comes before them is bounded by tables over (stages, layers) that
 /// dynamic programs fill once. For the stages s … last on layers b … n, in each scenario, with
 /// minima over all ways to cut b layers into s stages:
-/// - head: Σ (F + its latency) of the first micro-batch; nothing of the suffix starts earlier;
+/// - head: Σ (F + its latency) of the first micro-batch; no operation of the suffix starts earlier;
 /// - through: Σ (F of the first + B of the last micro-batch + latencies); the last backward of the
-///   suffix's first stage still has to travel back through all of them;
-/// - busy: the most that any prefix stage t makes of head(t) + all its work, and of through(t) +
-///   its work up to its last backward: a device runs strictly in order;
-/// - filled: the most that any prefix stage t makes of: the first micro-batch travels down to the
+///   suffix's first stage must pass back through all of them;
+/// - busy: the maximum over prefix stages t of head(t) + all its work and through(t) + its work up
+///   to its last backward: a device runs strictly in order;
+/// - filled: the maximum over prefix stages t of this path: the first micro-batch passes down to
+/// the
 ///   last stage and back to t, which then still has all its backwards and the forwards that its
-///   order puts after the first of them, and the last backward travels on;
-/// - work: Σ of all operations; spread over p devices, some device has at least the mean.
+///   order puts after the first of them, and the last backward passes on;
+/// - work: Σ of all operations; over p devices, some device has at least the mean.
 /// Every one but the last is the length of a path in the graph of operations, and simulated
 /// suffixes are longest paths of a part of that graph, so in every scenario
 ///     max(head + all, through + backward, busy, filled + the suffix's first round trip, ⌈work /
 ///     p⌉)
-/// is a lower bound on every makespan below the node. A measure never falls when a makespan grows,
-/// so the measure of the bounds bounds the measure. Nothing is assumed of latencies, of m or of
-/// the schedule but that F, B and W of a stage each run in the order of micro-batches.
+/// is a lower bound on every makespan below the node. Measures do not decrease when a makespan
+/// grows, so the measure of the bounds is a bound on the measure. The only assumption on the
+/// schedule is that F, B and W of a stage each run in the order of micro-batches; latencies and m
+/// are arbitrary.
 ///
-/// Passes: the first leaves out whatever cannot beat the best plan by 8 %, then 4 %, … and 0. Each
-/// completed pass proves its bound, so that a search cut short still says how good its plan is.
+/// Passes: the first prunes all nodes that cannot improve on the best plan by 8 %, the next by 4 %,
+/// … and 0. Each completed pass proves a bound, so that a stopped search still has one.
 #pragma once
 
 #include <algorithm>
@@ -48,17 +50,17 @@
 
 namespace omnibal::inline v0::detail {
 
-/// Prices layers begin … end − 1 as virtual stage j: the least recomputation, or a bound on it, in
-/// the units of time before the device's factor; the largest integer where it cannot fit. Where
-/// these are only bounds, the type has a member `settles` and settle() prices whole partitions.
+/// The recomputation that layers begin … end − 1 need as virtual stage j: the least extra time, or
+/// a lower bound on it, before the device's factor; the largest integer if they cannot fit. If it
+/// is only a bound, the type has a member `assigns_modes`, and assign() evaluates whole partitions.
 template <typename Stages>
-concept priced_stages = requires(Stages& stages, std::size_t j) {
+concept stage_recomputation = requires(Stages& stages, std::size_t j) {
   { stages.least_extra(j, j, j) } -> std::same_as<std::int64_t>;
   { stages.minimum_time_extra(j, j) } -> std::same_as<std::int64_t>;
   { stages.rules() } -> std::convertible_to<const partition_constraints&>;
 };
 
-/// The answer of a search over cuts. Values are measures times their denominator.
+/// The result of a search over cuts. Values are measures times their denominator.
 struct cut_plan {
   static constexpr wide_integer none =
       std::numeric_limits<std::int64_t>::max() *
@@ -71,9 +73,9 @@ struct cut_plan {
   std::vector<std::int64_t> extra = {};  ///< Recomputation of every virtual stage.
 };
 
-/// O(p·n²) arcs of the tables, each O(scenarios · columns), and one simulation of a suffix a node;
-/// the nodes are exponentially many in the worst case. Keeps references.
-template <priced_stages Stages>
+/// O(p·n²) arcs of the tables, each O(scenarios · columns), and one simulation of a suffix per
+/// node; exponentially many nodes in the worst case. Keeps references to its arguments.
+template <stage_recomputation Stages>
 class cut_search {
  public:
   cut_search(const pipeline_problem& problem, const step_times& times,
@@ -92,8 +94,8 @@ class cut_search {
     count_operations();
   }
 
-  /// Searches from the best of some partitions. Infeasible only when none was given and none is
-  /// found; with none given a stopped search may have no plan.
+  /// Searches, starting with the best of the given partitions. Infeasible only if none was given
+  /// and none is found; if none was given, a stopped search may have no plan.
   [[nodiscard]] cut_plan solve(const std::vector<std::vector<std::size_t>>& starts) {
     for (const std::vector<std::size_t>& cuts : starts) consider(cuts);
     if (best_.value != cut_plan::none)
@@ -103,10 +105,10 @@ class cut_search {
     fill_tables();
     best_.bound = std::min(best_.value, root_bound());
     prove();
-    best_.bound = std::min(best_.bound, unsettled_);
+    best_.bound = std::min(best_.bound, unproven_);
     if (best_.value == cut_plan::none)
-      best_.status = exhausted_ || unsettled_ != cut_plan::none ? search_status::stopped
-                                                                : search_status::infeasible;
+      best_.status = exhausted_ || unproven_ != cut_plan::none ? search_status::stopped
+                                                               : search_status::infeasible;
     else
       best_.status = best_.bound >= best_.value ? search_status::optimal : search_status::stopped;
     return std::move(best_);
@@ -115,13 +117,14 @@ class cut_search {
  private:
   using per_scenario = std::vector<std::int64_t>;
 
-  /// Where in the order of its own operations a stage is when it runs its first or last backward.
+  /// The position of a stage's first and last backward in the order of its operations.
   struct stage_order {
     std::size_t forwards_before_backward = 0;          ///< Of F, before the first B.
     std::size_t weight_gradients_before_backward = 0;  ///< Of W, before the last B.
   };
 
-  /// Lengths of the paths through one stage, in one scenario; latencies are the edge's after it.
+  /// Lengths of the paths through one stage in one scenario; latencies are those of the edge after
+  /// it.
   struct arc {
     std::int64_t first_forward = 0;
     std::int64_t first_round = 0;  ///< F and B of the first micro-batch.
@@ -133,7 +136,7 @@ class cut_search {
     std::int64_t largest_backward = 0;
   };
 
-  /// Minima over the ways to cut the first layers into stages; see the top.
+  /// Minima over the ways to cut the first layers into stages, as described at the top.
   struct prefix {
     std::int64_t head = unreached;
     std::int64_t through = unreached;
@@ -145,7 +148,7 @@ class cut_search {
   };
   static constexpr std::int64_t unreached = std::numeric_limits<std::int64_t>::max();
 
-  /// What is known of the stages chosen so far, in one scenario.
+  /// The stages chosen so far, in one scenario.
   struct chosen {
     suffix_ends ends = {};
     std::int64_t first_round = 0;
@@ -163,7 +166,7 @@ class cut_search {
 
   // ---- plans ------------------------------------------------------------------------------------
 
-  /// Prices, simulates and remembers a partition, if it is better than the best.
+  /// Simulates a partition and stores it if it is better than the best.
   bool consider(const std::vector<std::size_t>& cuts) {
     if (cuts.size() != total_ + 1) return false;
     for (std::size_t j = 0; j < total_; ++j) {
@@ -174,17 +177,17 @@ class cut_search {
     return value < best_.value && remember(cuts, value);
   }
 
-  /// A partition whose stages are in place.
+  /// Stores a partition whose stages are placed if it is still the best with its modes assigned.
   bool remember(const std::vector<std::size_t>& cuts, wide_integer value) {
-    if constexpr (requires { Stages::settles; }) {
-      const auto price = [&](const std::vector<std::int64_t>& extra) {
+    if constexpr (requires { Stages::assigns_modes; }) {
+      const auto evaluate = [&](const std::vector<std::int64_t>& extra) {
         for (std::size_t j = 0; j < total_; ++j)
           times_.stage(j % problem_.schedule.stages, cuts[j], cuts[j + 1], extra[j],
                        suffix_.durations(j));
         return measured();
       };
-      auto assigned = stages_.assign(cuts, price, best_.value);
-      if (!assigned.proven) unsettled_ = std::min(unsettled_, value);
+      auto assigned = stages_.assign(cuts, evaluate, best_.value);
+      if (!assigned.proven) unproven_ = std::min(unproven_, value);
       if (assigned.value >= best_.value) return false;
       best_.value = assigned.value;
       best_.extra = std::move(assigned.extra);
@@ -196,7 +199,7 @@ class cut_search {
     return true;
   }
 
-  /// Sets the durations of stage j and the latency behind it; false where it cannot fit.
+  /// Sets the durations of stage j and the latency after it; false if it cannot fit.
   bool place(std::size_t j, std::size_t begin, std::size_t end) {
     latest_[j] = stages_.least_extra(j, begin, end);
     if (latest_[j] == unreached) return false;
@@ -212,7 +215,7 @@ class cut_search {
     return cut == layers_ ? 0 : problem_.layers[cut - 1].backward_latency;
   }
 
-  /// The measure with the durations in place.
+  /// The measure with the current durations.
   [[nodiscard]] wide_integer measured() {
     per_scenario makespans(scenarios_);
     for (std::size_t k = 0; k < scenarios_; ++k) makespans[k] = simulate(0, k).all;
@@ -286,9 +289,9 @@ class cut_search {
 
   // ---- tables -----------------------------------------------------------------------------------
 
-  /// Calls visit(begin) for the intervals that end after `end` layers and whose work alone does not
-  /// reach the best plan's value, from the shortest on, with the interval's durations in spare_.
-  /// `bare` asks for those without recomputation, which prices nothing.
+  /// Calls visit(begin) for the intervals that end after `end` layers and whose work alone is below
+  /// the best plan's value, from the shortest on, with the interval's durations in spare_. With
+  /// `bare` they are those without recomputation, which needs no knapsack.
   template <typename Visit>
   void for_each_begin(std::size_t j, std::size_t end, bool bare, const Visit& visit) {
     const partition_constraints& rules = stages_.rules();
@@ -308,7 +311,7 @@ class cut_search {
     }
   }
 
-  /// Whether the interval's work leaves room for a better plan. Leaves its durations in spare_.
+  /// Whether the interval's work is below the best plan's value. Leaves its durations in spare_.
   [[nodiscard]] bool works_within(std::size_t j, std::size_t begin, std::size_t end,
                                   std::int64_t extra) {
     times_.stage(j % problem_.schedule.stages, begin, end, extra, spare_);
@@ -322,7 +325,7 @@ class cut_search {
     return reached_[j * (layers_ + 1) + begin] != 0;
   }
 
-  /// From which (stage, layer) the end of the chain can be reached at all.
+  /// Marks every (stage, layer) from which the end of the chain can be reached.
   void reach_ends() {
     reached_.assign((total_ + 1) * (layers_ + 1), 0);
     reached_[total_ * (layers_ + 1) + layers_] = 1;
@@ -373,7 +376,7 @@ class cut_search {
 
   // ---- nodes ------------------------------------------------------------------------------------
 
-  /// The bound of stages j … last on layers begin … n; `none` where no prefix is left.
+  /// The bound of stages j … last on layers begin … n; `none` if there is no prefix.
   [[nodiscard]] wide_integer bound_of(std::size_t j, std::size_t begin,
                                       const std::vector<chosen>& state) {
     per_scenario bounds(scenarios_);
@@ -396,13 +399,13 @@ class cut_search {
     return measure_.value(bounds);
   }
 
-  /// GPipe with micro-batches all alike is two flow shops of identical jobs, one after the other:
+  /// GPipe with equal micro-batches is two flow shops of identical jobs, one after the other:
   /// Σ (T + C) + (m − 1) · (max F + max B).
   [[nodiscard]] bool closed_form_is_exact() const {
     return problem_.schedule.kind == schedule_kind::gpipe && times_.columns() == 1;
   }
 
-  /// What is known before a simulation of the suffix with the stage in spare_ put first.
+  /// Bounds, without a simulation, on the suffix extended by the stage in spare_.
   [[nodiscard]] std::vector<chosen> extended(std::size_t j, std::size_t end,
                                              const std::vector<chosen>& state) const {
     std::vector<chosen> next(scenarios_);
@@ -438,7 +441,7 @@ class cut_search {
 
   [[nodiscard]] wide_integer limit() const { return std::min(target_, best_.value); }
 
-  /// Chooses stage j − 1, given all after it.
+  /// Branches on stage j − 1, given all stages after it.
   void explore(std::size_t j, const std::vector<chosen>& state) {
     const std::size_t end = cuts_[j];
     std::vector<child> children;
@@ -475,14 +478,14 @@ class cut_search {
   std::size_t scenarios_;
   suffix_simulator suffix_;
   std::vector<operation_durations> spare_;
-  std::vector<std::int64_t> latest_;  ///< Recomputation of the stages in place.
+  std::vector<std::int64_t> latest_;  ///< Recomputation of the placed stages.
   std::vector<stage_order> order_;
   std::vector<char> reached_;
   std::vector<prefix> prefixes_;
   std::vector<std::size_t> cuts_;
   cut_plan best_;
   wide_integer target_ = cut_plan::none;
-  wide_integer unsettled_ = cut_plan::none;  ///< Least bound of a partition settle() left open.
+  wide_integer unproven_ = cut_plan::none;  ///< Least bound of a partition without proof.
   std::uint64_t operations_ = 0;
   bool exhausted_ = false;
 };

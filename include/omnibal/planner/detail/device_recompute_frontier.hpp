@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Recomputation where several virtual stages share the memory of a device: bytes one of them saves
-/// another may keep, so a partition has no single cheapest choice of modes but, per device, a set
-/// of them that no other beats.
+/// Recomputation for devices with several virtual stages, which share the memory: a partition has
+/// no single best choice of modes, but a Pareto frontier of choices per device.
 ///
-/// A chunk is what a device holds of one virtual stage. Its modes come down to the points (kept,
-/// transient, extra) that no other point beats; a choice for the device takes one point of every
-/// chunk and must fit all worst moments of the device's order (pipeline/memory.hpp). Points that
-/// cannot fit beside the leanest of the others, or whose extra is above a cap that the caller
-/// knows to be useless, are left out before they are combined.
+/// A chunk is one virtual stage of the device. Its choices of modes reduce to the Pareto-optimal
+/// points (saved, transient, extra). A choice for the device takes one point per chunk and must fit
+/// at all peak events of the device (pipeline/memory.hpp). Points that cannot fit together with the
+/// minimum-memory points of the other chunks, and points above a cap on the extra time that the
+/// caller gives, are left out before they are combined.
 #pragma once
 
 #include <algorithm>
@@ -29,37 +28,36 @@
 
 namespace omnibal::inline v0::detail {
 
-/// One way to recompute a device: Σ extra of each of its chunks, and the modes of their layers in
-/// order.
+/// A choice of modes for a device: Σ extra per chunk, and the modes of their layers in order.
 struct device_choice {
   std::vector<std::int64_t> extra = {};
   std::vector<std::size_t> modes = {};
 };
 
 struct device_choices {
-  std::vector<device_choice> unbeaten = {};  ///< Empty if nothing fits under the caps.
-  bool proven =
-      true;  ///< Whether every choice under the caps is beaten by or equal to one of them.
+  std::vector<device_choice> pareto = {};  ///< Empty if nothing fits under the caps.
+  bool proven = true;  ///< Whether they dominate or equal every other choice under the caps.
 };
 
-/// Chooses for any ranges of one problem's chain. Keeps a reference: the problem must outlive it.
+/// Chooses modes for any ranges of one problem's chain. Keeps a reference: the problem must outlive
+/// it.
 class device_mode_chooser {
  public:
-  static constexpr std::size_t point_limit = 20'000;      ///< Of a chunk; more are not enumerated.
-  static constexpr std::size_t choice_limit = 2'000'000;  ///< Of a device; likewise.
+  static constexpr std::size_t point_limit = 20'000;      ///< Most points enumerated per chunk.
+  static constexpr std::size_t choice_limit = 2'000'000;  ///< Most choices enumerated per device.
 
   explicit device_mode_chooser(const pipeline_problem& problem)
       : problem_(problem), fixed_(problem) {
     for (std::size_t d = 0; d < problem.schedule.stages; ++d)
-      moments_.push_back(peak_events(problem.schedule, d));
+      events_.push_back(peak_events(problem.schedule, d));
   }
 
-  [[nodiscard]] const std::vector<peak_event>& moments(std::size_t device) const {
-    return moments_[device];
+  [[nodiscard]] const std::vector<peak_event>& events(std::size_t device) const {
+    return events_[device];
   }
   [[nodiscard]] const static_memory& fixed() const noexcept { return fixed_; }
 
-  /// The extra times a chunk of these layers can have, rising; empty where there are too many.
+  /// The extra times that a chunk of these layers can have, rising; empty if there are too many.
   [[nodiscard]] std::vector<std::int64_t> extras(const layer_range& chunk) {
     const chunk_points& all = points_of(chunk);
     std::vector<std::int64_t> extras;
@@ -69,16 +67,16 @@ class device_mode_chooser {
     return extras;
   }
 
-  /// The choices for a device that holds these layers, one range a chunk, with no chunk's extra
-  /// above its cap. Pseudo-polynomial: the product of the chunks' points that are left.
+  /// The choices for a device with these layers, one range per chunk, with every chunk's extra at
+  /// most its cap. Pseudo-polynomial: the product of the numbers of points of the chunks.
   [[nodiscard]] device_choices choices(std::size_t device, std::span<const layer_range> chunks,
                                        std::span<const std::int64_t> caps) {
     device_choices found;
     combination all{.device = device, .chunks = chunks, .budget = budget(device, chunks)};
     if (!list_points(all, caps)) {
       found.proven = false;
-      device_choice one = cautious(device, chunks);
-      if (!one.extra.empty()) found.unbeaten.push_back(std::move(one));
+      device_choice one = conservative(device, chunks);
+      if (!one.extra.empty()) found.pareto.push_back(std::move(one));
       return found;
     }
     all.loads.assign(chunks.size() + 1, all.floors);
@@ -87,13 +85,13 @@ class device_mode_chooser {
     return found;
   }
 
-  /// The cheapest choice that fits even if all chunks held their most at once: one knapsack, whose
-  /// layers weigh what their chunk holds at most. Empty where nothing fits that way.
-  [[nodiscard]] device_choice cautious(std::size_t device,
-                                       std::span<const layer_range> chunks) const {
+  /// The choice of least extra time that fits even if all chunks had their most micro-batches in
+  /// flight at once: one knapsack, with layers weighted by that number. Empty if none fits.
+  [[nodiscard]] device_choice conservative(std::size_t device,
+                                           std::span<const layer_range> chunks) const {
     std::vector<std::size_t> most(chunks.size(), 0);
-    for (const peak_event& moment : moments_[device])
-      for (std::size_t c = 0; c < most.size(); ++c) most[c] = std::max(most[c], moment.whole[c]);
+    for (const peak_event& event : events_[device])
+      for (std::size_t c = 0; c < most.size(); ++c) most[c] = std::max(most[c], event.whole[c]);
     std::vector<pipeline_layer> weighed;
     for (std::size_t c = 0; c < chunks.size(); ++c)
       for (std::size_t l = chunks[c].begin; l < chunks[c].end; ++l) {
@@ -112,9 +110,9 @@ class device_mode_chooser {
     return one;
   }
 
-  /// Bytes by which the leanest choice overruns the device's memory, negative where it fits. Exact
-  /// where each layer has a mode that is leanest in both ways or choices are few; else an upper
-  /// bound.
+  /// Bytes by which the minimum-memory choice overruns the device's memory, negative if it fits.
+  /// Exact if each layer has a mode of both least saved and least transient bytes or if choices are
+  /// few; otherwise an upper bound.
   [[nodiscard]] std::int64_t overrun(std::size_t device, std::span<const layer_range> chunks) {
     combination all{
         .device = device, .chunks = chunks, .budget = std::numeric_limits<std::int64_t>::max()};
@@ -124,7 +122,7 @@ class device_mode_chooser {
       all.loads.assign(chunks.size() + 1, all.floors);
       lighten(all, 0, least);
     }
-    least = std::min(least, leanest_peak(device, chunks));
+    least = std::min(least, minimum_memory_peak(device, chunks));
     return least - budget(device, chunks);
   }
 
@@ -136,20 +134,20 @@ class device_mode_chooser {
     std::uint32_t parent = 0;  ///< Point of the layers before.
     std::uint32_t mode = 0;    ///< Of the last layer.
   };
-  /// Unbeaten points of ever more layers of a chunk; level l knows the first l.
+  /// Level l has the Pareto-optimal points of the first l layers of a chunk.
   struct chunk_points {
     std::vector<std::vector<point>> levels = {};
     bool complete = true;
   };
-  /// The search over one point a chunk. Loads are bytes at each moment with the chunks before
-  /// chosen and the others as light as that moment allows.
+  /// The search over one point per chunk. Loads are bytes at each peak event, with the chunks
+  /// before chosen and the others at their least for that event.
   struct combination {
     std::size_t device = 0;
     std::span<const layer_range> chunks = {};
     std::int64_t budget = 0;
     std::vector<std::vector<std::uint32_t>> points = {};  ///< Per chunk, by rising extra.
     std::vector<std::int64_t> floors = {};
-    std::vector<std::vector<std::int64_t>> least = {};  ///< Per chunk and moment.
+    std::vector<std::vector<std::int64_t>> least = {};  ///< Per chunk and event.
     std::vector<std::vector<std::int64_t>> loads = {};
     std::vector<std::uint32_t> picked = {};
     std::size_t steps = 0;
@@ -176,7 +174,8 @@ class device_mode_chooser {
     return all;
   }
 
-  /// Without a memory limit only time counts.
+  /// All extensions of points by one layer, reduced to the Pareto-optimal ones. Without a memory
+  /// limit only time counts.
   [[nodiscard]] std::vector<point> extended(const std::vector<point>& before,
                                             const pipeline_layer& one) const {
     const bool bounded = !problem_.memory_limit.empty();
@@ -191,34 +190,34 @@ class device_mode_chooser {
                         .parent = parent,
                         .mode = mode});
       }
-    keep_unbeaten(next);
+    keep_pareto_optimal(next);
     return next;
   }
 
-  /// Sweeps by rising kept bytes; `stairs` holds the least extra seen for each transient.
-  static void keep_unbeaten(std::vector<point>& points) {
+  /// Sweeps by rising saved bytes; `stairs` has the least extra so far for each transient.
+  static void keep_pareto_optimal(std::vector<point>& points) {
     std::ranges::stable_sort(points, [](const point& left, const point& right) {
       if (left.saved != right.saved) return left.saved < right.saved;
       return left.extra != right.extra ? left.extra < right.extra
                                        : left.transient < right.transient;
     });
     std::map<std::int64_t, std::int64_t> stairs;  // Extra falls as the transient rises.
-    std::vector<point> kept;
+    std::vector<point> remaining;
     for (const point& one : points) {
       auto above = stairs.upper_bound(one.transient);
       if (above != stairs.begin() && std::prev(above)->second <= one.extra) continue;
       while (above != stairs.end() && above->second >= one.extra) above = stairs.erase(above);
       stairs[one.transient] = one.extra;
-      kept.push_back(one);
+      remaining.push_back(one);
     }
-    points = std::move(kept);
+    points = std::move(remaining);
   }
 
   // ---- combinations -----------------------------------------------------------------------------
 
   [[nodiscard]] std::int64_t load(const combination& all, std::size_t chunk, const point& one,
-                                  std::size_t moment) const {
-    const peak_event& when = moments_[all.device][moment];
+                                  std::size_t event) const {
+    const peak_event& when = events_[all.device][event];
     return static_cast<std::int64_t>(when.whole[chunk]) * one.saved +
            (when.running == chunk ? one.transient : 0);
   }
@@ -227,18 +226,18 @@ class device_mode_chooser {
     return points_of(all.chunks[chunk]).levels.back();
   }
 
-  /// The points worth combining; false where they are not known.
+  /// Lists the points worth combining; false if there are too many to enumerate.
   [[nodiscard]] bool list_points(combination& all, std::span<const std::int64_t> caps) {
-    const std::size_t moments = moments_[all.device].size();
+    const std::size_t events = events_[all.device].size();
     for (const layer_range& chunk : all.chunks)
       if (!points_of(chunk).complete) return false;
-    all.floors.assign(moments, 0);
+    all.floors.assign(events, 0);
     for (std::size_t c = 0; c < all.chunks.size(); ++c) {
-      all.least.emplace_back(moments, std::numeric_limits<std::int64_t>::max());
+      all.least.emplace_back(events, std::numeric_limits<std::int64_t>::max());
       for (const point& one : points(all, c))
-        for (std::size_t k = 0; k < moments; ++k)
+        for (std::size_t k = 0; k < events; ++k)
           all.least[c][k] = std::min(all.least[c][k], load(all, c, one, k));
-      for (std::size_t k = 0; k < moments; ++k) all.floors[k] += all.least[c][k];
+      for (std::size_t k = 0; k < events; ++k) all.floors[k] += all.least[c][k];
     }
     for (std::size_t c = 0; c < all.chunks.size(); ++c) {
       const std::vector<point>& every = points(all, c);
@@ -252,7 +251,7 @@ class device_mode_chooser {
     return true;
   }
 
-  /// Whether the point can stand in for its chunk's least loads.
+  /// Whether the loads fit with the point in place of its chunk's least loads.
   [[nodiscard]] bool fits(const combination& all, std::size_t chunk, const point& one,
                           const std::vector<std::int64_t>& loads) const {
     for (std::size_t k = 0; k < loads.size(); ++k)
@@ -266,7 +265,7 @@ class device_mode_chooser {
           all.loads[chunk][k] - all.least[chunk][k] + load(all, chunk, one, k);
   }
 
-  /// With all chunks but the last chosen, only its cheapest point that fits can be unbeaten.
+  /// With all chunks but the last chosen, only its first point that fits can be Pareto-optimal.
   void combine(combination& all, std::size_t chunk, device_choices& found) {
     if (chunk == all.chunks.size()) {
       add(all, found);
@@ -287,17 +286,17 @@ class device_mode_chooser {
     device_choice one;
     for (std::size_t c = 0; c < all.chunks.size(); ++c)
       one.extra.push_back(points(all, c)[all.picked[c]].extra);
-    const auto beats = [](const device_choice& left, const device_choice& right) {
+    const auto dominates = [](const device_choice& left, const device_choice& right) {
       return std::ranges::equal(left.extra, right.extra, std::ranges::less_equal{});
     };
-    for (const device_choice& other : found.unbeaten)
-      if (beats(other, one)) return;
-    std::erase_if(found.unbeaten, [&](const device_choice& other) { return beats(one, other); });
+    for (const device_choice& other : found.pareto)
+      if (dominates(other, one)) return;
+    std::erase_if(found.pareto, [&](const device_choice& other) { return dominates(one, other); });
     for (std::size_t c = 0; c < all.chunks.size(); ++c) {
       const std::vector<std::size_t> modes = modes_of(all.chunks[c], all.picked[c]);
       one.modes.insert(one.modes.end(), modes.begin(), modes.end());
     }
-    found.unbeaten.push_back(std::move(one));
+    found.pareto.push_back(std::move(one));
   }
 
   [[nodiscard]] std::vector<std::size_t> modes_of(const layer_range& chunk, std::uint32_t at) {
@@ -313,7 +312,7 @@ class device_mode_chooser {
 
   // ---- least bytes ------------------------------------------------------------------------------
 
-  /// The least peak of any choice, as far as the limit allows.
+  /// The least peak over all choices, within the limit.
   void lighten(combination& all, std::size_t chunk, std::int64_t& least) {
     if (std::ranges::max(all.loads[chunk]) >= least) return;
     if (chunk == all.chunks.size()) {
@@ -327,22 +326,22 @@ class device_mode_chooser {
     }
   }
 
-  /// The peak with every layer in the mode that keeps least.
-  [[nodiscard]] std::int64_t leanest_peak(std::size_t device,
-                                          std::span<const layer_range> chunks) const {
-    std::vector<point> lean(chunks.size());
+  /// The peak with every layer in its minimum-memory mode.
+  [[nodiscard]] std::int64_t minimum_memory_peak(std::size_t device,
+                                                 std::span<const layer_range> chunks) const {
+    std::vector<point> minimum(chunks.size());
     for (std::size_t c = 0; c < chunks.size(); ++c)
       for (std::size_t l = chunks[c].begin; l < chunks[c].end; ++l) {
         const recompute_mode& mode =
             *std::ranges::min_element(problem_.layers[l].modes, {}, &recompute_mode::saved_bytes);
-        lean[c].saved += mode.saved_bytes;
-        lean[c].transient = std::max(lean[c].transient, mode.transient_bytes);
+        minimum[c].saved += mode.saved_bytes;
+        minimum[c].transient = std::max(minimum[c].transient, mode.transient_bytes);
       }
     std::int64_t worst = 0;
-    for (const peak_event& moment : moments_[device]) {
-      std::int64_t bytes = lean[moment.running].transient;
-      for (std::size_t c = 0; c < lean.size(); ++c)
-        bytes += static_cast<std::int64_t>(moment.whole[c]) * lean[c].saved;
+    for (const peak_event& event : events_[device]) {
+      std::int64_t bytes = minimum[event.running].transient;
+      for (std::size_t c = 0; c < minimum.size(); ++c)
+        bytes += static_cast<std::int64_t>(event.whole[c]) * minimum[c].saved;
       worst = std::max(worst, bytes);
     }
     return worst;
@@ -350,7 +349,7 @@ class device_mode_chooser {
 
   const pipeline_problem& problem_;
   static_memory fixed_;
-  std::vector<std::vector<peak_event>> moments_;  ///< Per device.
+  std::vector<std::vector<peak_event>> events_;  ///< Per device.
   std::map<std::pair<std::size_t, std::size_t>, chunk_points> points_;
 };
 

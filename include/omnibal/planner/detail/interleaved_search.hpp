@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Planning for interleaved schedules: virtual stage j runs on device j mod p, so the virtual
-/// stages of a device share its memory and one may recompute so that another need not.
+/// stages of a device share its memory, and one may recompute so that another need not.
 ///
-/// Cuts are searched with the recomputation each virtual stage would need if it had its device to
-/// itself, a lower bound; whole partitions are then settled: every device has a few choices of
-/// modes that no other beats (device_modes.hpp), and branch and bound picks one for each. All
-/// objectives but the variance never fall when a stage's time grows, which is all either step
-/// relies on; the variance does not depend on modes. Exact for small chains, where partitions and
-/// choices can be enumerated; beyond that a plan with a proven bound.
+/// Cuts are searched with the recomputation that each virtual stage would need if it had the device
+/// to itself, a lower bound. Modes are then assigned to whole partitions: every device has a Pareto
+/// frontier of choices (device_recompute_frontier.hpp), and branch and bound picks one per device.
+/// Both steps only need objectives that do not decrease when a stage's time grows; that holds for
+/// all but the variance, which does not depend on modes. Exact for small chains, where partitions
+/// and choices can be enumerated; a plan with a proven bound for larger ones.
 #pragma once
 
 #include <algorithm>
@@ -37,15 +37,15 @@
 
 namespace omnibal::inline v0::detail {
 
-/// What layers cost as virtual stages, for searches over cuts (models priced_stages). Keeps a
-/// reference: the problem must outlive it.
+/// The recomputation of layers as virtual stages, for searches over cuts (models
+/// stage_recomputation). Keeps a reference: the problem must outlive it.
 class interleaved_stages {
  public:
-  static constexpr bool settles = true;
+  static constexpr bool assigns_modes = true;
   static constexpr std::int64_t infeasible = std::numeric_limits<std::int64_t>::max();
 
   template <typename Value>
-  struct settlement {
+  struct mode_assignment {
     Value value;
     std::vector<std::int64_t> extra = {};
     bool proven = true;
@@ -61,17 +61,17 @@ class interleaved_stages {
     for (const pipeline_layer& one : problem.layers) {
       std::int64_t extra = infeasible;
       for (const recompute_mode& mode : one.modes) extra = std::min(extra, mode.extra_time);
-      fastest_before_.push_back(fastest_before_.back() + extra);
+      minimum_time_before_.push_back(minimum_time_before_.back() + extra);
     }
   }
 
   [[nodiscard]] const partition_constraints& rules() const noexcept { return rules_; }
 
   [[nodiscard]] std::int64_t minimum_time_extra(std::size_t begin, std::size_t end) const {
-    return fastest_before_[end] - fastest_before_[begin];
+    return minimum_time_before_[end] - minimum_time_before_[begin];
   }
 
-  /// The least recomputation if the device held nothing else; or `infeasible`.
+  /// The least recomputation if the device had no other stage; or `infeasible`.
   [[nodiscard]] std::int64_t least_extra(std::size_t j, std::size_t begin, std::size_t end) {
     if (problem_.memory_limit.empty()) return minimum_time_extra(begin, end);
     const std::size_t layers = problem_.layers.size();
@@ -79,49 +79,50 @@ class interleaved_stages {
     if (extra != unknown) return extra;
     const std::size_t device = j % problem_.schedule.stages;
     const std::size_t chunk = j / problem_.schedule.stages;
-    std::size_t held = 0;
-    for (const peak_event& moment : modes_.moments(device))
-      if (moment.running == chunk) held = std::max(held, moment.whole[chunk]);
+    std::size_t in_flight = 0;
+    for (const peak_event& event : modes_.events(device))
+      if (event.running == chunk) in_flight = std::max(in_flight, event.whole[chunk]);
     const recompute_choice choice =
-        chooser_.least_extra(begin, end, static_cast<std::int64_t>(held),
+        chooser_.least_extra(begin, end, static_cast<std::int64_t>(in_flight),
                              problem_.budget(device) - modes_.fixed().bytes({begin, end}));
     return extra = choice.has_modes() ? choice.bound : infeasible;
   }
 
-  /// The recomputation of least price for a partition, if less than the limit: price(extra) must
-  /// never fall when an entry grows. A choice that fits anyhow lowers the limit; extras that reach
-  /// it even while all others are least are left out; then devices are branched on one after the
-  /// other, those still open at the least extra of each of their chunks.
-  template <typename Price, typename Value>
-  [[nodiscard]] settlement<Value> assign(const std::vector<std::size_t>& cuts, const Price& price,
-                                         const Value& limit) {
-    settlement<Value> best{.value = limit};
+  /// The recomputation of a partition with the least evaluate(extra), if that is below the limit.
+  /// Precondition: evaluate() does not decrease when an entry grows. A choice that fits in any case
+  /// lowers the limit first; extras that reach the limit even with all others at their least are
+  /// left out; then branch and bound goes through the devices, with the least extra per chunk for
+  /// those not chosen yet.
+  template <typename Evaluate, typename Value>
+  [[nodiscard]] mode_assignment<Value> assign(const std::vector<std::size_t>& cuts,
+                                              const Evaluate& evaluate, const Value& limit) {
+    mode_assignment<Value> best{.value = limit};
     std::vector<std::int64_t> extra(problem_.schedule.total_stages());
     for (std::size_t j = 0; j < extra.size(); ++j) {
       extra[j] = least_extra(j, cuts[j], cuts[j + 1]);
       if (extra[j] == infeasible) return best;
     }
-    if (!(price(extra) < limit)) return best;
-    settle_cautiously(cuts, price, best);
-    const std::vector<std::int64_t> caps = useful_extras(cuts, extra, price, best.value);
+    if (!(evaluate(extra) < limit)) return best;
+    assign_conservatively(cuts, evaluate, best);
+    const std::vector<std::int64_t> caps = useful_extras(cuts, extra, evaluate, best.value);
     std::vector<device_choices> devices;
     for (std::size_t d = 0; d < problem_.schedule.stages; ++d) {
       const std::vector<layer_range> chunks = chunks_of(cuts, d);
       devices.push_back(modes_.choices(d, chunks, of_device(caps, d)));
       best.proven = best.proven && devices.back().proven;
-      if (devices.back().unbeaten.empty()) return best;
+      if (devices.back().pareto.empty()) return best;
       for (std::size_t c = 0; c < chunks.size() && devices.back().proven; ++c) {
         std::int64_t least = infeasible;
-        for (const device_choice& one : devices.back().unbeaten)
+        for (const device_choice& one : devices.back().pareto)
           least = std::min(least, one.extra[c]);
         extra[stage(d, c)] = least;
       }
     }
-    choose(devices, 0, extra, price, best);
+    choose(devices, 0, extra, evaluate, best);
     return best;
   }
 
-  /// The plan whose virtual stages recompute at most this much, as settle() answered.
+  /// The plan whose virtual stages have at most the extra times that assign() found.
   [[nodiscard]] pipeline_plan plan_of(const std::vector<std::size_t>& cuts,
                                       const std::vector<std::int64_t>& extra) {
     pipeline_plan plan{.cuts = cuts, .modes = std::vector<std::size_t>(problem_.layers.size(), 0)};
@@ -129,11 +130,11 @@ class interleaved_stages {
       const std::vector<layer_range> chunks = chunks_of(cuts, d);
       const std::vector<std::int64_t> caps = of_device(extra, d);
       device_choices found = modes_.choices(d, chunks, caps);
-      std::erase_if(found.unbeaten, [&](const device_choice& one) {
+      std::erase_if(found.pareto, [&](const device_choice& one) {
         return !std::ranges::equal(one.extra, caps, std::ranges::less_equal{});
       });
       const device_choice one =
-          found.unbeaten.empty() ? modes_.cautious(d, chunks) : found.unbeaten.front();
+          found.pareto.empty() ? modes_.conservative(d, chunks) : found.pareto.front();
       std::size_t at = 0;
       for (const layer_range& range : chunks)
         for (std::size_t l = range.begin; l < range.end; ++l) plan.modes[l] = one.modes[at++];
@@ -141,15 +142,15 @@ class interleaved_stages {
     return plan;
   }
 
-  /// What the worst device of a partition overruns its memory by, and which that is.
+  /// The largest memory overrun of a device in a partition, and that device.
   [[nodiscard]] infeasibility overrun(const std::vector<std::size_t>& cuts) {
     infeasibility worst{.reason = infeasibility::cause::memory,
                         .bytes_short = std::numeric_limits<std::int64_t>::min()};
     for (std::size_t d = 0; d < problem_.schedule.stages; ++d)
-      if (const std::int64_t lacks = modes_.overrun(d, chunks_of(cuts, d));
-          lacks > worst.bytes_short) {
+      if (const std::int64_t over = modes_.overrun(d, chunks_of(cuts, d));
+          over > worst.bytes_short) {
         worst.binding_stage = d;
-        worst.bytes_short = lacks;
+        worst.bytes_short = over;
       }
     return worst;
   }
@@ -177,28 +178,29 @@ class interleaved_stages {
     return own;
   }
 
-  /// Takes for every device the choice that fits whenever its chunks hold their most.
-  template <typename Price, typename Value>
-  void settle_cautiously(const std::vector<std::size_t>& cuts, const Price& price,
-                         settlement<Value>& best) const {
+  /// Takes for every device the choice that fits even if all chunks are at their peak at once.
+  template <typename Evaluate, typename Value>
+  void assign_conservatively(const std::vector<std::size_t>& cuts, const Evaluate& evaluate,
+                             mode_assignment<Value>& best) const {
     std::vector<std::int64_t> extra(problem_.schedule.total_stages());
     for (std::size_t d = 0; d < problem_.schedule.stages; ++d) {
-      const device_choice one = modes_.cautious(d, chunks_of(cuts, d));
+      const device_choice one = modes_.conservative(d, chunks_of(cuts, d));
       if (one.extra.empty()) return;
       for (std::size_t c = 0; c < one.extra.size(); ++c) extra[stage(d, c)] = one.extra[c];
     }
-    const Value value = price(extra);
+    const Value value = evaluate(extra);
     if (!(value < best.value)) return;
     best.value = value;
     best.extra = extra;
   }
 
-  /// Per virtual stage the largest extra with which the price is still under the limit while all
-  /// others are least. O(stages · log points) prices.
-  template <typename Price, typename Value>
+  /// Per virtual stage the largest extra whose value is below the limit with all others at their
+  /// least. O(stages · log points) evaluations.
+  template <typename Evaluate, typename Value>
   [[nodiscard]] std::vector<std::int64_t> useful_extras(const std::vector<std::size_t>& cuts,
                                                         const std::vector<std::int64_t>& least,
-                                                        const Price& price, const Value& limit) {
+                                                        const Evaluate& evaluate,
+                                                        const Value& limit) {
     std::vector<std::int64_t> caps(least.size(), infeasible);
     for (std::size_t j = 0; j < least.size(); ++j) {
       std::vector<std::int64_t> extra = least;
@@ -206,18 +208,18 @@ class interleaved_stages {
       if (known.empty()) continue;
       const auto useful = std::ranges::partition_point(known, [&](std::int64_t one) {
         extra[j] = std::max(one, least[j]);
-        return price(extra) < limit;
+        return evaluate(extra) < limit;
       });
       caps[j] = useful == known.begin() ? least[j] : *std::prev(useful);
     }
     return caps;
   }
 
-  template <typename Price, typename Value>
+  template <typename Evaluate, typename Value>
   void choose(const std::vector<device_choices>& devices, std::size_t device,
-              const std::vector<std::int64_t>& extra, const Price& price,
-              settlement<Value>& best) const {
-    const Value bound = price(extra);
+              const std::vector<std::int64_t>& extra, const Evaluate& evaluate,
+              mode_assignment<Value>& best) const {
+    const Value bound = evaluate(extra);
     if (!(bound < best.value)) return;
     if (device == devices.size()) {
       best.value = bound;
@@ -225,9 +227,9 @@ class interleaved_stages {
       return;
     }
     std::vector<std::int64_t> chosen = extra;
-    for (const device_choice& one : devices[device].unbeaten) {
+    for (const device_choice& one : devices[device].pareto) {
       for (std::size_t c = 0; c < one.extra.size(); ++c) chosen[stage(device, c)] = one.extra[c];
-      choose(devices, device + 1, chosen, price, best);
+      choose(devices, device + 1, chosen, evaluate, best);
     }
   }
 
@@ -235,13 +237,13 @@ class interleaved_stages {
   partition_constraints rules_;
   device_mode_chooser modes_;
   recompute_chooser chooser_;
-  std::vector<std::int64_t> fastest_before_ = {0};
+  std::vector<std::int64_t> minimum_time_before_ = {0};
   std::vector<std::int64_t> extra_;
 };
 
 /// Branch and bound over the cuts of an interleaved schedule for objectives that are functions of
-/// stage costs, from the last virtual stage to the first. Those not chosen yet cost nothing, which
-/// bounds every objective that never falls when costs grow.
+/// stage costs, from the last virtual stage to the first. Stages not chosen yet count 0, which
+/// gives a lower bound on every objective that does not decrease when costs grow.
 class virtual_stage_search {
  public:
   virtual_stage_search(const pipeline_problem& problem, plan_objective objective,
@@ -261,7 +263,7 @@ class virtual_stage_search {
     }
   }
 
-  /// Values are objectives as fractions; the status is `stopped` at the limit.
+  /// Searches, starting with the best of the given partitions; `stopped` at the limit.
   [[nodiscard]] joint_plan solve(const std::vector<std::vector<std::size_t>>& starts) {
     for (const std::vector<std::size_t>& cuts : starts) (void)consider(cuts);
     if (found_)
@@ -296,7 +298,7 @@ class virtual_stage_search {
     return one;
   }
 
-  /// Puts virtual stage j in place at its least cost, and the latency before it.
+  /// Sets the costs of virtual stage j to their least, and the latency before it.
   [[nodiscard]] bool place(std::size_t j, std::size_t begin, std::size_t end) {
     const std::int64_t extra = stages_.least_extra(j, begin, end);
     if (extra == interleaved_stages::infeasible) return false;
@@ -311,7 +313,7 @@ class virtual_stage_search {
     if (cuts.size() != total_ + 1) return false;
     for (std::size_t j = 0; j < total_; ++j)
       if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(cuts[j], cuts[j + 1])) return false;
-    const auto price = [&](const std::vector<std::int64_t>& extra) {
+    const auto evaluate = [&](const std::vector<std::int64_t>& extra) {
       for (std::size_t j = 0; j < total_; ++j) costs_[j] = cost(j, cuts[j], cuts[j + 1], extra[j]);
       return value();
     };
@@ -319,10 +321,10 @@ class virtual_stage_search {
       extra_[j] = stages_.least_extra(j, cuts[j], cuts[j + 1]);
       if (extra_[j] == interleaved_stages::infeasible) return false;
     }
-    if (found_ && !(price(extra_) < best_)) return false;
-    operations_ += assigning * total_;
+    if (found_ && !(evaluate(extra_) < best_)) return false;
+    operations_ += assignment_operations * total_;
     constexpr rational none = {std::numeric_limits<std::int64_t>::max()};
-    auto assigned = stages_.assign(cuts, price, found_ ? best_ : none);
+    auto assigned = stages_.assign(cuts, evaluate, found_ ? best_ : none);
     open_ = open_ || !assigned.proven;
     if (assigned.extra.empty()) return false;
     found_ = true;
@@ -338,7 +340,7 @@ class virtual_stage_search {
     return exhausted_;
   }
 
-  /// Chooses virtual stage j − 1, given all after it.
+  /// Branches on virtual stage j − 1, given all after it.
   void explore(std::size_t j) {
     const std::size_t end = cuts_[j];
     if (j == 0) {
@@ -354,19 +356,19 @@ class virtual_stage_search {
       clear_before(j);
       if (!place(j - 1, begin, end)) return;
       if (found_ && objective_ != plan_objective::variance && !(value() < best_)) continue;
-      const std::vector<stage_cost> kept = costs_;
+      const std::vector<stage_cost> before = costs_;
       cuts_[j - 1] = begin;
       explore(j - 1);
-      costs_ = kept;
+      costs_ = before;
     }
   }
 
-  /// Stages before j cost nothing yet but the latency before stage j, which place() set.
+  /// Stages before j count 0, except for the latency before stage j, which place() set.
   void clear_before(std::size_t j) {
     for (std::size_t i = 0; i + 1 < j; ++i) costs_[i] = {};
   }
 
-  /// A lower bound on every plan: all work spread evenly over devices or stages.
+  /// A lower bound on every plan: all work divided evenly over devices or stages.
   [[nodiscard]] rational least_conceivable() const {
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
     for (std::size_t d = 0; d < problem_.schedule.stages; ++d)
@@ -389,8 +391,8 @@ class virtual_stage_search {
     std::int64_t backward_time = 0;
   };
 
-  /// What settling a partition counts for, in operations a virtual stage.
-  static constexpr std::uint64_t assigning = 1000;
+  /// Operations per virtual stage that assigning modes to a partition counts as.
+  static constexpr std::uint64_t assignment_operations = 1000;
 
   const pipeline_problem& problem_;
   plan_objective objective_;
@@ -408,26 +410,26 @@ class virtual_stage_search {
   std::vector<std::int64_t> best_extra_;
   std::uint64_t operations_ = 0;
   bool exhausted_ = false;
-  bool open_ = false;  ///< Whether some partition's modes were not all tried.
+  bool open_ = false;  ///< Whether the modes of some partition are unproven.
 };
 
-/// Partitions into even times and into even bytes of the leanest modes.
+/// Partitions into even times and into even bytes of the minimum-memory modes.
 [[nodiscard]] inline std::vector<std::vector<std::size_t>> even_cuts(
     const pipeline_problem& problem) {
   std::vector<std::int64_t> times;
   std::vector<std::int64_t> bytes;
   for (const pipeline_layer& one : problem.layers) {
     times.push_back(one.forward_time + one.backward_time);
-    std::int64_t kept = std::numeric_limits<std::int64_t>::max();
-    for (const recompute_mode& mode : one.modes) kept = std::min(kept, mode.saved_bytes);
-    bytes.push_back(one.static_bytes + kept);
+    std::int64_t saved = std::numeric_limits<std::int64_t>::max();
+    for (const recompute_mode& mode : one.modes) saved = std::min(saved, mode.saved_bytes);
+    bytes.push_back(one.static_bytes + saved);
   }
   const std::size_t stages = problem.schedule.total_stages();
   return {partition_chain(times, stages).cuts, partition_chain(bytes, stages).cuts};
 }
 
-/// The partition whose worst device lacks least, among all where those are few, else among the
-/// neighbours of even ones.
+/// The least largest overrun, over all partitions if they are few, otherwise over the neighbours of
+/// even ones.
 [[nodiscard]] inline infeasibility least_overrun(const pipeline_problem& problem,
                                                  interleaved_stages& stages) {
   constexpr std::size_t few = 20'000;
@@ -467,7 +469,7 @@ class virtual_stage_search {
   return least;
 }
 
-/// Makespans of an interleaved schedule, of one step or of scenarios.
+/// The plan of least makespan of an interleaved schedule, for one step or over scenarios.
 [[nodiscard]] inline joint_plan plan_interleaved_makespan(const pipeline_problem& problem,
                                                           const step_times& times,
                                                           const makespan_measure& measure,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The plan of least simulated makespan, or of the least mean, worst or tail of makespans over
-/// scenarios, for schedules in which a device holds one stage.
+/// The plan of least simulated makespan, or of least mean, worst or CVaR of makespans over
+/// scenarios, for schedules with one stage per device.
 ///
-/// Every makespan is a longest path, so it never falls when a stage's times grow; recomputation
-/// adds to backwards alone, and a stage's memory is its own. Hence the least recomputation that
-/// fits is best for every stage, and only cuts are searched (cut_search.hpp).
+/// A makespan is a longest path, so it does not decrease when a stage's times grow. Recomputation
+/// only adds to backwards, and no stage shares its memory. Hence the least recomputation that fits
+/// is optimal for every stage, and only cuts are searched (branch_and_bound.hpp).
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@
 
 namespace omnibal::inline v0::detail {
 
-/// Partitions worth improving: the best for objectives that look like the makespan.
+/// Starting partitions: the optima of objectives that approximate the makespan.
 [[nodiscard]] inline std::vector<std::vector<std::size_t>> promising_cuts(
     const pipeline_problem& problem, stage_search& search) {
   const std::int64_t bottleneck = search.least_bottleneck(stage_weight::time);

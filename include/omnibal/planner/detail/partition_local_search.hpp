@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Local search over partitions: neighbouring cuts move together by one layer, which hands a layer
-/// from one stage to another over all stages between them.
+/// Local search over partitions: consecutive cuts move together by one layer, which moves a layer
+/// from one stage to another and shifts all stages between them.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +11,9 @@
 
 namespace omnibal::inline v0::detail {
 
-/// Calls consider(neighbour), which says whether that is a better plan than the best and makes it
-/// the best, until no neighbour of best() is better or done() says stop. Neighbours may be no
-/// partitions: consider() must refuse those. O(cuts²) neighbours a step.
+/// Calls consider(neighbour) until no neighbour of best() is better or done() returns true.
+/// consider() returns whether the neighbour is better than the best plan and, if so, makes it the
+/// best; it must reject neighbours that are no partitions. O(cuts²) neighbours per step.
 template <typename Best, typename Consider, typename Done>
 void improve_cuts(const Best& best, const Consider& consider, const Done& done) {
   const auto step = [&] {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What layers begin … end − 1 cost as stage s of a pipeline without virtual stages: their time
-/// with the cheapest recomputation that fits the stage's memory. Priced when asked for and
-/// remembered, since searches touch few of the p·n² intervals, but those many times.
+/// The cost of layers begin … end − 1 as stage s of a pipeline without virtual stages: their time
+/// with the least recomputation that fits the stage's memory. Evaluated on demand and cached, since
+/// searches use few of the p·n² intervals, but those many times.
 ///
-/// The order of a stage's operations has one worst moment (memory.hpp) in all these schedules: f
-/// micro-batches whole and, in ZB-H1, w waiting for their weight gradient. Hence a mode weighs
-/// f · kept + w · saved_for_weight_gradient, and a stage is one knapsack.
+/// In all these schedules a stage has one peak event (pipeline/memory.hpp): f whole micro-batches
+/// and, in ZB-H1, w waiting for their weight gradient. Hence a mode counts
+/// f · saved + w · saved_for_weight_gradient bytes, and a stage is one knapsack.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +32,7 @@ class stage_table {
   static constexpr std::int64_t infeasible = std::numeric_limits<std::int64_t>::max();
 
   /// Keeps a reference: the problem must outlive the table. Throws invalid_input for schedules
-  /// with virtual stages, whose memory does not belong to one stage alone.
+  /// whose virtual stages share the memory of a device.
   explicit stage_table(const pipeline_problem& problem, const recompute_options& recompute = {})
       : problem_(problem),
         rules_(problem),
@@ -41,7 +41,7 @@ class stage_table {
         layers_(problem.layers.size()) {
     if (problem.schedule.kind == schedule_kind::interleaved)
       throw invalid_input("schedule", to_string(problem.schedule.kind),
-                          "has stages that share a device's memory; see interleaved.hpp");
+                          "has virtual stages that share the memory of a device");
     sum_prefixes();
     weigh_modes(recompute);
     extra_.assign(problem.schedule.stages * layers_ * layers_, unknown);
@@ -57,13 +57,13 @@ class stage_table {
     return extra == infeasible ? infeasible : cost_with(stage, begin, end, extra).time();
   }
 
-  /// A lower bound on time(): every layer in its fastest mode. O(1).
+  /// A lower bound on time(): every layer in its minimum-time mode. O(1).
   [[nodiscard]] std::int64_t least_time(std::size_t stage, std::size_t begin,
                                         std::size_t end) const {
     return cost_with(stage, begin, end, minimum_time_extra(begin, end)).time();
   }
 
-  /// Σ extra of the layers' fastest modes. O(1).
+  /// Σ extra of the layers' minimum-time modes. O(1).
   [[nodiscard]] std::int64_t minimum_time_extra(std::size_t begin, std::size_t end) const {
     return extra_before_[end] - extra_before_[begin];
   }
@@ -71,11 +71,11 @@ class stage_table {
   /// The least Σ extra that fits, before the device's factor; or `infeasible`.
   [[nodiscard]] std::int64_t least_extra(std::size_t stage, std::size_t begin, std::size_t end) {
     std::int64_t& extra = extra_[(stage * layers_ + begin) * layers_ + end - 1];
-    if (extra == unknown) extra = price(stage, begin, end);
+    if (extra == unknown) extra = evaluate(stage, begin, end);
     return extra;
   }
 
-  /// The times of the stage with this much recomputation. Latencies and bytes are left out.
+  /// The times of the stage with this extra time, without latencies and bytes.
   [[nodiscard]] stage_cost cost_with(std::size_t stage, std::size_t begin, std::size_t end,
                                      std::int64_t extra) const {
     stage_cost cost{
@@ -88,8 +88,8 @@ class stage_table {
     return cost;
   }
 
-  /// Latency of the forward, of the backward and both ways of an edge after `cut` layers; 0 at
-  /// either end of the chain.
+  /// Latency of the edge after `cut` layers: forward, backward, and the sum of both; 0 at either
+  /// end of the chain.
   [[nodiscard]] std::int64_t forward_latency(std::size_t cut) const {
     return cut == 0 || cut == layers_ ? 0 : problem_.layers[cut - 1].forward_latency;
   }
@@ -100,15 +100,15 @@ class stage_table {
     return forward_latency(cut) + backward_latency(cut);
   }
 
-  /// The modes behind time(). Precondition: it is feasible.
+  /// The modes with which time() is reached. Precondition: it is feasible.
   [[nodiscard]] std::vector<std::size_t> modes(std::size_t stage, std::size_t begin,
                                                std::size_t end) {
     return chooser(stage)
-        .choose(begin, end, held(stage), activation_budget(stage, begin, end))
+        .choose(begin, end, in_flight(stage), activation_budget(stage, begin, end))
         .modes;
   }
 
-  /// The cheapest modes of all stages. Precondition: the cuts are feasible.
+  /// The plan with the least recomputation in all stages. Precondition: the cuts are feasible.
   [[nodiscard]] pipeline_plan plan_of(const std::vector<std::size_t>& cuts) {
     pipeline_plan plan{.cuts = cuts};
     for (std::size_t stage = 0; stage < stages(); ++stage)
@@ -117,13 +117,13 @@ class stage_table {
     return plan;
   }
 
-  /// Bytes by which the leanest modes overrun the stage's memory; negative when they fit.
+  /// Bytes by which the minimum-memory modes overrun the stage's memory; negative if they fit.
   [[nodiscard]] std::int64_t overrun(std::size_t stage, std::size_t begin, std::size_t end) {
-    return chooser(stage).least_bytes(begin, end, held(stage)) -
+    return chooser(stage).least_bytes(begin, end, in_flight(stage)) -
            activation_budget(stage, begin, end);
   }
 
-  /// Whether every choice so far was proven cheapest; a knapsack may reach its limit.
+  /// Whether all knapsacks so far were solved to optimality, none reaching its limit.
   [[nodiscard]] bool proven() const noexcept { return proven_; }
 
  private:
@@ -140,20 +140,20 @@ class stage_table {
     }
   }
 
-  /// With a split backward stages weigh the same mode differently, so each gets its own chooser
-  /// over what its modes weigh in all.
+  /// With a split backward the bytes of a mode depend on the stage, so each stage gets a chooser of
+  /// its own over its modes' total bytes.
   void weigh_modes(const recompute_options& recompute) {
     const bool split = problem_.schedule.splits_backward();
     for (std::size_t stage = 0; stage < stages(); ++stage) {
-      const peak_event worst = peak_events(problem_.schedule, stage).front();
-      held_.push_back(split ? 1 : static_cast<std::int64_t>(worst.whole.front()));
+      const peak_event peak = peak_events(problem_.schedule, stage).front();
+      in_flight_.push_back(split ? 1 : static_cast<std::int64_t>(peak.whole.front()));
       if (!split) continue;
       std::vector<pipeline_layer> weighed = problem_.layers;
       for (pipeline_layer& one : weighed)
         for (recompute_mode& mode : one.modes)
           mode.saved_bytes =
-              static_cast<std::int64_t>(worst.whole.front()) * mode.saved_bytes +
-              static_cast<std::int64_t>(worst.waiting.front()) * mode.saved_for_weight_gradient;
+              static_cast<std::int64_t>(peak.whole.front()) * mode.saved_bytes +
+              static_cast<std::int64_t>(peak.waiting.front()) * mode.saved_for_weight_gradient;
       choosers_.emplace_back(weighed, recompute);
     }
     if (!split) choosers_.emplace_back(problem_.layers, recompute);
@@ -163,7 +163,7 @@ class stage_table {
     return choosers_[choosers_.size() == 1 ? 0 : stage];
   }
 
-  [[nodiscard]] std::int64_t held(std::size_t stage) const { return held_[stage]; }
+  [[nodiscard]] std::int64_t in_flight(std::size_t stage) const { return in_flight_[stage]; }
 
   [[nodiscard]] std::int64_t activation_budget(std::size_t stage, std::size_t begin,
                                                std::size_t end) const {
@@ -171,10 +171,10 @@ class stage_table {
     return problem_.budget(stage) - fixed_.bytes({begin, end});
   }
 
-  [[nodiscard]] std::int64_t price(std::size_t stage, std::size_t begin, std::size_t end) {
+  [[nodiscard]] std::int64_t evaluate(std::size_t stage, std::size_t begin, std::size_t end) {
     if (!bounded_) return minimum_time_extra(begin, end);
-    const recompute_choice choice =
-        chooser(stage).least_extra(begin, end, held(stage), activation_budget(stage, begin, end));
+    const recompute_choice choice = chooser(stage).least_extra(
+        begin, end, in_flight(stage), activation_budget(stage, begin, end));
     proven_ = proven_ && choice.status != search_status::stopped;
     return choice.has_modes() ? choice.objective : infeasible;
   }
@@ -186,11 +186,11 @@ class stage_table {
   bool proven_ = true;
   std::size_t layers_;
   std::vector<recompute_chooser> choosers_;
-  std::vector<std::int64_t> held_;  ///< Per stage: micro-batches held, 1 where modes weigh in all.
+  std::vector<std::int64_t> in_flight_;  ///< Per stage; 1 if modes have total bytes.
   std::vector<std::int64_t> forward_before_ = {0};
   std::vector<std::int64_t> backward_before_ = {0};
   std::vector<std::int64_t> weight_gradient_before_ = {0};
-  std::vector<std::int64_t> extra_before_ = {0};  ///< Of the fastest modes.
+  std::vector<std::int64_t> extra_before_ = {0};  ///< Of the minimum-time modes.
   std::vector<std::int64_t> extra_;
 };
 

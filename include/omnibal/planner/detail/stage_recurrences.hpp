@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Dynamic programs over stages for objectives that are sums and maxima of stage times, for
-/// schedules in which a device holds one stage.
+/// schedules with one stage per device.
 ///
-/// With T(s, i, j) the time of layers i … j − 1 as stage s, cheapest recomputation included
-/// (stage_table.hpp), and C(j) the latency of an edge after j layers:
+/// With T(s, i, j) the time of layers i … j − 1 as stage s with the least recomputation that fits
+/// (stage_cost_table.hpp), and C(j) the latency of an edge after j layers:
 /// - bottleneck: f(s, j) = min over i of max(f(s − 1, i), T(s, i, j)); blocking bottleneck: the
 ///   same with T + C(i) + C(j);
 /// - closed form, Σ (T + C) + (m − 1) · max T: for a cap τ on every T, the least Σ (T + C) by the
-///   same recurrence with sums. Lowering τ from the largest value that could still win to the
-///   least bottleneck visits every pair (max, Σ) that no other beats;
-/// - period: whether a plan beats λ shows in the least g(s, j) = max(0, g(s − 1, i) + C(i)) + T −
-/// λ,
-///   which must stay negative. The period of a plan that does is the next λ, until none does.
-/// T never falls when an interval grows, so loops over i stop at the first that is too long.
+///   same recurrence with sums. Lowering τ from the largest value that could still be optimal to
+///   the least bottleneck visits every Pareto-optimal pair (max, Σ);
+/// - period: a plan has a period below λ if the least g(s, j) = max(0, g(s − 1, i) + C(i)) + T − λ
+///   stays negative. The period of such a plan is the next λ, until there is none.
+/// T does not decrease when an interval grows, so loops over i stop at the first too long interval.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +32,7 @@
 
 namespace omnibal::inline v0::detail {
 
-/// What a stage of layers begin … end − 1 weighs for the bottlenecks.
+/// The weight of a stage of layers begin … end − 1 in the bottlenecks.
 enum class stage_weight {
   time,           ///< T.
   blocking_time,  ///< T plus the latencies of both edges.
@@ -48,12 +47,12 @@ class stage_search {
   explicit stage_search(const pipeline_problem& problem, const recompute_options& recompute = {})
       : table_(problem, recompute) {}
 
-  /// Least largest weight of a stage, or `infeasible`. Intervals heavier than a guess are never
-  /// priced; the guess grows until a plan fits under it.
+  /// Least largest weight of a stage, or `infeasible`. Intervals above a guess are not evaluated;
+  /// the guess grows until a plan fits under it.
   [[nodiscard]] std::int64_t least_bottleneck(stage_weight weight) {
     const std::int64_t least = least_conceivable_bottleneck();
-    const std::int64_t ample = 2 * least_whole_time();
-    for (std::int64_t excess = 0; least + excess <= ample;
+    const std::int64_t largest_guess = 2 * least_whole_time();
+    for (std::int64_t excess = 0; least + excess <= largest_guess;
          excess = excess == 0 ? std::max<std::int64_t>(1, least / 64) : 2 * excess) {
       const std::int64_t found = bottleneck_within(least + excess, weight);
       if (found != infeasible) return found;
@@ -128,7 +127,7 @@ class stage_search {
 
   [[nodiscard]] stage_table& table() noexcept { return table_; }
 
-  /// The least largest overrun of any partition in its leanest modes, and the stage that has it.
+  /// The least largest overrun over all partitions with minimum-memory modes, and its stage.
   [[nodiscard]] infeasibility explain() {
     struct need {
       std::int64_t bytes = infeasible;
@@ -154,7 +153,7 @@ class stage_search {
             .bytes_short = before[layers].bytes};
   }
 
-  /// Least Σ (T + C) conceivable: no recomputation, the cheapest edges.
+  /// A lower bound on Σ (T + C): minimum-time modes and the edges of least latency.
   [[nodiscard]] std::int64_t least_conceivable_sum() const {
     std::vector<std::int64_t> latencies;
     for (std::size_t cut = 1; cut < table_.layers(); ++cut)
@@ -166,12 +165,12 @@ class stage_search {
   }
 
  private:
-  /// Stage s ends no earlier than after s + 1 layers, the last one only behind the last layer.
+  /// Stage s ends after at least s + 1 layers, and the last stage after all layers.
   [[nodiscard]] std::size_t first_end(std::size_t stage) const {
     return stage + 1 == table_.stages() ? table_.layers() : stage + 1;
   }
-  /// Visits the first layers of a stage that may end before layer `end`, the shortest stage first,
-  /// until told to stop.
+  /// Visits the allowed first layers of a stage that ends before layer `end`, from the shortest
+  /// stage on, until `visit` returns false.
   template <typename Visit>
   void for_each_begin(std::size_t stage, std::size_t end, const Visit& visit) const {
     const partition_constraints& rules = table_.rules();
@@ -181,7 +180,7 @@ class stage_search {
       if (rules.may_cut(begin) && !visit(begin)) return;
   }
 
-  /// Every later stage needs a layer.
+  /// Leaves a layer for every later stage.
   [[nodiscard]] std::size_t last_end(std::size_t stage) const {
     return table_.layers() - (table_.stages() - 1 - stage);
   }
@@ -202,7 +201,7 @@ class stage_search {
     return std::max(least, divide_rounding_up(least_whole_time(), stages));
   }
 
-  /// The time of layers on the device that is fastest with them.
+  /// The least time of layers on any device.
   [[nodiscard]] std::int64_t least_on_any(std::size_t begin, std::size_t end) const {
     std::int64_t least = infeasible;
     for (std::size_t stage = 0; stage < table_.stages(); ++stage)
@@ -210,8 +209,8 @@ class stage_search {
     return least;
   }
 
-  /// A lower bound on the sum of all stages' times: the whole chain on the fastest device, which
-  /// rounds up once where stages round up one by one.
+  /// A lower bound on the sum of all stages' times: the whole chain on the fastest device, rounded
+  /// up once instead of once per stage.
   [[nodiscard]] std::int64_t least_whole_time() const { return least_on_any(0, table_.layers()); }
 
   [[nodiscard]] std::int64_t bottleneck_within(std::int64_t cap, stage_weight weight) {
@@ -276,7 +275,7 @@ struct objective_and_cuts {
   std::vector<std::size_t> cuts;
   while (cap > bottleneck) {
     const std::int64_t sum = search.least_sum_within(cap, stage_weight::time, cuts);
-    // Sums only grow as the cap falls: once even the least bottleneck cannot save one, stop.
+    // Sums only grow as the cap falls: stop once one is too large even with the least bottleneck.
     if (sum + repeats * bottleneck >= best) break;
     const std::int64_t largest = search.largest_time(cuts);
     if (sum + repeats * largest < best) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Durations of the operations of any stage in every scenario, and the simulation of the last
-/// stages of a pipeline by themselves, over and over with other durations.
+/// Durations of the operations of any stage in every scenario, and the repeated simulation of the
+/// last stages of a pipeline by themselves with changing durations.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace omnibal::inline v0::detail {
 /// F, B and W of one micro-batch, at operation_kind's index. W is 0 where it is a part of B.
 using operation_durations = std::array<std::int64_t, 3>;
 
-/// Prefix sums of layer times. Where all micro-batches are alike one column stands for all.
+/// Prefix sums of layer times, with a column per micro-batch, or a single one if all are equal.
 class step_times {
  public:
   /// One scenario in which all micro-batches take the layers' times.
@@ -43,14 +43,14 @@ class step_times {
 
   [[nodiscard]] std::size_t scenarios() const noexcept { return scenarios_; }
   [[nodiscard]] std::size_t columns() const noexcept { return columns_; }
-  /// Durations of one stage in all scenarios and columns.
+  /// Number of durations of one stage over all scenarios and columns.
   [[nodiscard]] std::size_t width() const noexcept { return scenarios_ * columns_; }
   [[nodiscard]] std::size_t column_of(std::size_t microbatch) const noexcept {
     return columns_ == 1 ? 0 : microbatch;
   }
 
-  /// The durations of layers begin … end − 1 on a device with this much recomputation, by scenario
-  /// and column. O(width). Precondition: `durations` has width() entries.
+  /// The durations of layers begin … end − 1 on a device with this extra time, by scenario and
+  /// column. O(width). Precondition: `durations` has width() entries.
   void stage(std::size_t device, std::size_t begin, std::size_t end, std::int64_t extra,
              std::span<operation_durations> durations) const {
     for (std::size_t at = 0; at < width(); ++at) {
@@ -91,14 +91,14 @@ class step_times {
   std::vector<operation_durations> before_;
 };
 
-/// What the stages from some first one on take when nothing keeps their inputs waiting.
+/// End times of the stages from some first one on if all their inputs are available at time 0.
 struct suffix_ends {
   std::int64_t all = 0;       ///< End of their last operation.
   std::int64_t backward = 0;  ///< End of the first stage's last backward.
 };
 
-/// Simulates the operations of stages s … last alone, for any s: a pipeline of its own whose
-/// inputs are all there at time 0. Durations are set stage by stage and kept.
+/// Simulates the operations of stages s … last alone, for any s, as a pipeline whose inputs are all
+/// available at time 0. Durations are set per stage and stay between calls.
 class suffix_simulator {
  public:
   /// O(stages² · m). Precondition: the schedule is valid.
@@ -194,7 +194,7 @@ class suffix_simulator {
   std::size_t columns_;
   std::vector<suffix> suffixes_;
   std::vector<operation_durations> durations_;  ///< By stage, scenario and column.
-  std::vector<std::int64_t> latencies_;         ///< 0, then both ways of every edge in turn.
+  std::vector<std::int64_t> latencies_;         ///< 0, then forward and backward of every edge.
   std::vector<std::int64_t> device_ends_;
   std::vector<std::int64_t> ends_;
 };

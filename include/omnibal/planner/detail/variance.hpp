@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The partition whose stages' forward times vary least among those that fit memory: the published
-/// rank, as an objective, solved exactly.
+/// The partition of least variance of the stages' forward times among those that fit memory: the
+/// rank of the OmniBal paper as an objective, solved exactly.
 ///
-/// The rank is p · Σ F² − (Σ F)². Devices alike make Σ F the same for all partitions, and a
-/// dynamic program over (stage, layers) minimises Σ F². Devices of different speed do not: then a
-/// cell keeps every label (Σ F, Σ F²) that some rest of the chain could make best.
+/// The rank is p · Σ F² − (Σ F)². On equal devices Σ F is the same for all partitions, and a
+/// dynamic program over (stage, layers) minimises Σ F². On devices of different speed a cell has
+/// every label (Σ F, Σ F²) that is not dominated for some completion of the chain.
 /// Source of the rank: OmniBal, arXiv 2407.20761.
 #pragma once
 
@@ -31,45 +31,46 @@ struct variance_plan {
 struct variance_label {
   wide_integer sum = 0;
   wide_integer squares = 0;
-  std::size_t begin = 0;   ///< Where its last stage begins.
+  std::size_t begin = 0;   ///< First layer of its last stage.
   std::size_t parent = 0;  ///< Label of the stages before.
 };
 
-/// The labels that some rest of the chain could make best, of those that `fits` allows: it is asked
-/// only of labels that are not beaten, since it prices memory. The final value is
-/// p · (squares + q) − (sum + x)², with x at most `longest`: of two labels the one with fewer
-/// squares wins whatever follows, unless its lesser sum costs more than that.
+/// The labels that can be optimal for some completion of the chain and that satisfy `fits`, which
+/// evaluates memory and is called only for labels that are not dominated. The final value is
+/// p · (squares + q) − (sum + x)², with x at most `longest`: a label with less squares dominates
+/// another unless its smaller sum can cost more than the difference.
 template <typename Fits>
-[[nodiscard]] std::vector<variance_label> keep_the_best(std::vector<variance_label> labels,
-                                                        wide_integer stages, wide_integer longest,
-                                                        const Fits& fits) {
+[[nodiscard]] std::vector<variance_label> undominated_labels(std::vector<variance_label> labels,
+                                                             wide_integer stages,
+                                                             wide_integer longest,
+                                                             const Fits& fits) {
   std::ranges::sort(labels, [](const variance_label& left, const variance_label& right) {
     if (left.squares != right.squares) return left.squares < right.squares;
     if (left.sum != right.sum) return left.sum > right.sum;
     return left.begin != right.begin ? left.begin < right.begin : left.parent < right.parent;
   });
-  std::vector<variance_label> kept;
+  std::vector<variance_label> undominated;
   for (const variance_label& one : labels) {
-    const bool beaten = std::ranges::any_of(kept, [&](const variance_label& other) {
+    const bool dominated = std::ranges::any_of(undominated, [&](const variance_label& other) {
       if (other.sum >= one.sum) return true;
       const wide_integer most_gained =
           (one.sum + longest) * (one.sum + longest) - (other.sum + longest) * (other.sum + longest);
       return stages * (one.squares - other.squares) >= most_gained;
     });
-    if (!beaten && fits(one)) kept.push_back(one);
+    if (!dominated && fits(one)) undominated.push_back(one);
   }
-  return kept;
+  return undominated;
 }
 
-/// Partitions of least variance that fit the memory of their stages in their leanest modes.
-/// O(p·n² · labels²); one label a cell where devices are alike.
+/// The partition of least variance that fits memory with minimum-memory modes.
+/// O(p·n² · labels²), with one label per cell on equal devices.
 [[nodiscard]] inline variance_plan plan_for_variance(stage_table& table) {
   const std::size_t layers = table.layers();
   const auto stages = static_cast<wide_integer>(table.stages());
   std::int64_t longest = 0;
   for (std::size_t s = 0; s < table.stages(); ++s)
     longest = std::max(longest, table.cost_with(s, 0, layers, 0).forward_time);
-  // Rounding up every stage by itself may add one a stage.
+  // Rounding up every stage by itself may add 1 per stage.
   longest += static_cast<std::int64_t>(table.stages());
 
   using cells = std::vector<std::vector<variance_label>>;
@@ -86,7 +87,7 @@ template <typename Fits>
           reached.push_back({from.sum + forward, from.squares + forward * forward, begin, parent});
         }
       }
-      labels[s + 1][end] = keep_the_best(
+      labels[s + 1][end] = undominated_labels(
           std::move(reached), stages, longest,
           [&](const variance_label& one) { return table.overrun(s, one.begin, end) <= 0; });
     }

@@ -23,8 +23,8 @@ namespace detail {
   return !found.plan.cuts.empty();
 }
 
-/// Fewer micro-batches never hold more, so the most that fit are found by bisection, in steps that
-/// the schedule can run.
+/// Fewer micro-batches never need more memory, so the most that fit are found by bisection over the
+/// numbers that the schedule can run.
 [[nodiscard]] inline std::optional<std::size_t> most_microbatches_that_fit(
     pipeline_problem problem) {
   const std::size_t step =
@@ -43,7 +43,7 @@ namespace detail {
   return low * step;
 }
 
-/// More devices, each like the one with least memory and the slowest one.
+/// The problem on more devices, each with the least memory and the lowest speed of the given ones.
 [[nodiscard]] inline std::optional<std::size_t> fewest_stages_that_fit(pipeline_problem problem) {
   if (problem.schedule.kind == schedule_kind::interleaved) return std::nullopt;
   const std::int64_t limit = *std::ranges::min_element(problem.memory_limit);
@@ -59,20 +59,22 @@ namespace detail {
   return std::nullopt;
 }
 
-/// Of the layers that keep most in their leanest mode, the first that alone would make it fit.
+/// Of the layers with the most saved bytes in their minimum-memory mode, the first that makes the
+/// problem fit by itself if it gets a full recompute mode.
 [[nodiscard]] inline std::optional<std::size_t> layer_to_recompute(
     const pipeline_problem& problem) {
   constexpr std::size_t tries = 4;
-  std::vector<std::int64_t> kept;
+  std::vector<std::int64_t> saved;
   for (const pipeline_layer& one : problem.layers)
-    kept.push_back(std::ranges::min(one.modes, {}, &recompute_mode::saved_bytes).saved_bytes);
-  std::vector<std::size_t> order(kept.size());
+    saved.push_back(std::ranges::min(one.modes, {}, &recompute_mode::saved_bytes).saved_bytes);
+  std::vector<std::size_t> order(saved.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return kept[a] > kept[b]; });
-  for (std::size_t k = 0; k < std::min(tries, order.size()) && kept[order[k]] > 0; ++k) {
+  std::ranges::stable_sort(order,
+                           [&](std::size_t a, std::size_t b) { return saved[a] > saved[b]; });
+  for (std::size_t k = 0; k < std::min(tries, order.size()) && saved[order[k]] > 0; ++k) {
     pipeline_problem changed = problem;
     pipeline_layer& one = changed.layers[order[k]];
-    one.modes.push_back({.extra_time = one.forward_time, .transient_bytes = kept[order[k]]});
+    one.modes.push_back({.extra_time = one.forward_time, .transient_bytes = saved[order[k]]});
     if (fits_memory(changed)) return order[k];
   }
   return std::nullopt;

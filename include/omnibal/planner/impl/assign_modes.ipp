@@ -20,7 +20,7 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
-/// Where virtual stages share a device's memory.
+/// For schedules whose virtual stages share the memory of a device.
 [[nodiscard]] inline std::optional<pipeline_plan> assign_modes_of_devices(
     const pipeline_problem& problem, const std::vector<std::size_t>& cuts) {
   interleaved_stages stages(problem);

@@ -49,10 +49,10 @@ namespace detail {
   }
 }
 
-/// Plans with what the search's table says stages cost.
-[[nodiscard]] inline joint_plan plan_priced_stages(const pipeline_problem& problem,
-                                                   plan_objective objective, stage_search& search,
-                                                   const joint_options& options) {
+/// Plans with the stage costs of the search's table.
+[[nodiscard]] inline joint_plan plan_with_table(const pipeline_problem& problem,
+                                                plan_objective objective, stage_search& search,
+                                                const joint_options& options) {
   if (objective == plan_objective::makespan) {
     const makespan_measure one{.of = makespan_measure::kind::worst};
     const step_times times(problem);
@@ -77,8 +77,8 @@ namespace detail {
           .plan = search.table().plan_of(best.cuts)};
 }
 
-/// Where a knapsack reached its limit, a stage may cost less than the table says, and an optimum
-/// over the table is no bound; what a plan costs without a memory limit is.
+/// If a knapsack reached its limit, a stage may cost less than in the table, so the optimum over
+/// the table is no lower bound; the optimum without memory limits is.
 inline void weaken(joint_plan& found, const rational& bound) {
   if (found.plan.cuts.empty()) return;
   found.bound = std::min(found.bound, bound);
@@ -89,13 +89,13 @@ inline void weaken(joint_plan& found, const rational& bound) {
                                             plan_objective objective,
                                             const joint_options& options) {
   stage_search search(problem, options.recompute);
-  joint_plan found = plan_priced_stages(problem, objective, search, options);
+  joint_plan found = plan_with_table(problem, objective, search, options);
   if (!search.table().proven())
     weaken(found, plan_stages(without_memory_limit(problem), objective, options).bound);
   return found;
 }
 
-/// The same for scenarios; `average` is the problem on their mean times.
+/// The same for scenarios; `average` is the problem with their mean times.
 [[nodiscard]] inline joint_plan plan_stages(const pipeline_problem& average,
                                             const step_times& times,
                                             const makespan_measure& measure,
