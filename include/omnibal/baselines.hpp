@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How the OmniBal paper and other trainers and planners do it, to compare with.
+/// Baselines to compare with: the OmniBal paper's methods, and those of other trainers and
+/// planners.
 #pragma once
 
 #pragma GCC diagnostic push

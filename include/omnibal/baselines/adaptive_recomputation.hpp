@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The paper's balanced adaptive recomputation, as a baseline: a stage starts with every layer
-/// fully recomputed and lets layers go back to keeping their activations while memory lasts.
+/// Baseline: the paper's balanced adaptive recomputation. A stage starts with every layer fully
+/// recomputed; then layers save their activations, one after the other, as long as they fit.
 /// Source: OmniBal, arXiv 2407.20761, section on balanced adaptive re-computation. Its code was
-/// not published; where the paper leaves the order of layers open, those that save most time per
-/// byte go first. What it cannot see: modes between full and none, and that a mixed choice can
-/// fill the last bytes (exact.hpp).
+/// not published; the paper leaves the order of layers open, and here those that save most time per
+/// byte go first. In contrast to recompute/exact.hpp it uses no modes between full and none, and
+/// does not search for the best combination.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,9 @@
 
 namespace omnibal::inline v0 {
 
-/// Modes for one stage by the paper's rule. `objective` is the extra time, `bound` 0: this
-/// heuristic proves nothing. Infeasible when not even full recomputation fits. O(n²).
+/// Modes for one stage by the paper's rule, with `in_flight` micro-batches and `budget` bytes for
+/// activations. `objective` is the extra time; `bound` is 0, since a heuristic proves none.
+/// Infeasible if not even full recomputation fits. O(n²).
 [[nodiscard]] recompute_choice choose_recomputation_adaptively(
     std::span<const pipeline_layer> layers, std::int64_t in_flight, std::int64_t budget);
 

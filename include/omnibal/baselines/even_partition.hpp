@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The partition of trainers that do not search: equal shares of something each layer has, one
-/// for a count of layers, its parameters for parameter balance.
+/// Baseline: the partition of trainers that do not search, into equal shares of a weight per layer:
+/// 1 for equal numbers of layers, the parameters for balanced parameters.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace omnibal::inline v0 {
 
-/// Cuts nearest to equal shares of `weights` (one a layer, none negative), each part non-empty.
-/// Throws invalid_input when there are fewer layers than parts. O(n).
+/// Cuts nearest to equal shares of `weights` (one per layer, none negative), each part non-empty.
+/// Throws invalid_input if `parts` is 0 or there are fewer layers than parts. O(n).
 [[nodiscard]] std::vector<std::size_t> partition_evenly(std::span<const std::int64_t> weights,
                                                         std::size_t parts);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How far the OmniBal paper's method searches.
+/// The extent of the search of the OmniBal paper's planning method (baselines/paper_plan.hpp).
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 namespace omnibal::inline v0 {
 
 struct paper_options {
-  std::size_t radius = 2;  ///< To start with; doubled until some partition fits.
+  std::size_t radius = 2;  ///< First radius around the anchor; doubled until a partition fits.
   std::size_t top = 10;    ///< How many partitions are simulated.
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The paper's plan for a problem of plain numbers, as a baseline: partitions near a greedy anchor
-/// by least variance (baselines/anchor_partition.hpp), each with adaptive recomputation
-/// (baselines/adaptive_recomputation.hpp), the best few tried out under the simulator.
+/// Baseline: the paper's plan for a planning problem. Partitions near a greedy anchor are ranked by
+/// variance (baselines/anchor_partition.hpp); the best few get adaptive recomputation
+/// (baselines/adaptive_recomputation.hpp), and the simulator chooses among them.
 /// Source: OmniBal, arXiv 2407.20761. Its code was not published.
 #pragma once
 
@@ -15,13 +15,14 @@
 
 namespace omnibal::inline v0 {
 
-/// The published plan; nothing where none of its partitions fits. Throws invalid_input for
-/// problems out of range and for schedules the paper does not treat: GPipe and 1F1B are left.
+/// The paper's plan; no value if none of its partitions fits. Throws invalid_input for problems out
+/// of range and for schedules other than GPipe and 1F1B, which the paper does not treat.
+/// O(p · radius² · top · log top) for each radius, and `top` simulations of O(p·m).
 [[nodiscard]] std::optional<pipeline_plan> plan_by_paper(const pipeline_problem& problem,
                                                          const paper_options& options = {});
 
-/// Where plan_by_paper() finds nothing: of its partitions, what the one that lacks least lacks,
-/// with every layer in the mode that saves least. Preconditions and complexity as there.
+/// If plan_by_paper() finds no plan: the least memory overrun over its partitions, with every layer
+/// in its minimum-memory mode. Preconditions and complexity as there.
 [[nodiscard]] infeasibility paper_plan_shortfall(const pipeline_problem& problem,
                                                  const paper_options& options = {});
 

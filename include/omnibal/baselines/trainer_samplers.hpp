@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How packs are dealt where nobody balances: the baselines. Both deal every pack.
+/// Baselines of dispatch: assignment of packs to steps and ranks without balancing, as trainers'
+/// samplers do it. Both assign every pack. The balanced assignment is in dispatch/dispatch.hpp.
 #pragma once
 
 #include <cstdint>
@@ -10,19 +11,20 @@
 
 namespace omnibal::inline v0 {
 
-/// How many packs a baseline deals to whom.
+/// The size of a step.
 struct baseline_options {
   std::uint32_t ranks = 1;
   std::uint32_t microbatches = 1;  ///< Packs per rank in a full step.
 };
 
-/// Packs in order: a step takes the next ranks · microbatches of them, each rank the next share; a
-/// short last step is spread over the ranks. O(packs).
+/// Packs in order: each step takes the next ranks · microbatches of them, each rank the next share;
+/// a short last step is divided over the ranks. Throws invalid_input if an option is 0. O(packs).
 [[nodiscard]] dispatch_plan dispatch_in_order(std::uint32_t packs, const baseline_options& options);
 
-/// The published sampler: rank r owns the r-th contiguous share of the packs and runs it in order,
-/// so that a packer which emits full packs first leaves the last ranks the underfull ones. (The
-/// original drops the remainder; here ranks with a pack more run it in the last step.) O(packs).
+/// The sampler of the OmniBal paper: rank r owns the r-th contiguous share of the packs and runs it
+/// in order. If the packer emits full packs first, the last ranks get the underfull ones. (The
+/// original drops the remainder; here ranks with one pack more run it in the last step.) Throws
+/// invalid_input if an option is 0. O(packs).
 [[nodiscard]] dispatch_plan dispatch_contiguous_shards(std::uint32_t packs,
                                                        const baseline_options& options);
 

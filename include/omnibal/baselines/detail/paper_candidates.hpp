@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The partitions among which the OmniBal paper's method chooses, and its recomputation of each.
+/// The candidate partitions of the OmniBal paper's method, and its recomputation of each.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@
 
 namespace omnibal::inline v0::detail {
 
-/// The plan of these cuts with every stage's modes by the paper's rule, if they fit.
+/// The plan with these cuts and every stage's modes by the paper's rule, if it fits.
 [[nodiscard]] inline std::optional<pipeline_plan> with_adaptive_recomputation(
     const pipeline_problem& problem, const std::vector<std::size_t>& cuts) {
   pipeline_plan plan{.cuts = cuts};
@@ -41,7 +41,7 @@ namespace omnibal::inline v0::detail {
   return plan;
 }
 
-/// The fastest under the simulator of the plans of these partitions that fit.
+/// The plan of least simulated makespan for these partitions among those that fit.
 [[nodiscard]] inline std::optional<pipeline_plan> fastest_with_adaptive_recomputation(
     const pipeline_problem& problem, std::span<const anchored_partition> candidates) {
   std::optional<pipeline_plan> best;
@@ -59,8 +59,8 @@ namespace omnibal::inline v0::detail {
 
 enum class candidate_memory { must_fit, ignored };
 
-/// Partitions near the anchor that keep the rules, in the first radius in which there are any: one
-/// in which there are none is no use to anybody, and its user would widen it.
+/// Partitions near the anchor that satisfy `together` and `apart`. The radius is doubled until
+/// there are any, as a user of the paper's method would do.
 [[nodiscard]] inline std::vector<anchored_partition> paper_candidates(
     const pipeline_problem& problem, const paper_options& options, candidate_memory memory) {
   std::vector<std::int64_t> forward;

@@ -23,7 +23,7 @@ OMNIBAL_INLINE std::optional<pipeline_plan> plan_by_paper(const pipeline_problem
   if (problem.schedule.kind != schedule_kind::gpipe &&
       problem.schedule.kind != schedule_kind::one_forward_one_backward)
     throw invalid_input("schedule", to_string(problem.schedule.kind),
-                        "is not planned by the published method; use 1f1b or gpipe");
+                        "is not supported by the paper's method; use 1f1b or gpipe");
   return detail::fastest_with_adaptive_recomputation(
       problem, detail::paper_candidates(problem, options, detail::candidate_memory::must_fit));
 }
@@ -31,7 +31,7 @@ OMNIBAL_INLINE std::optional<pipeline_plan> plan_by_paper(const pipeline_problem
 OMNIBAL_INLINE infeasibility paper_plan_shortfall(const pipeline_problem& problem,
                                                   const paper_options& options) {
   stage_memory memory(problem);
-  const auto lacks = [&](const anchored_partition& candidate) {
+  const auto shortfall_of = [&](const anchored_partition& candidate) {
     infeasibility worst{.reason = infeasibility::cause::memory};
     for (std::size_t s = 0; s < problem.schedule.stages; ++s)
       if (const std::int64_t bytes = memory.overrun(s, candidate.cuts[s], candidate.cuts[s + 1]);
@@ -45,7 +45,7 @@ OMNIBAL_INLINE infeasibility paper_plan_shortfall(const pipeline_problem& proble
                       .bytes_short = std::numeric_limits<std::int64_t>::max()};
   for (const anchored_partition& candidate :
        detail::paper_candidates(problem, options, detail::candidate_memory::ignored))
-    if (const infeasibility found = lacks(candidate); found.bytes_short < least.bytes_short)
+    if (const infeasibility found = shortfall_of(candidate); found.bytes_short < least.bytes_short)
       least = found;
   return least;
 }

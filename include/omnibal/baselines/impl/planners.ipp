@@ -34,7 +34,7 @@ OMNIBAL_INLINE std::vector<anchored_partition> least_variance_partitions(
 
 namespace detail {
 
-/// The problem's rules over a chain in which all that counts is one weight a layer.
+/// A problem with the constraints of the given one and a single weight per layer.
 [[nodiscard]] inline pipeline_problem weights_alone(const pipeline_problem& problem,
                                                     std::span<const std::int64_t> weights) {
   pipeline_problem plain{.schedule = {.stages = problem.schedule.stages},
@@ -44,19 +44,20 @@ namespace detail {
   return plain;
 }
 
-[[nodiscard]] inline bool keeps_rules(const pipeline_problem& problem,
-                                      const std::vector<std::size_t>& cuts) {
+[[nodiscard]] inline bool satisfies_constraints(const pipeline_problem& problem,
+                                                const std::vector<std::size_t>& cuts) {
   const partition_constraints rules(problem);
   for (std::size_t s = 0; s + 1 < cuts.size(); ++s)
     if (!rules.allows(cuts[s], cuts[s + 1])) return false;
   return true;
 }
 
-/// Least Σ of squared numbers of layers; where rules forbid the usual cuts, the best they allow.
+/// Equal numbers of layers; if constraints forbid those cuts, the allowed ones of least Σ of
+/// squared numbers of layers.
 [[nodiscard]] inline std::vector<std::size_t> cuts_of_even_layers(const pipeline_problem& problem) {
   const std::vector<std::int64_t> ones(problem.layers.size(), 1);
   const std::vector<std::size_t> cuts = partition_evenly(ones, problem.schedule.stages);
-  if (keeps_rules(problem, cuts)) return cuts;
+  if (satisfies_constraints(problem, cuts)) return cuts;
   return plan_jointly(weights_alone(problem, ones), plan_objective::variance).plan.cuts;
 }
 
@@ -65,7 +66,7 @@ namespace detail {
   return plan_jointly(weights_alone(problem, parameters), plan_objective::bottleneck).plan.cuts;
 }
 
-/// The problem as planners see it that take recomputation as given and latencies as nothing.
+/// The problem for planners with given recomputation and without latencies.
 [[nodiscard]] inline pipeline_problem without_choice(pipeline_problem problem,
                                                      const std::vector<std::size_t>& modes) {
   for (std::size_t l = 0; l < modes.size(); ++l) {
@@ -76,7 +77,7 @@ namespace detail {
   return problem;
 }
 
-/// The best cuts for an objective under none and under full recomputation.
+/// The best cuts for an objective without recomputation and with full recomputation.
 [[nodiscard]] inline std::vector<pipeline_plan> plans_of_global_recomputation(
     const pipeline_problem& problem, plan_objective objective) {
   std::vector<pipeline_plan> plans;
@@ -126,7 +127,7 @@ inline void validate_baselines(const pipeline_problem& problem,
     require_not_negative("parameters", l, parameters[l]);
     sum = checked_add(sum, parameters[l], "parameters");
   }
-  // They are planned for like times, with as much room for sums of them.
+  // They take the place of times in the planner, whose sums must not overflow.
   (void)checked_multiply(sum, static_cast<std::int64_t>(16 * (1 + problem.schedule.stages)),
                          "parameters");
 }
@@ -138,12 +139,12 @@ OMNIBAL_INLINE std::vector<evaluated_plan> plan_baselines(const pipeline_problem
                                                           const paper_options& options) {
   detail::validate_baselines(problem, parameters);
   if (impossible_partition(problem).reason != infeasibility::cause::none) return {};
-  const auto by_one_rule = [&](const std::string& name, const std::vector<std::size_t>& cuts) {
+  const auto uniformly = [&](const std::string& name, const std::vector<std::size_t>& cuts) {
     return evaluate_best_plan(problem, name, plans_with_uniform_recomputation(problem, cuts));
   };
   const paper_options anywhere{.radius = problem.layers.size(), .top = options.top};
-  return {by_one_rule("even layers", detail::cuts_of_even_layers(problem)),
-          by_one_rule("even parameters", detail::cuts_of_even_parameters(problem, parameters)),
+  return {uniformly("even layers", detail::cuts_of_even_layers(problem)),
+          uniformly("even parameters", detail::cuts_of_even_parameters(problem, parameters)),
           detail::plan_with_global_recomputation(problem, "alpa", plan_objective::closed_form),
           detail::plan_with_global_recomputation(problem, "nnscaler", plan_objective::bottleneck),
           detail::plan_by_variance(problem, "least variance", anywhere),

@@ -17,8 +17,8 @@ namespace omnibal::inline v0 {
 namespace detail {
 
 [[nodiscard]] inline std::size_t selective_mode(const pipeline_layer& one) {
-  const auto [minimum_memory, fastest] = extreme_modes_of(one);
-  const recompute_mode& none = one.modes[fastest];
+  const auto [minimum_memory, minimum_time] = extreme_modes_of(one);
+  const recompute_mode& none = one.modes[minimum_time];
   const auto saved = [&](std::size_t m) -> wide_integer {
     return none.saved_bytes - one.modes[m].saved_bytes;
   };
@@ -30,7 +30,7 @@ namespace detail {
     if (m == minimum_memory || saved(m) <= 0) continue;
     if (!best || saved(m) * cost(*best) > saved(*best) * cost(m)) best = m;
   }
-  return best.value_or(fastest);
+  return best.value_or(minimum_time);
 }
 
 }  // namespace detail
@@ -39,10 +39,10 @@ OMNIBAL_INLINE std::vector<std::size_t> modes_by_uniform_rule(
     std::span<const pipeline_layer> layers, uniform_rule rule) {
   std::vector<std::size_t> modes;
   for (const pipeline_layer& one : layers) {
-    const auto [minimum_memory, fastest] = extreme_modes_of(one);
+    const auto [minimum_memory, minimum_time] = extreme_modes_of(one);
     modes.push_back(rule == uniform_rule::full        ? minimum_memory
                     : rule == uniform_rule::selective ? detail::selective_mode(one)
-                                                      : fastest);
+                                                      : minimum_time);
   }
   return modes;
 }
