@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Plans in the formats of other trainers.
+/// Export of plans in the formats of other trainers.
 #pragma once
 
 #pragma GCC diagnostic push

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// A whole training run planned and simulated.
+/// A whole training run, planned and simulated: capacities, packs, dispatch, partition,
+/// recomputation.
 #pragma once
 
 #pragma GCC diagnostic push

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// A plan in the words of Megatron-LM: the string of --pipeline-model-parallel-layout and the flags
-/// of recomputation, and what of the plan they cannot say.
+/// Export of a plan to Megatron-LM: the string of --pipeline-model-parallel-layout, the flags of
+/// recomputation, and warnings about the parts of the plan that these cannot express.
 ///
-/// The layout names the embedding E, a layer of the language model t and the loss L, with | between
-/// stages; vision layers have no symbol, so stages of vision layers alone are empty in it. One
-/// number says how many layers of every stage recompute, the first ones, fully (method `block`); so
-/// a plan's modes are replaced by the best that such a number can say within the memory.
+///     const auto layout = omnibal::to_megatron_layout(problem, plan);
+///     for (const std::string& argument : layout.arguments) std::cout << argument << ' ';
+///
+/// The layout writes E for the embedding, t for a layer of the language model and L for the loss,
+/// with | between stages; vision layers have no symbol, so stages of vision layers alone are empty.
+/// One number gives how many layers of every stage, the first ones, recompute fully (method
+/// `block`), so the modes of the plan are replaced by those of the best such number that fits.
 ///
 /// Source: Megatron-LM, core/transformer/pipeline_parallel_layer_layout.py and transformer_block.py
 /// of 2026.
@@ -22,18 +25,19 @@
 
 namespace omnibal::inline v0 {
 
+/// The exported plan.
 struct megatron_layout {
   std::string layout = {};
-  std::vector<std::size_t> vision_layers = {};  ///< Of each virtual stage; the layout has none.
-  std::size_t recomputed_layers = 0;  ///< Of each block of like layers of every virtual stage.
-  evaluated_plan judged = {};         ///< The plan's cuts with the modes that the flags say.
-  std::vector<std::string> arguments = {};
-  std::vector<std::string> warnings = {};  ///< What Megatron-LM cannot express, one sentence each.
+  std::vector<std::size_t> vision_layers = {};  ///< Per virtual stage; the layout has none.
+  std::size_t recomputed_layers = 0;        ///< Per block of equal layers of every virtual stage.
+  evaluated_plan judged = {};               ///< The plan's cuts with the modes that the flags give.
+  std::vector<std::string> arguments = {};  ///< Of Megatron-LM's command line.
+  std::vector<std::string> warnings = {};   ///< What Megatron-LM cannot express, one sentence each.
 };
 
-/// A plan in Megatron-LM's words. Throws invalid_input naming the layer where a name is none of
-/// vision…, projector, embedding, language… and head in this order, and where problem or plan are
-/// not valid. O(layers) simulations of a step.
+/// Exports a plan. Throws invalid_input naming the layer unless the layers' names are vision…,
+/// projector, embedding, language… and head, in this order, and if problem or plan are not valid.
+/// O(layers) simulations of a step.
 [[nodiscard]] megatron_layout to_megatron_layout(const pipeline_problem& problem,
                                                  const pipeline_plan& plan);
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The search for pack capacities: how many tiles and tokens a micro-batch may hold for the epoch
-/// to be shortest. Larger packs waste less at their ends but hold more memory, which costs
-/// recomputation, and leave fewer micro-batches to fill the pipeline with.
+/// The search for pack capacities: the tiles and tokens per micro-batch with which the epoch is
+/// shortest. Larger packs waste a smaller share of their capacity, but need more activation memory,
+/// which costs recomputation, and leave fewer micro-batches to fill the pipeline. plan_run() calls
+/// it if no capacity is given.
 ///
-/// Candidates come from packing alone (capacity_estimate.hpp), which finds the tokens that go with
-/// each number of tiles. Every one is planned and simulated, on a random part of the samples where
-/// there are many.
+/// Candidates come from packing alone (packing/capacity_choice.hpp), which finds the capacity in
+/// tokens for each capacity in tiles. Every candidate is planned and simulated, on a random part of
+/// the samples if there are many.
 #pragma once
 
 #include <cstddef>
@@ -22,38 +23,43 @@
 
 namespace omnibal::inline v0 {
 
-/// What planning with a capacity came to.
+/// The result of planning with a capacity.
 struct capacity_outcome {
   bool fits = false;
-  double time_per_sample = 0;   ///< Seconds of the epoch a sample.
+  double time_per_sample = 0;   ///< Seconds of the epoch per sample.
   double samples_per_step = 0;  ///< Mean over full steps.
-  double packs_over_bound = 1;  ///< 1: no packing at this capacity has fewer packs.
+  double packs_over_bound = 1;  ///< Packs over their lower bound; 1 if proven fewest.
 };
 
+/// A capacity that was tried.
 struct capacity_candidate {
   loads<2> capacity = {};
-  std::int64_t room = 0;  ///< As in capacity_estimate, millionths.
+  std::int64_t room =
+      0;  ///< Capacity of the packs over their load, millionths (capacity_estimate).
   capacity_outcome outcome = {};
-  std::string passed_over = {};  ///< Why it was not taken; empty for the best.
+  std::string passed_over = {};  ///< Why it was not chosen; empty for the best.
 };
 
+/// The capacity chosen and all candidates.
 struct capacity_search {
   loads<2> best = {};
   std::vector<capacity_candidate> candidates = {};
 };
 
+/// What capacities are searched for.
 struct capacity_problem {
   std::span<const loads<2>> samples = {};  ///< Tiles and tokens.
-  /// Plans a capacity on some of the samples.
+  /// Plans with a capacity on a part of the samples.
   std::function<capacity_outcome(const loads<2>&, std::span<const loads<2>>)> evaluate = {};
-  std::int64_t global_batch = 1;
+  std::int64_t global_batch = 1;  ///< Samples per step, on average.
   std::uint64_t seed = 0;
   std::size_t sample_limit = 12'000;  ///< Samples on which candidates are compared.
 };
 
-/// Tries the candidates and takes the fastest of those that fit and keep the global batch; if none
-/// does both, the fastest that fits; if none fits, the smallest. Asked to stop, it is content with
-/// what it tried, once something fits.
+/// Tries the candidates and chooses the one of least time per sample among those that fit and stay
+/// within 10 % of the global batch; if there is none, the one of least time that fits; if none
+/// fits, the smallest. When asked to stop, it ends as soon as a candidate fits. One call of
+/// `evaluate` per candidate.
 [[nodiscard]] capacity_search search_capacity(const capacity_problem& problem,
                                               const search_control& control = {});
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Strategies for one run side by side: what each does and how long its epoch takes.
+/// Strategies for the same run compared: unbalanced, the paper baseline and the planned one, with
+/// their data, plans and epoch times, and the ablation between them. Result types of plan_run().
 #pragma once
 
 #include <cstdint>
@@ -20,16 +21,17 @@
 
 namespace omnibal::inline v0 {
 
-/// One way to run the epoch. `status` is infeasible where no plan of its kind fits the memory;
-/// then only data figures and `why` mean anything.
+/// A way to run the epoch. If no plan of its kind fits the memory, `status` is infeasible and only
+/// `data` and `why` are set.
 struct run_strategy {
   search_status status = search_status::infeasible;
-  schedule_shape schedule = {};           ///< With the most micro-batches of any rank and step.
-  std::optional<loads<2>> capacity = {};  ///< Where samples are packed.
+  schedule_shape schedule = {};           ///< With the largest number of micro-batches per rank.
+  std::optional<loads<2>> capacity = {};  ///< If samples are packed.
   batch_plan data = {};
   pipeline_plan plan = {};
   epoch_outcome epoch = {};
-  /// Nanoseconds of the epoch with micro-batches in the order in which they were dealt.
+  /// Nanoseconds of the epoch with micro-batches in the order of their assignment, before the order
+  /// search.
   std::int64_t time_as_assigned = 0;
   bool fits = true;  ///< Whether its memory stays within the limit.
   infeasibility why = {};
@@ -42,26 +44,27 @@ struct run_strategy {
   }
 };
 
-/// A run planned before, at today's costs.
+/// An existing plan of a run, evaluated at the costs of a problem.
 struct evaluated_run {
-  run_strategy column = {};           ///< `fits` says whether its memory does.
-  std::int64_t bound_epoch_time = 0;  ///< Nanoseconds.
+  run_strategy column = {};           ///< `fits` tells whether its memory stays within the limit.
+  std::int64_t bound_epoch_time = 0;  ///< Nanoseconds, a lower bound for any plan.
 };
 
-/// A step from unbalanced to planned.
+/// One row of the ablation from unbalanced to planned.
 struct ablation_row {
   std::string name;
   bool fits = true;
   std::int64_t epoch_time = 0;  ///< Nanoseconds.
 };
 
+/// The result of plan_run().
 struct run_plan {
   run_strategy unbalanced = {};
-  run_strategy published = {};
+  run_strategy published = {};  ///< The paper baseline (OmniBal).
   run_strategy planned = {};
-  std::int64_t bound_epoch_time = 0;  ///< Nanoseconds.
+  std::int64_t bound_epoch_time = 0;  ///< Nanoseconds, a proven lower bound for any plan.
   std::vector<ablation_row> ablation = {};
-  capacity_search capacities = {};  ///< What the search for capacities saw, where it ran.
+  capacity_search capacities = {};  ///< The capacities tried, if they were searched for.
 };
 
 }  // namespace omnibal::inline v0

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// An epoch of training, simulated step by step with the real micro-batches: every rank's pipeline
-/// runs its own, then each stage reduces its gradients with its peers of the other ranks and steps
-/// its optimizer. A step ends when the last stage of the last rank has.
+/// Simulation of a training epoch, step by step, with the actual micro-batches: the pipeline of
+/// every rank runs its own, then each stage reduces its gradients with its peers on the other ranks
+/// and runs its optimizer. A step ends when the last stage of the slowest rank ends.
 #pragma once
 
 #include <cstddef>
@@ -20,39 +20,39 @@
 
 namespace omnibal::inline v0 {
 
-/// Which micro-batches each rank runs in each step.
+/// The workloads of the micro-batches, and which rank runs them in which step.
 struct epoch_load {
   std::size_t ranks = 1;
   std::vector<workload> microbatches = {};
-  /// Group step · ranks + rank lists that rank's micro-batches in order; it may be empty.
+  /// Group step · ranks + rank has that rank's micro-batches in order; it may be empty.
   grouping<std::uint32_t> assignment = {};
 
   [[nodiscard]] std::size_t steps() const noexcept { return assignment.size() / ranks; }
 
-  /// The most micro-batches of any rank in any step.
+  /// The largest number of micro-batches per rank and step.
   [[nodiscard]] std::size_t most_microbatches() const noexcept;
 
-  /// The mean micro-batch, every amount rounded up.
+  /// The mean micro-batch, each amount rounded up.
   [[nodiscard]] workload mean_microbatch() const;
 
-  /// The largest of each amount.
+  /// The largest of each amount over all micro-batches.
   [[nodiscard]] workload largest() const noexcept;
 };
 
+/// The result of the simulation.
 struct epoch_outcome {
   std::size_t steps = 0;
-  std::int64_t time = 0;  ///< Nanoseconds of all steps, one after the other.
-  double bubble_ratio =
-      0;  ///< Share of all devices' time in which they neither compute nor reduce.
+  std::int64_t time = 0;    ///< Nanoseconds of all steps, one after the other.
+  double bubble_ratio = 0;  ///< Share of device time without computation or reduction.
   std::vector<std::int64_t> peak_memory = {};  ///< Bytes per device, over all steps and ranks.
 };
 
-/// The durations, latencies and bytes of one rank's micro-batches on every stage, priced once.
-/// Models operation_times and activation_model.
+/// The durations, latencies and bytes of one rank's micro-batches on every stage, evaluated once
+/// per step. Models operation_times and activation_model.
 class microbatch_times {
  public:
-  /// Prices micro-batches of the load, named in their order in the step, and after them as many
-  /// empty ones as make `count` of all.
+  /// Evaluates micro-batches of the load, given in their order in the step, followed by empty ones
+  /// up to `count` in total.
   void price(std::span<const stage_model> stages, const epoch_load& load,
              std::span<const std::uint32_t> microbatches, std::size_t count);
 
@@ -80,10 +80,11 @@ class microbatch_times {
   std::vector<cost> costs_;
 };
 
-/// Simulates every step of an epoch under a schedule of any number of micro-batches: its own is
-/// ignored, and where it runs only multiples of the stages, empty micro-batches fill a rank up.
-/// `reserved` bytes are added to each device's peak memory. O(micro-batches · virtual stages).
-/// Precondition: `stages` are the schedule's virtual stages.
+/// Simulates every step of an epoch under a schedule. The schedule's number of micro-batches is
+/// replaced by that of each rank, filled up with empty micro-batches if the schedule needs a
+/// multiple of the stages. `reserved` bytes are added to each device's peak memory. Reports
+/// progress but does not stop early. O(micro-batches · virtual stages). Precondition: `stages` are
+/// the schedule's virtual stages.
 [[nodiscard]] epoch_outcome simulate_epoch(std::span<const stage_model> stages,
                                            const schedule_shape& schedule, const epoch_load& load,
                                            std::int64_t reserved,

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// From priced layers to planning problems and back: a chain whose costs are functions of the
-/// micro-batch becomes a problem of plain numbers, and a plan for it becomes stages whose costs
+/// Conversion between layer costs and planning problems: a chain whose costs are functions of the
+/// micro-batch becomes a pipeline_problem of integers, and a plan for it becomes stages whose costs
 /// are functions of the micro-batch again.
+///
+///     const auto layers = omnibal::chain_under(schedule.kind, chain);
+///     const auto problem = omnibal::problem_of(layers, schedule, mean, largest, memory);
+///     const auto stages = omnibal::stage_models(layers, plan);
 #pragma once
 
 #include <cstdint>
@@ -17,26 +21,25 @@
 
 namespace omnibal::inline v0 {
 
-/// The devices of one data-parallel rank and what of their memory is not for the plan to fill.
+/// The memory of the devices, and the part of it that is not available to a plan.
 struct memory_setup {
-  std::int64_t limit = 0;     ///< Bytes of a device.
+  std::int64_t limit = 0;     ///< Bytes per device.
   std::int64_t reserved = 0;  ///< Bytes for context, communication buffers and fragmentation.
-  double margin = 0.0;        ///< Share by which predicted activations are taken to be larger.
+  double margin = 0.0;        ///< Share by which predicted activations are enlarged.
 };
 
-/// The chain as a schedule runs it. Where the schedule splits the backward, a layer recomputes
-/// twice, for the gradient of its inputs and again for that of its weights, and what it keeps it
-/// keeps until the latter; both recomputations are charged to the former. Elsewhere the weight
-/// gradient is no operation of its own. O(layers · modes).
+/// The chain as a schedule runs it. If the schedule splits the backward, a layer recomputes twice,
+/// for the gradient of its inputs and for that of its weights, and its saved activations stay until
+/// the latter; both recomputations count in the former. Otherwise the weight gradient is part of
+/// the backward. O(layers · modes).
 [[nodiscard]] std::vector<layer_cost> chain_under(schedule_kind schedule,
                                                   std::span<const layer_cost> chain);
 
-/// The problem of plain numbers: times of the typical micro-batch, bytes of the largest one, so
-/// that any window of micro-batches in flight fits. Throws invalid_input for a margin that is
-/// negative or not finite. Precondition: the chain is as the schedule runs it.
-/// O(layers · modes).
+/// The planning problem: times of the mean micro-batch, bytes of the largest one, so that any
+/// micro-batches in flight fit. Throws invalid_input unless the margin is from 0 to 100.
+/// Precondition: the chain is as the schedule runs it (chain_under). O(layers · modes).
 [[nodiscard]] pipeline_problem problem_of(std::span<const layer_cost> chain,
-                                          const schedule_shape& schedule, const workload& typical,
+                                          const schedule_shape& schedule, const workload& mean,
                                           const workload& largest, const memory_setup& memory);
 
 /// The costs of one virtual stage of a plan: sums over its layers, each in its mode.
@@ -47,7 +50,7 @@ struct stage_model {
   linear_cost forward_latency = {};
   linear_cost backward_latency = {};
   linear_cost saved_bytes = {};
-  std::vector<linear_cost> transients = {};  ///< Bytes; the largest counts.
+  std::vector<linear_cost> transients = {};  ///< Bytes per mode; the largest counts.
   std::int64_t static_bytes = 0;
   std::int64_t step_time = 0;
 
@@ -58,8 +61,8 @@ struct stage_model {
 [[nodiscard]] std::vector<stage_model> stage_models(std::span<const layer_cost> chain,
                                                     const pipeline_plan& plan);
 
-/// Forward and backward of all layers without recomputation, communication between stages, or
-/// what a pass costs whatever its size: the work of the samples, however they are packed.
+/// Forward and backward of all layers, without recomputation, transfers between stages and the
+/// constant cost of a pass: the work of the samples regardless of how they are packed.
 [[nodiscard]] linear_cost necessary_time(std::span<const layer_cost> chain);
 
 }  // namespace omnibal::inline v0

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The order of a rank's micro-batches within a step. They are not alike, and one that takes long
-/// opens bubbles on all other stages where it comes at a bad time; which time is good, only a
-/// simulation knows.
+/// The search for the order of a rank's micro-batches within a step. Micro-batches differ, and a
+/// long one opens bubbles on all other stages at an unfavourable position; simulation tells the
+/// good positions from the bad ones.
+///
+///     const auto found = omnibal::search_microbatch_order(graph, times, microbatches, step_times);
+///     run_in(found.order);
 #pragma once
 
 #include <algorithm>
@@ -24,44 +27,46 @@
 
 namespace omnibal::inline v0 {
 
-/// When a search for an order ends without proof.
+/// When the search ends without a proof.
 struct order_search_limits {
   std::size_t simulations = 2000;
-  /// An order that takes no longer than this is good enough: another rank takes as long.
+  /// The search ends at an order that takes no longer than this, for example the time of another
+  /// rank.
   std::int64_t goal = 0;
 };
 
+/// The order found.
 struct microbatch_order {
   search_status status = search_status::feasible;
   std::vector<std::uint32_t> order = {};  ///< The k-th micro-batch to run is the order[k]-th given.
-  std::int64_t objective = 0;             ///< When the last stage ends, its step time included.
-  std::int64_t bound = 0;                 ///< No order ends before.
-  std::int64_t given = 0;                 ///< What the order takes in which they were given.
+  std::int64_t objective = 0;             ///< End of the last stage, step time included.
+  std::int64_t bound = 0;                 ///< Proven lower bound for every order.
+  std::int64_t given = 0;                 ///< The objective of the given order.
 };
 
-/// Searches for the order of a rank's micro-batches that ends first, where device d needs
-/// step_times[d] more after its last operation. `times` knows the micro-batches as they were given;
-/// where the graph has more of them, those come last in every order.
+/// Searches for the order of a rank's micro-batches that ends first, if device d needs
+/// step_times[d] more after its last operation. `times` refers to the micro-batches as given; if
+/// the graph has more of them, the additional ones come last in every order.
 ///
-/// Up to five micro-batches all orders are tried, and the status is optimal. More of them start as
-/// given, by rising and falling work, with the longest in the middle, and with the longest at both
-/// ends; the best of these is improved by exchanges of two, and by moves of one where none helps,
-/// until neither does or a limit is reached. The bound holds for every order: a device can start
-/// when some micro-batch has come through the stages before, works for all of them, and when it has
-/// run its forwards and backwards, some micro-batch has to go back.
+/// Up to five micro-batches all orders are tried, and the status is optimal. For more, the search
+/// starts with the given order, rising and falling work, the longest in the middle, and the longest
+/// at both ends; the best of these is improved by exchanges of two, and by moves of one if no
+/// exchange helps, until neither does or a limit is reached. The bound holds for every order: a
+/// device can start when some micro-batch has passed the stages before it, it runs all of them, and
+/// after its forwards and backwards some micro-batch must pass back to the first stage.
 ///
-/// O(simulations · operations); a round of exchanges takes microbatches² / 2 simulations, one of
-/// moves microbatches².
+/// O(simulations · operations); a round of exchanges takes microbatches² / 2 simulations, a round
+/// of moves microbatches².
 template <operation_times Times>
 [[nodiscard]] microbatch_order search_microbatch_order(const operation_graph& graph,
                                                        const Times& times, std::size_t microbatches,
                                                        std::span<const std::int64_t> step_times,
                                                        const order_search_limits& limits = {});
 
-/// The assignment of an epoch with every rank's micro-batches in an order under which its steps end
-/// as early as the search finds: in each step the slowest rank is put in order until another is,
-/// or until it can do no better. Asked to stop, it leaves the other steps as they are given.
-/// O(steps) searches for a few ranks of each.
+/// The assignment of an epoch with the micro-batches of every rank in the order found: in each step
+/// the search runs for the slowest rank until another is slower, or until it finds no better order.
+/// When asked to stop, it leaves the remaining steps as given. O(steps) searches, each for a few
+/// ranks.
 [[nodiscard]] grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
                                                   const schedule_shape& schedule,
                                                   const epoch_load& load,
@@ -150,7 +155,7 @@ class order_searcher {
       best_.bound = best_.objective;
   }
 
-  // Orders by work that suit one kind of chain or another.
+  // Orders by work, each good for some kinds of chains.
   void try_shapes() {
     std::vector<std::int64_t> work(microbatches_);
     for (const operation_graph::node& node : graph_.nodes())
@@ -171,7 +176,7 @@ class order_searcher {
       if (!ends()) consider(order);
   }
 
-  // One round over all exchanges; whether any helped.
+  // One round over all exchanges; returns whether any helped.
   [[nodiscard]] bool exchange() {
     bool helped = false;
     std::vector<std::uint32_t> order = best_.order;
@@ -187,7 +192,7 @@ class order_searcher {
     return helped;
   }
 
-  // One round in which each micro-batch goes to every other place; whether any move helped.
+  // One round in which each micro-batch moves to every other position; returns whether any helped.
   [[nodiscard]] bool move() {
     bool helped = false;
     for (std::uint32_t from = 0; from < microbatches_; ++from)
@@ -221,7 +226,7 @@ class order_searcher {
     return least;
   }
 
-  // The first forward pass that can reach a device, which has the stage of its own number.
+  // The earliest time at which a forward can reach a device, which has the stage of its own number.
   [[nodiscard]] std::int64_t first_arrival(std::uint32_t stage) const {
     std::int64_t first = std::numeric_limits<std::int64_t>::max();
     for (std::uint32_t m = 0; m < graph_.microbatches(); ++m) {
@@ -234,7 +239,7 @@ class order_searcher {
     return first;
   }
 
-  // From the end of a device's last backward pass to the end of the step.
+  // A lower bound on the time from the end of a device's last backward to the end of the step.
   [[nodiscard]] std::int64_t last_return(std::uint32_t stage) const {
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
     for (std::uint32_t m = 0; m < graph_.microbatches(); ++m) {

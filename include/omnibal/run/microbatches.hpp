@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Three ways to make micro-batches of the same samples: at random and padded, as most trainers
-/// start out; by the paper's packing and its published sampler; and by ours.
+/// Micro-batches of an epoch in three ways, to compare: random and padded, as in trainers without
+/// packing; by the packing and sampler of the OmniBal paper; and by this library's packing and
+/// dispatch.
 #pragma once
 
 #include <array>
@@ -22,13 +23,13 @@ namespace omnibal::inline v0 {
 /// A sample: {image tiles, tokens with the image tokens included}.
 using vision_language_sample = loads<2>;
 
-/// Micro-batches dealt to steps and ranks, and how even they are.
+/// Micro-batches assigned to steps and ranks, with measures of their balance.
 struct batch_plan {
   epoch_load load = {};
-  packing_result packing = {};  ///< Micro-batch k holds the samples packing.packs[k].
+  packing_result packing = {};  ///< Micro-batch k has the samples packing.packs[k].
   dispatch_plan dispatch = {};
   std::size_t microbatches_per_rank = 1;  ///< In a full step.
-  double mean_samples_per_step = 0;       ///< Over full steps if there is one.
+  double mean_samples_per_step = 0;       ///< Without the last step if there are several.
   std::size_t least_samples_per_step = 0;
   std::size_t most_samples_per_step = 0;
   double pad_ratio = 0;                   ///< Share of the tokens computed that are padding.
@@ -36,33 +37,34 @@ struct batch_plan {
   double cost_ratio = 1;
 };
 
-/// What all three ways share.
+/// Options of all three ways.
 struct batch_options {
   std::size_t ranks = 1;
-  std::int64_t global_batch = 1;  ///< Samples a step, in the mean.
+  std::int64_t global_batch = 1;  ///< Samples per step, on average.
   std::uint64_t seed = 1024;
-  /// Micro-batches a rank runs in a full step are a multiple of this.
+  /// The number of micro-batches per rank in a full step is a multiple of this.
   std::size_t microbatch_multiple = 1;
-  linear_cost cost = {};  ///< What a micro-batch costs; ranks are evened by it.
+  linear_cost cost = {};  ///< Cost of a micro-batch, by which ranks are balanced.
   search_control control = {};
 };
 
-/// Random micro-batches of `microbatch_samples` samples, each padded to the longest of its
-/// micro-batch, in random order over steps and ranks.
+/// Random micro-batches of `microbatch_samples` samples, padded to the longest sample of each
+/// micro-batch, in random order over steps and ranks. O(samples).
 [[nodiscard]] batch_plan unbalanced_batches(std::span<const vision_language_sample> samples,
                                             const batch_options& options,
                                             std::size_t microbatch_samples = 4);
 
 /// The paper's packs (threshold: all tiles, or tokens within 128 of the capacity; 50 iterations)
-/// and the published sampler: rank r takes the r-th contiguous share of the packs, in order.
+/// and the paper's sampler: rank r takes the r-th contiguous share of the packs, in order.
 [[nodiscard]] batch_plan paper_batches(std::span<const vision_language_sample> samples,
                                        const loads<2>& capacity, const batch_options& options);
 
-/// Our packs, dealt to the ranks of each step so that their costs are even.
+/// Packs of pack_balanced(), assigned by dispatch_packs() so that the ranks of each step have even
+/// costs.
 [[nodiscard]] batch_plan balanced_batches(std::span<const vision_language_sample> samples,
                                           const loads<2>& capacity, const batch_options& options);
 
-/// Packs and their dealing as they were made before. Throws invalid_input unless every sample is in
+/// Existing packs and their existing assignment. Throws invalid_input unless every sample is in
 /// exactly one pack, no pack is padding or dropped, and the ranks are those of the options.
 [[nodiscard]] batch_plan earlier_batches(std::span<const vision_language_sample> samples,
                                          const grouping<std::uint32_t>& packs,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What is asked of a run: samples, layers and a cluster.
+/// The problem of planning a training run (run/plan_run.hpp): samples, layer costs and a cluster.
 #pragma once
 
 #include <cstddef>
@@ -17,16 +17,17 @@
 
 namespace omnibal::inline v0 {
 
+/// The run to plan. Spans must stay valid during the call.
 struct run_problem {
   std::span<const vision_language_sample> samples = {};
-  std::span<const layer_cost> chain = {};
+  std::span<const layer_cost> chain = {};  ///< From price_layers() or calibrated_chain().
   schedule_kind schedule = schedule_kind::one_forward_one_backward;
-  std::size_t stages = 1;          ///< Pipeline-parallel devices of a rank.
-  std::size_t virtual_stages = 1;  ///< Virtual stages a device; more than 1 only if interleaved.
+  std::size_t stages = 1;          ///< Pipeline-parallel devices per rank.
+  std::size_t virtual_stages = 1;  ///< Per device; more than 1 only if interleaved.
   std::size_t data_parallel = 1;   ///< Ranks.
-  std::int64_t global_batch = 1;   ///< Samples an optimizer step, in the mean.
+  std::int64_t global_batch = 1;   ///< Samples per optimizer step, on average.
   memory_setup memory = {};
-  std::optional<loads<2>> capacity = {};  ///< Tiles and tokens a pack; searched for when absent.
+  std::optional<loads<2>> capacity = {};  ///< Tiles and tokens per pack; searched for if absent.
   std::uint64_t seed = 1024;
 };
 

@@ -22,7 +22,7 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
-/// What Megatron-LM knows a layer as.
+/// The kinds of layers that Megatron-LM distinguishes.
 enum class megatron_part { vision, projector, embedding, language, head };
 
 [[nodiscard]] inline megatron_part megatron_part_of(const pipeline_problem& problem,
@@ -54,7 +54,7 @@ enum class megatron_part { vision, projector, embedding, language, head };
   return parts;
 }
 
-/// How many layers of a virtual stage are this part.
+/// The number of layers of a part on a virtual stage.
 [[nodiscard]] inline std::size_t count_of(megatron_part part,
                                           const std::vector<megatron_part>& parts,
                                           const std::vector<std::size_t>& cuts, std::size_t stage) {
@@ -78,14 +78,14 @@ enum class megatron_part { vision, projector, embedding, language, head };
   return text;
 }
 
-/// The index of a layer's mode, or of `otherwise` where the layer has no such mode.
+/// The index of a layer's mode by name, or `otherwise` if the layer has no such mode.
 [[nodiscard]] inline std::size_t mode_named(const pipeline_layer& one, const char* name,
                                             std::size_t otherwise) {
   const auto found = std::ranges::find(one.modes, name, &recompute_mode::name);
   return found == one.modes.end() ? otherwise : static_cast<std::size_t>(found - one.modes.begin());
 }
 
-/// The modes that recomputing the first `count` layers of every block says: the vision and the
+/// The modes if the first `count` layers of every block recompute fully: the vision layers and the
 /// language layers of a virtual stage are a block each.
 [[nodiscard]] inline std::vector<std::size_t> megatron_modes(
     const pipeline_problem& problem, const std::vector<megatron_part>& parts,
@@ -105,7 +105,7 @@ enum class megatron_part { vision, projector, embedding, language, head };
   return modes;
 }
 
-/// Takes the number of layers with which the plan is fastest of those that fit, or overruns least.
+/// Chooses the number of layers of least makespan among those that fit, or of least overrun.
 inline void choose_recomputed_layers(const pipeline_problem& problem,
                                      const std::vector<megatron_part>& parts,
                                      const std::vector<std::size_t>& cuts,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What the simulation of an epoch needs of a schedule, made once for each number of micro-batches.
+/// Orders and graphs of a schedule, cached per number of micro-batches, for simulating an epoch.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,7 @@ struct prepared_schedule {
       : orders(device_orders(shape)), graph(orders, shape.total_stages(), shape.microbatches) {}
 };
 
-/// A schedule prepared for every number of micro-batches that it is asked for.
+/// A schedule for any number of micro-batches, prepared on demand.
 class prepared_schedules {
  public:
   explicit prepared_schedules(const schedule_shape& shape) : shape_(shape) {}
@@ -42,7 +42,7 @@ class prepared_schedules {
   std::map<std::size_t, prepared_schedule> prepared_;
 };
 
-/// Per device: what its virtual stages need once a step, nanoseconds.
+/// Per device: the step time of its virtual stages, nanoseconds.
 [[nodiscard]] inline std::vector<std::int64_t> device_step_times(
     std::span<const stage_model> stages, std::size_t devices) {
   std::vector<std::int64_t> times(devices, 0);

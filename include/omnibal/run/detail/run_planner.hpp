@@ -37,7 +37,7 @@
 
 namespace omnibal::inline v0::detail {
 
-/// The capacity the paper trains with, or what the largest sample needs.
+/// The capacity that the paper trains with, enlarged to the largest sample.
 [[nodiscard]] inline loads<2> paper_capacity(const run_problem& problem) {
   if (problem.capacity) return *problem.capacity;
   loads<2> capacity = {9, 4096};
@@ -46,7 +46,7 @@ namespace omnibal::inline v0::detail {
   return capacity;
 }
 
-/// Plans and simulates for one run_problem.
+/// Plans and simulates one run_problem.
 class run_planner {
  public:
   run_planner(const run_problem& problem, const search_control& control)
@@ -68,28 +68,28 @@ class run_planner {
     return result;
   }
 
-  [[nodiscard]] evaluated_run reprice(const grouping<std::uint32_t>& packs,
-                                      const dispatch_plan& dispatch, const loads<2>& capacity,
-                                      const pipeline_plan& plan) const {
-    run_strategy column{
+  [[nodiscard]] evaluated_run evaluate(const grouping<std::uint32_t>& packs,
+                                       const dispatch_plan& dispatch, const loads<2>& capacity,
+                                       const pipeline_plan& plan) const {
+    run_strategy strategy{
         .status = search_status::feasible,
         .capacity = capacity,
         .data = earlier_batches(problem_.samples, packs, dispatch, batches(schedule())),
         .plan = plan};
-    column.schedule = shape_for(schedule(), column.data);
-    omnibal::validate(numbers_for(column), plan);
-    column = simulated(std::move(column));
-    const std::int64_t least = bound(column.epoch.steps);
-    return {.column = std::move(column), .bound_epoch_time = least};
+    strategy.schedule = shape_for(schedule(), strategy.data);
+    omnibal::validate(problem_for(strategy), plan);
+    strategy = simulated(std::move(strategy));
+    const std::int64_t least = bound(strategy.epoch.steps);
+    return {.column = std::move(strategy), .bound_epoch_time = least};
   }
 
-  /// The best of the plans that are optimal for one of our objectives, judged by the epoch itself.
+  /// Of the plans that are optimal for one of the objectives, the one of least epoch time.
   [[nodiscard]] run_strategy planned(const loads<2>& capacity) const {
     const run_strategy assigned = balanced(capacity);
-    const pipeline_problem numbers = numbers_for(assigned);
+    const pipeline_problem numbers = problem_for(assigned);
     run_strategy best = assigned;
     for (const plan_objective objective : objectives) {
-      const joint_plan joint = plan_jointly(numbers, objective, a_plan());
+      const joint_plan joint = plan_jointly(numbers, objective, plan_options());
       if (joint.plan.cuts.empty()) {
         best.why = joint.why;
         best.fits = false;
@@ -101,10 +101,10 @@ class run_planner {
     return best;
   }
 
-  /// Precondition: the column has data, a schedule and a capacity.
-  [[nodiscard]] pipeline_problem numbers_for(const run_strategy& column) const {
-    return problem_of(chain_under(column.schedule.kind, problem_.chain), column.schedule,
-                      column.data.load.mean_microbatch(), at_capacity(*column.capacity),
+  /// Precondition: the strategy has data, a schedule and a capacity.
+  [[nodiscard]] pipeline_problem problem_for(const run_strategy& strategy) const {
+    return problem_of(chain_under(strategy.schedule.kind, problem_.chain), strategy.schedule,
+                      strategy.data.load.mean_microbatch(), at_capacity(*strategy.capacity),
                       problem_.memory);
   }
 
@@ -120,7 +120,7 @@ class run_planner {
             .virtual_stages = problem_.virtual_stages};
   }
 
-  /// The paper knows schedules whose devices hold one stage and run whole backwards.
+  /// The paper treats schedules with one stage per device and an unsplit backward only.
   [[nodiscard]] schedule_shape paper_schedule() const {
     return {.kind = problem_.schedule == schedule_kind::gpipe
                         ? schedule_kind::gpipe
@@ -143,28 +143,29 @@ class run_planner {
     return schedule;
   }
 
-  [[nodiscard]] std::vector<stage_model> stages_of(const run_strategy& column) const {
-    return stage_models(chain_under(column.schedule.kind, problem_.chain), column.plan);
+  [[nodiscard]] std::vector<stage_model> stages_of(const run_strategy& strategy) const {
+    return stage_models(chain_under(strategy.schedule.kind, problem_.chain), strategy.plan);
   }
 
-  [[nodiscard]] run_strategy simulated(run_strategy column) const {
-    column.epoch = simulate_epoch(stages_of(column), column.schedule, column.data.load,
-                                  problem_.memory.reserved, control_);
-    column.time_as_assigned = column.epoch.time;
-    column.fits = std::ranges::all_of(
-        column.epoch.peak_memory, [&](std::int64_t peak) { return peak <= problem_.memory.limit; });
-    return column;
+  [[nodiscard]] run_strategy simulated(run_strategy strategy) const {
+    strategy.epoch = simulate_epoch(stages_of(strategy), strategy.schedule, strategy.data.load,
+                                    problem_.memory.reserved, control_);
+    strategy.time_as_assigned = strategy.epoch.time;
+    strategy.fits = std::ranges::all_of(strategy.epoch.peak_memory, [&](std::int64_t peak) {
+      return peak <= problem_.memory.limit;
+    });
+    return strategy;
   }
 
-  /// The same plan with every rank's micro-batches in an order that suits it.
-  [[nodiscard]] run_strategy in_order(run_strategy column) const {
-    const std::int64_t as_dealt = column.epoch.time;
-    column.data.dispatch.groups =
-        order_epoch(stages_of(column), column.schedule, column.data.load, control_);
-    column.data.load.assignment = column.data.dispatch.groups;
-    column = simulated(std::move(column));
-    column.time_as_assigned = as_dealt;
-    return column;
+  /// The same plan with the micro-batches of every rank in the order that the search finds.
+  [[nodiscard]] run_strategy in_order(run_strategy strategy) const {
+    const std::int64_t as_assigned = strategy.epoch.time;
+    strategy.data.dispatch.groups =
+        order_epoch(stages_of(strategy), strategy.schedule, strategy.data.load, control_);
+    strategy.data.load.assignment = strategy.data.dispatch.groups;
+    strategy = simulated(std::move(strategy));
+    strategy.time_as_assigned = as_assigned;
+    return strategy;
   }
 
   [[nodiscard]] pipeline_plan even_and_full() const {
@@ -179,30 +180,30 @@ class run_planner {
   }
 
   [[nodiscard]] run_strategy unbalanced() const {
-    run_strategy column{.status = search_status::feasible,
-                        .data = unbalanced_batches(problem_.samples, batches(schedule())),
-                        .plan = even_and_full()};
-    column.schedule = shape_for(schedule(), column.data);
-    return simulated(std::move(column));
+    run_strategy strategy{.status = search_status::feasible,
+                          .data = unbalanced_batches(problem_.samples, batches(schedule())),
+                          .plan = even_and_full()};
+    strategy.schedule = shape_for(schedule(), strategy.data);
+    return simulated(std::move(strategy));
   }
 
-  // ---- published --------------------------------------------------------------------------------
+  // ---- paper baseline ---------------------------------------------------------------------------
 
   [[nodiscard]] run_strategy published() const {
     const loads<2> capacity = paper_capacity(problem_);
-    run_strategy column{
+    run_strategy strategy{
         .capacity = capacity,
         .data = paper_batches(problem_.samples, capacity, batches(paper_schedule()))};
-    column.schedule = shape_for(paper_schedule(), column.data);
-    const pipeline_problem numbers = numbers_for(column);
+    strategy.schedule = shape_for(paper_schedule(), strategy.data);
+    const pipeline_problem numbers = problem_for(strategy);
     if (cuts_and_modes plan = plan_by_paper(numbers)) {
-      column.status = search_status::feasible;
-      column.plan = std::move(*plan);
-      return simulated(std::move(column));
+      strategy.status = search_status::feasible;
+      strategy.plan = std::move(*plan);
+      return simulated(std::move(strategy));
     }
-    column.fits = false;
-    column.why = paper_plan_shortfall(numbers);
-    return column;
+    strategy.fits = false;
+    strategy.why = paper_plan_shortfall(numbers);
+    return strategy;
   }
 
   // ---- planned ----------------------------------------------------------------------------------
@@ -211,51 +212,52 @@ class run_planner {
     return {.tiles = capacity[0], .tokens = capacity[1]};
   }
 
-  /// Balanced data that no plan uses yet.
+  /// A strategy with balanced data and without a plan.
   [[nodiscard]] run_strategy balanced(const loads<2>& capacity) const {
-    run_strategy column{.capacity = capacity,
-                        .data = balanced_batches(problem_.samples, capacity, batches(schedule()))};
-    column.schedule = shape_for(schedule(), column.data);
-    return column;
+    run_strategy strategy{
+        .capacity = capacity,
+        .data = balanced_batches(problem_.samples, capacity, batches(schedule()))};
+    strategy.schedule = shape_for(schedule(), strategy.data);
+    return strategy;
   }
 
-  /// Considers the plan of least mean makespan over real micro-batches of some ranks and steps,
-  /// too.
+  /// Also considers the plan of least mean makespan over the actual micro-batches of some ranks and
+  /// steps.
   [[nodiscard]] run_strategy improved(run_strategy best) const {
     if (best.status == search_status::infeasible || control_.stop_requested()) return best;
     const run_strategy assigned = balanced(*best.capacity);
     const std::vector<scenario> scenarios = scenarios_of(assigned);
     if (scenarios.empty()) return best;
-    const joint_plan joint = plan_jointly(numbers_for(assigned), scenarios,
-                                          {.of = makespan_measure::kind::mean}, a_plan());
+    const joint_plan joint = plan_jointly(problem_for(assigned), scenarios,
+                                          {.of = makespan_measure::kind::mean}, plan_options());
     if (!joint.plan.cuts.empty()) consider(best, assigned, joint.plan);
     return best;
   }
 
-  /// The times of every layer for ranks that run as many micro-batches as any, evenly over the
-  /// epoch.
-  [[nodiscard]] std::vector<scenario> scenarios_of(const run_strategy& column) const {
+  /// The times of every layer for ranks with the full number of micro-batches, chosen evenly over
+  /// the epoch.
+  [[nodiscard]] std::vector<scenario> scenarios_of(const run_strategy& strategy) const {
     constexpr std::size_t most = 6;
-    const grouping<std::uint32_t>& ranks = column.data.load.assignment;
+    const grouping<std::uint32_t>& ranks = strategy.data.load.assignment;
     std::vector<std::size_t> full;
     for (std::size_t group = 0; group < ranks.size(); ++group)
-      if (ranks[group].size() == column.schedule.microbatches) full.push_back(group);
+      if (ranks[group].size() == strategy.schedule.microbatches) full.push_back(group);
     std::vector<scenario> scenarios;
     const std::size_t count = std::min(most, full.size());
     for (std::size_t k = 0; k < count; ++k)
-      scenarios.push_back(scenario_of(column, ranks[full[k * full.size() / count]]));
+      scenarios.push_back(scenario_of(strategy, ranks[full[k * full.size() / count]]));
     return scenarios;
   }
 
-  [[nodiscard]] scenario scenario_of(const run_strategy& column,
+  [[nodiscard]] scenario scenario_of(const run_strategy& strategy,
                                      std::span<const std::uint32_t> microbatches) const {
     scenario times;
-    for (const layer_cost& layer : chain_under(column.schedule.kind, problem_.chain)) {
+    for (const layer_cost& layer : chain_under(strategy.schedule.kind, problem_.chain)) {
       times.forward.emplace_back();
       times.backward.emplace_back();
       times.weight_gradient.emplace_back();
       for (const std::uint32_t id : microbatches) {
-        const workload& work = column.data.load.microbatches[id];
+        const workload& work = strategy.data.load.microbatches[id];
         times.forward.back().push_back(layer.forward_time.of(work));
         times.backward.back().push_back(layer.backward_time.of(work));
         times.weight_gradient.back().push_back(layer.weight_gradient_time.of(work));
@@ -264,8 +266,8 @@ class run_planner {
     return times;
   }
 
-  /// How long one search for a plan may take: a run asks for some of them for each capacity.
-  [[nodiscard]] joint_options a_plan() const {
+  /// The limit of one search for a plan; a run needs several per capacity.
+  [[nodiscard]] joint_options plan_options() const {
     return {.operation_limit = 30'000'000, .control = control_};
   }
 
@@ -279,21 +281,21 @@ class run_planner {
       best = std::move(candidate);
   }
 
-  /// The same problem with every layer in its leanest mode.
+  /// The same problem with every layer in its minimum-memory mode.
   [[nodiscard]] static pipeline_problem fully_recomputed(pipeline_problem numbers) {
     for (pipeline_layer& one : numbers.layers)
       one.modes = {one.modes[extreme_modes_of(one).minimum_memory]};
     return numbers;
   }
 
-  /// The best cuts under full recomputation: of those optimal for one of our objectives, the ones
+  /// The best cuts under full recomputation: of those optimal for one of the objectives, the ones
   /// of least makespan.
   [[nodiscard]] cuts_and_modes balanced_and_full(const pipeline_problem& numbers) const {
     const pipeline_problem full = fully_recomputed(numbers);
     cuts_and_modes best;
     std::int64_t least = 0;
     for (const plan_objective objective : objectives) {
-      const pipeline_plan plan = plan_jointly(full, objective, a_plan()).plan;
+      const pipeline_plan plan = plan_jointly(full, objective, plan_options()).plan;
       if (plan.cuts.empty()) return std::nullopt;
       const std::int64_t time = makespan(full.schedule, stage_costs(full, plan));
       if (best && time >= least) continue;
@@ -305,7 +307,7 @@ class run_planner {
     return best;
   }
 
-  /// First the cuts, under full recomputation, then the modes: planning one after the other.
+  /// Sequential planning: first the cuts, under full recomputation, then the modes.
   [[nodiscard]] cuts_and_modes sequential(const pipeline_problem& numbers) const {
     const cuts_and_modes plan = balanced_and_full(numbers);
     return plan ? assign_modes(numbers, plan->cuts) : std::nullopt;
@@ -318,12 +320,12 @@ class run_planner {
     std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
     if (planned.status == search_status::infeasible) return rows;
     const run_strategy assigned = balanced(*planned.capacity);
-    const pipeline_problem numbers = numbers_for(assigned);
+    const pipeline_problem numbers = problem_for(assigned);
     const auto add = [&](const char* name, const cuts_and_modes& plan) {
       if (!plan) return;
-      run_strategy column = assigned;
-      column.plan = *plan;
-      rows.push_back(row(name, in_order(simulated(std::move(column)))));
+      run_strategy strategy = assigned;
+      strategy.plan = *plan;
+      rows.push_back(row(name, in_order(simulated(std::move(strategy)))));
     };
     add("+ data", even_and_full());
     add("+ partition", balanced_and_full(numbers));
@@ -332,19 +334,20 @@ class run_planner {
     return rows;
   }
 
-  [[nodiscard]] static ablation_row row(const char* name, const run_strategy& column) {
-    return {.name = name, .fits = column.fits, .epoch_time = column.epoch.time};
+  [[nodiscard]] static ablation_row row(const char* name, const run_strategy& strategy) {
+    return {.name = name, .fits = strategy.fits, .epoch_time = strategy.epoch.time};
   }
 
   [[nodiscard]] static std::size_t least_steps(const run_plan& result) {
     std::size_t steps = result.unbalanced.epoch.steps;
-    for (const run_strategy* column : {&result.published, &result.planned})
-      if (column->status != search_status::infeasible) steps = std::min(steps, column->epoch.steps);
+    for (const run_strategy* strategy : {&result.published, &result.planned})
+      if (strategy->status != search_status::infeasible)
+        steps = std::min(steps, strategy->epoch.steps);
     return steps;
   }
 
-  /// Every device computes its share and reduces its gradients, and no step is faster than that
-  /// mean; nor is an epoch faster than its longest sample through all layers.
+  /// A lower bound on the epoch: the work and the gradient reductions divided evenly over all
+  /// devices, and the longest sample through all layers.
   [[nodiscard]] std::int64_t bound(std::size_t steps) const {
     wide_integer work = 0;
     wide_integer longest = 0;
@@ -370,16 +373,16 @@ class run_planner {
             [this](const loads<2>& capacity, std::span<const vision_language_sample> samples) {
               run_problem part = problem_;
               part.samples = samples;
-              const run_strategy column = run_planner(part, {}).planned(capacity);
+              const run_strategy strategy = run_planner(part, {}).planned(capacity);
               return capacity_outcome{
-                  .fits = column.status != search_status::infeasible,
-                  .time_per_sample = column.epoch_seconds() /
+                  .fits = strategy.status != search_status::infeasible,
+                  .time_per_sample = strategy.epoch_seconds() /
                                      static_cast<double>(std::max<std::size_t>(1, samples.size())),
-                  .samples_per_step = column.data.mean_samples_per_step,
-                  .packs_over_bound = column.data.packing.bound == 0
+                  .samples_per_step = strategy.data.mean_samples_per_step,
+                  .packs_over_bound = strategy.data.packing.bound == 0
                                           ? 1.0
-                                          : static_cast<double>(column.data.packing.objective) /
-                                                static_cast<double>(column.data.packing.bound)};
+                                          : static_cast<double>(strategy.data.packing.objective) /
+                                                static_cast<double>(strategy.data.packing.bound)};
             },
         .global_batch = problem_.global_batch,
         .seed = problem_.seed};

@@ -19,8 +19,8 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
-/// From here on room is the reason for being slow rather than a part of it, millionths.
-inline constexpr std::int64_t most_room = 1'100'000;
+/// Above this ratio of capacity to load, wasted capacity is named as the reason, millionths.
+inline constexpr std::int64_t wasteful_ratio = 1'100'000;
 
 [[nodiscard]] inline std::string verdict(const capacity_candidate& candidate,
                                          const capacity_problem& problem, double best_time) {
@@ -34,7 +34,7 @@ inline constexpr std::int64_t most_room = 1'100'000;
   if (best_time > 0)
     reason = "takes " + factor_text(candidate.outcome.time_per_sample / best_time) +
              " the time of the best";
-  if (candidate.room > most_room)
+  if (candidate.room > wasteful_ratio)
     reason += "; its packs take " + capacity_text(candidate.room) + " the room that samples fill";
   return reason;
 }
@@ -46,15 +46,16 @@ OMNIBAL_INLINE capacity_search search_capacity(const capacity_problem& problem,
   const std::vector<loads<2>> part =
       detail::sample_part(problem.samples, problem.sample_limit, problem.seed);
   capacity_search search;
-  const std::vector<capacity_estimate<2>> rooms =
+  const std::vector<capacity_estimate<2>> estimates =
       estimate_capacities<2>({.samples = problem.samples, .seed = problem.seed}, control);
   bool fits = false;
-  for (std::size_t k = 0; k < rooms.size(); ++k) {
+  for (std::size_t k = 0; k < estimates.size(); ++k) {
     if (control.stop_requested() && fits) break;
-    control.report_progress("capacities", k, rooms.size());
-    const loads<2>& capacity = rooms[k].capacity;
-    search.candidates.push_back(
-        {.capacity = capacity, .room = rooms[k].room, .outcome = problem.evaluate(capacity, part)});
+    control.report_progress("capacities", k, estimates.size());
+    const loads<2>& capacity = estimates[k].capacity;
+    search.candidates.push_back({.capacity = capacity,
+                                 .room = estimates[k].room,
+                                 .outcome = problem.evaluate(capacity, part)});
     fits = fits || search.candidates.back().outcome.fits;
   }
   const auto rank = [&](const capacity_candidate& candidate) {

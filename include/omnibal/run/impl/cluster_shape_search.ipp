@@ -63,12 +63,12 @@ namespace detail {
     return candidate;
   }
   for (const loads<2>& capacity : capacities_to_try(run)) {
-    const run_strategy column = run_planner(run, {}).planned(capacity);
-    if (column.status == search_status::infeasible) {
-      candidate.bytes_short = std::min(candidate.bytes_short, column.why.bytes_short);
+    const run_strategy strategy = run_planner(run, {}).planned(capacity);
+    if (strategy.status == search_status::infeasible) {
+      candidate.bytes_short = std::min(candidate.bytes_short, strategy.why.bytes_short);
       continue;
     }
-    const double time = column.epoch_seconds() / static_cast<double>(run.samples.size());
+    const double time = strategy.epoch_seconds() / static_cast<double>(run.samples.size());
     if (candidate.fits && time >= candidate.time_per_sample) continue;
     candidate.fits = true;
     candidate.time_per_sample = time;

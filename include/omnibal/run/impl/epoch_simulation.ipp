@@ -134,8 +134,9 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
   for (std::size_t d = 0; d < devices; ++d) outcome.peak_memory[d] += reserved;
   for (std::size_t j = 0; j < stages.size(); ++j)
     outcome.peak_memory[j % devices] += stages[j].static_bytes;
-  const double paid = static_cast<double>(outcome.time) * static_cast<double>(devices * load.ranks);
-  outcome.bubble_ratio = paid > 0 ? 1.0 - busy / paid : 0.0;
+  const double total =
+      static_cast<double>(outcome.time) * static_cast<double>(devices * load.ranks);
+  outcome.bubble_ratio = total > 0 ? 1.0 - busy / total : 0.0;
   return outcome;
 }
 

@@ -31,7 +31,7 @@ OMNIBAL_INLINE std::vector<layer_cost> chain_under(schedule_kind schedule,
 }
 
 OMNIBAL_INLINE pipeline_problem problem_of(std::span<const layer_cost> chain,
-                                           const schedule_shape& schedule, const workload& typical,
+                                           const schedule_shape& schedule, const workload& mean,
                                            const workload& largest, const memory_setup& memory) {
   if (!(memory.margin >= 0.0) || memory.margin > 100.0)
     throw invalid_input("margin", std::to_string(memory.margin), "must be between 0 and 100");
@@ -42,22 +42,22 @@ OMNIBAL_INLINE pipeline_problem problem_of(std::span<const layer_cost> chain,
   pipeline_problem problem{.schedule = schedule,
                            .memory_limit = std::vector(schedule.stages, memory.limit),
                            .reserved = std::vector(schedule.stages, memory.reserved)};
-  for (const layer_cost& priced : chain) {
-    pipeline_layer plain{.name = priced.name,
-                         .forward_time = priced.forward_time.of(typical),
-                         .backward_time = priced.backward_time.of(typical),
-                         .weight_gradient_time = priced.weight_gradient_time.of(typical),
-                         .static_bytes = priced.static_bytes,
-                         .forward_latency = priced.forward_latency.of(typical),
-                         .backward_latency = priced.backward_latency.of(typical),
+  for (const layer_cost& layer : chain) {
+    pipeline_layer plain{.name = layer.name,
+                         .forward_time = layer.forward_time.of(mean),
+                         .backward_time = layer.backward_time.of(mean),
+                         .weight_gradient_time = layer.weight_gradient_time.of(mean),
+                         .static_bytes = layer.static_bytes,
+                         .forward_latency = layer.forward_latency.of(mean),
+                         .backward_latency = layer.backward_latency.of(mean),
                          .modes = {}};
-    for (const mode_cost& mode : priced.modes) {
-      const std::int64_t kept = bytes(mode.saved_bytes);
+    for (const mode_cost& mode : layer.modes) {
+      const std::int64_t saved = bytes(mode.saved_bytes);
       plain.modes.push_back({.name = mode.name,
-                             .extra_time = mode.extra_time.of(typical),
-                             .saved_bytes = kept,
+                             .extra_time = mode.extra_time.of(mean),
+                             .saved_bytes = saved,
                              .transient_bytes = bytes(mode.transient_bytes),
-                             .saved_for_weight_gradient = schedule.splits_backward() ? kept : 0});
+                             .saved_for_weight_gradient = schedule.splits_backward() ? saved : 0});
     }
     problem.layers.push_back(std::move(plain));
   }
@@ -78,16 +78,16 @@ OMNIBAL_INLINE std::vector<stage_model> stage_models(std::span<const layer_cost>
   for (std::size_t s = 0; s < stages.size(); ++s) {
     stage_model& stage = stages[s];
     for (std::size_t l = plan.cuts[s]; l < plan.cuts[s + 1]; ++l) {
-      const layer_cost& priced = chain[l];
-      const mode_cost& mode = priced.modes[plan.modes[l]];
-      stage.forward_time = stage.forward_time + priced.forward_time;
-      stage.backward_time = stage.backward_time + priced.backward_time + mode.extra_time;
-      stage.weight_gradient_time = stage.weight_gradient_time + priced.weight_gradient_time;
+      const layer_cost& layer = chain[l];
+      const mode_cost& mode = layer.modes[plan.modes[l]];
+      stage.forward_time = stage.forward_time + layer.forward_time;
+      stage.backward_time = stage.backward_time + layer.backward_time + mode.extra_time;
+      stage.weight_gradient_time = stage.weight_gradient_time + layer.weight_gradient_time;
       stage.saved_bytes = stage.saved_bytes + mode.saved_bytes;
       if (std::ranges::find(stage.transients, mode.transient_bytes) == stage.transients.end())
         stage.transients.push_back(mode.transient_bytes);
-      stage.static_bytes += priced.static_bytes;
-      stage.step_time += priced.step_time;
+      stage.static_bytes += layer.static_bytes;
+      stage.step_time += layer.step_time;
     }
     if (s + 1 < stages.size()) {
       stage.forward_latency = chain[plan.cuts[s + 1] - 1].forward_latency;
@@ -99,7 +99,7 @@ OMNIBAL_INLINE std::vector<stage_model> stage_models(std::span<const layer_cost>
 
 OMNIBAL_INLINE linear_cost necessary_time(std::span<const layer_cost> chain) {
   linear_cost sum;
-  for (const layer_cost& priced : chain) sum = sum + priced.forward_time + priced.backward_time;
+  for (const layer_cost& layer : chain) sum = sum + layer.forward_time + layer.backward_time;
   sum.constant = 0;
   return sum;
 }

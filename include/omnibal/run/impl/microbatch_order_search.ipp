@@ -18,7 +18,7 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
-/// The ranks of one step, put in order one by one.
+/// Orders the ranks of one step, the slowest first.
 class step_orderer {
  public:
   step_orderer(std::span<const stage_model> stages, const schedule_shape& schedule,
@@ -36,7 +36,8 @@ class step_orderer {
     std::vector<bool> searched(load_.ranks);
     for (std::size_t slowest = slowest_rank(); !searched[slowest]; slowest = slowest_rank()) {
       searched[slowest] = true;
-      searches_[slowest] = search(step, slowest, {.simulations = a_step, .goal = longest_bound()});
+      searches_[slowest] =
+          search(step, slowest, {.simulations = simulations_per_rank, .goal = longest_bound()});
     }
     for (std::size_t rank = 0; rank < load_.ranks; ++rank) {
       for (const std::uint32_t k : searches_[rank].order)
@@ -46,8 +47,8 @@ class step_orderer {
   }
 
  private:
-  // Ten times as many gain a twentieth more.
-  static constexpr std::size_t a_step = 200;
+  // Ten times as many simulations gain a twentieth more.
+  static constexpr std::size_t simulations_per_rank = 200;
 
   [[nodiscard]] microbatch_order search(std::size_t step, std::size_t rank,
                                         const order_search_limits& limits) {
@@ -64,7 +65,7 @@ class step_orderer {
         std::ranges::max_element(searches_, {}, &microbatch_order::objective) - searches_.begin());
   }
 
-  // No step ends before this, so no rank needs to.
+  // A lower bound on the step; no rank needs to end earlier.
   [[nodiscard]] std::int64_t longest_bound() const {
     return std::ranges::max_element(searches_, {}, &microbatch_order::bound)->bound;
   }

@@ -27,8 +27,8 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
-/// Micro-batches a rank needs in a step for the samples of a step to come nearest to the global
-/// batch.
+/// The number of micro-batches per rank and step with which the samples of a step are nearest to
+/// the global batch.
 [[nodiscard]] inline std::size_t microbatches_for(const batch_options& options, std::size_t samples,
                                                   std::size_t microbatches) {
   const std::size_t multiple = options.microbatch_multiple;
@@ -40,7 +40,7 @@ namespace detail {
          static_cast<std::size_t>(std::clamp<wide_integer>(count, 1, (1 << 20) / multiple));
 }
 
-/// Fills in what follows from packs and dispatch: the epoch's load and its figures.
+/// Computes the epoch's load and its measures from packs and dispatch.
 inline void measure(batch_plan& plan, const batch_options& options) {
   plan.load.ranks = options.ranks;
   plan.load.assignment = plan.dispatch.groups;
@@ -61,7 +61,7 @@ inline void measure(batch_plan& plan, const batch_options& options) {
         count += plan.packing.packs[k].size();
     samples.push_back(count);
   }
-  // The last step is short more often than not and says nothing of the others.
+  // The last step is usually short and not representative.
   if (samples.size() > 1) samples.pop_back();
   if (samples.empty()) return;
   const auto [least, most] = std::ranges::minmax(samples);
@@ -72,7 +72,7 @@ inline void measure(batch_plan& plan, const batch_options& options) {
       static_cast<double>(samples.size());
 }
 
-/// Packs as micro-batches whose samples are sub-sequences: nothing is padded.
+/// Packs as micro-batches of sub-sequences, without padding.
 inline void load_packs(batch_plan& plan, std::span<const vision_language_sample> samples) {
   for (std::size_t k = 0; k < plan.packing.packs.size(); ++k) {
     workload sum;
@@ -178,7 +178,7 @@ OMNIBAL_INLINE batch_plan earlier_batches(std::span<const vision_language_sample
   if (!dispatch.dropped.empty())
     throw invalid_input("dropped", dispatch.dropped[0], "is a pack that the run leaves out");
   if (!dispatch.mask.empty())
-    throw invalid_input("mask", dispatch.mask.size(), "packs with padding cannot be priced");
+    throw invalid_input("mask", dispatch.mask.size(), "packs with padding cannot be evaluated");
   std::vector<std::uint8_t> packed(samples.size(), 0);
   for (const std::uint32_t id : packs.indices()) {
     if (id >= samples.size())

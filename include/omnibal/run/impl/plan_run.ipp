@@ -19,12 +19,12 @@ OMNIBAL_INLINE evaluated_run evaluate_run(const run_problem& problem,
                                           const pipeline_plan& plan,
                                           const search_control& control) {
   validate(problem);
-  return detail::run_planner(problem, control).reprice(packs, dispatch, capacity, plan);
+  return detail::run_planner(problem, control).evaluate(packs, dispatch, capacity, plan);
 }
 
 OMNIBAL_INLINE pipeline_problem planning_problem(const run_problem& problem,
-                                                 const run_strategy& column) {
-  return detail::run_planner(problem, {}).numbers_for(column);
+                                                 const run_strategy& strategy) {
+  return detail::run_planner(problem, {}).problem_for(strategy);
 }
 
 OMNIBAL_INLINE run_plan plan_run(const run_problem& problem, const search_control& control) {
