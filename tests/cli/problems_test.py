@@ -209,6 +209,11 @@ class Plan(CommandTest):
         self.assertEqual(report["peak_memory"], [2, 1])
         above = self.succeed("plan", "--problem", self.write("p.json", joint([layer(), layer(trainable=False, wgrad=5)])))
         self.assertEqual(above["stage_backward"], [20, 15])
+        # A weight gradient that is given as 0 takes no time: the backward of a frozen layer is whole.
+        given = [layer(fwd=1, bwd=2), layer(fwd=1, bwd=100, trainable=False, wgrad=0)]
+        whole = self.succeed("plan", "--problem",
+                             self.write("p.json", joint(given, stages=1, microbatches=1)))
+        self.assertEqual(whole["makespan"], 104)
         self.expect_failure("plan", "--problem", self.write("p.json", joint([layer(), layer(input_grad=False)])),
                             naming=["input_grad", "1", "layer below"])
         self.expect_failure("plan", "--problem", self.write("p.json", joint([layer(trainable=1), layer()])),

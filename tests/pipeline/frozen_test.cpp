@@ -67,6 +67,20 @@ TEST_CASE("Gradients of inputs can be asked for and left out") {
                     Catch::Matchers::ContainsSubstring("layers.input_grad[1] = false"));
 }
 
+TEST_CASE("A weight gradient known to take no time leaves the backward of inputs whole") {
+  std::int64_t backward = 100;
+  std::int64_t weight_gradient = 0;
+  leave_out_gradients(backward, weight_gradient,
+                      {.of_weights = false, .zero_weight_gradient_known = true});
+  CHECK(backward == 100);
+  leave_out_gradients(backward, weight_gradient,
+                      {.of_inputs = false, .zero_weight_gradient_known = true});
+  CHECK(backward == 0);
+  CHECK(gradients_of(std::vector<layer_training>{{.zero_weight_gradient_known = true}})
+            .front()
+            .zero_weight_gradient_known);
+}
+
 TEST_CASE("Where W is not known, both gradients cost the same, rounded up") {
   std::int64_t backward = 21;
   std::int64_t weight_gradient = 0;

@@ -66,6 +66,7 @@ layer_training as_training(const json& value, const std::string& field) {
     training.trainable = as_truth(*found, field + ".trainable");
   if (const auto found = value.find("input_grad"); found != value.end() && !found->is_null())
     training.input_gradient = as_truth(*found, field + ".input_grad");
+  training.zero_weight_gradient_known = value.contains("wgrad");
   return training;
 }
 
@@ -270,7 +271,7 @@ std::optional<rational> problem_file::alpha() const {
 std::vector<scenario> problem_file::scenarios() const {
   const json& list = at("scenarios");
   if (!list.is_array()) throw invalid_input(named("scenarios"), json_text(list), "must be a list");
-  const std::vector<gradient_needs> needs = gradients();
+  std::vector<gradient_needs> needs = gradients();
   std::vector<scenario> scenarios;
   for (const json& value : list) {
     const std::string field = named("scenarios[") + std::to_string(scenarios.size()) + "]";
@@ -282,13 +283,15 @@ std::vector<scenario> problem_file::scenarios() const {
   }
   validate(pipeline(), scenarios);
   for (scenario& one : scenarios)
-    for (std::size_t l = 0; l < needs.size(); ++l)
+    for (std::size_t l = 0; l < needs.size(); ++l) {
+      needs[l].zero_weight_gradient_known = !one.weight_gradient.empty();
       for (std::size_t k = 0; k < one.backward[l].size(); ++k) {
         std::int64_t unknown = 0;
         leave_out_gradients(one.backward[l][k],
                             one.weight_gradient.empty() ? unknown : one.weight_gradient[l][k],
                             needs[l]);
       }
+    }
   return scenarios;
 }
 

@@ -28,12 +28,15 @@ struct layer_training {
   /// Whether gradients of its inputs are computed. By default a trained layer computes them, and a
   /// frozen layer if a layer below it is trained.
   std::optional<bool> input_gradient = {};
+  /// Whether a weight gradient time of 0 is what the layer takes, not one that is unknown.
+  bool zero_weight_gradient_known = false;
 };
 
 /// Which gradients a layer computes.
 struct gradient_needs {
   bool of_weights = true;
   bool of_inputs = true;
+  bool zero_weight_gradient_known = false;  ///< As in layer_training.
 
   [[nodiscard]] constexpr bool any() const noexcept { return of_weights || of_inputs; }
 };
@@ -43,16 +46,18 @@ struct gradient_needs {
 [[nodiscard]] std::vector<gradient_needs> gradients_of(std::span<const layer_training> training);
 
 /// Reduces a backward time, and the weight gradient time in it, to the gradients needed. If the
-/// weight gradient time is unknown (0), each of the two gradients is taken as half, rounded up.
+/// weight gradient time is unknown (0, unless that is known to be right), each of the two gradients
+/// is taken as half, rounded up.
 constexpr void leave_out_gradients(std::int64_t& backward, std::int64_t& weight_gradient,
                                    const gradient_needs& needs) noexcept {
+  const bool known = weight_gradient > 0 || needs.zero_weight_gradient_known;
   const std::int64_t single = backward - backward / 2;
   if (!needs.any())
     backward = 0;
   else if (!needs.of_weights)
-    backward = weight_gradient > 0 ? backward - weight_gradient : single;
+    backward = known ? backward - weight_gradient : single;
   else if (!needs.of_inputs)
-    backward = weight_gradient > 0 ? weight_gradient : single;
+    backward = known ? weight_gradient : single;
   if (!needs.of_weights) weight_gradient = 0;
 }
 

@@ -20,7 +20,8 @@ OMNIBAL_INLINE std::vector<gradient_needs> gradients_of(std::span<const layer_tr
       throw invalid_input("layers.input_grad", needs.size(), "false",
                           "must be true, since a layer below is trained");
     needs.push_back({.of_weights = one.trainable,
-                     .of_inputs = one.input_gradient.value_or(one.trainable || trained_below)});
+                     .of_inputs = one.input_gradient.value_or(one.trainable || trained_below),
+                     .zero_weight_gradient_known = one.zero_weight_gradient_known});
     trained_below = trained_below || one.trainable;
   }
   return needs;
