@@ -35,9 +35,9 @@ namespace omnibal::examples {
 
   const operation_graph graph(shape);
   microbatch_times times;
-  times.price(stage_models(layers, column.plan), load, microbatches, shape.microbatches);
+  times.evaluate(stage_models(layers, column.plan), load, microbatches, shape.microbatches);
   microbatch_times without;
-  without.price(stage_models(layers, bare), load, microbatches, shape.microbatches);
+  without.evaluate(stage_models(layers, bare), load, microbatches, shape.microbatches);
   std::vector<std::int64_t> ends;
   (void)simulate(graph, times, ends);
   for (std::size_t i = 0; i < ends.size(); ++i) {

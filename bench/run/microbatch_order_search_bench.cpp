@@ -56,7 +56,7 @@ void order(benchmark::State& state) {
       problem.reserved.clear();
       const joint_plan plan = plan_jointly(problem, plan_objective::closed_form);
       microbatch_times times;
-      times.price(stage_models(chain, plan.plan), load, ids, microbatches);
+      times.evaluate(stage_models(chain, plan.plan), load, ids, microbatches);
       const microbatch_order found = search_microbatch_order(graph, times, microbatches, no_steps);
       gain += 1 - static_cast<double>(found.objective) / static_cast<double>(found.given);
       gap += relative_gap(static_cast<double>(found.objective), static_cast<double>(found.bound));

@@ -569,7 +569,7 @@ TEST_CASE("Golden hashes of Megatron-LM's layout") {
     const megatron_layout layout = to_megatron_layout(problem, found.plan);
     const auto text = [](const std::string& one) { return plan_hash(one); };
     golden.add(name_of(kind), plan_hash(layout.layout, layout.vision_layers,
-                                        layout.recomputed_layers, hash_of(layout.judged),
+                                        layout.recomputed_layers, hash_of(layout.evaluated),
                                         each(layout.arguments, text), each(layout.warnings, text)));
   }
   golden.expect({
@@ -627,7 +627,7 @@ TEST_CASE("Golden hashes of runs") {
   const evaluated_run again =
       evaluate_run(problem, searched.planned.data.packing.packs, searched.planned.data.dispatch,
                    *searched.planned.capacity, searched.planned.plan);
-  golden.add("evaluated", plan_hash(hash_of(again.column), again.bound_epoch_time));
+  golden.add("evaluated", plan_hash(hash_of(again.strategy), again.bound_epoch_time));
 
   problem.memory.limit = 9 * gibibyte;
   problem.capacity = loads<2>{12, 4096};
@@ -678,7 +678,7 @@ TEST_CASE("Golden hashes of cluster shapes") {
   run.memory.limit = 80 * gibibyte;
   for (const std::int64_t devices : {8, 12})
     golden.add(std::to_string(devices) + " devices",
-               plan_hash(each(rank_shapes({.devices = devices, .price = price, .run = run}),
+               plan_hash(each(rank_shapes({.devices = devices, .layer_costs = price, .run = run}),
                               [](const shape_candidate& one) {
                                 return plan_hash(one.shape.data_parallel, one.shape.stages,
                                                  one.shape.tensor_parallel, one.fits,

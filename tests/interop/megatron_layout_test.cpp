@@ -189,10 +189,10 @@ TEST_CASE("The number of recomputed layers is the best that fits, found by tryin
         least_short = lacks;
         fastest = time;
       }
-      if (count == found.recomputed_layers) CHECK(tried == found.judged.plan);
+      if (count == found.recomputed_layers) CHECK(tried == found.evaluated.plan);
     }
-    CHECK(found.judged.bytes_over == least_short);
-    CHECK(found.judged.makespan == fastest);
+    CHECK(found.evaluated.bytes_over == least_short);
+    CHECK(found.evaluated.makespan == fastest);
     CHECK(warns_of(found, "bytes are short") == (least_short > 0));
     recomputing += found.recomputed_layers > 0 ? 1 : 0;
     short_of_memory += least_short > 0 ? 1 : 0;
@@ -216,14 +216,14 @@ TEST_CASE("What recomputing the same number everywhere costs is said") {
     if (joint.plan.cuts.empty()) continue;
     const megatron_layout found = to_megatron_layout(problem, joint.plan);
     const std::int64_t planned = makespan(problem.schedule, stage_costs(problem, joint.plan));
-    if (found.judged.bytes_over > 0) continue;
-    CHECK(found.judged.makespan >= planned);
+    if (found.evaluated.bytes_over > 0) continue;
+    CHECK(found.evaluated.makespan >= planned);
     CHECK(warns_of(found, "longer than with the plan's own") ==
-          (found.judged.plan.modes != joint.plan.modes));
+          (found.evaluated.plan.modes != joint.plan.modes));
     if (found.recomputed_layers == 0) continue;
     CHECK(found.arguments[found.arguments.size() - 2] == "--recompute-num-layers");
     CHECK(found.arguments.back() == std::to_string(found.recomputed_layers));
-    slower += found.judged.makespan > planned ? 1 : 0;
+    slower += found.evaluated.makespan > planned ? 1 : 0;
   }
   CHECK(slower > 3);
 }

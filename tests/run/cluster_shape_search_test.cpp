@@ -30,7 +30,7 @@ std::vector<vision_language_sample> some_samples(std::size_t count) {
 
 shape_problem some_problem(std::span<const vision_language_sample> samples, std::int64_t devices) {
   return {.devices = devices,
-          .price =
+          .layer_costs =
               [](const cluster_shape& shape) {
                 return price_layers(
                     model_presets()[3], device_presets()[0],
@@ -84,7 +84,7 @@ TEST_CASE("The fastest shape on all samples is no slower than one chosen by hand
   const shape_problem problem = some_problem(samples, 16);
   const auto epoch = [&](const cluster_shape& shape) {
     run_problem run = problem.run;
-    const auto chain = problem.price(shape);
+    const auto chain = problem.layer_costs(shape);
     run.chain = chain;
     run.stages = shape.stages;
     run.data_parallel = shape.data_parallel;

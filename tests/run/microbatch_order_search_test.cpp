@@ -75,14 +75,14 @@ searched_rank search_and_enumerate(std::uint64_t seed, std::size_t microbatches)
   const std::vector<std::int64_t> step_times = detail::device_step_times(stages, shape.stages);
   const detail::prepared_schedule prepared(shape);
   microbatch_times times;
-  times.price(stages, load, ids, shape.microbatches);
+  times.evaluate(stages, load, ids, shape.microbatches);
   searched_rank rank{.found =
                          search_microbatch_order(prepared.graph, times, microbatches, step_times)};
   // Enumerated by pricing each order itself.
   std::vector<std::uint32_t> order = ids;
   const auto time_of_order = [&] {
     microbatch_times priced;
-    priced.price(stages, load, order, shape.microbatches);
+    priced.evaluate(stages, load, order, shape.microbatches);
     const auto run = simulate(prepared.graph, priced);
     std::int64_t end = 0;
     for (std::size_t d = 0; d < shape.stages; ++d) end = std::max(end, run.end[d] + step_times[d]);
@@ -171,7 +171,7 @@ TEST_CASE("searches for an order end at their limits") {
   const detail::prepared_schedule prepared(
       {.kind = schedule_kind::one_forward_one_backward, .stages = 4, .microbatches = 12});
   microbatch_times times;
-  times.price(stages, load, ids, ids.size());
+  times.evaluate(stages, load, ids, ids.size());
   const std::vector<std::int64_t> no_steps(4, 0);
   const auto search = [&](const order_search_limits& limits) {
     return search_microbatch_order(prepared.graph, times, ids.size(), no_steps, limits);

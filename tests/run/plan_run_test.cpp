@@ -196,13 +196,13 @@ TEST_CASE("A plan made before re-prices, and is refused where it is not for this
     return evaluate_run(problem, planned.data.packing.packs, dispatch, *planned.capacity, plan);
   };
   const evaluated_run same = reprice(planned.data.dispatch, planned.plan);
-  CHECK(same.column.epoch.time == planned.epoch.time);
-  CHECK(same.column.epoch.peak_memory == planned.epoch.peak_memory);
-  CHECK(same.column.fits);
-  CHECK(same.bound_epoch_time <= same.column.epoch.time);
+  CHECK(same.strategy.epoch.time == planned.epoch.time);
+  CHECK(same.strategy.epoch.peak_memory == planned.epoch.peak_memory);
+  CHECK(same.strategy.fits);
+  CHECK(same.bound_epoch_time <= same.strategy.epoch.time);
 
-  problem.memory.limit = same.column.epoch.peak_memory[0] - 1;
-  CHECK_FALSE(reprice(planned.data.dispatch, planned.plan).column.fits);
+  problem.memory.limit = same.strategy.epoch.peak_memory[0] - 1;
+  CHECK_FALSE(reprice(planned.data.dispatch, planned.plan).strategy.fits);
 
   dispatch_plan dispatch = planned.data.dispatch;
   dispatch.dropped.push_back(0);

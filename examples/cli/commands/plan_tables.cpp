@@ -94,7 +94,7 @@ exit_status evaluate_plan(const command_context& context, const plan_subject& su
   const packs_file file = read_packs_file(subject.arguments.evaluate, tables);
   const evaluated_run run = reprice(subject, problem, file, earlier.plan, control);
   print_report(context, report_of(subject, run, earlier.epoch_seconds));
-  return run.column.fits ? exit_status::done : exit_status::infeasible;
+  return run.strategy.fits ? exit_status::done : exit_status::infeasible;
 }
 
 training_setup setup_of(const plan_arguments& arguments) {
@@ -136,7 +136,7 @@ std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
   const auto price = [&](const cluster_shape& shape) {
     return costs.price(setup_of(in_shape(arguments, shape))).chain;
   };
-  return rank_shapes({.devices = arguments.devices, .price = price, .run = std::move(run)},
+  return rank_shapes({.devices = arguments.devices, .layer_costs = price, .run = std::move(run)},
                      control);
 }
 

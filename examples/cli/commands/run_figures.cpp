@@ -208,7 +208,7 @@ repriced_report report_of(const plan_subject& subject, const evaluated_run& run,
       .samples = subject.samples,
       .bound_seconds = static_cast<double>(run.bound_epoch_time) * seconds_per_nanosecond,
       .promised_seconds = promised_seconds,
-      .evaluated = figures_of(subject, run.column)};
+      .evaluated = figures_of(subject, run.strategy)};
   report.evaluated.order_gain.reset();
   report.evaluated.packing->bound.reset();
   return report;

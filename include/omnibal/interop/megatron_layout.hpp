@@ -30,7 +30,7 @@ struct megatron_layout {
   std::string layout = {};
   std::vector<std::size_t> vision_layers = {};  ///< Per virtual stage; the layout has none.
   std::size_t recomputed_layers = 0;        ///< Per block of equal layers of every virtual stage.
-  evaluated_plan judged = {};               ///< The plan's cuts with the modes that the flags give.
+  evaluated_plan evaluated = {};            ///< The plan's cuts with the modes that the flags give.
   std::vector<std::string> arguments = {};  ///< Of Megatron-LM's command line.
   std::vector<std::string> warnings = {};   ///< What Megatron-LM cannot express, one sentence each.
 };

@@ -20,7 +20,9 @@ struct layer_range {
   std::size_t begin = 0;
   std::size_t end = 0;
 
-  [[nodiscard]] constexpr bool holds(std::size_t l) const noexcept { return begin <= l && l < end; }
+  [[nodiscard]] constexpr bool contains(std::size_t l) const noexcept {
+    return begin <= l && l < end;
+  }
   friend bool operator==(const layer_range&, const layer_range&) = default;
 };
 

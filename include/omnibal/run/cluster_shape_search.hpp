@@ -33,7 +33,7 @@ struct shape_problem {
   std::int64_t node_devices = 8;  ///< Tensor parallelism stays within a node.
   /// The costs of the model's layers in a shape. Throws invalid_input if the model cannot be
   /// divided that way.
-  std::function<std::vector<layer_cost>(const cluster_shape&)> price = {};
+  std::function<std::vector<layer_cost>(const cluster_shape&)> layer_costs = {};
   run_problem run = {};  ///< Its chain, stages and data_parallel are set from the shape.
   std::size_t sample_limit = 4096;
 };

@@ -46,7 +46,7 @@ struct run_strategy {
 
 /// An existing plan of a run, evaluated at the costs of a problem.
 struct evaluated_run {
-  run_strategy column = {};           ///< `fits` tells whether its memory stays within the limit.
+  run_strategy strategy = {};         ///< `fits` tells whether its memory stays within the limit.
   std::int64_t bound_epoch_time = 0;  ///< Nanoseconds, a lower bound for any plan.
 };
 

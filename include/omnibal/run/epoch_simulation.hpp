@@ -53,8 +53,8 @@ class microbatch_times {
  public:
   /// Evaluates micro-batches of the load, given in their order in the step, followed by empty ones
   /// up to `count` in total.
-  void price(std::span<const stage_model> stages, const epoch_load& load,
-             std::span<const std::uint32_t> microbatches, std::size_t count);
+  void evaluate(std::span<const stage_model> stages, const epoch_load& load,
+                std::span<const std::uint32_t> microbatches, std::size_t count);
 
   [[nodiscard]] std::int64_t duration(const pipeline_operation& work) const noexcept;
   [[nodiscard]] std::int64_t latency(const pipeline_operation& work) const noexcept;

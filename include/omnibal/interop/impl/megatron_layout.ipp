@@ -120,9 +120,9 @@ inline void choose_recomputed_layers(const pipeline_problem& problem,
     before = modes;
     evaluated_plan next =
         evaluate_plan(problem, "Megatron-LM", {.cuts = cuts, .modes = std::move(modes)});
-    if (count > 0 && rank(next) >= rank(result.judged)) continue;
+    if (count > 0 && rank(next) >= rank(result.evaluated)) continue;
     result.recomputed_layers = count;
-    result.judged = std::move(next);
+    result.evaluated = std::move(next);
   }
 }
 
@@ -149,15 +149,15 @@ inline void warn_of_parts(const std::vector<megatron_part>& parts,
 
 inline void warn_of_modes(const pipeline_problem& problem, const pipeline_plan& plan,
                           megatron_layout& result) {
-  if (result.judged.bytes_over > 0)
+  if (result.evaluated.bytes_over > 0)
     result.warnings.push_back("no number of recomputed layers fits the memory of every stage: " +
-                              std::to_string(result.judged.bytes_over) + " bytes are short");
-  if (plan.modes == result.judged.plan.modes) return;
+                              std::to_string(result.evaluated.bytes_over) + " bytes are short");
+  if (plan.modes == result.evaluated.plan.modes) return;
   const std::int64_t planned = makespan(problem.schedule, stage_costs(problem, plan));
   result.warnings.push_back(
       "one number of recomputed layers holds for every stage and recomputes them fully: a step "
       "takes " +
-      (planned > 0 ? share_longer(result.judged.makespan, planned) : std::string("none")) +
+      (planned > 0 ? share_longer(result.evaluated.makespan, planned) : std::string("none")) +
       " longer than with the plan's own recomputation");
 }
 

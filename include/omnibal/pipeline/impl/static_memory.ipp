@@ -29,7 +29,7 @@ OMNIBAL_INLINE std::int64_t static_memory::bytes(std::span<const layer_range> ra
     std::int64_t all = 0;
     std::int64_t largest = 0;
     for (const std::size_t l : group) {
-      if (std::ranges::none_of(ranges, [&](const layer_range& one) { return one.holds(l); }))
+      if (std::ranges::none_of(ranges, [&](const layer_range& one) { return one.contains(l); }))
         continue;
       const std::int64_t own = before_[l + 1] - before_[l];
       all += own;

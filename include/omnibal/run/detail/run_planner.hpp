@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Plans a run: the strategies one after the other, ours the best of several plans under the
-/// simulated epoch.
+/// Plans a run: computes the strategies one after the other; the planned one is the plan of least
+/// simulated epoch time among several candidates.
 #pragma once
 
 #include <algorithm>
@@ -80,7 +80,7 @@ class run_planner {
     omnibal::validate(problem_for(strategy), plan);
     strategy = simulated(std::move(strategy));
     const std::int64_t least = bound(strategy.epoch.steps);
-    return {.column = std::move(strategy), .bound_epoch_time = least};
+    return {.strategy = std::move(strategy), .bound_epoch_time = least};
   }
 
   /// Of the plans that are optimal for one of the objectives, the one of least epoch time.

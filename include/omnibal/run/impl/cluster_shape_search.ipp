@@ -49,7 +49,7 @@ namespace detail {
   shape_candidate candidate{.shape = shape, .bytes_short = endless};
   std::vector<layer_cost> chain;
   try {
-    chain = problem.price(shape);
+    chain = problem.layer_costs(shape);
   } catch (const invalid_input& error) {
     candidate.passed_over = error.what();
     return candidate;

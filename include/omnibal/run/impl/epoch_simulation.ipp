@@ -51,10 +51,10 @@ OMNIBAL_INLINE workload epoch_load::largest() const noexcept {
   return most;
 }
 
-OMNIBAL_INLINE void microbatch_times::price(std::span<const stage_model> stages,
-                                            const epoch_load& load,
-                                            std::span<const std::uint32_t> microbatches,
-                                            std::size_t count) {
+OMNIBAL_INLINE void microbatch_times::evaluate(std::span<const stage_model> stages,
+                                               const epoch_load& load,
+                                               std::span<const std::uint32_t> microbatches,
+                                               std::size_t count) {
   count_ = count;
   costs_.clear();
   for (const stage_model& stage : stages) {
@@ -115,7 +115,7 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
       const std::span<const std::uint32_t> microbatches = load.assignment[step * load.ranks + rank];
       if (microbatches.empty()) continue;
       const detail::prepared_schedule& prepared = schedules.of(microbatches.size());
-      times.price(stages, load, microbatches, prepared.graph.microbatches());
+      times.evaluate(stages, load, microbatches, prepared.graph.microbatches());
       const simulation<std::int64_t> run = simulate(prepared.graph, times, ends);
       for (std::size_t d = 0; d < devices; ++d) {
         device_end[d] = std::max(device_end[d], run.end[d]);

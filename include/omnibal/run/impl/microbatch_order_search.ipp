@@ -55,7 +55,7 @@ class step_orderer {
     const auto microbatches = load_.assignment[step * load_.ranks + rank];
     if (microbatches.empty()) return {};
     const prepared_schedule& prepared = schedules_.of(microbatches.size());
-    times_.price(stages_, load_, microbatches, prepared.graph.microbatches());
+    times_.evaluate(stages_, load_, microbatches, prepared.graph.microbatches());
     return search_microbatch_order(prepared.graph, times_, microbatches.size(), step_times_,
                                    limits);
   }
