@@ -24,7 +24,7 @@ std::int64_t tokens_of(const omnibal::grouping<>& packs, std::size_t rank) {
 
 std::int64_t plan_epoch(omnibal::thread_communicator& ranks, std::uint64_t seed) {
   const omnibal::grouping<> packs = make_plan(seed);                // on every rank by itself
-  omnibal::require_agreement(ranks, "the plan of epoch 3", packs);  // eight bytes a rank
+  omnibal::require_agreement(ranks, "the plan of epoch 3", packs);  // eight bytes per rank
   return omnibal::all_reduce_sum(ranks, tokens_of(packs, ranks.rank()));
 }
 // <<<
