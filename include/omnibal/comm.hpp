@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Communication between ranks. The models over MPI and NCCL are comm/mpi.hpp and comm/nccl.hpp.
+/// Communication between ranks. The communicators over MPI and NCCL are in comm/mpi.hpp and
+/// comm/nccl.hpp.
 #pragma once
 
 #pragma GCC diagnostic push

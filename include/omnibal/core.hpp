@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Core vocabulary: errors, checked integers, loads, groupings, random numbers, search results.
+/// What all modules share: errors, checked integers, loads, groupings, random numbers, search
+/// results.
 #pragma once
 
 #pragma GCC diagnostic push

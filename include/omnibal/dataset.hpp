@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Samples before they are packed: tables as one index, weighted mixtures, stable keys.
+/// Samples before they are packed: several tables read as one, weighted mixtures, and keys by which
+/// a plan follows its samples to a reordered table.
 #pragma once
 
 #pragma GCC diagnostic push

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Packs to steps, ranks and micro-batches; epochs that resume.
+/// Assignment of packs to steps, ranks and micro-batches; epochs that resume from a checkpoint.
 #pragma once
 
 #pragma GCC diagnostic push

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// All host modules. Device code is in gpu/, models of the communicator that need MPI or NCCL in
-/// comm/mpi.hpp and comm/nccl.hpp.
+/// All host modules. Not included: device code, in gpu/, and the communicators that need MPI or
+/// NCCL, in comm/mpi.hpp and comm/nccl.hpp.
 #pragma once
 
 #pragma GCC diagnostic push

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Samples into packs: packers, bounds on the number of packs, capacities, metrics.
+/// Grouping samples into packs: packers, lower bounds on the number of packs, choice of capacities,
+/// metrics.
 #pragma once
 
 #pragma GCC diagnostic push

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Loaded samples moved between ranks with few bytes.
+/// Balancing ranks by moving samples that are already loaded, with little communication.
 #pragma once
 
 #pragma GCC diagnostic push

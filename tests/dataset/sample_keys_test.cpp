@@ -113,7 +113,7 @@ TEST_CASE("samples that weigh otherwise are refused, and the first is named") {
   const std::vector<loads<2>> before{{1, 2}, {3, 4}};
   const std::vector<loads<2>> after{{3, 5}, {1, 2}};
   CHECK_THROWS_WITH(require_same_loads<std::string>(keys, before, after, match(keys, other)),
-                    "keys[1] = b: weighs 5 of resource 1, but weighed 4");
+                    "keys[1] = b: has load 5 of resource 1, but had 4");
 }
 
 TEST_CASE("keys may be integers or views, of any value") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Integer arithmetic that cannot overflow in silence. Loads, times and bytes come from callers;
-/// wherever they are summed or scaled, one of these functions stands.
+/// Integer arithmetic with overflow checks. Loads, times and bytes come from callers: wherever the
+/// library sums or scales them, it calls one of these functions.
 #pragma once
 
 #include <concepts>
@@ -17,7 +17,7 @@ namespace omnibal::inline v0 {
 /// A 128-bit integer for products of two 64-bit ones: bound proofs compare time x bytes.
 __extension__ typedef __int128 wide_integer;
 
-/// left + right, or nothing when the type cannot hold it.
+/// left + right, or std::nullopt when the type cannot hold it.
 template <std::integral Integer>
 [[nodiscard]] constexpr std::optional<Integer> try_add(Integer left, Integer right) noexcept {
   Integer sum{};
@@ -25,7 +25,7 @@ template <std::integral Integer>
   return sum;
 }
 
-/// left * right, or nothing when the type cannot hold it.
+/// left * right, or std::nullopt when the type cannot hold it.
 template <std::integral Integer>
 [[nodiscard]] constexpr std::optional<Integer> try_multiply(Integer left, Integer right) noexcept {
   Integer product{};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Plans and positions as bytes for checkpoints: little-endian integers between a mark that says
-/// what it is and a checksum, the same on every platform.
+/// Serialization of plans and positions for checkpoints: little-endian integers between a mark
+/// that names the format and a checksum. The bytes are the same on every platform.
 #pragma once
 
 #include <concepts>
@@ -19,7 +19,7 @@
 
 namespace omnibal::inline v0 {
 
-/// Writes a mark of eight letters, a version, numbers, and at the end the hash of it all.
+/// Writes a mark of eight letters, a version, any integers, and finally a hash of all these bytes.
 class byte_writer {
  public:
   byte_writer(std::string_view mark, std::uint32_t version) {
@@ -33,14 +33,14 @@ class byte_writer {
       bytes_.push_back(static_cast<std::byte>(number >> (8 * k) & 0xFF));
   }
 
-  /// The number of numbers, then the numbers.
+  /// Writes the number of elements, then the elements.
   template <std::unsigned_integral Number, std::size_t Extent>
   void add(std::span<const Number, Extent> numbers) {
     add(std::uint64_t{numbers.size()});
     for (const Number number : numbers) add(number);
   }
 
-  /// All of it with its checksum; nothing may be added any more.
+  /// Returns all bytes with the checksum appended. Nothing may be added afterwards.
   [[nodiscard]] std::vector<std::byte> finish() {
     hash_stream hash;
     hash.add(bytes_);
@@ -52,8 +52,8 @@ class byte_writer {
   std::vector<std::byte> bytes_;
 };
 
-/// Reads what byte_writer wrote. Throws invalid_input naming `field` where bytes are of something
-/// else, of another version, cut short, too many, or changed.
+/// Reads what byte_writer wrote. Throws invalid_input naming `field` when the bytes have another
+/// mark or version, are too few or too many, or do not match their checksum.
 class byte_reader {
  public:
   byte_reader(std::string_view field, std::span<const std::byte> bytes, std::string_view mark,
@@ -64,7 +64,7 @@ class byte_reader {
     for (const char letter : mark)
       if (read<std::uint8_t>() != static_cast<std::uint8_t>(letter))
         throw invalid_input(field, bytes.size(), "bytes hold something else");
-    // Before the checksum: another version may have another one.
+    // Before the checksum, which another version may compute differently.
     if (const auto written = read<std::uint32_t>(); written != version)
       throw invalid_input(
           std::string(field) + " version", written,
@@ -91,7 +91,7 @@ class byte_reader {
     return numbers;
   }
 
-  /// Throws invalid_input unless all was read but the checksum.
+  /// Throws invalid_input unless everything before the checksum was read.
   void expect_end() const {
     if (at_ + checksum_size != bytes_.size())
       throw invalid_input(field_, bytes_.size(), "bytes are too many");

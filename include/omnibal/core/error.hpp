@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How the library refuses bad input: a broken precondition, said so that a person can mend it.
+/// The exception for bad input. It names what is wrong and what would be right, so that a person
+/// can correct it.
 #pragma once
 
 #include <concepts>
@@ -15,7 +16,7 @@
 
 namespace omnibal::inline v0 {
 
-/// Thrown when a problem or an option breaks a precondition. `what()` is one line naming the
+/// Thrown when a problem or an option violates a precondition. `what()` is one line naming the
 /// field, the index where there is one, the value, and what would be right:
 /// `tokens[17] = -5: must not be negative`.
 ///
@@ -42,7 +43,7 @@ class invalid_input : public std::invalid_argument {
   [[nodiscard]] const std::string& value() const noexcept { return value_; }
 
  private:
-  // The index stands first so that no public call can mean this one.
+  // The index is the first parameter so that no public call can select this overload.
   invalid_input(std::optional<std::size_t> index, std::string field, std::string_view value,
                 std::string_view advice)
       : std::invalid_argument(line(field, index, value, advice)),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Groups of indices stored flat: group k holds indices[offsets[k] .. offsets[k + 1]). The form
-/// in which packs, micro-batches, ranks and steps are passed around, written to files and sent
-/// between ranks.
+/// A list of lists of indices in two flat arrays (compressed sparse rows): group k holds
+/// indices[offsets[k] .. offsets[k + 1]). Packs, micro-batches, ranks and steps are returned,
+/// written to files and sent between ranks in this form.
 #pragma once
 
 #include <concepts>
@@ -17,7 +17,8 @@
 
 namespace omnibal::inline v0 {
 
-/// An ordered list of ordered groups of indices. Memory: one Index an element, eight bytes a group.
+/// An ordered list of ordered groups of indices. Memory: one Index per
+/// element, eight bytes per group.
 template <std::unsigned_integral Index = std::uint32_t>
 class grouping {
  public:
@@ -25,7 +26,7 @@ class grouping {
 
   grouping() = default;
 
-  /// Takes over arrays made elsewhere. Throws invalid_input unless offsets start at 0, never
+  /// Takes ownership of existing arrays. Throws invalid_input unless offsets start at 0, never
   /// decrease and end at indices.size(). O(groups).
   grouping(std::vector<std::uint64_t> offsets, std::vector<Index> indices)
       : offsets_(std::move(offsets)), indices_(std::move(indices)) {
@@ -58,13 +59,13 @@ class grouping {
     indices_.reserve(indices);
   }
 
-  /// Adds an index to the group that is open at the end; close_group() closes it.
+  /// Adds an index to the group under construction, which close_group() ends.
   void push_back(Index index) { indices_.push_back(index); }
 
-  /// Closes the group holding what was pushed since the last one closed; it may be empty.
+  /// Ends the group of all indices pushed since the previous call; it may be empty.
   void close_group() { offsets_.push_back(indices_.size()); }
 
-  /// Adds a whole group.
+  /// Appends a complete group.
   void append(std::span<const Index> group) {
     indices_.insert(indices_.end(), group.begin(), group.end());
     close_group();

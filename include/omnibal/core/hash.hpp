@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// A 64-bit fingerprint of a plan that is the same on every platform: XXH64 over the plan's
-/// integers, each as eight little-endian bytes, so that neither the machine nor the width of an
-/// index type shows in it.
+/// integers, each as eight little-endian bytes, so that it depends neither on the machine nor on
+/// the width of an index type. Ranks compare it to detect different plans.
 /// Source: Collet, "xxHash fast digest algorithm", specification 0.2.0, section XXH64 (known
-/// answers are in the tests). Not cryptographic: it finds accidents, not attacks.
+/// answers are in the tests). Not cryptographic: it detects accidental differences, not
+/// attacks.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +24,7 @@
 
 namespace omnibal::inline v0 {
 
-/// XXH64 of bytes that come piece by piece; how they are cut does not matter.
+/// XXH64 of bytes added in pieces; the result does not depend on where the pieces are cut.
 class hash_stream {
  public:
   explicit constexpr hash_stream(std::uint64_t seed = 0) noexcept
@@ -77,7 +78,7 @@ class hash_stream {
     return hash;
   }
 
-  /// Mixes in the bytes of the stripe that was never filled.
+  /// Mixes in the bytes of the last, incomplete stripe.
   [[nodiscard]] constexpr std::uint64_t with_tail(std::uint64_t hash) const noexcept {
     std::size_t at = 0;
     for (; at + 8 <= filled_; at += 8)

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a sample weighs: one non-negative integer per resource (image tiles, text tokens, audio
+/// The loads of a sample: one non-negative integer per resource (image tiles, text tokens, audio
 /// frames, ...). The number of resources is fixed at compile time, the integer type is the
-/// caller's, and a projection takes the loads out of whatever the caller's sample type is.
+/// caller's, and a projection extracts the loads from the caller's own sample type:
+///
+///     struct sample { int tiles, tokens; };
+///     auto result = pack_balanced(samples, {.capacity = {9, 4096}},
+///                                 [](const sample& s) { return loads<2>{s.tiles, s.tokens}; });
 #pragma once
 
 #include <array>

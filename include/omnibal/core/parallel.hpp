@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// A parallel loop on standard threads. Which thread runs which part never shows in a result:
-/// bodies write only to their own part.
+/// A parallel loop on standard threads. Results do not depend on the number of threads as long as
+/// each body writes only to its own part.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,8 @@
 
 namespace omnibal::inline v0 {
 
-/// How many threads `wanted` means: itself, or for 0 as many as the hardware has. At least 1.
+/// The number of threads that an option `threads` = `wanted` stands for: `wanted` itself, or for 0
+/// as many as the hardware has. At least 1.
 [[nodiscard]] inline unsigned thread_count(unsigned wanted) noexcept {
   return wanted != 0 ? wanted : std::max(1U, std::thread::hardware_concurrency());
 }
@@ -24,8 +25,8 @@ namespace omnibal::inline v0 {
 namespace detail {
 
 /// Runs the parts 0 … parts − 1, each on a thread of its own, the first on the calling one. When
-/// parts throw, the exception of the first of them in order is rethrown after all have ended. No
-/// template, because every loop in a program would bring its own copy of the threads' machinery.
+/// parts throw, the exception of the first of them in order is rethrown after all have ended. Not a
+/// template, so that a program contains the thread handling once and not once per loop.
 inline void run_parts(std::size_t parts, const std::function<void(std::size_t)>& run) {
   std::vector<std::exception_ptr> failures(parts);
   const auto run_part = [&](std::size_t part) {
@@ -47,9 +48,10 @@ inline void run_parts(std::size_t parts, const std::function<void(std::size_t)>&
 
 }  // namespace detail
 
-/// Calls body(begin, end) on consecutive parts that together cover 0 … count − 1, one part a
+/// Calls body(begin, end) on consecutive parts that together cover 0 … count − 1, one part per
 /// thread, the first on the calling thread. `threads` = 0 means as many as the hardware has.
-/// When bodies throw, the exception of the first part in order is rethrown after all have ended.
+/// Blocks until all parts have ended; when bodies throw, the exception of the first part in order
+/// is then rethrown.
 template <std::invocable<std::size_t, std::size_t> Body>
 void parallel_for(std::size_t count, unsigned threads, const Body& body) {
   const std::size_t parts = std::min<std::size_t>(thread_count(threads), count);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Random numbers that are the same bytes on every platform and thread count: a counter-based
-/// generator has no hidden state, so any part of a stream can be drawn anywhere.
+/// Random numbers that are the same on every platform and for every number of threads: the
+/// generator is counter-based, so any part of a stream can be computed independently.
 /// Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011
 /// (Philox4x32 with ten rounds; the known answers of its authors are in the tests).
 #pragma once
@@ -69,7 +69,7 @@ class random_stream {
 };
 
 /// An unbiased draw from 0 … bound − 1, bound > 0. Lemire, "Fast random integer generation in an
-/// interval", ACM TOMACS 2019: one multiplication, a division only in the rare case near a limit.
+/// interval", ACM TOMACS 2019: one multiplication, a division only in a rare case.
 [[nodiscard]] constexpr std::uint32_t uniform_below(random_stream& random,
                                                     std::uint32_t bound) noexcept {
   std::uint64_t product = std::uint64_t{random()} * bound;

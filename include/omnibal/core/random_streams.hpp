@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Which random streams packing and dispatch draw from, so that no two purposes share one under the
-/// same seed.
+/// The registry of random streams: one number per purpose, so that no two purposes draw from the
+/// same stream under the same seed.
 #pragma once
 
 #include <algorithm>
@@ -25,20 +25,21 @@ enum class random_purpose : std::uint64_t {
   mixture_epoch = 9,
 };
 
-/// The stream of a purpose's pass or epoch.
+/// The stream for pass or epoch `index` of a purpose.
 [[nodiscard]] constexpr random_stream stream_for(std::uint64_t seed, random_purpose purpose,
                                                  std::uint64_t index) noexcept {
   return random_stream(seed, (static_cast<std::uint64_t>(purpose) << 56) ^ index);
 }
 
-/// A stream of its own for a part of the work, so that parts can be done in any order.
+/// A new independent stream, seeded from `random`: with one per part of the work, the parts can be
+/// done in any order.
 [[nodiscard]] constexpr random_stream fork_stream(random_stream& random) noexcept {
   const std::uint64_t high = random();
   return random_stream(high << 32 | random());
 }
 
-/// The same permutation as shuffle() makes, faster where items do not fit the cache: with the
-/// partners of many items known beforehand, their exchanges need not wait for each other.
+/// The same permutation as shuffle_randomly(), faster for items that do not fit the cache: the
+/// partners of many items are drawn first, so that the processor can overlap their exchanges.
 /// Precondition: at most 2³² − 1 items.
 template <typename Item>
 void shuffle_fast(std::span<Item> items, random_stream& random) noexcept {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How long work tells its caller where it is, and how the caller ends it early.
+/// Progress reports from long computations, and early stops.
+///
+///     std::stop_source source;
+///     options.control = {.report = [](const progress& p) { show(p.phase, p.done, p.total); },
+///                        .stop = source.get_token()};
 #pragma once
 
 #include <cstdint>
@@ -12,15 +16,16 @@
 
 namespace omnibal::inline v0 {
 
-/// Where a piece of work is: `done` of `total` units of `phase`.
+/// The progress of a computation: `done` of `total` units of `phase`.
 struct progress {
   std::string_view phase;
   std::uint64_t done = 0;
   std::uint64_t total = 0;
 };
 
-/// Given to long work: a callback called now and then from the calling thread, and a token that
-/// asks the work to stop. Both may be left empty. Stopped work returns what it has.
+/// The member `control` of options: a callback that is called from time to time on the calling
+/// thread, and a token by which the caller requests a stop. Both may be left empty. A stopped
+/// computation returns what it has found so far.
 struct search_control {
   std::function<void(const progress&)> report = {};
   std::stop_token stop = {};

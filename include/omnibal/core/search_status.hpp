@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a search can say of its answer.
+/// How a search ended and how good its answer is: every search result has a `status`, an
+/// `objective` and a proven `bound`.
 #pragma once
 
 #include <string_view>
@@ -26,8 +27,8 @@ enum class search_status {
   return "unknown";
 }
 
-/// (objective − bound) / bound: by how much the answer can at most be beaten, relative to the
-/// bound. 0 when they are equal, also at 0.
+/// (objective − bound) / bound: an upper limit on the relative distance between the answer and the
+/// optimum. 0 when objective and bound are equal, also when both are 0.
 [[nodiscard]] constexpr double relative_gap(double objective, double bound) noexcept {
   return objective == bound ? 0.0 : (objective - bound) / bound;
 }

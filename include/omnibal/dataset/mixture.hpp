@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Weighted mixtures of several tables: which samples an epoch holds when tables are repeated or
-/// held back by a rate each. Packers take the samples from there.
+/// Weighted mixtures of several tables: which samples an epoch contains when each table is
+/// oversampled or undersampled by a rate of its own. The result is what a packer then packs.
+///
+///     const std::vector<std::uint64_t> rows = {1000, 50};
+///     const table_index tables(rows);
+///     const std::vector<mixture_rate> rates = {{.numerator = 1}, {.numerator = 5, .denominator =
+///     2}}; auto samples = draw_mixture(tables, rates, {.seed = 1, .epoch = 0});
 #pragma once
 
 #include <cstdint>
@@ -13,8 +18,8 @@
 
 namespace omnibal::inline v0 {
 
-/// How often an epoch holds each sample of a table: numerator / denominator times. 5/2 is two or
-/// three times, 1/4 is every fourth sample, 0/1 none.
+/// How often an epoch contains each sample of a table: numerator / denominator times. 5/2 is two
+/// or three times, 1/4 is every fourth sample, 0/1 none.
 struct mixture_rate {
   std::uint64_t numerator = 1;
   std::uint64_t denominator = 1;
@@ -25,27 +30,28 @@ struct mixture_rate {
 /// Options of draw_mixture.
 struct mixture_options {
   std::uint64_t seed = 0;
-  std::uint64_t epoch = 0;  ///< Counted from 0; where one ends in a table, the next goes on.
+  std::uint64_t epoch = 0;  ///< Counted from 0. Each continues where the one before it ended.
 };
 
 /// The sample ids of an epoch in random order, repeats included: of a table with n rows and rate r,
 /// ⌊(epoch + 1) · n · r⌋ − ⌊epoch · n · r⌋ of them.
 ///
-/// A table is read as an endless sequence of passes, each a fresh shuffle of all its rows, and
-/// every epoch takes up where the one before stopped: after any number of epochs no sample of a
-/// table was there more than once oftener than another. Ids are those of `tables`, and
-/// table_index::locate leads back to table and row. Throws invalid_input unless there is one rate a
-/// table, with denominators above 0; where an epoch has more than 2³² − 1 samples; and where
-/// numbers are beyond 2³² − 1 (rows of a table, numerators, denominators, passes) or 2²⁴ (tables).
-/// O(samples of the epoch, and rows of the tables that it begins or ends within).
+/// A table is read as an endless sequence of passes, each a new shuffle of all its rows, and every
+/// epoch continues where the one before it stopped. So after any number of epochs, the numbers of
+/// times that two samples of a table were drawn differ by at most one. Ids are those of `tables`;
+/// table_index::locate gives table and row. Throws invalid_input unless there is one rate per table
+/// with a denominator above 0; when the epoch has more than 2³² − 1 samples; and when a number of
+/// rows, a numerator, a denominator or a number of passes exceeds 2³² − 1, or the number of tables
+/// 2²⁴. O(samples of the epoch + rows of the tables within which it begins or ends).
 [[nodiscard]] std::vector<std::uint64_t> draw_mixture(const table_index& tables,
                                                       std::span<const mixture_rate> rates,
                                                       const mixture_options& options = {});
 
-/// The rates at which an epoch has `samples` samples in proportion to the weights: each table's
-/// share rounded by largest remainders, of equal ones the first. Throws invalid_input where there
-/// is not one weight a table, all weights are 0 or a table without rows has one; and where weights
-/// or samples are beyond 2³² − 1. O(tables · log(tables)).
+/// The rates with which an epoch has exactly `samples` samples, divided among the tables in
+/// proportion to `weights`: shares are rounded by largest remainders, equal ones in order of
+/// tables. Throws invalid_input unless there is one weight per table; when all weights are 0 or a
+/// table without rows has a positive one; and when a weight or `samples` exceeds 2³² − 1. O(tables
+/// · log(tables)).
 [[nodiscard]] std::vector<mixture_rate> rates_for(const table_index& tables,
                                                   std::span<const std::uint64_t> weights,
                                                   std::uint64_t samples);

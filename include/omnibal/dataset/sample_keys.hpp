@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Samples named by keys of the caller's that stay when a table is sorted, read in another order or
-/// put together from other files. Plans name samples by place; here a plan made for one order of a
-/// table is carried over to another, or refused where the samples are not the same.
+/// Stable sample keys: the caller's own ids, which do not change when a table is sorted, read in
+/// another order or assembled from other files. Plans refer to samples by their place in the table;
+/// these functions transfer a plan from one order of a table to another, or refuse when the samples
+/// are not the same.
+///
+///     auto places = match_keys(old_keys, new_keys);
+///     require_same_loads(old_keys, old_samples, new_samples, places);
+///     packs = renumber_samples(packs, places);
 #pragma once
 
 #include <algorithm>
@@ -27,43 +32,44 @@
 
 namespace omnibal::inline v0 {
 
-/// What names a sample: an integer or a text.
+/// The key of a sample: an integer or a text.
 template <typename Key>
 concept sample_key = (std::integral<Key> && !std::same_as<Key, bool>) ||
                      std::convertible_to<const Key&, std::string_view>;
 
-/// A fingerprint of a table without keys: its loads in order, the same on every platform. O(n).
+/// A fingerprint of a table without keys: the hash of its loads in order, the same on every
+/// platform. O(n).
 template <std::ranges::random_access_range Samples, typename Projection = std::identity>
 requires sample_range<const Samples, Projection>
 [[nodiscard]] std::uint64_t table_fingerprint(const Samples& samples,
                                               const Projection& projection = {});
 
-/// A fingerprint of a table with keys: of each key with its loads, in whatever order they come.
-/// Throws invalid_input where there is not one key a sample and where a key is there twice, naming
-/// both places. O(n · log n).
+/// A fingerprint of a table with keys: the hash of each key with its loads, independent of the
+/// order of the table. Throws invalid_input unless there is one key per sample, and for a repeated
+/// key, naming both places. O(n · log n).
 template <sample_key Key, std::ranges::random_access_range Samples,
           typename Projection = std::identity>
 requires sample_range<const Samples, Projection>
 [[nodiscard]] std::uint64_t keyed_fingerprint(std::span<const Key> keys, const Samples& samples,
                                               const Projection& projection = {});
 
-/// Where each sample of a table is in another: element k is the place in `to` of the key from[k].
-/// Both must hold the same keys. Throws invalid_input where a key is there twice, naming both
-/// places, and where they differ, naming the first key that is missing or, where none is, the first
-/// that is new. O(n · log n).
+/// The place of each sample of one table in another: element k is the place in `to` of the key
+/// from[k]. Both tables must have the same keys. Throws invalid_input for a repeated key, naming
+/// both places, and for different keys, naming the first that is missing from `to` or, when none is
+/// missing, the first that is new there. O(n · log n).
 template <sample_key Key>
 [[nodiscard]] std::vector<std::uint32_t> match_keys(std::span<const Key> from,
                                                     std::span<const Key> to);
 
-/// Throws invalid_input naming the first key whose sample weighs in `to` other than it did in
-/// `from`; places as match_keys gives them. Throws it too where numbers of samples differ. O(n).
+/// Throws invalid_input naming the first key whose sample has other loads in `to` than in `from`;
+/// `places` as returned by match_keys. Throws it also when the numbers of samples differ. O(n).
 template <sample_key Key, typename From, typename To>
 requires sample_range<const From> && sample_range<const To>
 void require_same_loads(std::span<const Key> keys, const From& from, const To& to,
                         std::span<const std::uint32_t> places);
 
-/// Packs with every sample k replaced by places[k]: packs of one table as packs of another. Throws
-/// invalid_input where a pack names a sample beyond the last place. O(n).
+/// Packs with every sample k replaced by places[k]: transfers packs from one table to another.
+/// Throws invalid_input when a pack refers to a sample beyond the last place. O(n).
 [[nodiscard]] grouping<std::uint32_t> renumber_samples(const grouping<std::uint32_t>& packs,
                                                        std::span<const std::uint32_t> places);
 
@@ -85,7 +91,7 @@ template <sample_key Key>
     return std::string_view(left) < std::string_view(right);
 }
 
-/// The places of all keys in order of keys. Throws invalid_input where one is there twice.
+/// The places of all keys in ascending order of keys. Throws invalid_input for a repeated key.
 template <sample_key Key>
 [[nodiscard]] std::vector<std::uint32_t> places_by_key(std::span<const Key> keys) {
   if (keys.size() > std::numeric_limits<std::uint32_t>::max())
@@ -102,7 +108,7 @@ template <sample_key Key>
   return places;
 }
 
-/// The places of `keys` that other keys do not hold; both in order of keys.
+/// The places of those `keys` that are not among `others`; both lists of places in order of keys.
 template <sample_key Key>
 [[nodiscard]] std::vector<std::uint32_t> places_without_partner(
     std::span<const Key> keys, std::span<const std::uint32_t> places, std::span<const Key> others,
@@ -198,8 +204,8 @@ void require_same_loads(std::span<const Key> keys, const From& from, const To& t
     for (std::size_t r = 0; r < before.size(); ++r)
       if (std::cmp_not_equal(before[r], after[r]))
         throw invalid_input("keys", k, detail::text_of(keys[k]),
-                            "weighs " + std::to_string(after[r]) + " of resource " +
-                                std::to_string(r) + ", but weighed " + std::to_string(before[r]));
+                            "has load " + std::to_string(after[r]) + " of resource " +
+                                std::to_string(r) + ", but had " + std::to_string(before[r]));
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Several length tables read as one: sample ids run on from table to table.
+/// Several length tables read as one: sample ids are numbered consecutively from table to table.
 #pragma once
 
 #include <cstddef>
@@ -19,11 +19,12 @@ struct table_row {
   friend bool operator==(const table_row&, const table_row&) = default;
 };
 
-/// Translates between sample ids and rows of tables that are read one after the other.
+/// Translates between sample ids and rows of the concatenated tables.
 class table_index {
  public:
   table_index() = default;
-  /// Tables with these numbers of rows, in order; empty ones are legal.
+  /// Tables with these numbers of rows, in order; they may be empty. Throws invalid_input when the
+  /// sum exceeds 64 bits. O(tables).
   explicit table_index(std::span<const std::uint64_t> rows);
 
   [[nodiscard]] std::size_t tables() const noexcept { return offsets_.size() - 1; }
@@ -34,7 +35,7 @@ class table_index {
     return offsets_[table + 1] - offsets_[table];
   }
 
-  /// The table and row of a sample; throws invalid_input when there is none. O(log tables).
+  /// The table and row of a sample; throws invalid_input unless sample < samples(). O(log tables).
   [[nodiscard]] table_row locate(std::uint64_t sample) const;
 
   /// The sample id of a row; throws invalid_input when there is no such row. O(1).

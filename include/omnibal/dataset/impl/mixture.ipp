@@ -34,7 +34,7 @@ inline void require_at_most_32_bits(const char* field, std::size_t index, std::u
   if (value > most_in_mixture) throw invalid_input(field, index, value, "must be at most 2^32 - 1");
 }
 
-/// The part of a table's endless sequence that an epoch holds.
+/// The part of a table's endless sequence that an epoch contains.
 struct sequence_part {
   std::uint64_t begin = 0;
   std::uint64_t end = 0;
@@ -47,7 +47,7 @@ struct sequence_part {
   require_at_most_32_bits("rate denominator", table, rate.denominator);
   if (rate.denominator == 0) throw invalid_input("rate denominator", table, 0, "must not be 0");
   const auto at = [&](std::uint64_t epochs) {
-    // Three numbers of 32 bits.
+    // No overflow: three factors of at most 32 bits each.
     return wide_integer{epochs} * rows * rate.numerator / rate.denominator;
   };
   const wide_integer end = at(epoch + 1);
@@ -128,7 +128,7 @@ OMNIBAL_INLINE std::vector<mixture_rate> rates_for(const table_index& tables,
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(
       order, [&](std::size_t a, std::size_t b) { return remainders[a] > remainders[b]; });
-  // The remainders add up to `left` whole samples, so fewer tables than have one are left to serve.
+  // The remainders add up to `left` whole samples, so at least `left` tables have a remainder.
   for (std::size_t k = 0; k < left; ++k) ++rates[order[k]].numerator;
   return rates;
 }

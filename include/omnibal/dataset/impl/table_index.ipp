@@ -23,7 +23,8 @@ OMNIBAL_INLINE table_index::table_index(std::span<const std::uint64_t> rows) {
 OMNIBAL_INLINE table_row table_index::locate(std::uint64_t sample) const {
   if (sample >= samples())
     throw invalid_input("sample", sample, "must be less than " + std::to_string(samples()));
-  // The last table starting at or before the sample: empty tables start where the next one does.
+  // The last table that starts at or before the sample: empty tables start at the same id as the
+  // table after them.
   const auto after = std::upper_bound(offsets_.begin(), offsets_.end(), sample);
   const auto table = static_cast<std::size_t>(after - offsets_.begin()) - 1;
   return {.table = table, .row = sample - offsets_[table]};
