@@ -126,7 +126,7 @@ void stream(benchmark::State& state, const streaming_options<2>& options) {
     for (std::uint64_t id = 0; id < rows.size(); ++id) {
       packer.push(id, rows[id]);
       oldest = std::max(oldest, packer.oldest_age());
-      held += packer.held();
+      held += packer.buffered();
       while (auto pack = packer.pop()) benchmark::DoNotOptimize(pack->data());
     }
     packer.flush();

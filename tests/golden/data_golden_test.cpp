@@ -94,12 +94,12 @@ std::uint64_t hash_of(std::span<const std::byte> bytes) {
 
 template <std::size_t Resources>
 std::uint64_t hash_of(const streaming_state<Resources>& one) {
-  const auto held = each(one.held, [](const streamed_sample<Resources>& sample) {
+  const auto buffered = each(one.buffered, [](const streamed_sample<Resources>& sample) {
     return plan_hash(sample.id, sample.arrival, sample.load);
   });
   return plan_hash(one.version, one.capacity, one.buffer, one.pushed, one.packed, one.packs,
                    one.skipped, one.oversize,
-                   each(one.ready, [](const auto& pack) { return plan_hash(pack); }), held,
+                   each(one.ready, [](const auto& pack) { return plan_hash(pack); }), buffered,
                    one.plane, one.seen, one.volume);
 }
 

@@ -30,7 +30,7 @@ std::vector<std::uint64_t> pack(const std::vector<std::uint32_t>& loads, std::in
   pack_best_fit<sums_1>(samples, sums, plane, packs);
   std::vector<std::uint64_t> used;
   for (std::size_t k = 0; k < packs.size(); ++k)
-    used.push_back(static_cast<std::uint64_t>(capacity) - sums.room(packs[k], 0));
+    used.push_back(static_cast<std::uint64_t>(capacity) - sums.slack(packs[k], 0));
   return used;
 }
 
@@ -91,7 +91,7 @@ TEST_CASE("pack_best_fit holds samples against both resources") {
   pack_list<sums_2> packs(sums);
   pack_best_fit<sums_2>(samples, sums, plane, packs);
   REQUIRE(packs.size() == 2);
-  CHECK(sums.room(packs[0], 1) == 10);
-  CHECK(sums.room(packs[1], 0) == 0);
-  CHECK(sums.room(packs[1], 1) == 30);
+  CHECK(sums.slack(packs[0], 1) == 10);
+  CHECK(sums.slack(packs[1], 0) == 0);
+  CHECK(sums.slack(packs[1], 1) == 30);
 }

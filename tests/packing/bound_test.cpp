@@ -18,9 +18,9 @@ namespace {
 template <std::size_t Resources>
 void require_proven(const std::vector<loads<Resources>>& samples,
                     const packing_bound<Resources>& bound) {
-  REQUIRE(dual_values_are_valid(bound.prices));
-  REQUIRE(std::max<std::uint64_t>(packs_proven(bound.prices, samples), samples.empty() ? 0 : 1) >=
-          bound.packs);
+  REQUIRE(dual_values_are_valid(bound.dual_values));
+  REQUIRE(std::max<std::uint64_t>(packs_proven(bound.dual_values, samples),
+                                  samples.empty() ? 0 : 1) >= bound.packs);
 }
 
 template <std::size_t Resources>

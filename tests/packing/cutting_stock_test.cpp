@@ -17,16 +17,16 @@ using namespace omnibal::detail;
 
 namespace {
 
-/// The highest price of a pack, by trying all numbers of copies.
-std::int64_t highest_price(std::span<const plane_point> items, std::span<const std::int64_t> prices,
+/// The highest value of a pack, by trying all numbers of copies.
+std::int64_t highest_value(std::span<const plane_point> items, std::span<const std::int64_t> values,
                            plane_point room, bool exactly) {
   constexpr std::int64_t impossible = -(std::int64_t{1} << 60);
   if (items.empty()) return exactly && room != plane_point{} ? impossible : 0;
   std::int64_t highest = impossible;
   for (std::int64_t copies = 0;; ++copies) {
     highest =
-        std::max(highest, copies * prices[0] +
-                              highest_price(items.subspan(1), prices.subspan(1), room, exactly));
+        std::max(highest, copies * values[0] +
+                              highest_value(items.subspan(1), values.subspan(1), room, exactly));
     if (items[0].row > room.row || items[0].column > room.column) return highest;
     room = {room.row - items[0].row, room.column - items[0].column};
   }
@@ -38,37 +38,37 @@ double to_double(std::int64_t number) {
 
 }  // namespace
 
-TEST_CASE("plane_knapsack prices packs of every size as trying everything does") {
+TEST_CASE("plane_knapsack values packs of every size as trying everything does") {
   random_stream random(3);
   for (int turn = 0; turn < 40; ++turn) {
     const plane_point corner{.row = uniform_below(random, 5),
                              .column = 1 + uniform_below(random, 12)};
     std::vector<plane_point> items;
-    std::vector<std::int64_t> prices;
+    std::vector<std::int64_t> values;
     while (items.size() < 3) {
       const plane_point item{.row = uniform_below(random, corner.row + 1),
                              .column = uniform_below(random, corner.column + 1)};
       if (item == plane_point{}) continue;
       items.push_back(item);
-      prices.push_back(std::int64_t{uniform_below(random, 20)} - 5);
+      values.push_back(std::int64_t{uniform_below(random, 20)} - 5);
     }
     plane_knapsack knapsack(items, corner);
     for (const bool exactly : {false, true}) {
-      exactly ? knapsack.price_exactly(prices) : knapsack.price_within(prices);
+      exactly ? knapsack.solve_exactly(values) : knapsack.solve_within(values);
       for (std::size_t k = 0; k < knapsack.points(); ++k) {
         const plane_point size = knapsack.point(k);
-        const std::int64_t expected = highest_price(items, prices, size, exactly);
+        const std::int64_t expected = highest_value(items, values, size, exactly);
         if (expected <= -(std::int64_t{1} << 59)) {
-          REQUIRE(knapsack.price(size) < -(std::int64_t{1} << 60));
+          REQUIRE(knapsack.value(size) < -(std::int64_t{1} << 60));
           continue;
         }
-        REQUIRE(knapsack.price(size) == expected);
-        const pack_pattern pattern = knapsack.pattern(size, prices);
+        REQUIRE(knapsack.value(size) == expected);
+        const pack_pattern pattern = knapsack.pattern(size, values);
         std::int64_t worth = 0;
         plane_point held;
         for (std::size_t item = 0; item < items.size(); ++item) {
           const auto copies = static_cast<std::uint32_t>(pattern.copies[item]);
-          worth += copies * prices[item];
+          worth += copies * values[item];
           held.row += copies * items[item].row;
           held.column += copies * items[item].column;
         }
@@ -100,7 +100,7 @@ TEST_CASE("fewest_packs_program finds optima known by hand") {
   CHECK(value({{0, 5}, {0, 3}, {0, 1}}, 10, {90, 90, 30}) == Approx(75));
 }
 
-TEST_CASE("a solved program meets its demand exactly at the price it proves") {
+TEST_CASE("a solved program meets its demand exactly at the cost it proves") {
   random_stream random(4);
   for (int turn = 0; turn < 30; ++turn) {
     const plane_point corner{.row = 12, .column = 40};
@@ -117,7 +117,7 @@ TEST_CASE("a solved program meets its demand exactly at the price it proves") {
     double worth = 0;
     for (std::size_t k = 0; k < items.size(); ++k) {
       packs += to_double(program.amounts()[k]);
-      worth += to_double(program.prices()[k]) * static_cast<double>(counts[k]);
+      worth += to_double(program.dual_values()[k]) * static_cast<double>(counts[k]);
       double held = 0;
       for (std::size_t i = 0; i < items.size(); ++i)
         held += to_double(program.amounts()[i]) * program.basis()[i].copies[k];
@@ -126,7 +126,7 @@ TEST_CASE("a solved program meets its demand exactly at the price it proves") {
     }
     CHECK(packs * static_cast<double>(all) == Approx(worth).epsilon(1e-5));
     // No pack is worth noticeably more than one.
-    knapsack.price_within(program.prices());
-    CHECK(to_double(knapsack.price(corner)) < 1.00001);
+    knapsack.solve_within(program.dual_values());
+    CHECK(to_double(knapsack.value(corner)) < 1.00001);
   }
 }

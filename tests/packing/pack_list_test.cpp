@@ -32,7 +32,7 @@ TEST_CASE("pack_list keeps what was filled and what was added together") {
   packs.add(1, {.id = 2, .load = 300});
   packs.add(0, {.id = 3, .load = 100});
   CHECK(packs.size() == 2);
-  CHECK(sums.room(packs[0], 0) == 300);
+  CHECK(sums.slack(packs[0], 0) == 300);
   CHECK(packs.fits(0, 300));
   CHECK(!packs.fits(0, 301));
   random_stream random(1);

@@ -44,17 +44,17 @@ void require_promises(const std::vector<loads<Resources>>& samples,
       for (std::size_t r = 0; r < Resources; ++r) REQUIRE(sums[r] <= options.capacity[r]);
       packed += pack->size();
     }
-    REQUIRE(packer.held() + packed == packer.pushed());
+    REQUIRE(packer.buffered() + packed == packer.pushed());
     REQUIRE(packer.packed() == packed);
   };
   for (std::uint64_t k = 0; k < samples.size(); ++k) {
     packer.push(k, samples[k]);
-    REQUIRE(packer.held() <= options.buffer);
-    REQUIRE((packer.held() == 0 || packer.oldest_age() < age_limit));
+    REQUIRE(packer.buffered() <= options.buffer);
+    REQUIRE((packer.buffered() == 0 || packer.oldest_age() < age_limit));
     collect(k);
   }
   packer.flush();
-  REQUIRE(packer.held() == 0);
+  REQUIRE(packer.buffered() == 0);
   collect(samples.size() - 1);
   REQUIRE(packed == samples.size());
   for (std::uint64_t id = 0; id < samples.size(); ++id) REQUIRE(packed_at[id] - id <= age_limit);
@@ -111,7 +111,7 @@ TEST_CASE("the streaming packer makes a pack as soon as one is good enough") {
   std::size_t most_held = 0;
   for (std::size_t k = 0; k < samples.size(); ++k) {
     packer.push(k, samples[k]);
-    most_held = std::max(most_held, packer.held());
+    most_held = std::max(most_held, packer.buffered());
     while (const auto pack = packer.pop()) {
       ++packs;
       loads<2> sums{};
@@ -129,7 +129,7 @@ TEST_CASE("of samples that are alike none waits once they fill a pack") {
   streaming_packer<1> packer({.capacity = {100}, .good_enough = 1000});
   for (std::uint64_t id = 0; id < 100; ++id) {
     packer.push(id, loads<1>{25});
-    REQUIRE(packer.held() == (id + 1) % 4);
+    REQUIRE(packer.buffered() == (id + 1) % 4);
   }
 }
 
@@ -275,13 +275,13 @@ TEST_CASE("the streaming packer refuses states that it cannot be in") {
         "state.ready[1] = empty: must hold samples");
   CHECK(message([](auto& state) { ++state.pushed; }) ==
         "state.pushed = 6: must be the samples packed, skipped and held together");
-  CHECK(message([](auto& state) { state.held[0].load[1] = -1; }) ==
-        "state.held load[0] = -1: must be from 0 to the capacity");
-  CHECK(message([](auto& state) { state.held[1].arrival = 0; }) ==
-        "state.held arrival[1] = 0: must ascend and be less than the samples pushed");
+  CHECK(message([](auto& state) { state.buffered[0].load[1] = -1; }) ==
+        "state.buffered load[0] = -1: must be from 0 to the capacity");
+  CHECK(message([](auto& state) { state.buffered[1].arrival = 0; }) ==
+        "state.buffered arrival[1] = 0: must ascend and be less than the samples pushed");
   CHECK(message([](auto& state) { state.seen.pop_back(); }).starts_with("state.seen = "));
   CHECK(message([](auto& state) { std::ranges::fill(state.seen, 0U); }) == "taken");
-  CHECK(message([](auto& state) { state.held.resize(5); }).starts_with("state.held = 5"));
+  CHECK(message([](auto& state) { state.buffered.resize(5); }).starts_with("state.buffered = 5"));
 }
 
 TEST_CASE("the streaming packer refuses oversize samples by name and stays as it was") {
@@ -328,9 +328,9 @@ TEST_CASE("samples that are not held count for the age of others") {
   streaming_packer<1> packer({.capacity = {10}, .age_limit = 2, .oversize = oversize_policy::skip});
   packer.push(0, loads<1>{5});
   packer.push(1, loads<1>{11});
-  CHECK(packer.held() == 1);
+  CHECK(packer.buffered() == 1);
   packer.push(2, loads<1>{11});
-  CHECK(packer.held() == 0);
+  CHECK(packer.buffered() == 0);
 }
 
 TEST_CASE("the streaming packer refuses broken options") {
@@ -388,7 +388,7 @@ TEST_CASE("the held knapsack finds the best of all choices") {
           .value = 1 + static_cast<std::int32_t>(uniform_below(random, 50))};
       if (bundles[k].size == detail::plane_point{}) bundles[k].size.column = 1;
     }
-    detail::held_knapsack knapsack;
+    detail::buffer_knapsack knapsack;
     knapsack.solve(corner, bundles);
     std::int64_t best = 0;
     for (std::uint32_t set = 0; set < 1U << bundles.size(); ++set) {

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The packer to use: few packs, of even cost, as random as training needs.
+/// Balanced sequence packing, the packer to use by default: few packs of nearly equal cost, filled
+/// in random order. It needs the loads of all samples; streaming.hpp packs samples as they arrive.
 ///
-/// A linear program over classes of samples finds patterns that fill packs in the fewest packs and
-/// with even cost; packs are filled by patterns with samples in random order, the last two of each
-/// pack chosen to even it out. docs/packing.md tells the whole story.
+///     const std::vector<loads<2>> samples = ...;  // image tiles, text tokens
+///     const auto result = pack_balanced(samples, {.capacity = {9, 4096}, .seed = 1, .epoch = 0});
+///     for (std::size_t k = 0; k < result.packs.size(); ++k) train(result.packs[k]);
+///
+/// A linear program over classes of similar samples finds patterns (how many samples of each class
+/// to combine) that need the fewest packs and have nearly equal cost. Packs are filled by these
+/// patterns with samples in random order, except the last two samples of each pack, which are
+/// chosen to bring its cost near the mean. docs/packing.md explains the method.
 #pragma once
 
 #include <algorithm>
@@ -44,23 +50,24 @@ template <std::size_t Resources>
 struct balanced_options {
   /// The most a pack may hold of each resource; at least 1.
   loads<Resources> capacity;
-  /// What one unit of each resource costs, in any unit of cost; packs are made even in this cost.
-  /// By default every resource costs the same when full.
+  /// The cost of one unit of each resource, in any unit of cost: this is the cost that is balanced
+  /// over packs. By default a full capacity of any resource costs the same.
   std::optional<loads<Resources>> cost = {};
-  /// The same seed and epoch give the same packs; each epoch packs afresh.
+  /// The same seed and epoch give the same packs; another epoch gives a new random packing.
   std::uint64_t seed = 0;
   std::uint64_t epoch = 0;
   oversize_policy oversize = oversize_policy::reject;
   resource_names<Resources> names = {};
-  /// Large tables are packed by several threads, 0: as many as the hardware has. The packs are the
-  /// same for any number.
+  /// The number of threads for large tables; 0: as many as the hardware has. The packs do not
+  /// depend on it.
   unsigned threads = 0;
   search_control control = {};
 };
 
-/// Packs samples into few packs of even cost, in random order. Throws invalid_input for broken
-/// options, negative loads and, under oversize_policy::reject, oversize samples. O(n) time but for
-/// a program whose size does not depend on n; about 20 bytes a sample beside the result.
+/// Packs samples into few packs of nearly equal cost, in random order. A stop request skips the
+/// second attempt by best fit. Throws invalid_input for invalid options, negative loads and, under
+/// oversize_policy::reject, oversize samples. O(n) time, plus a linear program whose size does not
+/// depend on n; about 20 bytes per sample besides the result.
 template <std::ranges::random_access_range Samples, typename Projection = std::identity>
 requires sample_range<const Samples, Projection>
 [[nodiscard]] packing_result pack_balanced(
@@ -70,13 +77,14 @@ requires sample_range<const Samples, Projection>
 
 namespace detail {
 
-/// How many threads pack so many samples: one where starting others would take longer.
+/// The number of threads to pack this many samples with: one when starting more would take longer
+/// than it saves.
 [[nodiscard]] inline unsigned threads_worth(std::uint64_t samples, unsigned wanted) noexcept {
   constexpr std::uint64_t few = 1U << 18;
   return samples < few ? 1 : thread_count(wanted);
 }
 
-/// Packs one table by patterns, or by best fit where that is better.
+/// Packs one table by patterns, or by best fit when that is better.
 template <typename Sums>
 class balanced_packer {
  public:
@@ -97,7 +105,7 @@ class balanced_packer {
   [[nodiscard]] packing_result pack() {
     packing_result result;
     pack_list<Sums> packs(sums_);
-    std::size_t assigned = pack_by_patterns(packs);
+    std::size_t mixed = pack_by_patterns(packs);
     const std::uint64_t bound = bound_from_estimates(estimates_, limits_.capacity, packs.size());
     control_.report_progress("pack", 1, 2);
     if (worth_another(packs.size(), bound)) {
@@ -105,18 +113,18 @@ class balanced_packer {
         result.status = search_status::stopped;
       } else if (pack_list<Sums> other = pack_by_size(); is_better(other, packs)) {
         packs = std::move(other);
-        assigned = 0;
+        mixed = 0;
       }
     }
     std::exchange(samples_.samples, {});
-    result.packs = packs.shuffled(assigned, random_, threads_);
+    result.packs = packs.shuffled(mixed, random_, threads_);
     finish_packing(result, estimates_, limits_, bound);
     control_.report_progress("pack", 2, 2);
     return result;
   }
 
  private:
-  // Returns how many packs are in random order already.
+  // Returns the number of leading packs that are mixed already (packed_by_patterns).
   [[nodiscard]] std::size_t pack_by_patterns(pack_list<Sums>& packs) {
     pattern_packer<Sums> packer(sums_, estimates_.plane, cost_, samples_.classes, random_,
                                 threads_);
@@ -124,10 +132,10 @@ class balanced_packer {
     sort_descending(packed.left);
     pack_best_fit<Sums>(packed.left, sums_, estimates_.plane, packs);
     spread_zero_loads(packs);
-    return packed.assigned;
+    return packed.mixed;
   }
 
-  // Best-fit decreasing; samples of one size in the random order that patterns left them in.
+  // Best-fit decreasing. Samples of equal size stay in the random order from pack_by_patterns().
   [[nodiscard]] pack_list<Sums> pack_by_size() {
     std::vector<packable<typename Sums::word>> all = samples_.samples;
     sort_descending(all);
@@ -137,7 +145,7 @@ class balanced_packer {
     return packs;
   }
 
-  // From large to small, all resources weighing the same when full.
+  // By descending size: the sum of loads as shares of their capacities.
   void sort_descending(std::vector<packable<typename Sums::word>>& samples) const {
     const pack_cost<resources> size(limits_, {});
     sort_by_key(samples, [&](const auto& sample) { return ~size.share(sums_, sample.load); });
@@ -145,23 +153,24 @@ class balanced_packer {
 
   static constexpr std::size_t hardly_differ = 100;
 
-  // Small tables and those of one resource can afford another attempt for less.
+  // Whether the gap to the bound justifies another attempt: a smaller gap does for small tables and
+  // for one resource, where an attempt takes little time.
   [[nodiscard]] bool worth_another(std::uint64_t packs, std::uint64_t bound) const noexcept {
     constexpr std::uint64_t few = 1U << 16;
-    const bool cheap = resources == 1 || estimates_.fitting <= few;
-    return packs - bound > packs / (cheap ? 1000 : 64);
+    const bool fast = resources == 1 || estimates_.fitting <= few;
+    return packs - bound > packs / (fast ? 1000 : 64);
   }
 
-  // Fewer packs are better. Patterns level two resources, and uneven packs make others wait, so
-  // there evenness decides between numbers of packs that hardly differ: by how much a pack differs
-  // from the mean counts like as much of a pack.
+  // Fewer packs are better. With two resources patterns also balance costs, and packs of unequal
+  // cost make other ranks wait; so numbers of packs that hardly differ are compared together with
+  // the balance: a deviation of x times the mean cost counts as much as x packs.
   [[nodiscard]] bool is_better(const pack_list<Sums>& one, const pack_list<Sums>& other) const {
     const std::size_t fewer = std::min(one.size(), other.size());
     const std::size_t difference = std::max(one.size(), other.size()) - fewer;
     if (resources != 2 || difference > fewer / hardly_differ) return one.size() < other.size();
-    return weight(one) < weight(other);
+    return packs_and_deviation(one) < packs_and_deviation(other);
   }
-  [[nodiscard]] wide_integer weight(const pack_list<Sums>& packs) const {
+  [[nodiscard]] wide_integer packs_and_deviation(const pack_list<Sums>& packs) const {
     wide_integer whole = 0;
     for (std::size_t k = 0; k < packs.size(); ++k) whole += cost_of(packs[k]);
     const wide_integer mean = std::max<wide_integer>(whole / packs.size(), 1);
@@ -175,11 +184,11 @@ class balanced_packer {
   [[nodiscard]] std::int64_t cost_of(const typename Sums::word& sums) const noexcept {
     std::int64_t cost = 0;
     for (std::size_t r = 0; r < resources; ++r)
-      cost += cost_(r, sums_.room(sums_.empty(), r) - sums_.room(sums, r));
+      cost += cost_(r, sums_.slack(sums_.empty(), r) - sums_.slack(sums, r));
     return cost;
   }
 
-  // Samples without load fit anywhere.
+  // Zero-load samples fit anywhere.
   void spread_zero_loads(pack_list<Sums>& packs) const {
     std::size_t turn = 0;
     for (const std::uint32_t id : samples_.zero_load)

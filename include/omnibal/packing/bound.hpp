@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// A proven lower bound on the number of packs, and the search for its proof (prices.hpp).
+/// A proven lower bound on the number of packs that any packing of given samples needs, together
+/// with dual values that prove it (dual_bound.hpp checks them).
+///
+///     const auto bound = bound_packs(samples, {.capacity = {9, 4096}});
+///     // bound.packs is a lower bound on the number of packs
+///
 /// Sources: the dual of the cutting-stock program of Gilmore and Gomory (1961); the functions u⁽ᵏ⁾
 /// of Fekete and Schepers, "New classes of fast lower bounds for bin packing problems",
 /// Mathematical Programming 2001.
@@ -31,12 +36,12 @@
 
 namespace omnibal::inline v0 {
 
-/// A lower bound on the number of packs. The prices prove it, and may prove a little more; no
-/// prices are needed to prove that any sample at all needs a pack.
+/// A lower bound on the number of packs. The dual values prove it, and may prove a little more;
+/// that at least one sample needs at least one pack is proven without them.
 template <std::size_t Resources>
 struct packing_bound {
   std::uint64_t packs = 0;
-  pack_dual_values<Resources> prices = {};
+  pack_dual_values<Resources> dual_values = {};
 };
 
 /// Options of bound_packs.
@@ -44,16 +49,17 @@ template <std::size_t Resources>
 struct bound_options {
   /// The most a pack may hold of each resource; at least 1.
   loads<Resources> capacity;
-  /// Under own_pack every oversize sample counts as one pack, under skip as none. The proof is
-  /// about the samples that fit.
+  /// Under own_pack every oversize sample counts as one pack, under skip as none. The dual values
+  /// are about the samples that fit.
   oversize_policy oversize = oversize_policy::reject;
   resource_names<Resources> names = {};
 };
 
-/// No packing of the samples has fewer packs. The best of four proofs: the volume of a resource;
-/// steps at equal parts of its capacity; where it has few different loads, the cutting-stock
-/// program over them; the cutting-stock program over cells of the two tightest resources. Throws
-/// invalid_input like the packers. O(n), O(n log n) for capacities above a million.
+/// A proven lower bound on the number of packs of any packing of the samples: the best of four
+/// bounds, by the volume of a resource; by steps at equal parts of its capacity; by the
+/// cutting-stock program over its different loads, when they are few; and by the cutting-stock
+/// program over cells of the two tightest resources. Throws invalid_input as the packers do. O(n),
+/// for capacities above a million O(n log n).
 template <std::ranges::random_access_range Samples, typename Projection = std::identity>
 requires sample_range<const Samples, Projection>
 [[nodiscard]] auto bound_packs(
@@ -64,13 +70,13 @@ requires sample_range<const Samples, Projection>
 
 namespace detail {
 
-/// Enough turns for programs of this many classes to end by themselves, nearly always.
+/// A limit on simplex iterations that programs of this many classes hardly ever reach.
 [[nodiscard]] constexpr std::size_t turns_for(std::size_t classes) noexcept {
   return 100 + 20 * classes;
 }
 
-/// The cutting-stock program over items of these sizes and counts, none of which is 0, solved for
-/// the fewest packs within the knapsack's corner.
+/// The cutting-stock program for the knapsack's items with these counts, all positive, solved for
+/// the fewest packs of the size of the knapsack's corner.
 [[nodiscard]] inline cutting_stock_program fewest_packs_program(
     plane_knapsack& knapsack, std::span<const std::uint64_t> counts) {
   const std::size_t classes = counts.size();
@@ -83,9 +89,9 @@ namespace detail {
     demand[k] = fixed::share(counts[k], samples);
   }
   cutting_stock_program program(std::move(patterns), std::move(demand));
-  const auto find = [&](std::span<const std::int64_t> prices) {
-    knapsack.price_within(prices);
-    return knapsack.pattern(knapsack.corner(), prices);
+  const auto find = [&](std::span<const std::int64_t> values) {
+    knapsack.solve_within(values);
+    return knapsack.pattern(knapsack.corner(), values);
   };
   program.solve(find, turns_for(classes));
   return program;
@@ -95,45 +101,46 @@ namespace detail {
   return {.capacity = {capacity}, .rates = {1}, .unit = static_cast<std::uint64_t>(capacity)};
 }
 
-/// The function u⁽ᵏ⁾: a load pays by how many of `steps` + 1 equal parts of the capacity it
-/// exceeds.
+/// The function u⁽ᵏ⁾ for k = `steps`: the value of a load is the number of the k + 1 equal parts of
+/// the capacity that it exceeds.
 [[nodiscard]] inline pack_dual_values<1> step_dual_values(std::int64_t capacity,
                                                           std::uint32_t steps) {
-  pack_dual_values<1> prices{.capacity = {capacity}, .unit = steps};
+  pack_dual_values<1> dual{.capacity = {capacity}, .unit = steps};
   for (std::uint32_t k = 1; k <= steps; ++k) {
     const auto part = wide_integer{capacity} * k / (steps + 1);
-    prices.steps.push_back({.size = {static_cast<std::int64_t>(part) + 1}, .price = k});
+    dual.steps.push_back({.size = {static_cast<std::int64_t>(part) + 1}, .value = k});
   }
-  return prices;
+  return dual;
 }
 
-/// What prices prove whose steps ascend and are never worth more together than the highest.
-[[nodiscard]] inline std::uint64_t packs_proven(const pack_dual_values<1>& prices,
+/// The number of packs proven by dual values whose steps ascend, when no sum of several steps has a
+/// higher value than the largest single step that fits.
+[[nodiscard]] inline std::uint64_t packs_proven(const pack_dual_values<1>& dual,
                                                 const load_histogram& histogram) {
-  wide_integer paid = histogram.volume() * static_cast<wide_integer>(prices.rates[0]);
+  wide_integer total = histogram.volume() * static_cast<wide_integer>(dual.rates[0]);
   std::uint64_t below = 0;
-  for (const auto& step : prices.steps) {
+  for (const auto& step : dual.steps) {
     const std::uint64_t reaching = histogram.at_least(static_cast<std::uint64_t>(step.size[0]));
-    paid += wide_integer{step.price - below} * reaching;
-    below = step.price;
+    total += wide_integer{step.value - below} * reaching;
+    below = step.value;
   }
-  return packs_for(paid, prices.unit);
+  return packs_for(total, dual.unit);
 }
 
-/// Turns the prices of a solved program into integers and prices all sizes with them; returns what
-/// the corner is worth, at least 1. They need not be exact: the unit is what these very integers
-/// can add up to.
+/// Takes the dual values of a solved program as integers and computes the value of all sizes with
+/// them; returns the value of the corner, at least 1. The program's values need not be exact: the
+/// unit of the proof is the highest total that these integers reach in a pack.
 [[nodiscard]] inline std::uint64_t round_dual_values(const cutting_stock_program& program,
                                                      plane_knapsack& knapsack,
-                                                     std::vector<std::int64_t>& prices) {
-  prices.assign(program.prices().begin(), program.prices().end());
-  for (std::int64_t& price : prices) price = std::max<std::int64_t>(price, 0);
-  knapsack.price_within(prices);
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(knapsack.price(knapsack.corner()), 1));
+                                                     std::vector<std::int64_t>& values) {
+  values.assign(program.dual_values().begin(), program.dual_values().end());
+  for (std::int64_t& value : values) value = std::max<std::int64_t>(value, 0);
+  knapsack.solve_within(values);
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(knapsack.value(knapsack.corner()), 1));
 }
 
-/// The loads of one resource as items, in units of their common divisor; nothing where the program
-/// over them would be too large to solve in passing.
+/// The loads of one resource as items, in units of their common divisor; std::nullopt when the
+/// program over them would take too long.
 [[nodiscard]] inline std::optional<plane_knapsack> exact_knapsack(const load_histogram& histogram,
                                                                   std::int64_t capacity) {
   constexpr std::size_t most_loads = 64;
@@ -150,7 +157,7 @@ namespace detail {
   return plane_knapsack(std::move(items), {.column = static_cast<std::uint32_t>(size)});
 }
 
-/// The proof by the cutting-stock program over all different loads of one resource.
+/// The bound by the cutting-stock program over all different loads of one resource.
 [[nodiscard]] inline packing_bound<1> bound_exactly(const load_histogram& histogram,
                                                     std::int64_t capacity) {
   auto knapsack = exact_knapsack(histogram, capacity);
@@ -158,28 +165,29 @@ namespace detail {
   std::vector<std::uint64_t> counts;
   for (std::size_t k = 0; k < histogram.ranks().size(); ++k) counts.push_back(histogram.count(k));
   const cutting_stock_program program = fewest_packs_program(*knapsack, counts);
-  std::vector<std::int64_t> prices;
-  packing_bound<1> bound{.prices = {.capacity = {capacity}}};
-  bound.prices.unit = round_dual_values(program, *knapsack, prices);
-  wide_integer paid = 0;
+  std::vector<std::int64_t> values;
+  packing_bound<1> bound{.dual_values = {.capacity = {capacity}}};
+  bound.dual_values.unit = round_dual_values(program, *knapsack, values);
+  wide_integer total = 0;
   for (std::size_t k = 0; k < counts.size(); ++k) {
-    paid += wide_integer{knapsack->price(knapsack->items()[k])} * counts[k];
-    if (prices[k] > 0)
-      bound.prices.steps.push_back({.size = {static_cast<std::int64_t>(histogram.ranks()[k].load)},
-                                    .price = static_cast<std::uint64_t>(prices[k])});
+    total += wide_integer{knapsack->value(knapsack->items()[k])} * counts[k];
+    if (values[k] > 0)
+      bound.dual_values.steps.push_back(
+          {.size = {static_cast<std::int64_t>(histogram.ranks()[k].load)},
+           .value = static_cast<std::uint64_t>(values[k])});
   }
-  bound.packs = packs_for(paid, bound.prices.unit);
+  bound.packs = packs_for(total, bound.dual_values.unit);
   return bound;
 }
 
-/// The best proof about one resource.
+/// The best bound by a single resource.
 [[nodiscard]] inline packing_bound<1> bound_resource(const load_histogram& histogram,
                                                      std::int64_t capacity) {
   constexpr std::uint32_t most_steps = 20;
   packing_bound<1> best = bound_exactly(histogram, capacity);
-  const auto consider = [&](pack_dual_values<1> prices) {
-    const std::uint64_t packs = packs_proven(prices, histogram);
-    if (packs > best.packs) best = {.packs = packs, .prices = std::move(prices)};
+  const auto consider = [&](pack_dual_values<1> dual) {
+    const std::uint64_t packs = packs_proven(dual, histogram);
+    if (packs > best.packs) best = {.packs = packs, .dual_values = std::move(dual)};
   };
   consider(volume_dual_values(capacity));
   for (std::uint32_t steps = 1; steps <= most_steps; ++steps)
@@ -187,27 +195,27 @@ namespace detail {
   return best;
 }
 
-/// The same proof where other resources cost nothing.
+/// A bound by one resource as a bound for all: loads of the other resources have value 0.
 template <std::size_t Resources>
 [[nodiscard]] packing_bound<Resources> lift_bound(const packing_bound<1>& bound,
                                                   std::size_t resource,
                                                   const loads<Resources>& capacity) {
-  packing_bound<Resources> lifted{.packs = bound.packs,
-                                  .prices = {.capacity = capacity, .unit = bound.prices.unit}};
-  lifted.prices.rates[resource] = bound.prices.rates[0];
-  for (const auto& step : bound.prices.steps) {
-    lifted.prices.steps.push_back({.size = {}, .price = step.price});
-    lifted.prices.steps.back().size[resource] = step.size[0];
+  packing_bound<Resources> lifted{
+      .packs = bound.packs, .dual_values = {.capacity = capacity, .unit = bound.dual_values.unit}};
+  lifted.dual_values.rates[resource] = bound.dual_values.rates[0];
+  for (const auto& step : bound.dual_values.steps) {
+    lifted.dual_values.steps.push_back({.size = {}, .value = step.value});
+    lifted.dual_values.steps.back().size[resource] = step.size[0];
   }
   return lifted;
 }
 
-/// The best proof about a single resource of surveyed samples.
+/// The best bound by any single resource.
 template <std::size_t Resources>
 [[nodiscard]] packing_bound<Resources> bound_by_resource(const load_estimates<Resources>& estimates,
                                                          const loads<Resources>& capacity) {
   packing_bound<Resources> best{.packs = estimates.fitting > 0 ? 1U : 0U,
-                                .prices = {.capacity = capacity}};
+                                .dual_values = {.capacity = capacity}};
   for (std::size_t r = 0; r < Resources; ++r) {
     const packing_bound<1> bound = bound_resource(estimates.histograms[r], capacity[r]);
     if (bound.packs > 0 && bound.packs >= best.packs) best = lift_bound(bound, r, capacity);
@@ -215,14 +223,14 @@ template <std::size_t Resources>
   return best;
 }
 
-/// The proof by the cutting-stock program over cells of a plane, every sample counted as small as
-/// the smallest of its cell.
+/// The bound by the cutting-stock program over cells of the load plane, where every sample is
+/// rounded down to the smallest loads in its cell.
 template <std::size_t Resources>
 class plane_bound {
  public:
   plane_bound(const load_estimates<Resources>& estimates, const loads<Resources>& capacity)
       : plane_(estimates.plane), counts_(estimates.counts), knapsack_({}, plane_.corner()) {
-    bound_.prices.capacity = capacity;
+    bound_.dual_values.capacity = capacity;
   }
 
   [[nodiscard]] packing_bound<Resources> prove() {
@@ -245,35 +253,37 @@ class plane_bound {
     }
     knapsack_ = plane_knapsack(std::move(items), plane_.corner());
     const cutting_stock_program program = fewest_packs_program(knapsack_, counts);
-    std::vector<std::int64_t> prices;
-    bound_.prices.unit = round_dual_values(program, knapsack_, prices);
-    for (std::size_t k = 0; k < prices.size(); ++k)
-      if (prices[k] > 0)
-        bound_.prices.steps.push_back({.size = least_loads(knapsack_.items()[k]),
-                                       .price = static_cast<std::uint64_t>(prices[k])});
+    std::vector<std::int64_t> values;
+    bound_.dual_values.unit = round_dual_values(program, knapsack_, values);
+    for (std::size_t k = 0; k < values.size(); ++k)
+      if (values[k] > 0)
+        bound_.dual_values.steps.push_back({.size = least_loads(knapsack_.items()[k]),
+                                            .value = static_cast<std::uint64_t>(values[k])});
   }
 
-  // Takes the choice of the halved resource that proves more.
+  // Takes this choice of the halved resource if it proves more packs.
   void consider(std::optional<std::size_t> halved) {
-    wide_integer paid = 0;
+    wide_integer total = 0;
     for (std::size_t k = 0; k < counts_.size(); ++k)
-      if (counts_[k] > 0) paid += pays(plane_.point(k), halved) * counts_[k];
-    const std::uint64_t packs = packs_for(paid, bound_.prices.unit);
+      if (counts_[k] > 0) total += least_value(plane_.point(k), halved) * counts_[k];
+    const std::uint64_t packs = packs_for(total, bound_.dual_values.unit);
     if (packs <= bound_.packs) return;
     bound_.packs = packs;
-    bound_.prices.halved = halved;
+    bound_.dual_values.halved = halved;
   }
 
-  // What the samples of a point pay at least.
-  [[nodiscard]] wide_integer pays(plane_point point, std::optional<std::size_t> halved) const {
+  // The least value of any sample at a point.
+  [[nodiscard]] wide_integer least_value(plane_point point,
+                                         std::optional<std::size_t> halved) const {
     const loads<Resources> least = least_loads(point);
-    const loads<Resources>& capacity = bound_.prices.capacity;
+    const loads<Resources>& capacity = bound_.dual_values.capacity;
     if (!halved || least[*halved] <= capacity[*halved] - least[*halved])
-      return knapsack_.price(point);
+      return knapsack_.value(point);
     fitting_loads<Resources> rest{};
     for (std::size_t r = 0; r < Resources; ++r)
       rest[r] = static_cast<std::uint64_t>(capacity[r] - least[r]);
-    return wide_integer{bound_.prices.unit} - knapsack_.price(plane_.point(plane_.index(rest)));
+    return wide_integer{bound_.dual_values.unit} -
+           knapsack_.value(plane_.point(plane_.index(rest)));
   }
 
   [[nodiscard]] loads<Resources> least_loads(plane_point point) const noexcept {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How much room capacities take for what they hold. Memory is kept for a full pack, and kernels of
-/// fixed shape compute one, so the cost of a step grows with the room of its packs, filled or not.
-/// Room is wasted where resources are out of proportion, and at capacities that are bad for no
-/// reason but arithmetic: two samples of 5 tiles never share 9.
+/// Choice of pack capacities by wasted capacity. Memory is reserved for full packs and kernels of
+/// fixed shape compute full packs, so the cost of a step grows with the capacity of its packs, used
+/// or not. Capacity is wasted when the capacities are out of proportion to the loads, and when the
+/// loads do not add up to it: two samples of 5 tiles never fit into 9.
+///
+///     const auto choice = choose_capacity<2>({.samples = samples, .samples_per_pack = 4});
+///     auto result = pack_balanced(samples, {.capacity = choice.best});
 #pragma once
 
 #include <algorithm>
@@ -29,27 +32,27 @@
 
 namespace omnibal::inline v0 {
 
-/// Capacities and what packing at them comes to.
+/// Capacities, and the result of packing with them.
 template <std::size_t Resources>
 struct capacity_estimate {
   loads<Resources> capacity = {};
   double samples_per_pack = 0;
-  /// The room of all packs over what their samples fill of it, in millionths: the mean over the
-  /// resources that any sample has. 1,000,000 is the best there can be.
+  /// The capacity of all packs divided by the load of their samples, in millionths: the mean over
+  /// the resources of which any sample has load. 1,000,000 is the optimum, no wasted capacity.
   std::int64_t room = 0;
 };
 
-/// Which capacities to look at.
+/// Samples and limits for a choice of capacities.
 template <std::size_t Resources>
 struct capacity_choice_problem {
   std::span<const loads<Resources>> samples = {};  ///< non-negative
-  /// The most that each capacity may be. Samples beyond it are left out.
+  /// Upper limit of each capacity. Samples above it are left out.
   loads<Resources> most = unlimited();
-  /// How many samples a pack should hold; positive. Packs up to half as large again are looked at;
-  /// without, packs of up to four of the largest samples.
+  /// The wanted mean number of samples per pack; positive. Capacities for up to 1.5 times as many
+  /// are considered; without this, capacities of up to four times the largest sample.
   std::optional<double> samples_per_pack = {};
   std::uint64_t seed = 0;
-  std::size_t sample_limit = 8192;  ///< Samples on which capacities are compared, drawn at random.
+  std::size_t sample_limit = 8192;  ///< Number of random samples to compare capacities with.
 
   [[nodiscard]] static constexpr loads<Resources> unlimited() noexcept {
     loads<Resources> most;
@@ -58,37 +61,38 @@ struct capacity_choice_problem {
   }
 };
 
-/// Looks at capacities of the resource with the fewest different loads, from its largest sample on,
-/// at most 48, each with such capacities of the others that the room is least. Ascending; at least
-/// one. O(samples), and the packing of a part of them for each.
+/// Evaluates at most 48 capacities of the resource with the fewest different loads, from its
+/// largest sample upwards, each with the capacities of the other resources that waste least.
+/// Ascending; at least one, fewer on a stop request. Throws invalid_input for samples_per_pack ≤ 0.
+/// O(samples), plus four packings of at most sample_limit samples per capacity.
 template <std::size_t Resources>
 [[nodiscard]] std::vector<capacity_estimate<Resources>> estimate_capacities(
     const capacity_choice_problem<Resources>& problem, const search_control& control = {});
 
-/// Capacities and why they were not taken; empty for those that were.
+/// Capacities that were considered, and the reason for rejecting them; empty for the chosen ones.
 template <std::size_t Resources>
 struct considered_capacity {
   capacity_estimate<Resources> found = {};
   std::string passed_over = {};
 };
 
-/// The capacities taken and all that were looked at, ascending.
+/// The chosen capacities, and all that were considered, ascending.
 template <std::size_t Resources>
 struct capacity_choice {
   loads<Resources> best = {};
   std::vector<considered_capacity<Resources>> candidates = {};
 };
 
-/// Takes the capacities of least room, where a number of samples a pack is asked for among those
-/// that come within a tenth of it or else nearest to it. For runs of which no more is known: with a
-/// model, search_capacity() plans each. Complexity of estimate_capacities().
+/// Chooses the capacities with the least wasted capacity; with samples_per_pack, among those within
+/// a tenth of it, or else nearest to it. It needs no model; given one, search_capacity() compares
+/// planned times instead. Errors and complexity of estimate_capacities().
 template <std::size_t Resources>
 [[nodiscard]] capacity_choice<Resources> choose_capacity(
     const capacity_choice_problem<Resources>& problem, const search_control& control = {});
 
 namespace detail {
 
-/// A random part of the samples, all where there are few.
+/// `limit` random samples, or all when there are fewer.
 template <std::size_t Resources>
 [[nodiscard]] std::vector<loads<Resources>> sample_part(std::span<const loads<Resources>> samples,
                                                         std::size_t limit, std::uint64_t seed) {
@@ -98,7 +102,7 @@ template <std::size_t Resources>
     return part;
   }
   random_stream random(seed, 7);
-  // Selection sampling: each sample is taken with the chance that is left for it.
+  // Selection sampling: takes each sample with probability (still to take) / (still to come).
   for (std::size_t k = 0; k < samples.size() && part.size() < limit; ++k) {
     const auto rest = static_cast<std::uint32_t>(samples.size() - k);
     if (uniform_below(random, rest) < limit - part.size()) part.push_back(samples[k]);
@@ -106,7 +110,7 @@ template <std::size_t Resources>
   return part;
 }
 
-/// Looks at capacities one after the other.
+/// Evaluates capacities one after the other.
 template <std::size_t Resources>
 class capacity_estimator {
  public:
@@ -118,7 +122,7 @@ class capacity_estimator {
         largest_[r] = std::max(largest_[r], sample[r]);
         volume_[r] += sample[r];
       }
-    // Only their proportions matter, and these times a capacity must fit.
+    // Only the proportions matter, and a volume times a capacity must fit 128 bits.
     while (*std::ranges::max_element(volume_) >= wide_integer{1} << 62)
       for (wide_integer& volume : volume_) volume = (volume + 1) / 2;
     for (const loads<Resources>& sample : part_)
@@ -128,20 +132,21 @@ class capacity_estimator {
 
   [[nodiscard]] std::vector<capacity_estimate<Resources>> estimates(
       const search_control& control) const {
-    std::vector<capacity_estimate<Resources>> rooms;
+    std::vector<capacity_estimate<Resources>> found;
     const std::vector<std::int64_t> leads = leading_capacities();
     for (std::size_t k = 0; k < leads.size(); ++k) {
       if (control.stop_requested() && k > 0) break;
-      control.report_progress("room", k, leads.size());
-      rooms.push_back(least_room(leads[k]));
-      const bool all_in_one = rooms.back().samples_per_pack >= static_cast<double>(part_.size());
+      control.report_progress("capacity", k, leads.size());
+      found.push_back(least_waste(leads[k]));
+      const bool all_in_one = found.back().samples_per_pack >= static_cast<double>(part_.size());
       if (all_in_one && part_.size() == problem_.samples.size()) break;
     }
-    return rooms;
+    return found;
   }
 
  private:
-  // The other capacities beyond the proportion of the samples, in 32nds.
+  // Additions to the capacities of the other resources above their proportion of the loads, in
+  // 32nds.
   static constexpr std::array<std::int64_t, 4> slacks = {0, 1, 3, 8};
   static constexpr std::int64_t most_leads = 48;
 
@@ -158,7 +163,7 @@ class capacity_estimator {
     return lead;
   }
 
-  // The most that the leading capacity can be with the others in proportion.
+  // The upper limit of the leading capacity, with the others in proportion.
   [[nodiscard]] std::int64_t most_lead() const {
     wide_integer most = problem_.most[lead_];
     for (std::size_t r = 0; r < Resources; ++r)
@@ -167,7 +172,7 @@ class capacity_estimator {
     return static_cast<std::int64_t>(most);
   }
 
-  // As far as packs of the size asked for, and half as far again.
+  // The largest capacity to consider: for 1.5 times the wanted samples per pack.
   [[nodiscard]] std::int64_t last_wanted() const {
     constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
     if (!problem_.samples_per_pack) return largest_[lead_] > most / 4 ? most : 4 * largest_[lead_];
@@ -188,7 +193,7 @@ class capacity_estimator {
     return leads;
   }
 
-  [[nodiscard]] capacity_estimate<Resources> least_room(std::int64_t lead) const {
+  [[nodiscard]] capacity_estimate<Resources> least_waste(std::int64_t lead) const {
     capacity_estimate<Resources> best;
     for (const std::int64_t slack : slacks) {
       const loads<Resources> capacity = capacities(lead, slack);
@@ -199,7 +204,8 @@ class capacity_estimator {
     return best;
   }
 
-  // The others in proportion to the leading one, in whole 128s where that hardly shows.
+  // The others in proportion to the leading one, rounded up to multiples of 128 when they are at
+  // least 16 times that.
   [[nodiscard]] loads<Resources> capacities(std::int64_t lead, std::int64_t slack) const {
     constexpr wide_integer grain = 128;
     loads<Resources> capacity;
@@ -224,16 +230,16 @@ class capacity_estimator {
         .capacity = capacity,
         .samples_per_pack =
             static_cast<double>(packing.packs.indices().size()) / static_cast<double>(packs)};
-    wide_integer room = 0;
+    wide_integer ratios = 0;
     wide_integer resources = 0;
     for (std::size_t r = 0; r < Resources; ++r) {
       if (part_volume_[r] == 0) continue;
-      room += wide_integer{capacity[r]} * packs * 1'000'000 / part_volume_[r];
+      ratios += wide_integer{capacity[r]} * packs * 1'000'000 / part_volume_[r];
       ++resources;
     }
     constexpr wide_integer most = std::numeric_limits<std::int64_t>::max();
     found.room = static_cast<std::int64_t>(
-        std::clamp<wide_integer>(room / std::max<wide_integer>(resources, 1), 1, most));
+        std::clamp<wide_integer>(ratios / std::max<wide_integer>(resources, 1), 1, most));
     return found;
   }
 
@@ -245,14 +251,14 @@ class capacity_estimator {
   std::size_t lead_ = 0;
 };
 
-/// By how much packs miss the number of samples asked for, relative to it; 0 within a tenth.
+/// The relative distance from the wanted number of samples per pack; 0 within a tenth.
 [[nodiscard]] inline double missed(double samples_per_pack, const std::optional<double>& wanted) {
   if (!wanted) return 0;
   const double off = std::abs(samples_per_pack / *wanted - 1);
   return off <= 0.1 ? 0 : off;
 }
 
-/// A number with three digits behind the point.
+/// A number with three decimals.
 [[nodiscard]] inline std::string thousandths(double value) {
   const std::string text = std::to_string(value + 0.0005);
   return text.substr(0, text.find('.') + 4);
@@ -276,23 +282,24 @@ std::vector<capacity_estimate<Resources>> estimate_capacities(
 template <std::size_t Resources>
 capacity_choice<Resources> choose_capacity(const capacity_choice_problem<Resources>& problem,
                                            const search_control& control) {
-  const auto rooms = estimate_capacities(problem, control);
+  const auto estimates = estimate_capacities(problem, control);
   const auto miss = [&](const capacity_estimate<Resources>& one) {
     return detail::missed(one.samples_per_pack, problem.samples_per_pack);
   };
-  const auto best = std::ranges::min_element(rooms, [&](const auto& left, const auto& right) {
+  const auto best = std::ranges::min_element(estimates, [&](const auto& left, const auto& right) {
     return std::pair(miss(left), left.room) < std::pair(miss(right), right.room);
   });
   capacity_choice<Resources> choice{.best = best->capacity};
-  for (auto room = rooms.begin(); room != rooms.end(); ++room) {
+  for (auto one = estimates.begin(); one != estimates.end(); ++one) {
     std::string reason;
-    if (room != best && miss(*room) > miss(*best))
-      reason = "its packs hold " + detail::thousandths(room->samples_per_pack) +
-               " samples, those taken come nearer to what was asked for";
-    else if (room != best)
-      reason = "its packs take " + detail::capacity_text(room->room) +
-               " the room that samples fill, the best " + detail::capacity_text(best->room);
-    choice.candidates.push_back({.found = *room, .passed_over = std::move(reason)});
+    if (one != best && miss(*one) > miss(*best))
+      reason = "its packs hold " + detail::thousandths(one->samples_per_pack) +
+               " samples on average, further from the number asked for than the chosen capacities";
+    else if (one != best)
+      reason = "its packs have " + detail::capacity_text(one->room) +
+               " the capacity that their samples fill, the chosen ones " +
+               detail::capacity_text(best->room);
+    choice.candidates.push_back({.found = *one, .passed_over = std::move(reason)});
   }
   return choice;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Iterated sampling and filtering (ISF), the packer of the OmniBal paper: shuffle, cut into
-/// packs greedily, keep the full ones, and begin again with the samples of the others. Carried as
-/// the baseline, byte for byte; pack_balanced is the packer to use.
+/// packs greedily, keep the full ones, and repeat with the samples of the others. Provided as the
+/// baseline and to reproduce the paper's packs byte for byte; otherwise use pack_balanced.
 /// Source: "OmniBal: Towards Fast Instruction-Tuning for Vision-Language Models via Omniverse
 /// Computation Balance", arXiv 2407.20761, section 3 and algorithm 1.
 #pragma once
@@ -35,10 +35,10 @@
 
 namespace omnibal::inline v0 {
 
-/// Where the shuffles of pack_isf take their random numbers from.
+/// The source of random numbers for the shuffles of pack_isf.
 enum class isf_stream {
-  native,     ///< core/random.hpp: one stream a pass.
-  published,  ///< NumPy's legacy generator, as the published implementation does.
+  native,     ///< core/random.hpp: one stream per pass.
+  published,  ///< NumPy's legacy generator, as in the paper's published implementation.
 };
 
 /// Options of pack_isf.
@@ -60,10 +60,11 @@ struct isf_options {
   search_control control = {};
 };
 
-/// Packs samples by iterated sampling and filtering. Packs kept early come first. Throws
-/// invalid_input for broken options, negative loads and, under oversize_policy::reject, oversize
-/// samples. A stop request makes the pass at hand the last. O(iterations · n) time; 12 bytes a
-/// sample where the capacities' bits fit in 32, the packs included.
+/// Packs samples by iterated sampling and filtering; packs are in the order in which passes kept
+/// them. Throws invalid_input for invalid options, negative loads and, under
+/// oversize_policy::reject, oversize samples. A stop request makes the current pass the last.
+/// O(iterations · n) time; 12 bytes per sample including the packs, when all capacities together
+/// fit in 32 bits.
 template <std::ranges::random_access_range Samples, typename Projection = std::identity>
 requires sample_range<const Samples, Projection>
 [[nodiscard]] packing_result pack_isf(
@@ -101,12 +102,13 @@ void shuffle_for_pass(std::span<Item> items, std::uint32_t pass,
   }
 }
 
-/// Cuts items into packs in their order, each as long as it fits. Moves the packs that are full, or
-/// all of them, to `packs` and the items of the others to the front; returns their number.
+/// Cuts items into consecutive packs, each as long as its items fit. Moves the full packs, or with
+/// `keep_all` every pack, to `packs` and the items of the others to the front; returns the number
+/// of these items.
 template <typename Sums>
 std::size_t cut_packs(std::span<packable<typename Sums::word>> items, const Sums& sums,
                       bool keep_all, grouping<std::uint32_t>& packs) {
-  std::size_t open = 0;  // where the open pack begins; what is left over lies before
+  std::size_t open = 0;  // where the open pack begins; before it are the items to pack again
   std::size_t end = 0;   // where it ends
   auto sum = sums.empty();
   const auto close = [&] {
@@ -130,7 +132,7 @@ std::size_t cut_packs(std::span<packable<typename Sums::word>> items, const Sums
   return open;
 }
 
-/// Takes out the items with these ids (ascending).
+/// Removes the items with these ids (ascending).
 template <typename Item>
 void remove_ids(std::vector<Item>& items, const std::vector<std::uint32_t>& ids) {
   if (ids.empty()) return;
@@ -153,7 +155,7 @@ template <typename Sums, typename Samples, std::size_t Resources, typename Proje
   result.packs.reserve(0, items.size());
   for (std::uint32_t pass = 1; !items.empty(); ++pass) {
     shuffle_for_pass(std::span(items), pass, options);
-    // The published first shuffle takes in all samples, also those that no pack can hold.
+    // The published implementation shuffles all samples first, including oversize ones.
     if (pass == 1) remove_ids(items, estimates.oversize);
     const bool stop = pass < options.iterations && options.control.stop_requested();
     const bool last = stop || pass == options.iterations;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How good a packing is. Sums are exact; each figure is rounded once, at the end.
+/// Metrics of a packing: fill, padding, balance of costs. Sums are exact; each figure is rounded
+/// once, at the end.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +25,7 @@
 
 namespace omnibal::inline v0 {
 
-/// Figures of a packing. All are 0 where there is nothing to measure.
+/// Metrics of a packing. All are 0 when there are no packs or no loads.
 template <std::size_t Resources>
 struct packing_metrics {
   std::uint64_t packs = 0;
@@ -32,19 +33,19 @@ struct packing_metrics {
   double samples_per_pack = 0;
   /// Per resource: Σ load / (packs · capacity).
   std::array<double, Resources> fill = {};
-  /// Per resource: 1 − fill, the share of the capacity that holds nothing. Negative only where
-  /// oversize samples have packs of their own.
+  /// Per resource: 1 − fill, the share of the capacity that is empty. Negative only when oversize
+  /// samples have packs of their own.
   std::array<double, Resources> pad_ratio = {};
-  /// Per resource, were every sample padded to the longest of its pack, as in a micro-batch that
-  /// is not packed: 1 − Σ load / Σ over packs of samples · longest.
+  /// Per resource: the share of padding if every sample were padded to the longest of its pack, as
+  /// in a micro-batch without packing: 1 − Σ load / Σ over packs (samples · longest load).
   std::array<double, Resources> padded_batch_ratio = {};
 };
 
-/// How many samples each pack holds. O(packs).
+/// The number of samples in each pack. O(packs).
 [[nodiscard]] std::vector<std::uint32_t> pack_sizes(const grouping<std::uint32_t>& packs);
 
-/// The loads of each pack: the sums over its samples. Throws invalid_input for negative loads,
-/// sums above 2⁶³ − 1 and packs that name a sample there is not. O(n).
+/// The loads of each pack: the sums over its samples. Throws invalid_input for negative loads, sums
+/// above 2⁶³ − 1 and packs that refer to a sample beyond the last. O(n).
 template <std::ranges::random_access_range Samples, typename Projection = std::identity>
 requires sample_range<const Samples, Projection>
 [[nodiscard]] auto pack_loads(const grouping<std::uint32_t>& packs, const Samples& samples,
@@ -61,7 +62,8 @@ requires sample_range<const Samples, Projection>
     const Projection& projection = {})
     -> packing_metrics<resource_count<projected_loads<const Samples, Projection>>>;
 
-/// Standard deviation / mean of the packs' costs: 0 when all cost the same. O(packs).
+/// The coefficient of variation of the packs' costs, standard deviation / mean: 0 when all are
+/// equal. O(packs).
 template <std::integral Cost>
 [[nodiscard]] double pack_cost_variation(std::span<const Cost> costs);
 
@@ -92,7 +94,7 @@ void visit_pack(std::span<const std::uint32_t> pack, const Samples& samples,
   }
 }
 
-/// 1 − part / whole, 0 when there is no whole.
+/// 1 − part / whole; 0 when whole is 0.
 [[nodiscard]] inline double missing_share(wide_integer part, wide_integer whole) noexcept {
   return whole == 0 ? 0.0 : static_cast<double>(whole - part) / static_cast<double>(whole);
 }
@@ -141,9 +143,9 @@ auto measure_packing(
   metrics.samples_per_pack =
       static_cast<double>(metrics.samples) / static_cast<double>(metrics.packs);
   for (std::size_t r = 0; r < resources; ++r) {
-    const wide_integer room = wide_integer{capacity[r]} * packs.size();
-    metrics.fill[r] = static_cast<double>(used[r]) / static_cast<double>(room);
-    metrics.pad_ratio[r] = detail::missing_share(used[r], room);
+    const wide_integer whole = wide_integer{capacity[r]} * packs.size();
+    metrics.fill[r] = static_cast<double>(used[r]) / static_cast<double>(whole);
+    metrics.pad_ratio[r] = detail::missing_share(used[r], whole);
     metrics.padded_batch_ratio[r] = detail::missing_share(used[r], padded[r]);
   }
   return metrics;

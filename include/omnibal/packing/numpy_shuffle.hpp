@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The random stream of the published OmniBal implementation: shuffles of NumPy's legacy
-/// RandomState. Carried so that its packs can be reproduced byte for byte.
+/// NumPy's legacy shuffle, numpy.random.RandomState(seed).shuffle, which the published OmniBal
+/// implementation uses: with it pack_isf reproduces the paper's packs byte for byte.
 /// Sources: Matsumoto and Nishimura, "Mersenne Twister", ACM TOMACS 1998 (the generator; its
 /// 2002 seeding); NumPy's documentation of RandomState (masked rejection, swaps from the end).
 #pragma once
@@ -18,8 +18,8 @@
 
 namespace omnibal::inline v0 {
 
-/// MT19937, made a block of 624 words at a time: the same words as std::mt19937, about three times
-/// as fast where the compiler vectorises.
+/// MT19937, generated in blocks of 624 words: the same words as std::mt19937, about three times as
+/// fast when the compiler vectorises the loops.
 class mersenne_twister {
  public:
   static constexpr std::size_t block_size = 624;
@@ -39,9 +39,9 @@ class mersenne_twister {
  private:
   static constexpr std::size_t shift = 397;
 
-  // The recurrence looks `shift` words ahead, around the end: the last word stands apart because
-  // its successor is the first word, already advanced. Loops in which no step reads what a near
-  // one wrote let compilers vectorise.
+  // The recurrence reads `shift` words ahead, cyclically; the last word is computed separately
+  // because its successor is the first word, already advanced. Compilers can vectorise the loops
+  // because no iteration reads what a nearby one wrote.
   constexpr void advance() noexcept {
     for (std::size_t k = 0; k < block_size - shift; ++k)
       state_[k] = state_[k + shift] ^ twist(state_[k], state_[k + 1]);
@@ -85,8 +85,8 @@ class numpy_stream {
   static constexpr std::size_t batch_size = 512;
 
   // Draws the partners of last, last − 1, …: as many as share the bit mask of `last`, at most a
-  // batch. Rejection decides only whether the next draw overwrites this one, so that there is no
-  // branch to mispredict.
+  // batch. A rejected draw is overwritten by the next one, which needs no branch that the processor
+  // could mispredict.
   constexpr std::uint32_t draw_partners(std::uint32_t last,
                                         std::array<std::uint32_t, batch_size>& partners) noexcept {
     const std::uint32_t mask = ~0U >> std::countl_zero(last);

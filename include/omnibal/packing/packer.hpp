@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How much a pack may hold, and what is done with samples that no pack can hold.
+/// Options that all packers share: the policy for samples that exceed a capacity, and names of
+/// resources for messages.
 #pragma once
 
 #include <array>
@@ -21,24 +22,24 @@
 
 namespace omnibal::inline v0 {
 
-/// What a packer does with a sample that exceeds a capacity all by itself.
+/// What a packer does with an oversize sample: one that alone exceeds a capacity.
 enum class oversize_policy {
   reject,    ///< Throw invalid_input naming resource, sample and value.
-  own_pack,  ///< Give it a pack of its own, after all others, and list it.
+  own_pack,  ///< Put it into a pack of its own, after all others, and list it.
   skip,      ///< Leave it out of the packs and list it.
 };
 
-/// What resources are called in messages, e.g. {"images", "tokens"}. An empty name shows as
-/// "resource 0", "resource 1", ….
+/// Names of the resources in messages, e.g. {"images", "tokens"}. Without a name a resource is
+/// called "resource 0", "resource 1", ….
 template <std::size_t Resources>
 using resource_names = std::array<std::string_view, Resources>;
 
-/// Packers number samples with 32 bits, and leave one value free.
+/// The most samples that a packer accepts: ids have 32 bits, of which one value is reserved.
 inline constexpr std::uint64_t max_samples = std::numeric_limits<std::uint32_t>::max();
 
 namespace detail {
 
-/// The part of every packer's options that says which samples fit.
+/// The options of a packer that decide which samples fit a pack.
 template <std::size_t Resources>
 struct pack_limits {
   loads<Resources> capacity;
@@ -109,7 +110,7 @@ void check_unfit(const Loads& sample, std::size_t id, const pack_limits<Resource
                               "packs");
 }
 
-/// Samples with ids from `begin` to before `end`.
+/// The samples with ids begin … end − 1.
 struct sample_slice {
   std::uint32_t begin = 0;
   std::uint32_t end = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What every packer returns.
+/// The result of every packer: packs, oversize samples, and a proven lower bound on the number of
+/// packs.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +16,18 @@ namespace omnibal::inline v0 {
 /// Samples grouped into packs: every sample that fits a pack is in exactly one, no pack exceeds a
 /// capacity, no pack is empty.
 struct packing_result {
-  /// optimal: no packing has fewer packs; feasible: the bound leaves room; stopped: the caller
-  /// asked for an early end (the packs are complete nevertheless).
+  /// optimal: no packing has fewer packs, objective == bound; feasible: fewer packs are not proven
+  /// impossible; stopped: the caller requested a stop (the packs are complete nevertheless).
   search_status status = search_status::optimal;
   /// Pack k holds the samples packs[k].
   grouping<std::uint32_t> packs = {};
-  /// The samples that exceed a capacity all by themselves, ascending. Under
-  /// oversize_policy::own_pack the last oversize.size() packs hold them, one each.
+  /// The samples that alone exceed a capacity, ascending. Under oversize_policy::own_pack they are
+  /// the last oversize.size() packs, one each.
   std::vector<std::uint32_t> oversize = {};
   /// The number of packs, packs.size().
   std::uint64_t objective = 0;
-  /// No packing of these samples has fewer packs (own packs of oversize samples counted).
+  /// A proven lower bound on the number of packs of any packing of these samples, own packs of
+  /// oversize samples included.
   std::uint64_t bound = 0;
 };
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Packs samples that come one after the other and whose loads nobody knows beforehand.
+/// Streaming (online) packing: groups samples into packs while they arrive, with a bounded buffer,
+/// when the loads of all samples are not known in advance. Otherwise use balanced.hpp.
 ///
-/// Every pack begins with the oldest sample that is held. What goes with it is the choice of the
-/// highest worth that fits, by the prices of held_prices.hpp. docs/packing.md tells more.
+/// Every pack contains the oldest buffered sample. The others are the choice of the highest total
+/// item value that fits (detail/buffer_values.hpp). docs/packing.md explains the method.
 #pragma once
 
 #include <algorithm>
@@ -34,13 +35,14 @@ template <std::size_t Resources>
 struct streaming_options {
   /// The most a pack may hold of each resource; at least 1.
   loads<Resources> capacity;
-  /// The most samples held between calls, 1 … 2²⁰. The more there are to choose from, the fewer
-  /// packs; a pack can be full only where this is more than the samples that it takes to fill one.
+  /// The most samples buffered between calls, 1 … 2²⁰. A larger buffer gives fewer packs; packs are
+  /// full only if the buffer is larger than the number of samples in a full pack.
   std::uint32_t buffer = 1000;
-  /// How many more samples may be pushed until a sample must be in a pack. By default 8 · buffer.
+  /// The number of later pushes after which a sample must be in a pack. By default 8 · buffer.
   std::optional<std::uint64_t> age_limit = {};
-  /// From how many thousandths of a capacity on, whichever is filled most, a pack is made at once
-  /// instead of when the buffer is full: 1 … 1000. By default packs wait, which makes the fewest.
+  /// The fill from which a pack is made at once instead of when the buffer is full, in thousandths
+  /// of the capacity of the resource that is filled most: 1 … 1000. By default packs are made only
+  /// when the buffer is full, which gives the fewest packs.
   std::optional<std::uint32_t> good_enough = {};
   oversize_policy oversize = oversize_policy::reject;
   resource_names<Resources> names = {};
@@ -50,13 +52,13 @@ struct streaming_options {
 template <std::size_t Resources>
 struct streamed_sample {
   std::uint64_t id = 0;
-  std::uint64_t arrival = 0;  ///< how many samples were pushed before it
+  std::uint64_t arrival = 0;  ///< number of samples pushed before it
   loads<Resources> load = {};
 
   friend bool operator==(const streamed_sample&, const streamed_sample&) = default;
 };
 
-/// All that a streaming packer knows, in integers, to be written into a checkpoint.
+/// The complete state of a streaming packer, in integers, to be written into a checkpoint.
 template <std::size_t Resources>
 struct streaming_state {
   static constexpr std::uint32_t current_version = 1;
@@ -64,14 +66,14 @@ struct streaming_state {
   std::uint32_t version = current_version;
   loads<Resources> capacity = {};  ///< of the packer
   std::uint32_t buffer = 0;        ///< of the packer
-  std::uint64_t pushed = 0;
+  std::uint64_t pushed = 0;        ///< samples; likewise packed and skipped
   std::uint64_t packed = 0;
-  std::uint64_t packs = 0;
+  std::uint64_t packs = 0;  ///< made so far, popped or not
   std::uint64_t skipped = 0;
-  std::vector<std::uint64_t> oversize = {};
-  std::vector<std::vector<std::uint64_t>> ready = {};  ///< packs that were not popped yet
-  std::vector<streamed_sample<Resources>> held = {};   ///< oldest first
-  /// The resources by which samples are told apart, and what the stream was like of late.
+  std::vector<std::uint64_t> oversize = {};               ///< ids
+  std::vector<std::vector<std::uint64_t>> ready = {};     ///< packs that were not popped yet
+  std::vector<streamed_sample<Resources>> buffered = {};  ///< oldest first
+  /// The two resources by which samples are divided into cells, and statistics of recent samples.
   std::array<std::uint32_t, 2> plane = {};
   std::vector<std::uint32_t> seen = {};
   std::array<std::uint64_t, Resources> volume = {};
@@ -79,7 +81,7 @@ struct streaming_state {
   friend bool operator==(const streaming_state&, const streaming_state&) = default;
 };
 
-/// Groups samples into packs while they arrive.
+/// Groups samples into packs while they arrive. Not thread-safe.
 ///
 ///     streaming_packer<2> packer({.capacity = {9, 4096}});
 ///     while (...) {
@@ -89,56 +91,59 @@ struct streaming_state {
 ///     packer.flush();
 ///     while (auto pack = packer.pop()) train(*pack);
 ///
-/// What holds after every call: each sample pushed is held, in exactly one pack, or was skipped and
-/// is listed. At most `buffer` samples are held, none for more than `age_limit` pushes. No pack is
-/// empty; none exceeds a capacity but own packs of single oversize samples. Nothing is random: the
-/// same pushes give the same packs on every platform.
+/// After every call, each sample pushed is buffered, in exactly one pack, or was skipped and is
+/// listed. At most `buffer` samples are buffered, none for more than `age_limit` pushes. No pack is
+/// empty, and no pack exceeds a capacity except own packs of single oversize samples.
+/// Deterministic: the same pushes give the same packs on every platform.
 ///
-/// A push takes constant time until the buffer is full or its oldest sample at its limit; then it
-/// makes a pack for each 64 samples held, at least one. That takes one dynamic program over the
-/// occupied cells (held_samples.hpp; at most 65 · 33) and the size of a pack in as many units,
-/// however many samples are held, and constant time a sample packed. With `good_enough` a pack is
-/// also tried for at every sample up to the 16th held, then ever less often: about eight times
-/// while their number doubles.
+/// A push takes constant time until the buffer is full or its oldest sample reaches the age limit;
+/// then it makes one pack per 64 buffered samples, at least one. That takes one dynamic program
+/// over the occupied cells (detail/sample_buffer.hpp; at most 65 · 33) and the size of a pack in as
+/// many units, independent of the buffer, and constant time per sample packed. With `good_enough` a
+/// pack is also tried after every push while at most 16 samples are buffered, then less often:
+/// about eight times while their number doubles.
 template <std::size_t Resources>
 class streaming_packer {
  public:
-  /// Throws invalid_input for capacities below 1 and a buffer out of range.
+  /// An empty packer. Throws invalid_input for capacities below 1, and for a buffer or good_enough
+  /// out of range.
   explicit streaming_packer(const streaming_options<Resources>& options);
-  /// Goes on where a packer with the same options stood when it gave this state: the same pushes
-  /// give the same packs from there on. Throws invalid_input for a state of other options or that
-  /// no packer can be in.
+  /// A packer that continues from a state() of a packer with the same options: from there, the same
+  /// pushes give the same packs. Throws invalid_input for a state of a packer with other options
+  /// and for an inconsistent one.
   streaming_packer(const streaming_options<Resources>& options,
                    const streaming_state<Resources>& state);
 
-  /// Takes a sample; the id is the caller's affair. Throws invalid_input for negative loads and,
-  /// under oversize_policy::reject, for oversize ones, naming resource, id and value; the packer is
-  /// then as before. An own pack of an oversize sample is ready at once.
+  /// Adds a sample; the caller may choose any id. Throws invalid_input for negative loads and,
+  /// under oversize_policy::reject, for oversize samples, naming resource, id and value; the packer
+  /// is then unchanged. The own pack of an oversize sample is ready at once.
   template <load_array Loads>
   requires(resource_count<Loads> == Resources) void push(std::uint64_t id, const Loads& load);
 
-  /// The ids of the next pack in the order in which they are made; nothing where none is ready.
+  /// Removes and returns the ids of the next pack, in the order in which packs were made;
+  /// std::nullopt when none is ready. Never blocks.
   [[nodiscard]] std::optional<std::vector<std::uint64_t>> pop();
 
-  /// Makes packs of all samples held, without waiting for more.
+  /// Makes packs of all buffered samples, without waiting for more.
   void flush();
 
+  /// The state for a checkpoint. O(buffered samples + ready packs).
   [[nodiscard]] streaming_state<Resources> state() const;
 
-  /// How many samples are held, and how many packs wait for pop().
-  [[nodiscard]] std::size_t held() const noexcept { return held_.size(); }
+  /// The number of buffered samples, and of packs that pop() has not returned yet.
+  [[nodiscard]] std::size_t buffered() const noexcept { return samples_.size(); }
   [[nodiscard]] std::size_t ready() const noexcept { return ready_.size(); }
-  /// How many samples were taken: pushed() = packed() + skipped() + held().
+  /// The number of samples pushed so far: pushed() = packed() + skipped() + buffered().
   [[nodiscard]] std::uint64_t pushed() const noexcept { return pushed_; }
   [[nodiscard]] std::uint64_t packed() const noexcept { return packed_; }
   [[nodiscard]] std::uint64_t skipped() const noexcept { return skipped_; }
-  /// How many packs were made, popped or not.
+  /// The number of packs made so far, popped or not.
   [[nodiscard]] std::uint64_t packs() const noexcept { return packs_; }
-  /// How many samples were pushed after the oldest one held; 0 where none is held.
+  /// The number of pushes after that of the oldest buffered sample; 0 when none is buffered.
   [[nodiscard]] std::uint64_t oldest_age() const noexcept {
-    return held_.empty() ? 0 : pushed_ - 1 - held_[held_.oldest()].arrival;
+    return samples_.empty() ? 0 : pushed_ - 1 - samples_[samples_.oldest()].arrival;
   }
-  /// The ids of oversize samples, skipped or in packs of their own, as they came.
+  /// The ids of oversize samples, skipped or in packs of their own, in order of arrival.
   [[nodiscard]] const std::vector<std::uint64_t>& oversize() const noexcept { return oversize_; }
 
  private:
@@ -151,7 +156,7 @@ class streaming_packer {
     word sum;
   };
 
-  void hold(const detail::buffered_sample<Resources>& sample);
+  void insert(const detail::buffered_sample<Resources>& sample);
   void take_oversize(std::uint64_t id);
   void make_packs();
   [[nodiscard]] bool make_good_pack();
@@ -170,19 +175,19 @@ class streaming_packer {
                                                  const open_pack& pack) const noexcept;
 
   void validate(const streaming_state<Resources>& state) const;
-  void restore_held(const streaming_state<Resources>& state);
+  void restore_buffered(const streaming_state<Resources>& state);
 
-  // Of a cell, how many samples are looked at.
+  // The number of samples of a cell to consider.
   static constexpr int most_looks = 16;
 
   detail::pack_limits<Resources> limits_;
-  std::uint32_t buffer_;
+  std::uint32_t buffer_size_;
   std::uint64_t age_limit_;
   std::optional<std::uint32_t> good_enough_;
   sums_type sums_;
-  detail::held_samples<Resources> held_;
-  detail::held_prices<Resources> prices_;
-  detail::held_knapsack knapsack_;
+  detail::sample_buffer<Resources> samples_;
+  detail::buffer_values<Resources> values_;
+  detail::buffer_knapsack knapsack_;
   std::deque<std::vector<std::uint64_t>> ready_;
   std::vector<std::uint64_t> oversize_;
   std::uint64_t pushed_ = 0;
@@ -194,18 +199,18 @@ class streaming_packer {
 template <std::size_t Resources>
 streaming_packer<Resources>::streaming_packer(const streaming_options<Resources>& options)
     : limits_(detail::limits_of<Resources>(options)),
-      buffer_(options.buffer),
+      buffer_size_(options.buffer),
       age_limit_(options.age_limit.value_or(8 * std::uint64_t{options.buffer})),
       good_enough_(options.good_enough),
       sums_({.capacity = options.capacity, .threshold = options.capacity}),
-      held_(detail::cell_grid<Resources>(options.capacity, 0, Resources > 1 ? 1 : 0)),
-      prices_(options.capacity, 2048 + 16 * std::uint64_t{options.buffer}) {
+      samples_(detail::cell_grid<Resources>(options.capacity, 0, Resources > 1 ? 1 : 0)),
+      values_(options.capacity, 2048 + 16 * std::uint64_t{options.buffer}) {
   constexpr std::uint32_t most = 1U << 20;
-  if (buffer_ < 1 || buffer_ > most)
-    throw invalid_input("buffer", buffer_, "must be from 1 to " + std::to_string(most));
+  if (buffer_size_ < 1 || buffer_size_ > most)
+    throw invalid_input("buffer", buffer_size_, "must be from 1 to " + std::to_string(most));
   if (good_enough_ && (*good_enough_ < 1 || *good_enough_ > 1000))
     throw invalid_input("good_enough", *good_enough_, "must be from 1 to 1000 thousandths");
-  prices_.start(held_);
+  values_.start(samples_);
 }
 
 template <std::size_t Resources>
@@ -214,14 +219,15 @@ requires(resource_count<Loads> ==
          Resources) void streaming_packer<Resources>::push(std::uint64_t id, const Loads& load) {
   const word given = detail::unsigned_loads<Resources>(load);
   if (detail::fits_pack<Resources>(given, limits_.capacity)) {
-    hold({.id = id, .arrival = pushed_, .load = given});
+    insert({.id = id, .arrival = pushed_, .load = given});
   } else {
     detail::check_unfit(load, id, limits_);
     take_oversize(id);
   }
   ++pushed_;
   while (worth_a_try() && make_good_pack()) continue;
-  while (held_.size() > buffer_ || (!held_.empty() && oldest_age() >= age_limit_)) make_packs();
+  while (samples_.size() > buffer_size_ || (!samples_.empty() && oldest_age() >= age_limit_))
+    make_packs();
 }
 
 template <std::size_t Resources>
@@ -234,17 +240,17 @@ std::optional<std::vector<std::uint64_t>> streaming_packer<Resources>::pop() {
 
 template <std::size_t Resources>
 void streaming_packer<Resources>::flush() {
-  while (!held_.empty()) make_packs();
+  while (!samples_.empty()) make_packs();
 }
 
 template <std::size_t Resources>
-void streaming_packer<Resources>::hold(const detail::buffered_sample<Resources>& sample) {
-  const std::uint32_t slot = held_.insert(sample);
-  if (!prices_.add(sample.load, held_.cell_of(slot))) return;
-  const auto grid = prices_.tightest_grid();
-  if (grid.same_as(held_.grid())) return;
-  held_.arrange(grid);
-  prices_.start(held_);
+void streaming_packer<Resources>::insert(const detail::buffered_sample<Resources>& sample) {
+  const std::uint32_t slot = samples_.insert(sample);
+  if (!values_.add(sample.load, samples_.cell_of(slot))) return;
+  const auto grid = values_.tightest_grid();
+  if (grid.same_as(samples_.grid())) return;
+  samples_.arrange(grid);
+  values_.start(samples_);
 }
 
 template <std::size_t Resources>
@@ -256,34 +262,34 @@ void streaming_packer<Resources>::take_oversize(std::uint64_t id) {
     ++skipped_;
 }
 
-// One after the other with the oldest sample, as many as one program is good for: as long as the
-// prices of what is held are still much the same.
+// Makes packs, each with the oldest sample, from one dynamic program: as many as leave the item
+// values of the other buffered samples nearly the same.
 template <std::size_t Resources>
 void streaming_packer<Resources>::make_packs() {
   constexpr std::size_t samples_per_pack = 64;
-  const std::size_t packs = std::max<std::size_t>(held_.size() / samples_per_pack, 1);
-  knapsack_.solve(held_.grid().corner(), prices_.price(held_));
-  for (std::size_t k = 0; k < packs && !held_.empty(); ++k) deliver(fill());
+  const std::size_t packs = std::max<std::size_t>(samples_.size() / samples_per_pack, 1);
+  knapsack_.solve(samples_.grid().corner(), values_.bundles(samples_));
+  for (std::size_t k = 0; k < packs && !samples_.empty(); ++k) deliver(fill());
 }
 
-// Whether a pack is to be tried for now: rarely where many samples are held, because each try takes
-// a program of its own.
+// Whether to try a pack now: rarely when many samples are buffered, because each try takes a
+// dynamic program of its own.
 template <std::size_t Resources>
 bool streaming_packer<Resources>::worth_a_try() const noexcept {
-  return good_enough_ && !held_.empty() &&
-         held_.size() % std::max<std::size_t>(std::bit_floor(held_.size()) / 8, 1) == 0;
+  return good_enough_ && !samples_.empty() &&
+         samples_.size() % std::max<std::size_t>(std::bit_floor(samples_.size()) / 8, 1) == 0;
 }
 
 // Makes one pack, unless none is good enough.
 template <std::size_t Resources>
 bool streaming_packer<Resources>::make_good_pack() {
-  knapsack_.solve(held_.grid().corner(), prices_.price(held_));
+  knapsack_.solve(samples_.grid().corner(), values_.bundles(samples_));
   const open_pack pack = fill();
   if (is_good_enough(pack)) {
     deliver(pack);
     return true;
   }
-  for (std::size_t k = pack.slots.size(); k-- > 0;) held_.put_back(pack.slots[k]);
+  for (std::size_t k = pack.slots.size(); k-- > 0;) samples_.put_back(pack.slots[k]);
   return false;
 }
 
@@ -291,17 +297,18 @@ template <std::size_t Resources>
 bool streaming_packer<Resources>::is_good_enough(const open_pack& pack) const noexcept {
   for (std::size_t r = 0; r < Resources; ++r) {
     const auto capacity = wide_integer{limits_.capacity[r]};
-    if ((capacity - sums_.room(pack.sum, r)) * 1000 >= capacity * *good_enough_) return true;
+    if ((capacity - sums_.slack(pack.sum, r)) * 1000 >= capacity * *good_enough_) return true;
   }
   return false;
 }
 
-// Cells say about what goes in; the last sample is the one that fits best.
+// The knapsack chooses cells; the first samples are the oldest of their cells, the last one is the
+// largest that fits.
 template <std::size_t Resources>
 auto streaming_packer<Resources>::fill() -> open_pack {
-  const auto& grid = held_.grid();
-  const std::uint32_t oldest = held_.oldest();
-  const detail::plane_point first = grid.point(held_.cell_of(oldest));
+  const auto& grid = samples_.grid();
+  const std::uint32_t oldest = samples_.oldest();
+  const detail::plane_point first = grid.point(samples_.cell_of(oldest));
   open_pack pack{.slots = {}, .sum = sums_.empty()};
   put(oldest, pack);
   std::vector<std::uint32_t> cells;
@@ -313,22 +320,22 @@ auto streaming_packer<Resources>::fill() -> open_pack {
     const bool last = k + 1 == cells.size();
     const std::uint32_t slot =
         last ? largest_fit_in_row(grid.point(cells[k]).row, pack) : oldest_fit(cells[k], pack);
-    if (slot != held_.none) put(slot, pack);
+    if (slot != samples_.none) put(slot, pack);
   }
   top_up(pack);
   return pack;
 }
 
-// Fills what room is left with whatever fits.
+// Fills the slack of a pack with any samples that fit, large ones first.
 template <std::size_t Resources>
 void streaming_packer<Resources>::top_up(open_pack& pack) {
   std::uint32_t rows = 1;
   if constexpr (Resources > 1) {
-    const detail::coarse_axis& axis = held_.grid().row_axis();
-    rows += axis.nearest(sums_.room(pack.sum, axis.resource()));
+    const detail::coarse_axis& axis = samples_.grid().row_axis();
+    rows += axis.nearest(sums_.slack(pack.sum, axis.resource()));
   }
   for (std::uint32_t row = rows; row-- > 0;)
-    for (std::uint32_t slot = largest_fit_in_row(row, pack); slot != held_.none;
+    for (std::uint32_t slot = largest_fit_in_row(row, pack); slot != samples_.none;
          slot = largest_fit_in_row(row, pack))
       put(slot, pack);
 }
@@ -336,14 +343,14 @@ void streaming_packer<Resources>::top_up(open_pack& pack) {
 template <std::size_t Resources>
 void streaming_packer<Resources>::put(std::uint32_t slot, open_pack& pack) {
   pack.slots.push_back(slot);
-  pack.sum = sums_.add(pack.sum, held_.take(slot).load);
+  pack.sum = sums_.add(pack.sum, samples_.take(slot).load);
 }
 
 template <std::size_t Resources>
 void streaming_packer<Resources>::deliver(const open_pack& pack) {
   std::vector<std::uint64_t> ids;
   ids.reserve(pack.slots.size());
-  for (const std::uint32_t slot : pack.slots) ids.push_back(held_[slot].id);
+  for (const std::uint32_t slot : pack.slots) ids.push_back(samples_[slot].id);
   deliver(std::move(ids));
 }
 
@@ -356,30 +363,31 @@ void streaming_packer<Resources>::deliver(std::vector<std::uint64_t> ids) {
 
 template <std::size_t Resources>
 bool streaming_packer<Resources>::fits(std::uint32_t slot, const open_pack& pack) const noexcept {
-  return !sums_.exceeds(sums_.add(pack.sum, held_[slot].load));
+  return !sums_.exceeds(sums_.add(pack.sum, samples_[slot].load));
 }
 
 template <std::size_t Resources>
 std::uint32_t streaming_packer<Resources>::oldest_fit(std::uint32_t cell,
                                                       const open_pack& pack) const noexcept {
-  std::uint32_t slot = held_.oldest_in(cell);
-  for (int looks = 0; slot != held_.none && looks < most_looks; ++looks) {
+  std::uint32_t slot = samples_.oldest_in(cell);
+  for (int looks = 0; slot != samples_.none && looks < most_looks; ++looks) {
     if (fits(slot, pack)) return slot;
-    slot = held_.newer_in_cell(slot);
+    slot = samples_.newer_in_cell(slot);
   }
-  return held_.none;
+  return samples_.none;
 }
 
 template <std::size_t Resources>
 std::uint32_t streaming_packer<Resources>::largest_fit(std::uint32_t cell,
                                                        const open_pack& pack) const noexcept {
-  const std::size_t r = held_.grid().column_axis().resource();
-  std::uint32_t largest = held_.none;
-  std::uint32_t slot = held_.oldest_in(cell);
-  for (int looks = 0; slot != held_.none && looks < most_looks; ++looks) {
-    if (fits(slot, pack) && (largest == held_.none || held_[slot].load[r] > held_[largest].load[r]))
+  const std::size_t r = samples_.grid().column_axis().resource();
+  std::uint32_t largest = samples_.none;
+  std::uint32_t slot = samples_.oldest_in(cell);
+  for (int looks = 0; slot != samples_.none && looks < most_looks; ++looks) {
+    if (fits(slot, pack) &&
+        (largest == samples_.none || samples_[slot].load[r] > samples_[largest].load[r]))
       largest = slot;
-    slot = held_.newer_in_cell(slot);
+    slot = samples_.newer_in_cell(slot);
   }
   return largest;
 }
@@ -387,37 +395,37 @@ std::uint32_t streaming_packer<Resources>::largest_fit(std::uint32_t cell,
 template <std::size_t Resources>
 std::uint32_t streaming_packer<Resources>::largest_fit_in_row(
     std::uint32_t row, const open_pack& pack) const noexcept {
-  const auto& grid = held_.grid();
+  const auto& grid = samples_.grid();
   const std::size_t r = grid.column_axis().resource();
-  const std::uint32_t most = grid.column_axis().nearest(sums_.room(pack.sum, r));
-  std::uint64_t left = held_.filled(row) & (~std::uint64_t{0} >> (63 - most));
+  const std::uint32_t most = grid.column_axis().nearest(sums_.slack(pack.sum, r));
+  std::uint64_t left = samples_.filled(row) & (~std::uint64_t{0} >> (63 - most));
   while (left != 0) {
     const auto column = static_cast<std::uint32_t>(std::bit_width(left) - 1);
     const std::uint32_t slot = largest_fit(grid.index({.row = row, .column = column}), pack);
-    if (slot != held_.none) return slot;
+    if (slot != samples_.none) return slot;
     left ^= std::uint64_t{1} << column;
   }
-  return held_.none;
+  return samples_.none;
 }
 
 template <std::size_t Resources>
 streaming_state<Resources> streaming_packer<Resources>::state() const {
   streaming_state<Resources> state{.capacity = limits_.capacity,
-                                   .buffer = buffer_,
+                                   .buffer = buffer_size_,
                                    .pushed = pushed_,
                                    .packed = packed_,
                                    .packs = packs_,
                                    .skipped = skipped_,
                                    .oversize = oversize_,
                                    .ready = {ready_.begin(), ready_.end()},
-                                   .seen = prices_.memory().seen,
-                                   .volume = prices_.memory().volume};
-  state.plane = {static_cast<std::uint32_t>(held_.grid().row_axis().resource()),
-                 static_cast<std::uint32_t>(held_.grid().column_axis().resource())};
-  for (std::uint32_t slot = held_.oldest(); slot != held_.none; slot = held_.newer(slot)) {
-    state.held.push_back({.id = held_[slot].id, .arrival = held_[slot].arrival});
+                                   .seen = values_.memory().seen,
+                                   .volume = values_.memory().volume};
+  state.plane = {static_cast<std::uint32_t>(samples_.grid().row_axis().resource()),
+                 static_cast<std::uint32_t>(samples_.grid().column_axis().resource())};
+  for (std::uint32_t slot = samples_.oldest(); slot != samples_.none; slot = samples_.newer(slot)) {
+    state.buffered.push_back({.id = samples_[slot].id, .arrival = samples_[slot].arrival});
     for (std::size_t r = 0; r < Resources; ++r)
-      state.held.back().load[r] = static_cast<std::int64_t>(held_[slot].load[r]);
+      state.buffered.back().load[r] = static_cast<std::int64_t>(samples_[slot].load[r]);
   }
   return state;
 }
@@ -433,9 +441,9 @@ streaming_packer<Resources>::streaming_packer(const streaming_options<Resources>
   skipped_ = state.skipped;
   oversize_ = state.oversize;
   ready_ = {state.ready.begin(), state.ready.end()};
-  held_.arrange({limits_.capacity, std::min(state.plane[0], state.plane[1]),
-                 std::max(state.plane[0], state.plane[1])});
-  restore_held(state);
+  samples_.arrange({limits_.capacity, std::min(state.plane[0], state.plane[1]),
+                    std::max(state.plane[0], state.plane[1])});
+  restore_buffered(state);
 }
 
 template <std::size_t Resources>
@@ -447,9 +455,9 @@ void streaming_packer<Resources>::validate(const streaming_state<Resources>& sta
     if (state.capacity[r] != limits_.capacity[r])
       throw invalid_input("state.capacity", r, state.capacity[r],
                           "must be that of the options, " + std::to_string(limits_.capacity[r]));
-  if (state.buffer != buffer_)
+  if (state.buffer != buffer_size_)
     throw invalid_input("state.buffer", state.buffer,
-                        "must be that of the options, " + std::to_string(buffer_));
+                        "must be that of the options, " + std::to_string(buffer_size_));
   for (std::size_t k = 0; k < state.plane.size(); ++k)
     if (state.plane[k] >= Resources)
       throw invalid_input("state.plane", k, state.plane[k], "must be a resource");
@@ -457,35 +465,36 @@ void streaming_packer<Resources>::validate(const streaming_state<Resources>& sta
     throw invalid_input("state.plane", 1, state.plane[1], "must not be the same resource twice");
   for (std::size_t k = 0; k < state.ready.size(); ++k)
     if (state.ready[k].empty()) throw invalid_input("state.ready", k, "empty", "must hold samples");
-  if (state.held.size() > buffer_)
-    throw invalid_input("state.held", state.held.size(), "must be at most the buffer of samples");
+  if (state.buffered.size() > buffer_size_)
+    throw invalid_input("state.buffered", state.buffered.size(),
+                        "must be at most the buffer of samples");
   if (state.packed > state.pushed || state.skipped > state.pushed - state.packed ||
-      state.held.size() != state.pushed - state.packed - state.skipped)
+      state.buffered.size() != state.pushed - state.packed - state.skipped)
     throw invalid_input("state.pushed", state.pushed,
-                        "must be the samples packed, skipped and held together");
+                        "must be the samples packed, skipped and buffered together");
 }
 
 template <std::size_t Resources>
-void streaming_packer<Resources>::restore_held(const streaming_state<Resources>& state) {
+void streaming_packer<Resources>::restore_buffered(const streaming_state<Resources>& state) {
   std::uint64_t next_arrival = 0;
-  for (std::size_t k = 0; k < state.held.size(); ++k) {
-    const auto& [id, arrival, load] = state.held[k];
+  for (std::size_t k = 0; k < state.buffered.size(); ++k) {
+    const auto& [id, arrival, load] = state.buffered[k];
     if (arrival < next_arrival || arrival >= state.pushed)
-      throw invalid_input("state.held arrival", k, arrival,
+      throw invalid_input("state.buffered arrival", k, arrival,
                           "must ascend and be less than the samples pushed");
     next_arrival = arrival + 1;
     const word given = detail::unsigned_loads<Resources>(load);
     for (std::size_t r = 0; r < Resources; ++r)
       if (!detail::fits_pack<Resources>(given, limits_.capacity) &&
           (load[r] < 0 || load[r] > limits_.capacity[r]))
-        throw invalid_input("state.held load", k, load[r], "must be from 0 to the capacity");
-    held_.insert({.id = id, .arrival = arrival, .load = given});
+        throw invalid_input("state.buffered load", k, load[r], "must be from 0 to the capacity");
+    samples_.insert({.id = id, .arrival = arrival, .load = given});
   }
-  if (state.seen.size() != held_.grid().cells())
+  if (state.seen.size() != samples_.grid().cells())
     throw invalid_input(
         "state.seen", state.seen.size(),
-        "must be as many numbers as there are cells, " + std::to_string(held_.grid().cells()));
-  prices_.restore({.seen = state.seen, .volume = state.volume});
+        "must be as many numbers as there are cells, " + std::to_string(samples_.grid().cells()));
+  values_.restore({.seen = state.seen, .volume = state.volume});
 }
 
 }  // namespace omnibal::inline v0

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Packs made more even in cost by exchanging samples between them. Their number stays; what it
-/// helps is training with one pack a rank and step, where nothing else evens the ranks.
+/// Improvement by swaps: makes the costs of packs more equal by exchanging samples between them,
+/// without changing the number of packs. Useful when each rank trains on one pack per step, since
+/// then dispatch cannot balance the ranks.
+///
+///     auto packs = pack_balanced(samples, {.capacity = {9, 4096}}).packs;
+///     packs = improve_by_swaps(packs, samples, {.capacity = {9, 4096}});
 #pragma once
 
 #include <algorithm>
@@ -29,22 +33,22 @@ struct swap_improvement_options {
   /// The most a pack may hold of each resource; at least 1. Packs beyond it (own packs of oversize
   /// samples) stay as they are.
   loads<Resources> capacity;
-  /// What one unit of each resource costs, in any unit of cost. By default every resource costs the
-  /// same when full.
+  /// The cost of one unit of each resource, in any unit of cost. By default a full capacity of any
+  /// resource costs the same.
   std::optional<loads<Resources>> cost = {};
-  /// How often packs meet; most is gained in the first few rounds.
+  /// The number of rounds of exchanges; the first few improve most.
   std::uint32_t rounds = 16;
   resource_names<Resources> names = {};
 };
 
-/// Exchanges samples between dear packs and cheap ones, one for one, so that their costs come
-/// nearer to each other. Every pack keeps its place and its number of samples, and none exceeds the
-/// capacity that did not before. In each round the dearest two fifths meet, one each, packs of the
-/// rest but for the cheapest tenth, which holds what fits with nothing; partners differ from round
-/// to round. Nothing is random.
+/// Exchanges single samples between expensive packs and inexpensive ones so that their costs become
+/// more equal. Every pack keeps its place and its number of samples, and no pack that fits the
+/// capacity exceeds it afterwards. In each round every pack of the most expensive two fifths is
+/// paired with one of the rest; the least expensive tenth is left out, since such packs contain
+/// samples that fit with few others. Partners differ from round to round. Deterministic.
 ///
-/// Throws invalid_input for capacities below 1, negative prices, and as pack_loads does. O(rounds ·
-/// packs · (log(packs) + samples in a pack²)).
+/// Throws invalid_input for capacities below 1, negative costs, and as pack_loads does. O(rounds ·
+/// packs · (log(packs) + s²)) for s samples per pack.
 template <std::ranges::random_access_range Samples, typename Projection = std::identity>
 requires sample_range<const Samples, Projection>
 [[nodiscard]] grouping<std::uint32_t> improve_by_swaps(
@@ -55,12 +59,12 @@ requires sample_range<const Samples, Projection>
 
 namespace detail {
 
-/// Packs that exchange samples.
+/// The packs and their costs during the exchanges.
 template <std::size_t Resources>
 class swap_improver {
  public:
-  /// `sample_loads` are those of the samples at each place of packs.indices(), `sums` those of each
-  /// pack.
+  /// `sample_loads` are the loads of the samples packs.indices(), in this order, `sums` the loads
+  /// of the packs.
   swap_improver(const grouping<std::uint32_t>& packs, std::vector<loads<Resources>> sample_loads,
                 std::vector<loads<Resources>> sums, const pack_limits<Resources>& limits,
                 const pack_cost<Resources>& cost)
@@ -78,18 +82,18 @@ class swap_improver {
       }
   }
 
-  void level(std::uint32_t rounds) {
+  void run(std::uint32_t rounds) {
     if (order_.size() < 2) return;
-    const std::size_t dear = std::max<std::size_t>(order_.size() * 2 / 5, 1);
-    const std::size_t partners = order_.size() - dear - order_.size() / 10;
+    const std::size_t expensive = std::max<std::size_t>(order_.size() * 2 / 5, 1);
+    const std::size_t partners = order_.size() - expensive - order_.size() / 10;
     for (std::uint32_t round = 0; round < rounds; ++round) {
       std::ranges::sort(order_, [&](std::uint32_t a, std::uint32_t b) {
         return costs_[a] != costs_[b] ? costs_[a] > costs_[b] : a < b;
       });
-      // Steps of the golden section bring ever new partners.
+      // Shifts by the golden section give new partners in every round.
       const std::size_t shift = static_cast<std::size_t>(round) * partners * 382 / 1000;
-      for (std::size_t k = 0; k < dear; ++k)
-        exchange(order_[k], order_[dear + (k * partners / dear + shift) % partners]);
+      for (std::size_t k = 0; k < expensive; ++k)
+        exchange(order_[k], order_[expensive + (k * partners / expensive + shift) % partners]);
     }
   }
 
@@ -105,28 +109,28 @@ class swap_improver {
     return cost;
   }
 
-  // Makes the exchange after which the two packs differ least.
-  void exchange(std::uint32_t dear, std::uint32_t cheap) {
-    std::int64_t least = difference(costs_[dear], costs_[cheap]);
+  // Makes the exchange after which the costs of the two packs differ least.
+  void exchange(std::uint32_t giver, std::uint32_t taker) {
+    std::int64_t least = difference(costs_[giver], costs_[taker]);
     std::uint64_t best_from = 0;
     std::uint64_t best_to = offsets_.back();
-    for (std::uint64_t from = offsets_[dear]; from < offsets_[dear + 1]; ++from)
-      for (std::uint64_t to = offsets_[cheap]; to < offsets_[cheap + 1]; ++to) {
+    for (std::uint64_t from = offsets_[giver]; from < offsets_[giver + 1]; ++from)
+      for (std::uint64_t to = offsets_[taker]; to < offsets_[taker + 1]; ++to) {
         const std::int64_t moved = cost_of(loads_[from]) - cost_of(loads_[to]);
-        const std::int64_t after = difference(costs_[dear] - moved, costs_[cheap] + moved);
-        if (after >= least || !fits(dear, from, to) || !fits(cheap, to, from)) continue;
+        const std::int64_t after = difference(costs_[giver] - moved, costs_[taker] + moved);
+        if (after >= least || !fits(giver, from, to) || !fits(taker, to, from)) continue;
         least = after;
         best_from = from;
         best_to = to;
       }
-    if (best_to != offsets_.back()) swap_samples(dear, best_from, cheap, best_to);
+    if (best_to != offsets_.back()) swap_samples(giver, best_from, taker, best_to);
   }
 
   [[nodiscard]] static std::int64_t difference(std::int64_t a, std::int64_t b) noexcept {
     return a < b ? b - a : a - b;
   }
 
-  // Whether a pack may hold the sample at `gains` in place of the one at `gives`.
+  // Whether a pack stays within the capacity with the sample at `gains` instead of that at `gives`.
   [[nodiscard]] bool fits(std::uint32_t pack, std::uint64_t gives,
                           std::uint64_t gains) const noexcept {
     for (std::size_t r = 0; r < Resources; ++r)
@@ -174,10 +178,10 @@ requires sample_range<const Samples, Projection> grouping<std::uint32_t> improve
   for (std::size_t pack = 0; pack < packs.size(); ++pack)
     detail::visit_pack(packs[pack], samples, projection,
                        [&](const loads<resources>& load) { sample_loads.push_back(load); });
-  detail::swap_improver<resources> leveler(packs, std::move(sample_loads), std::move(sums), limits,
-                                           detail::pack_cost<resources>(limits, options.cost));
-  leveler.level(options.rounds);
-  return std::move(leveler).packs();
+  detail::swap_improver<resources> improver(packs, std::move(sample_loads), std::move(sums), limits,
+                                            detail::pack_cost<resources>(limits, options.cost));
+  improver.run(options.rounds);
+  return std::move(improver).packs();
 }
 
 }  // namespace omnibal::inline v0

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Best fit: a sample goes into a pack that it leaves little room in, or into a new one. What
-/// patterns leave over is packed so, and everything, largest first, where patterns do worse.
-/// Source: best-fit decreasing is Johnson's, "Near-optimal bin packing algorithms", 1973.
+/// Best fit: puts each sample into the pack in which it leaves the least slack, or into a new one.
+/// Packs the samples that patterns leave over, and all samples, largest first, when patterns do
+/// worse. Source: best-fit decreasing is Johnson's, "Near-optimal bin packing algorithms", 1973.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@
 
 namespace omnibal::inline v0::detail {
 
-/// The least load of each resource that any sample has.
+/// The least load of any sample, per resource.
 template <typename Sums>
 [[nodiscard]] typename Sums::word least_loads(
     std::span<const packable<typename Sums::word>> samples, const Sums& sums) {
@@ -33,11 +33,12 @@ template <typename Sums>
   return sums.pack(least);
 }
 
-/// A set of numbers below 4096 that finds the next one at once: a bit each, and a bit for each 64.
+/// A set of numbers below 4096 that finds the next larger one in constant time: one bit per number,
+/// and one bit per 64 numbers.
 class bit_row {
  public:
   static constexpr std::uint32_t size = 4096;
-  /// What next() returns when there is none.
+  /// Returned by next() when there is none.
   static constexpr std::uint32_t none = size;
 
   void insert(std::uint32_t number) noexcept {
@@ -48,7 +49,7 @@ class bit_row {
     words_[number / 64] &= ~bit(number % 64);
     if (words_[number / 64] == 0) filled_ &= ~bit(number / 64);
   }
-  /// The least number from this one on.
+  /// The least number in the set that is at least this one.
   [[nodiscard]] std::uint32_t next(std::uint32_t number) const noexcept {
     if (number >= size) return none;
     const std::uint64_t here = words_[number / 64] >> (number % 64);
@@ -68,7 +69,7 @@ class bit_row {
   std::uint64_t filled_ = 0;
 };
 
-/// Packs with room, by the point of the plane that their room reaches in whole units.
+/// Packs with slack, by the point of the load plane of their slack, rounded down to whole units.
 template <typename Sums>
 class open_packs {
  public:
@@ -82,18 +83,18 @@ class open_packs {
         columns_(plane.corner().row + std::size_t{1}),
         newest_(columns_.size() * bit_row::size, none) {}
 
-  /// Makes the room of a pack known.
+  /// Adds a pack with its current slack.
   void insert(std::uint32_t pack) {
-    fitting_loads<Sums::resources> room;
-    for (std::size_t r = 0; r < Sums::resources; ++r) room[r] = sums_.room(packs_[pack], r);
-    const plane_point point = reached(room);
+    fitting_loads<Sums::resources> slack;
+    for (std::size_t r = 0; r < Sums::resources; ++r) slack[r] = sums_.slack(packs_[pack], r);
+    const plane_point point = reached(slack);
     if (older_.size() <= pack) older_.resize(pack + std::size_t{1}, none);
     older_[pack] = newest(point);
     newest(point) = pack;
     columns_[point.row].insert(point.column);
   }
 
-  /// Takes out a pack that the sample fits with little room left, or returns none.
+  /// Removes and returns a pack that the sample fits with little slack left, or `none`.
   [[nodiscard]] std::uint32_t take(const typename Sums::word& load) {
     fitting_loads<Sums::resources> loads;
     for (std::size_t r = 0; r < Sums::resources; ++r) loads[r] = sums_.load(load, r);
@@ -111,11 +112,11 @@ class open_packs {
   struct place {
     plane_point point;
     std::uint32_t pack = none;
-    std::uint32_t newer = none;  // its neighbour in the chain
+    std::uint32_t newer = none;  // the pack before it in its linked list
     std::size_t waste = ~std::size_t{0};
   };
 
-  // Room left, in shares of the capacity, 2⁻¹⁶ each.
+  // Slack that would be left, as a share of the capacity in units of 2⁻¹⁶.
   [[nodiscard]] std::size_t row_waste(std::size_t rows) const noexcept {
     return (rows << 16) / columns_.size();
   }
@@ -135,7 +136,7 @@ class open_packs {
     return newest_[point.row * bit_row::size + point.column];
   }
 
-  // Looks in a row for a pack that would have less room left than the best so far.
+  // Searches a row for a pack that would have less slack left than the best so far.
   void consider(std::uint32_t row, plane_point least, const typename Sums::word& load,
                 place& best) const {
     const bit_row& columns = columns_[row];
@@ -167,12 +168,12 @@ class open_packs {
   const Sums& sums_;
   const pack_list<Sums>& packs_;
   const load_plane<Sums::resources>& plane_;
-  std::vector<bit_row> columns_;       // by row: columns that have packs
-  std::vector<std::uint32_t> newest_;  // by point: the first of a chain
-  std::vector<std::uint32_t> older_;   // by pack: the next of its chain
+  std::vector<bit_row> columns_;       // by row: columns with packs
+  std::vector<std::uint32_t> newest_;  // by point: the first pack of its linked list
+  std::vector<std::uint32_t> older_;   // by pack: the next in its linked list
 };
 
-/// Gives samples, in their order, to the packs that they fit best.
+/// Puts samples, in their order, into the packs that they fit best.
 template <typename Sums>
 void pack_best_fit(std::span<const packable<typename Sums::word>> samples, const Sums& sums,
                    const load_plane<Sums::resources>& plane, pack_list<Sums>& packs) {

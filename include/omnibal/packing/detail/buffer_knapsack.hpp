@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The knapsack of a streaming packer: which held samples are worth most in the room of a pack.
+/// The knapsack of a streaming packer: which buffered samples have the highest total value within
+/// the slack of a pack.
 /// Source: Bellman, "Dynamic Programming", 1957; copies in bundles of powers of two.
 #pragma once
 
@@ -15,7 +16,7 @@
 
 namespace omnibal::inline v0::detail {
 
-/// Some samples of a cell that a pack takes together or not at all.
+/// Samples of a cell that are chosen together or not at all.
 struct cell_bundle {
   std::uint32_t cell = 0;
   std::uint32_t samples = 1;
@@ -23,9 +24,9 @@ struct cell_bundle {
   std::int32_t value = 0;  ///< of all of them together, positive
 };
 
-/// The best choice of bundles for every size up to a corner, each bundle at most once.
-/// Precondition: what fits the corner is worth less than 2³¹.
-class held_knapsack {
+/// The most valuable choice of bundles for every size up to a corner, each bundle at most once.
+/// Precondition: any choice that fits the corner has a value less than 2³¹.
+class buffer_knapsack {
  public:
   /// O(bundles · points up to the corner).
   void solve(plane_point corner, std::vector<cell_bundle> bundles) {
@@ -38,7 +39,8 @@ class held_knapsack {
       add(bundles_[k], &values_[k * points], &values_[(k + 1) * points]);
   }
 
-  /// Calls visit(bundle) for each bundle of the best choice for this size, last one first.
+  /// Calls visit(bundle) for each bundle of the most valuable choice for this size, in reverse
+  /// order.
   template <typename Visit>
   void choose(plane_point size, const Visit& visit) const {
     const std::size_t points = (corner_.row + std::size_t{1}) * width();

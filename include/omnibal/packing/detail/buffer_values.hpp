@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What held samples are worth to a streaming packer: their size, times how many more samples like
-/// them are held than their share of the stream. So what silts up becomes dear and leaves.
+/// The item values of buffered samples in a streaming packer's knapsack: the size of a sample times
+/// the ratio of similar samples in the buffer to their share of the stream. So samples that
+/// accumulate in the buffer become more valuable and are packed.
 /// Sources: Tassiulas and Ephremides, "Stability properties of constrained queueing systems and
 /// scheduling policies for maximum throughput in multihop radio networks", IEEE Transactions on
-/// Automatic Control 1992: to weigh each queue by its length keeps all bounded wherever any policy
-/// can; Csirik et al., "On the sum-of-squares algorithm for bin packing", Journal of the ACM 2006.
+/// Automatic Control 1992: weighting each queue by its length keeps all queues bounded
+/// whenever any policy can; Csirik et al., "On the sum-of-squares algorithm for bin packing",
+/// Journal of the ACM 2006.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +28,7 @@
 
 namespace omnibal::inline v0::detail {
 
-/// What a stream was like of late: old samples count half, a quarter, ….
+/// Statistics of recent samples of the stream: older samples count half, a quarter, ….
 template <std::size_t Resources>
 struct stream_memory {
   std::vector<std::uint32_t> seen = {};              ///< samples by cell
@@ -35,12 +37,12 @@ struct stream_memory {
   friend bool operator==(const stream_memory&, const stream_memory&) = default;
 };
 
-/// Prices held samples.
+/// Computes the item values of buffered samples.
 template <std::size_t Resources>
-class held_prices {
+class buffer_values {
  public:
-  /// Remembers so many samples at least.
-  held_prices(const loads<Resources>& capacity, std::uint64_t samples)
+  /// Statistics are over at least the last `samples` samples.
+  buffer_values(const loads<Resources>& capacity, std::uint64_t samples)
       : capacity_(capacity), samples_(samples) {}
 
   [[nodiscard]] const stream_memory<Resources>& memory() const noexcept { return memory_; }
@@ -49,16 +51,16 @@ class held_prices {
     count();
   }
 
-  /// Forgets all but the samples that are held, after these were arranged anew.
-  void start(const held_samples<Resources>& held) {
-    memory_.seen.resize(held.grid().cells());
+  /// Restarts the statistics from the buffered samples, after the buffer changed its grid.
+  void start(const sample_buffer<Resources>& buffer) {
+    memory_.seen.resize(buffer.grid().cells());
     for (std::uint32_t cell = 0; cell < memory_.seen.size(); ++cell)
-      memory_.seen[cell] = held.count(cell);
+      memory_.seen[cell] = buffer.count(cell);
     count();
   }
 
-  /// Remembers a sample. Returns whether it is time to look which resources are tight: whenever
-  /// twice as many samples are remembered, or half are forgotten.
+  /// Adds a sample to the statistics. Returns whether the caller should check which resources are
+  /// tightest: whenever their number of samples has doubled or was halved.
   bool add(const fitting_loads<Resources>& load, std::uint32_t cell) {
     for (std::size_t r = 0; r < Resources; ++r)
       memory_.volume[r] +=
@@ -85,53 +87,53 @@ class held_prices {
     return {capacity_, tightest[0], tightest[1]};
   }
 
-  /// All held samples but those too small to count, in bundles of a cell, the first samples of a
-  /// cell worth more than the later ones. Cells ascend. O(cells).
-  [[nodiscard]] std::vector<cell_bundle> price(const held_samples<Resources>& held) const {
-    std::vector<cell_bundle> bundles;
-    for (std::uint32_t row = 0; row <= held.grid().corner().row; ++row)
-      for (std::uint64_t left = held.filled(row); left != 0; left &= left - 1) {
+  /// All buffered samples except those smaller than half a unit, bundled by cell in ascending order
+  /// of cells. The first samples of a cell have a higher value than later ones. O(cells).
+  [[nodiscard]] std::vector<cell_bundle> bundles(const sample_buffer<Resources>& buffer) const {
+    std::vector<cell_bundle> all;
+    for (std::uint32_t row = 0; row <= buffer.grid().corner().row; ++row)
+      for (std::uint64_t left = buffer.filled(row); left != 0; left &= left - 1) {
         const plane_point size{.row = row,
                                .column = static_cast<std::uint32_t>(std::countr_zero(left))};
-        if (size != plane_point{}) price_cell(held, size, bundles);
+        if (size != plane_point{}) add_bundles(buffer, size, all);
       }
-    return bundles;
+    return all;
   }
 
  private:
   static constexpr unsigned volume_bits = 20;
   static constexpr unsigned share_bits = 16;
-  // What a share of a pack is worth of which as much is held as is usual, and the most that any is;
-  // so all that fits a pack is worth less than 2³¹.
+  // The value of a sample per share of a pack: when as many similar ones are buffered as their
+  // share of the stream, and the maximum. It keeps the value of whatever fits a pack below 2³¹.
   static constexpr std::int64_t usual = 1 << 8;
-  static constexpr std::int64_t most_expensive = usual << 4;
+  static constexpr std::int64_t most_valuable = usual << 4;
 
   void count() noexcept {
     seen_in_all_ = 0;
     for (const std::uint32_t seen : memory_.seen) seen_in_all_ += seen;
   }
 
-  void price_cell(const held_samples<Resources>& held, plane_point size,
-                  std::vector<cell_bundle>& bundles) const {
-    const std::uint32_t cell = held.grid().index(size);
-    const std::int64_t count = held.count(cell);
+  void add_bundles(const sample_buffer<Resources>& buffer, plane_point size,
+                   std::vector<cell_bundle>& all) const {
+    const std::uint32_t cell = buffer.grid().index(size);
+    const std::int64_t count = buffer.count(cell);
     const auto expected =
-        static_cast<std::int64_t>(wide_integer{memory_.seen[cell]} * usual * held.size() /
+        static_cast<std::int64_t>(wide_integer{memory_.seen[cell]} * usual * buffer.size() /
                                   std::max<std::uint64_t>(seen_in_all_, 1));
-    const std::int64_t most = std::min(count, copies_in(held.grid().corner(), size));
+    const std::int64_t most = std::min(count, copies_in(buffer.grid().corner(), size));
     // Bundles of 1, 1, 2, 4, … and the rest.
     for (std::int64_t before = 0, copies = 1; before < most;
          before += copies, copies = std::min(before, most - before)) {
       const std::int64_t surplus = count - before - copies / 2;
-      const std::int64_t worth =
-          std::min(surplus * usual * usual / (expected + usual), most_expensive) *
-          share(held, size);
-      bundles.push_back(
+      const std::int64_t value =
+          std::min(surplus * usual * usual / (expected + usual), most_valuable) *
+          share(buffer, size);
+      all.push_back(
           {.cell = cell,
            .samples = static_cast<std::uint32_t>(copies),
            .size = {.row = static_cast<std::uint32_t>(copies) * size.row,
                     .column = static_cast<std::uint32_t>(copies) * size.column},
-           .value = static_cast<std::int32_t>(std::max<std::int64_t>(copies * worth, 1))});
+           .value = static_cast<std::int32_t>(std::max<std::int64_t>(copies * value, 1))});
     }
   }
 
@@ -141,10 +143,10 @@ class held_prices {
     return size.column > 0 ? std::min<std::int64_t>(rows, corner.column / size.column) : rows;
   }
 
-  // Of a pack, each resource weighing the same when full.
-  [[nodiscard]] static std::int64_t share(const held_samples<Resources>& held,
+  // The size as a share of a pack: the sum of its shares of the capacities.
+  [[nodiscard]] static std::int64_t share(const sample_buffer<Resources>& buffer,
                                           plane_point size) noexcept {
-    const plane_point corner = held.grid().corner();
+    const plane_point corner = buffer.grid().corner();
     std::int64_t share = (std::int64_t{size.column} << share_bits) / corner.column;
     if (corner.row > 0) share += (std::int64_t{size.row} << share_bits) / corner.row;
     return share;

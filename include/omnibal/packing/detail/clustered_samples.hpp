@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Samples read into the form in which they are packed: surveyed, and sorted by class.
+/// Reads samples into the form in which pack_balanced packs them: load estimates, and samples
+/// sorted by class.
 #pragma once
 
 #include <cstddef>
@@ -18,32 +19,31 @@
 
 namespace omnibal::inline v0::detail {
 
-/// The samples that fit a pack. Not to be copied: classes point into samples.
+/// The samples that fit a pack. Must not be copied, since `classes` refers to `samples`.
 template <typename Sums>
 struct classified_samples {
   using sample = packable<typename Sums::word>;
 
   load_estimates<Sums::resources> estimates = {};
-  std::vector<sample> samples = {};             ///< those with any load, class after class
+  std::vector<sample> samples = {};             ///< all but zero-load samples, sorted by class
   std::vector<std::span<sample>> classes = {};  ///< some may be empty
-  std::vector<std::uint32_t> zero_load = {};    ///< those without any load, which fit anywhere
+  std::vector<std::uint32_t> zero_load = {};    ///< zero-load samples, which fit anywhere
 };
 
-/// Stand for the points of samples that do not fit a pack and of those without any load.
+/// In place of the point of a sample: it does not fit a pack, or has zero load.
 inline constexpr auto no_point = std::numeric_limits<std::uint16_t>::max();
-inline constexpr std::uint16_t weightless_point = no_point - 1;
+inline constexpr std::uint16_t zero_load_point = no_point - 1;
 
-/// Sorts samples by the cell of the plane that they lie in, given the point and the packed loads of
-/// each. O(n).
+/// Sorts samples by cell of the load plane, given the point and the packed loads of each. O(n).
 template <typename Sums>
 void sort_into_cells(const std::vector<std::uint16_t>& points,
                      const std::vector<typename Sums::word>& loads,
                      classified_samples<Sums>& sorted) {
   for (std::uint32_t id = 0; id < points.size(); ++id)
-    if (points[id] == weightless_point) sorted.zero_load.push_back(id);
+    if (points[id] == zero_load_point) sorted.zero_load.push_back(id);
   const std::size_t width = sorted.estimates.plane.corner().column + std::size_t{1};
   plane_cells cells = cell_divider(sorted.estimates.counts, width).divide();
-  // The survey counts weightless samples too, all at the first point of the plane.
+  // Load estimates also count zero-load samples, all at the first point of the plane.
   if (!sorted.zero_load.empty())
     cells.cells[cells.cell_of.front()].count -= sorted.zero_load.size();
   sorted.samples.resize(sorted.estimates.fitting - sorted.zero_load.size());
@@ -55,12 +55,12 @@ void sort_into_cells(const std::vector<std::uint16_t>& points,
     end += cell.count;
   }
   for (std::uint32_t id = 0; id < points.size(); ++id)
-    if (points[id] < weightless_point)
+    if (points[id] < zero_load_point)
       sorted.samples[next[cells.cell_of[points[id]]]++] = {.id = id, .load = loads[id]};
 }
 
-/// Surveys samples and sorts them. Throws as scan_samples does. O(n), 6 bytes a sample beside the
-/// result where the capacities' bits fit in 32.
+/// Estimates the loads of samples and sorts them by class. Throws as scan_samples does. O(n); 6
+/// bytes per sample besides the result when all capacities together fit in 32 bits.
 template <typename Samples, typename Sums, typename Projection>
 [[nodiscard]] classified_samples<Sums> classify_samples(const Samples& samples, const Sums& sums,
                                                         const pack_limits<Sums::resources>& limits,
@@ -73,7 +73,7 @@ template <typename Samples, typename Sums, typename Projection>
   const auto visit = [&](std::uint32_t id, const fitting_loads<Sums::resources>& one,
                          std::uint16_t point) {
     loads[id] = sums.pack(one);
-    points[id] = one == fitting_loads<Sums::resources>{} ? weightless_point : point;
+    points[id] = one == fitting_loads<Sums::resources>{} ? zero_load_point : point;
   };
   classified.estimates = estimate_loads(samples, limits, projection, threads, visit);
   sort_into_cells<Sums>(points, loads, classified);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How every packer ends: oversize samples get what the policy says, and the result says how near
-/// it is to the bound.
+/// The last step of every packer: applies the oversize policy and completes the result with bound,
+/// objective and status.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +18,9 @@
 
 namespace omnibal::inline v0::detail {
 
-/// A bound on the number of packs of the surveyed samples. The dearer proof is tried only where
-/// the cheap ones leave more than a thousandth of `packs` open.
+/// A lower bound on the number of packs. The expensive bound by the load plane is computed only
+/// when the gap between `packs` and the bound by single resources is more than a thousandth of
+/// `packs`.
 template <std::size_t Resources>
 [[nodiscard]] std::uint64_t bound_from_estimates(const load_estimates<Resources>& estimates,
                                                  const loads<Resources>& capacity,
@@ -29,7 +30,8 @@ template <std::size_t Resources>
   return std::max(bound, plane_bound<Resources>(estimates, capacity).prove().packs);
 }
 
-/// Completes a result that holds the packs of the samples that fit, and bounds their number.
+/// Completes a result that contains the packs of the samples that fit, given a bound on their
+/// number.
 template <std::size_t Resources>
 void finish_packing(packing_result& result, const load_estimates<Resources>& estimates,
                     const pack_limits<Resources>& limits, std::uint64_t bound) {

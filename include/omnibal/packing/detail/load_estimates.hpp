@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// One pass over the samples that finds out what a packer and its bound need to know: which do not
-/// fit, how often each load occurs, and how the loads of the two tightest resources meet.
+/// Load estimates: one pass over the samples that collects what a packer and its bound need, which
+/// samples do not fit, how often each load occurs, and the joint distribution of the loads of the
+/// two tightest resources.
 #pragma once
 
 #include <algorithm>
@@ -27,11 +28,11 @@
 
 namespace omnibal::inline v0::detail {
 
-/// Loads of one resource in coarse units.
+/// One axis of the load plane: loads of one resource in coarse units.
 class load_axis {
  public:
   load_axis() = default;
-  /// The capacity has at least one unit, and fewer than 2¹⁶.
+  /// Precondition: the capacity is at least one unit and fewer than 2¹⁶ units.
   load_axis(std::size_t resource, std::int64_t capacity, std::uint64_t unit)
       : resource_(resource),
         unit_(unit),
@@ -57,11 +58,11 @@ class load_axis {
   std::size_t resource_ = 0;
   std::uint64_t unit_ = 1;
   std::uint32_t size_ = 0;
-  std::vector<std::uint16_t> whole_units_;  // by load; empty where that would be too large
+  std::vector<std::uint16_t> whole_units_;  // by load; empty when that would be too large
 };
 
-/// The two resources that matter most, the one with fewer different loads as rows. With one
-/// resource there is one row.
+/// The plane of the loads of the two tightest resources; rows are by the one with fewer different
+/// loads. With one resource there is one row.
 template <std::size_t Resources>
 class load_plane {
  public:
@@ -74,12 +75,12 @@ class load_plane {
   [[nodiscard]] plane_point corner() const noexcept {
     return {.row = Resources > 1 ? rows_.size() : 0, .column = columns_.size()};
   }
-  /// How many points there are from (0, 0) to the corner; fewer than 2¹⁶.
+  /// The number of points from (0, 0) to the corner; fewer than 2¹⁶.
   [[nodiscard]] std::size_t points() const noexcept {
     return (corner().row + std::size_t{1}) * width();
   }
 
-  /// The number of the point that a sample's loads reach in whole units.
+  /// The index of a sample's point: its loads rounded down to whole units.
   [[nodiscard]] std::uint16_t index(const fitting_loads<Resources>& sample) const noexcept {
     std::size_t row = 0;
     if constexpr (Resources > 1) row = rows_.whole_units(sample[rows_.resource()]);
@@ -98,22 +99,21 @@ class load_plane {
   load_axis columns_;
 };
 
-/// What some samples tell about a resource.
-struct resource_glimpse {
+/// Statistics of one resource over a sample of the table.
+struct resource_estimate {
   std::size_t resource = 0;
   std::uint64_t fill = 0;         ///< Σ load / capacity, in units of 2⁻³²
-  std::uint64_t divisor = 0;      ///< of all loads; 0 where there are none
-  std::set<std::uint64_t> loads;  ///< the different ones
+  std::uint64_t divisor = 0;      ///< greatest common divisor of the loads; 0 without loads
+  std::set<std::uint64_t> loads;  ///< the different loads
 };
 
-/// Looks at samples spread over the table, each at random in its stretch so that no rhythm of the
-/// table shows. Tightest resource first.
+/// Estimates each resource from up to 1024 samples, one drawn at random from each of as many equal
+/// stretches, so that a periodic table does not bias the estimate. Tightest resource first.
 template <std::size_t Resources, typename Samples, typename Projection>
-[[nodiscard]] std::array<resource_glimpse, Resources> estimate(const Samples& samples,
-                                                               const loads<Resources>& capacity,
-                                                               const Projection& projection) {
+[[nodiscard]] std::array<resource_estimate, Resources> estimate_resources(
+    const Samples& samples, const loads<Resources>& capacity, const Projection& projection) {
   constexpr std::uint64_t most_looks = 1024;
-  std::array<resource_glimpse, Resources> seen{};
+  std::array<resource_estimate, Resources> seen{};
   for (std::size_t r = 0; r < Resources; ++r) seen[r].resource = r;
   const auto count = static_cast<std::uint64_t>(std::ranges::size(samples));
   const std::uint64_t looks = std::min(count, most_looks);
@@ -132,27 +132,27 @@ template <std::size_t Resources, typename Samples, typename Projection>
       seen[r].loads.insert(load);
     }
   }
-  std::ranges::stable_sort(seen, std::ranges::greater{}, &resource_glimpse::fill);
+  std::ranges::stable_sort(seen, std::ranges::greater{}, &resource_estimate::fill);
   return seen;
 }
 
-/// Units that loads are whole multiples of, as far as was seen, where the capacity has at most
-/// `most` of them; coarser ones else.
-[[nodiscard]] inline load_axis make_axis(const resource_glimpse& seen, std::int64_t capacity,
+/// An axis in units of the common divisor of the loads drawn, when the capacity has at most `most`
+/// of them; otherwise in coarser units.
+[[nodiscard]] inline load_axis make_axis(const resource_estimate& seen, std::int64_t capacity,
                                          std::uint64_t most) {
   const auto whole = static_cast<std::uint64_t>(capacity);
   const bool exact = seen.divisor != 0 && whole / seen.divisor <= most;
   return {seen.resource, capacity, exact ? seen.divisor : whole / most + (whole % most != 0)};
 }
 
-/// Chooses the two tightest resources and units such that programs on the plane stay small.
+/// Chooses the two tightest resources, and units such that programs on the plane stay small.
 template <std::size_t Resources, typename Samples, typename Projection>
 [[nodiscard]] load_plane<Resources> make_plane(const Samples& samples,
                                                const loads<Resources>& capacity,
                                                const Projection& projection) {
   constexpr std::uint64_t most_rows = 64;
   constexpr std::uint64_t most_points = 8192;
-  auto seen = estimate<Resources>(samples, capacity, projection);
+  auto seen = estimate_resources<Resources>(samples, capacity, projection);
   if constexpr (Resources == 1) {
     return {{}, make_axis(seen[0], capacity[0], most_points / 2)};
   } else {
@@ -163,29 +163,29 @@ template <std::size_t Resources, typename Samples, typename Projection>
   }
 }
 
-/// What is known of samples after one pass.
+/// What one pass over the samples finds.
 template <std::size_t Resources>
 struct load_estimates {
   load_plane<Resources> plane = {};
   std::vector<std::uint32_t> oversize = {};               ///< ids of samples that do not fit
-  std::array<load_histogram, Resources> histograms = {};  ///< of those that do
+  std::array<load_histogram, Resources> histograms = {};  ///< of the samples that fit
   std::vector<std::uint32_t> counts = {};                 ///< samples by point of the plane
-  std::uint64_t fitting = 0;
+  std::uint64_t fitting = 0;                              ///< number of samples that fit
 };
 
-/// What one slice of the samples adds to a survey.
+/// The part of load_estimates from one slice of the samples.
 template <std::size_t Resources>
-class survey_part {
+class estimates_part {
  public:
-  survey_part(const load_plane<Resources>& plane, const loads<Resources>& capacity)
+  estimates_part(const load_plane<Resources>& plane, const loads<Resources>& capacity)
       : plane_(plane), counts_(plane.points()) {
     for (const std::int64_t most : capacity)
       counters_.emplace_back(static_cast<std::uint64_t>(most));
   }
 
   template <typename Samples, typename Projection, typename Visit>
-  void estimates(const Samples& samples, sample_slice slice, const pack_limits<Resources>& limits,
-                 const Projection& projection, const Visit& visit) {
+  void scan(const Samples& samples, sample_slice slice, const pack_limits<Resources>& limits,
+            const Projection& projection, const Visit& visit) {
     const auto count = [&](std::uint32_t id, const fitting_loads<Resources>& sample) {
       const std::uint16_t point = plane_.index(sample);
       ++counts_[point];
@@ -196,14 +196,14 @@ class survey_part {
   }
 
   /// Adds the slice that follows this one.
-  void merge(const survey_part& next) {
+  void merge(const estimates_part& next) {
     for (std::size_t point = 0; point < counts_.size(); ++point)
       counts_[point] += next.counts_[point];
     for (std::size_t r = 0; r < Resources; ++r) counters_[r].merge(next.counters_[r]);
     oversize_.insert(oversize_.end(), next.oversize_.begin(), next.oversize_.end());
   }
 
-  /// Ends the counting.
+  /// Moves the counts to the result.
   void finish(load_estimates<Resources>& estimates) {
     estimates.counts = std::move(counts_);
     estimates.oversize = std::move(oversize_);
@@ -217,7 +217,7 @@ class survey_part {
   std::vector<std::uint32_t> oversize_;
 };
 
-/// Surveys all samples in as many slices as threads; calls visit(id, fitting_loads, point) for each
+/// Scans all samples in one slice per thread; calls visit(id, fitting_loads, point) for each sample
 /// that fits, in order within a slice. Throws as scan_samples does. O(n).
 template <std::size_t Resources, typename Samples, typename Projection, typename Visit>
 [[nodiscard]] load_estimates<Resources> estimate_loads(const Samples& samples,
@@ -227,12 +227,12 @@ template <std::size_t Resources, typename Samples, typename Projection, typename
   const std::uint32_t count = checked_sample_count(samples);
   load_estimates<Resources> estimates{
       .plane = make_plane<Resources>(samples, limits.capacity, projection)};
-  std::vector<survey_part<Resources>> parts(threads, {estimates.plane, limits.capacity});
+  std::vector<estimates_part<Resources>> parts(threads, {estimates.plane, limits.capacity});
   parallel_for(threads, threads, [&](std::size_t part, std::size_t) {
     const auto cut = [&](std::size_t k) {
       return static_cast<std::uint32_t>(std::uint64_t{count} * k / threads);
     };
-    parts[part].estimates(samples, {cut(part), cut(part + 1)}, limits, projection, visit);
+    parts[part].scan(samples, {cut(part), cut(part + 1)}, limits, projection, visit);
   });
   for (std::size_t part = 1; part < parts.size(); ++part) parts.front().merge(parts[part]);
   parts.front().finish(estimates);

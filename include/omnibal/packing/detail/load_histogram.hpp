@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How many samples have which load of one resource.
+/// A histogram of the loads of one resource.
 #pragma once
 
 #include <algorithm>
@@ -15,17 +15,17 @@
 
 namespace omnibal::inline v0::detail {
 
-/// A load and the number of samples that have at least this load.
+/// A load and the number of samples with at least this load.
 struct load_rank {
   std::uint64_t load = 0;
   std::uint64_t samples = 0;
 };
 
-/// The different positive loads, ascending.
+/// The different positive loads, ascending, with the number of samples of each.
 class load_histogram {
  public:
   load_histogram() = default;
-  /// From loads and the number of samples that have exactly this load.
+  /// From ascending loads, each with the number of samples that have exactly this load.
   explicit load_histogram(std::vector<load_rank> counts) : ranks_(std::move(counts)) {
     std::uint64_t samples = 0;
     for (auto rank = ranks_.rbegin(); rank != ranks_.rend(); ++rank) {
@@ -37,12 +37,12 @@ class load_histogram {
   [[nodiscard]] std::span<const load_rank> ranks() const noexcept { return ranks_; }
   /// The sum of all loads.
   [[nodiscard]] wide_integer volume() const noexcept { return volume_; }
-  /// How many samples have at least this load.
+  /// The number of samples with at least this load.
   [[nodiscard]] std::uint64_t at_least(std::uint64_t load) const noexcept {
     const auto rank = std::ranges::lower_bound(ranks_, load, {}, &load_rank::load);
     return rank == ranks_.end() ? 0 : rank->samples;
   }
-  /// How many samples have the k-th load exactly.
+  /// The number of samples with exactly the k-th load.
   [[nodiscard]] std::uint64_t count(std::size_t k) const noexcept {
     return ranks_[k].samples - (k + 1 < ranks_.size() ? ranks_[k + 1].samples : 0);
   }
@@ -52,7 +52,7 @@ class load_histogram {
   wide_integer volume_ = 0;
 };
 
-/// Counts loads from 0 to a capacity: by a tally where the capacity is small, by sorting else.
+/// Counts loads from 0 to a capacity: in an array when the capacity is small, otherwise by sorting.
 class load_counter {
  public:
   explicit load_counter(std::uint64_t capacity)
@@ -65,13 +65,13 @@ class load_counter {
       ++tally_[load];
   }
 
-  /// Adds what another has counted up to the same capacity.
+  /// Adds the counts of another counter with the same capacity.
   void merge(const load_counter& other) {
     for (std::size_t load = 0; load < tally_.size(); ++load) tally_[load] += other.tally_[load];
     loads_.insert(loads_.end(), other.loads_.begin(), other.loads_.end());
   }
 
-  /// Ends the counting.
+  /// The histogram of all loads counted.
   [[nodiscard]] load_histogram finish() {
     std::vector<load_rank> counts;
     for (std::size_t load = 1; load < tally_.size(); ++load)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Running sums of a pack's loads. Where the capacities are small enough, which they nearly always
-/// are, all resources share one machine word: a sample is added in one addition and held against
-/// all capacities in one comparison.
+/// Running sums of a pack's loads. When the capacities are small enough, as they usually are, all
+/// resources share one machine word: a sample is added in one addition and compared with all
+/// capacities in one comparison.
 /// Source: fields with guard bits are Lamport's, "Multiple byte processing with full-word
 /// instructions", CACM 1975.
 #pragma once
@@ -19,7 +19,7 @@
 
 namespace omnibal::inline v0::detail {
 
-/// When a pack is over capacity, and when it is full.
+/// The limits of sums: above its capacity a pack is overfull, from a threshold on it is full.
 template <std::size_t Resources>
 struct sum_limits {
   loads<Resources> capacity;
@@ -28,14 +28,14 @@ struct sum_limits {
   bool first_exact = false;    ///< … the first resource only when it equals it
 };
 
-/// A sample and its loads in a form that sums take.
+/// A sample with its loads in the form that sums add.
 template <typename Word>
 struct packable {
   std::uint32_t id;
   Word load;
 };
 
-/// How many bits a word needs for sums of all resources, a guard bit each.
+/// The number of bits for sums of all resources, including one guard bit per resource.
 template <std::size_t Resources>
 [[nodiscard]] constexpr unsigned packed_sum_bits(const loads<Resources>& capacity) noexcept {
   unsigned bits = 0;
@@ -44,9 +44,9 @@ template <std::size_t Resources>
   return bits;
 }
 
-/// Sums in one word. Each resource has a field of bits and a guard bit above it; an empty pack
-/// starts at such values that a guard bit is set exactly when its capacity is exceeded.
-/// Precondition: packed_sum_bits(capacity) is at most the number of bits of Word.
+/// Sums in one word. Each resource has a bit field with a guard bit above it; an empty pack starts
+/// at values such that a guard bit is set exactly when the capacity is exceeded. Precondition:
+/// packed_sum_bits(capacity) is at most the number of bits of Word.
 template <std::size_t Resources, std::unsigned_integral Word>
 class packed_sums {
  public:
@@ -57,14 +57,14 @@ class packed_sums {
     unsigned shift = 0;
     for (std::size_t r = 0; r < Resources; ++r) {
       const auto most = static_cast<Word>(limits.capacity[r]);
-      const auto room = static_cast<Word>(most - static_cast<Word>(limits.threshold[r]));
+      const auto slack = static_cast<Word>(most - static_cast<Word>(limits.threshold[r]));
       const auto width = static_cast<unsigned>(std::bit_width(most));
       shift_[r] = shift;
       mask_[r] = (Word{1} << width) - 1;
       guards_ |= Word{1} << (shift + width);
       empty_ |= ((Word{1} << width) - 1 - most) << shift;
-      to_threshold_ |= (room + 1) << shift;
-      if (r == 0 && limits.first_exact) past_threshold_ = room;
+      to_threshold_ |= (slack + 1) << shift;
+      if (r == 0 && limits.first_exact) past_threshold_ = slack;
       shift += width + 1;
     }
   }
@@ -81,8 +81,8 @@ class packed_sums {
   [[nodiscard]] constexpr std::uint64_t load(Word sample, std::size_t r) const noexcept {
     return (sample >> shift_[r]) & mask_[r];
   }
-  /// What is left of a capacity. Precondition: !exceeds(sums).
-  [[nodiscard]] constexpr std::uint64_t room(Word sums, std::size_t r) const noexcept {
+  /// The residual capacity. Precondition: !exceeds(sums).
+  [[nodiscard]] constexpr std::uint64_t slack(Word sums, std::size_t r) const noexcept {
     return mask_[r] - load(sums, r);
   }
 
@@ -101,11 +101,11 @@ class packed_sums {
   std::array<Word, Resources> mask_{};
   Word guards_ = 0;
   Word empty_ = 0;
-  Word to_threshold_ = 0;    // carries into the guard bits of what has reached its threshold
-  Word past_threshold_ = 0;  // the same for what has gone past it and must not
+  Word to_threshold_ = 0;    // addend that sets the guard bit of a resource at its threshold
+  Word past_threshold_ = 0;  // the same for a resource above its threshold
 };
 
-/// Sums in one 64-bit word a resource, for capacities too large to share one.
+/// Sums in one 64-bit word per resource, for capacities too large to share a word.
 template <std::size_t Resources>
 class wide_sums {
  public:
@@ -121,7 +121,7 @@ class wide_sums {
   [[nodiscard]] constexpr std::uint64_t load(const word& sample, std::size_t r) const noexcept {
     return sample[r];
   }
-  [[nodiscard]] constexpr std::uint64_t room(const word& sums, std::size_t r) const noexcept {
+  [[nodiscard]] constexpr std::uint64_t slack(const word& sums, std::size_t r) const noexcept {
     return static_cast<std::uint64_t>(limits_.capacity[r]) - sums[r];
   }
 

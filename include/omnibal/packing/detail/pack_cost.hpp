@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What packs cost, as far as a packer evens it: so much for each unit of each resource.
+/// The cost of a pack that packers balance: linear in the load of each resource.
 #pragma once
 
 #include <algorithm>
@@ -18,21 +18,23 @@
 
 namespace omnibal::inline v0::detail {
 
-/// Costs in units such that a full pack costs about 2⁴⁰, however large capacities and prices are:
-/// precise enough to compare samples, small enough to add up.
+/// Costs scaled such that a full pack costs about 2⁴⁰, for any capacities and unit costs: precise
+/// enough to compare samples, small enough to add up in 64 bits.
 template <std::size_t Resources>
 class pack_cost {
  public:
-  /// With these prices of a unit of each resource; without, full resources cost the same. Throws
-  /// invalid_input for negative prices.
-  pack_cost(const pack_limits<Resources>& limits, const std::optional<loads<Resources>>& prices) {
+  /// `unit_costs` is the cost of one unit of each resource; without it, a full capacity of any
+  /// resource costs the same. Throws invalid_input for negative costs.
+  pack_cost(const pack_limits<Resources>& limits,
+            const std::optional<loads<Resources>>& unit_costs) {
     std::array<wide_integer, Resources> full{};
     wide_integer sum = 0;
     for (std::size_t r = 0; r < Resources; ++r) {
-      if (prices && (*prices)[r] < 0)
-        throw invalid_input("cost of " + limits.name(r), (*prices)[r], "must not be negative");
-      full[r] =
-          prices ? wide_integer{(*prices)[r]} * limits.capacity[r] / wide_integer{Resources} : 1;
+      if (unit_costs && (*unit_costs)[r] < 0)
+        throw invalid_input("cost of " + limits.name(r), (*unit_costs)[r], "must not be negative");
+      full[r] = unit_costs
+                    ? wide_integer{(*unit_costs)[r]} * limits.capacity[r] / wide_integer{Resources}
+                    : 1;
       sum += full[r];
     }
     for (std::size_t r = 0; r < Resources && sum > 0; ++r)
@@ -40,10 +42,10 @@ class pack_cost {
   }
 
   [[nodiscard]] std::int64_t operator()(std::size_t resource, std::uint64_t load) const noexcept {
-    return static_cast<std::int64_t>(load >> shift_[resource]) * price_[resource];
+    return static_cast<std::int64_t>(load >> shift_[resource]) * unit_cost_[resource];
   }
 
-  /// What a sample costs whose loads sums.load(sample, r) gives.
+  /// The cost of a sample with the loads sums.load(sample, r).
   template <typename Sums>
   [[nodiscard]] std::int64_t operator()(const Sums& sums,
                                         const typename Sums::word& sample) const noexcept {
@@ -62,9 +64,9 @@ class pack_cost {
 
  private:
   static constexpr unsigned full_bits = 40;
-  static constexpr unsigned load_bits = 24;  // of a capacity; what lies below does not count
+  static constexpr unsigned load_bits = 24;  // of a capacity; lower bits are ignored
 
-  // 2⁴⁰ · part / sum, without leaving 128 bits.
+  // 2⁴⁰ · part / sum, without overflow of 128 bits.
   [[nodiscard]] static std::int64_t share_of_full_pack(wide_integer part,
                                                        wide_integer sum) noexcept {
     while (sum >= wide_integer{1} << 80) part >>= 1, sum >>= 1;
@@ -75,11 +77,11 @@ class pack_cost {
     const auto most = static_cast<std::uint64_t>(capacity);
     const auto bits = static_cast<unsigned>(std::bit_width(most));
     shift_[r] = bits > load_bits ? bits - load_bits : 0;
-    price_[r] = cost / static_cast<std::int64_t>(most >> shift_[r]);
+    unit_cost_[r] = cost / static_cast<std::int64_t>(most >> shift_[r]);
   }
 
   std::array<unsigned, Resources> shift_{};
-  std::array<std::int64_t, Resources> price_{};
+  std::array<std::int64_t, Resources> unit_cost_{};
 };
 
 }  // namespace omnibal::inline v0::detail

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Packs while they are made: filled one after the other, then given single samples more.
+/// Packs under construction: filled one after the other, then extended by single samples.
 #pragma once
 
 #include <algorithm>
@@ -20,25 +20,25 @@
 
 namespace omnibal::inline v0::detail {
 
-/// Packs and the sums of their loads.
+/// A list of packs and the sums of their loads.
 template <typename Sums>
 class pack_list {
  public:
   using word = typename Sums::word;
 
-  /// How many packs in a row are put into random order.
+  /// The number of consecutive packs in a block; shuffled() permutes packs within blocks.
   static constexpr std::size_t block = 64;
 
   explicit pack_list(const Sums& sums) : sums_(sums) {}
 
   [[nodiscard]] std::size_t size() const noexcept { return loads_.size(); }
-  /// The sums of a pack.
+  /// The load sums of a pack.
   [[nodiscard]] const word& operator[](std::size_t pack) const noexcept { return loads_[pack]; }
   [[nodiscard]] bool fits(std::size_t pack, const word& load) const noexcept {
     return !sums_.exceeds(sums_.add(loads_[pack], load));
   }
 
-  /// How many samples the packs that were filled hold.
+  /// The number of samples in packs without those that add() added.
   [[nodiscard]] std::size_t samples() const noexcept { return ids_.size(); }
 
   void reserve(std::size_t packs, std::size_t samples) {
@@ -47,14 +47,14 @@ class pack_list {
     ids_.reserve(samples);
   }
 
-  /// Adds a sample to the pack being filled; close() ends it.
+  /// Appends a sample to the open pack, which close() ends.
   void push_back(std::uint32_t id) { ids_.push_back(id); }
   void close(const word& load) {
     ends_.push_back(static_cast<std::uint32_t>(ids_.size()));
     loads_.push_back(load);
   }
 
-  /// Appends packs `first` to `last` − 1 of another list. Precondition: nothing was added to them.
+  /// Appends packs first … last − 1 of another list. Precondition: none was extended by add().
   void append(const pack_list& other, std::size_t first, std::size_t last) {
     const std::size_t begin = other.begin_of(first);
     const auto at = [](const auto& all, std::size_t k) {
@@ -66,7 +66,7 @@ class pack_list {
     loads_.insert(loads_.end(), at(other.loads_, first), at(other.loads_, last));
   }
 
-  /// Drops all but the first packs. Precondition: nothing was added to the others.
+  /// Removes all but the first packs. Precondition: none of the others was extended by add().
   pack_list& shorten(std::size_t packs) {
     ids_.resize(begin_of(packs));
     ends_.resize(packs);
@@ -74,19 +74,20 @@ class pack_list {
     return *this;
   }
 
-  /// Adds a sample to a pack that it fits, or to a new one: pack = size().
+  /// Adds a sample to a pack that it fits, or with pack = size() to a new one.
   void add(std::size_t pack, const packable<word>& sample) {
     if (pack == size()) close(sums_.empty());
     loads_[pack] = sums_.add(loads_[pack], sample.load);
     added_.push_back({.pack = static_cast<std::uint32_t>(pack), .id = sample.id});
   }
 
-  /// All packs in random order, given that blocks of packs before `settled` are alike. Ends the
-  /// list.
-  [[nodiscard]] grouping<std::uint32_t> shuffled(std::size_t assigned, random_stream& random,
+  /// All packs in random order. Blocks of the first `mixed` packs must be alike (each a random
+  /// sample of all of them), so that only packs within a block are permuted. The list is empty
+  /// afterwards.
+  [[nodiscard]] grouping<std::uint32_t> shuffled(std::size_t mixed, random_stream& random,
                                                  unsigned threads = 1) {
     std::exchange(loads_, {});
-    const std::vector<std::uint32_t> order = random_order(assigned, random);
+    const std::vector<std::uint32_t> order = random_order(mixed, random);
     const added_groups added = group_added();
     std::vector<std::uint64_t> offsets(order.size() + 1);
     for (std::size_t k = 0; k < order.size(); ++k)
@@ -109,7 +110,7 @@ class pack_list {
     std::uint32_t id;
   };
 
-  // Ids by pack; none at all where nothing was added.
+  // The ids added to each pack; empty when none was added to any pack.
   struct added_groups {
     std::vector<std::uint32_t> begins = {};
     std::vector<std::uint32_t> ids = {};
@@ -124,19 +125,20 @@ class pack_list {
     return pack == 0 ? 0 : ends_[pack - 1];
   }
 
-  // Packs exchange places within their blocks, and those from `settled` on with any before them.
-  [[nodiscard]] std::vector<std::uint32_t> random_order(std::size_t assigned,
+  // Permutes packs within their blocks, then exchanges each pack from `mixed` on with any before
+  // it.
+  [[nodiscard]] std::vector<std::uint32_t> random_order(std::size_t mixed,
                                                         random_stream& random) const {
     std::vector<std::uint32_t> order(ends_.size());
     std::iota(order.begin(), order.end(), 0U);
     for (std::size_t first = 0; first < order.size(); first += block)
       shuffle_fast(std::span(order).subspan(first, std::min(block, order.size() - first)), random);
-    for (std::size_t k = assigned; k < order.size(); ++k)
+    for (std::size_t k = mixed; k < order.size(); ++k)
       std::swap(order[k], order[uniform_below(random, static_cast<std::uint32_t>(k) + 1)]);
     return order;
   }
 
-  // What was added to each pack, in order.
+  // The samples added to each pack, in order of adding.
   [[nodiscard]] added_groups group_added() const {
     added_groups groups;
     if (added_.empty()) return groups;
@@ -150,7 +152,7 @@ class pack_list {
   }
 
   Sums sums_;
-  std::vector<std::uint32_t> ids_;   // of the packs that were filled, one after the other
+  std::vector<std::uint32_t> ids_;   // of all packs, without added ones
   std::vector<std::uint32_t> ends_;  // by pack: where its ids end
   std::vector<word> loads_;          // by pack
   std::vector<added_sample> added_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Fills packs by patterns: samples in random order but for the last two of a pack, which even out
-/// what the others happen to be.
+/// Fills packs by patterns: with samples in random order, except the last two of a pack, which are
+/// chosen to bring its cost near the mean.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@
 
 namespace omnibal::inline v0::detail {
 
-/// A pattern as a list of places, dearest class first.
+/// A pattern as a list of places, most expensive class first.
 struct place_list {
   struct place {
     std::size_t in_class = 0;
@@ -29,21 +29,21 @@ struct place_list {
   };
 
   std::vector<place> places;
-  std::size_t in_turn = 0;  ///< how many places take samples in turn
+  std::size_t in_turn = 0;  ///< number of leading places that take the next sample in order
   std::uint64_t packs = 0;
 };
 
-/// How the samples of some classes are to be packed.
+/// Everything that fillers need: classes, patterns, and the target cost.
 template <typename Sums>
 struct filling_plan {
-  std::vector<sample_class<Sums>> classes = {};  ///< dearest first, each in random order
+  std::vector<sample_class<Sums>> classes = {};  ///< most expensive first, each in random order
   std::vector<place_list> patterns = {};
   std::int64_t target = 0;  ///< the mean cost of a pack
-  bool tight = false;       ///< Packs will have hardly more room than the samples need.
+  bool tight = false;       ///< The packs have almost no slack in total.
 };
 
-/// Fills packs with one of several equal shares of a plan's samples. Shares have nothing in common
-/// and can be filled at the same time.
+/// Fills packs with one of several equal shares of a plan's samples. Shares are independent and can
+/// be filled in parallel.
 template <typename Sums>
 class pattern_filler {
  public:
@@ -66,7 +66,7 @@ class pattern_filler {
       counts_.push_back(cut(pattern.packs, share + 1) - cut(pattern.packs, share));
   }
 
-  /// Fills all packs.
+  /// Fills all packs of the share. Call once.
   void fill() {
     fill_all();
     while (!windows_.empty()) {
@@ -75,10 +75,10 @@ class pattern_filler {
     }
   }
 
-  /// The packs, in an order in which blocks of packs are alike.
+  /// The packs, in an order in which all blocks (pack_list::block) are alike.
   [[nodiscard]] pack_list<Sums>& packs() noexcept { return packs_; }
   [[nodiscard]] const pack_list<Sums>& packs() const noexcept { return packs_; }
-  /// The samples that were left over.
+  /// The samples that are in no pack.
   [[nodiscard]] std::span<const sample> left() const noexcept { return parked_; }
 
  private:
@@ -93,7 +93,7 @@ class pattern_filler {
     return [this](const sample& one) { return cost_(sums_, one.load); };
   }
 
-  // Every block of packs has its share of each pattern; chance says which blocks round it up.
+  // Every block of packs gets its share of each pattern; which blocks round it up is random.
   void fill_all() {
     std::uint64_t count = 0;
     for (const std::uint64_t packs : counts_) count += packs;
@@ -101,7 +101,7 @@ class pattern_filler {
     for (const auto& window : windows_) samples += window.size();
     packs_.reserve(count + count / 64, samples);
     const std::uint64_t blocks = count / packs_.block + 1;
-    std::vector<std::uint64_t> owed;  // to the blocks so far, in fractions of a pack
+    std::vector<std::uint64_t> owed;  // by pattern: packs due so far, in units of 1 / blocks
     for (std::size_t k = 0; k < counts_.size(); ++k)
       owed.push_back(uniform_below(random_, static_cast<std::uint32_t>(blocks)));
     for (std::uint64_t block = 0; block < blocks; ++block)
@@ -109,8 +109,8 @@ class pattern_filler {
         for (owed[k] += counts_[k]; owed[k] >= blocks; owed[k] -= blocks) fill(plan_.patterns[k]);
   }
 
-  // Takes samples in turn, and in the last places, never the first, those that bring the pack's
-  // cost nearest to the mean of all packs.
+  // Takes the next samples in order, and for the last places, but never the first place, the
+  // samples that bring the pack's cost nearest to the mean of all packs.
   void fill(const place_list& pattern) {
     open_pack pack{.sum = sums_.empty()};
     for (std::size_t k = 0; k < pattern.in_turn; ++k) {
@@ -129,7 +129,7 @@ class pattern_filler {
     if (pack.any) packs_.close(pack.sum);
   }
 
-  // Puts the sample of a slot into a pack, or the next smaller one that fits.
+  // Puts the sample of a slot into the pack, or else the next less expensive one that fits.
   [[nodiscard]] bool put(sample_window<sample>& window, unsigned slot, open_pack& pack) {
     while (slot != window.none && sums_.exceeds(sums_.add(pack.sum, window[slot].load)))
       slot = window.lower(slot);
@@ -142,12 +142,12 @@ class pattern_filler {
     return true;
   }
 
-  // Makes way for another sample where none of a window fits, lest large ones block it.
+  // Removes a sample from a window of which none fits, so that large samples do not block it.
   void park(sample_window<sample>& window) {
     if (!window.empty()) parked_.push_back(window.take(window.next(), key()));
   }
 
-  // Gives the room that a pack has left to one more sample of each class that fits.
+  // Fills the slack of a pack with up to one more sample of each class.
   void top_up(open_pack& pack) {
     for (std::size_t k = 0; k < windows_.size(); ++k) {
       const sample_class<Sums>& one = plan_.classes[k];

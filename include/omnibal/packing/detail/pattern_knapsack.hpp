@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The knapsack that generates packing patterns: which copies of a few items fill a pack at the
-/// highest price, in one or two resources measured in coarse units.
+/// The unbounded knapsack that generates packing patterns: which copies of a few items have the
+/// highest total value within a pack, for one or two resources in coarse units.
 /// Source: Gilmore and Gomory, "The theory and computation of knapsack functions", Operations
 /// Research 1966.
 #pragma once
@@ -27,7 +27,7 @@ struct plane_point {
   friend bool operator==(const plane_point&, const plane_point&) = default;
 };
 
-/// The best packs of each size up to a corner. With one resource the corner's row is 0.
+/// The most valuable packs of each size up to a corner. With one resource the corner's row is 0.
 /// Preconditions: no item is (0, 0) or beyond the corner; rows + columns < 2¹⁶.
 class plane_knapsack {
  public:
@@ -37,7 +37,7 @@ class plane_knapsack {
   [[nodiscard]] std::span<const plane_point> items() const noexcept { return items_; }
   [[nodiscard]] plane_point corner() const noexcept { return corner_; }
 
-  /// Sizes from (0, 0) to the corner have numbers from 0 to points() − 1.
+  /// The number of sizes from (0, 0) to the corner; they have the indices 0 … points() − 1.
   [[nodiscard]] std::size_t points() const noexcept { return best_.size(); }
   [[nodiscard]] std::size_t index(plane_point size) const noexcept {
     return size.row * width() + size.column;
@@ -47,7 +47,7 @@ class plane_knapsack {
             .column = static_cast<std::uint32_t>(index % width())};
   }
 
-  /// How many of an item alone fit the corner.
+  /// How many copies of a single item fit the corner.
   [[nodiscard]] std::int32_t most_copies(std::size_t k) const noexcept {
     std::uint32_t most = std::numeric_limits<std::uint16_t>::max();
     if (items_[k].row > 0) most = corner_.row / items_[k].row;
@@ -55,28 +55,30 @@ class plane_knapsack {
     return static_cast<std::int32_t>(most);
   }
 
-  /// Prices packs of at most each size. O(rows · columns · items).
-  void price_within(std::span<const std::int64_t> prices) {
+  /// Finds the highest value of packs of at most each size. O(rows · columns · items).
+  void solve_within(std::span<const std::int64_t> item_values) {
     std::ranges::fill(best_, 0);
-    raise(prices);
+    raise(item_values);
   }
 
-  /// Prices packs of exactly each size. O(rows · columns · items).
-  void price_exactly(std::span<const std::int64_t> prices) {
+  /// Finds the highest value of packs of exactly each size. O(rows · columns · items).
+  void solve_exactly(std::span<const std::int64_t> item_values) {
     std::ranges::fill(best_, unreachable);
     best_[0] = 0;
-    raise(prices);
+    raise(item_values);
   }
 
-  /// The highest price of a pack of this size; far below −2⁶⁰ where no items add up to it exactly.
-  [[nodiscard]] std::int64_t price(plane_point size) const noexcept { return best_[index(size)]; }
-  /// The same by number of the size.
-  [[nodiscard]] std::span<const std::int64_t> prices() const noexcept { return best_; }
+  /// The highest value of a pack of this size; far below −2⁶⁰ when no items add up to it exactly.
+  [[nodiscard]] std::int64_t value(plane_point size) const noexcept { return best_[index(size)]; }
+  /// The same for all sizes, by index.
+  [[nodiscard]] std::span<const std::int64_t> values() const noexcept { return best_; }
 
-  /// A pack of the highest price for its size under the prices given last.
-  [[nodiscard]] pack_pattern pattern(plane_point size, std::span<const std::int64_t> prices) const {
+  /// A pack of the highest value for its size. `item_values` must be those of the last solve.
+  [[nodiscard]] pack_pattern pattern(plane_point size,
+                                     std::span<const std::int64_t> item_values) const {
     pack_pattern found{.copies = std::vector<std::int32_t>(items_.size())};
-    for (std::size_t k = last_item(size, prices); k < items_.size(); k = last_item(size, prices)) {
+    for (std::size_t k = last_item(size, item_values); k < items_.size();
+         k = last_item(size, item_values)) {
       ++found.copies[k];
       size = {size.row - items_[k].row, size.column - items_[k].column};
     }
@@ -84,32 +86,33 @@ class plane_knapsack {
   }
 
  private:
-  // Far below any price, and far enough from the end to have prices added.
+  // Far below any value, and far enough from the lowest integer that values can be added to it.
   static constexpr std::int64_t unreachable = -(std::int64_t{1} << 62);
 
   [[nodiscard]] std::size_t width() const noexcept { return std::size_t{corner_.column} + 1; }
 
-  // Each size in turn may end with one more of an item.
-  void raise(std::span<const std::int64_t> prices) noexcept {
+  // The recurrence of the dynamic program: a pack of each size, in ascending order, may contain one
+  // more copy of an item.
+  void raise(std::span<const std::int64_t> item_values) noexcept {
     for (std::size_t k = 0; k < items_.size(); ++k)
       for (std::uint32_t row = items_[k].row; row <= corner_.row; ++row)
-        raise_row(row, items_[k], prices[k]);
+        raise_row(row, items_[k], item_values[k]);
   }
 
-  void raise_row(std::uint32_t row, plane_point item, std::int64_t price) noexcept {
+  void raise_row(std::uint32_t row, plane_point item, std::int64_t value) noexcept {
     std::int64_t* const to = &best_[index({row, item.column})];
     const std::int64_t* const from = &best_[index({row - item.row, 0})];
     const std::size_t count = width() - item.column;
-    for (std::size_t k = 0; k < count; ++k) to[k] = std::max(to[k], from[k] + price);
+    for (std::size_t k = 0; k < count; ++k) to[k] = std::max(to[k], from[k] + value);
   }
 
-  // An item that a best pack of this size holds, or items_.size() where it may hold none.
+  // An item of a most valuable pack of this size, or items_.size() when that pack may be empty.
   [[nodiscard]] std::size_t last_item(plane_point size,
-                                      std::span<const std::int64_t> prices) const noexcept {
+                                      std::span<const std::int64_t> item_values) const noexcept {
     for (std::size_t k = 0; k < items_.size(); ++k) {
       const plane_point item = items_[k];
       if (item.row > size.row || item.column > size.column) continue;
-      if (price({size.row - item.row, size.column - item.column}) + prices[k] == price(size))
+      if (value({size.row - item.row, size.column - item.column}) + item_values[k] == value(size))
         return k;
     }
     return items_.size();

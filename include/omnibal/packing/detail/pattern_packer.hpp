@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Packs samples by patterns: classes of samples that are alike, patterns of classes that fill
-/// packs with even cost, and packs filled by patterns, large tables in shares at the same time.
+/// Packs samples by patterns: finds patterns of classes with nearly equal cost, then fills packs by
+/// them, for large tables in several shares in parallel.
 #pragma once
 
 #include <algorithm>
@@ -27,14 +27,14 @@
 
 namespace omnibal::inline v0::detail {
 
-/// What came of packing by patterns, beside the packs.
+/// The result of packing by patterns, besides the packs.
 template <typename Sums>
 struct packed_by_patterns {
-  std::size_t assigned = 0;  ///< Packs before this one are in random order.
-  std::vector<packable<typename Sums::word>> left = {};  ///< samples that fit no pattern
+  std::size_t mixed = 0;  ///< Number of leading packs of which all blocks are alike.
+  std::vector<packable<typename Sums::word>> left = {};  ///< samples that are in no pack
 };
 
-/// Packs classes of samples, once.
+/// Packs classes of samples; an object packs once.
 template <typename Sums>
 class pattern_packer {
  public:
@@ -50,7 +50,7 @@ class pattern_packer {
     std::ranges::stable_sort(plan_.classes, std::ranges::greater{}, &sample_class<Sums>::mean_cost);
   }
 
-  /// Packs samples as far as patterns go.
+  /// Packs as many samples as patterns take.
   [[nodiscard]] packed_by_patterns<Sums> pack(pack_list<Sums>& packs) {
     if (plan_.classes.empty()) return {};
     make_patterns();
@@ -59,9 +59,9 @@ class pattern_packer {
 
  private:
   static constexpr std::size_t chosen_places = 2;
-  // Whatever the number of threads, so that it does not show in the packs.
+  // Independent of the number of threads, so that the packs are too.
   static constexpr std::size_t samples_in_share = std::size_t{1} << 20;
-  // The last packs of a share are of what was left in the windows.
+  // The last packs of a share are not random: they consist of what remained in the windows.
   static constexpr std::size_t last_packs = 4096;
 
   void prepare_classes(std::span<const std::span<sample>> classes) {
@@ -114,12 +114,12 @@ class pattern_packer {
     return pattern;
   }
 
-  // Whether so many packs have hardly more room than the samples need.
+  // Whether the samples need almost all of the capacity of this many packs.
   [[nodiscard]] bool any_resource_is_tight(wide_integer packs) const noexcept {
     for (std::size_t r = 0; r < resources; ++r) {
       wide_integer volume = 0;
       for (const sample_class<Sums>& one : plan_.classes) volume += one.volume[r];
-      if (volume >= packs * sums_.room(sums_.empty(), r) / 64 * 63) return true;
+      if (volume >= packs * sums_.slack(sums_.empty(), r) / 64 * 63) return true;
     }
     return false;
   }
@@ -138,7 +138,8 @@ class pattern_packer {
     return collect(shares, packs);
   }
 
-  // What is settled first, then the last packs of every share. Each share's memory goes at once.
+  // First the mixed packs of every share, then the last packs of every share. The memory of a share
+  // is freed as soon as it was copied.
   [[nodiscard]] packed_by_patterns<Sums> collect(
       std::vector<std::optional<pattern_filler<Sums>>>& shares, pack_list<Sums>& packs) const {
     packed_by_patterns<Sums> packed;
@@ -146,16 +147,16 @@ class pattern_packer {
     reserve_for(shares, packs);
     for (std::optional<pattern_filler<Sums>>& share : shares) {
       pack_list<Sums>& own = share->packs();
-      const std::size_t assigned = own.size() - std::min(own.size(), last_packs);
-      last.append(own, assigned, own.size());
+      const std::size_t mixed = own.size() - std::min(own.size(), last_packs);
+      last.append(own, mixed, own.size());
       if (shares.size() == 1)
-        packs = std::move(own.shorten(assigned));
+        packs = std::move(own.shorten(mixed));
       else
-        packs.append(own, 0, assigned);
+        packs.append(own, 0, mixed);
       packed.left.insert(packed.left.end(), share->left().begin(), share->left().end());
       share.reset();
     }
-    packed.assigned = packs.size();
+    packed.mixed = packs.size();
     packs.append(last, 0, last.size());
     return packed;
   }

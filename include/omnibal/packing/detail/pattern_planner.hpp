@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Which classes of samples to put together: patterns of packs of even cost, and how often each.
+/// Chooses which classes of samples to combine: patterns of packs with nearly equal cost, and the
+/// number of packs for each.
 #pragma once
 
 #include <algorithm>
@@ -18,11 +19,12 @@
 
 namespace omnibal::inline v0::detail {
 
-/// Samples that a pattern takes together, because one alone is too small for the plane's units.
+/// Samples of a class that patterns use as one item, because a single one is too small for the
+/// plane's units.
 struct sample_bundle {
   plane_point size;           ///< the mean of their loads, in rounded units
-  std::uint32_t samples = 1;  ///< how many
-  std::uint64_t count = 0;    ///< how many bundles there are
+  std::uint32_t samples = 1;  ///< per bundle
+  std::uint64_t count = 0;    ///< number of bundles
 };
 
 /// A pattern and the number of packs that follow it.
@@ -31,7 +33,7 @@ struct planned_pattern {
   std::uint64_t packs = 0;
 };
 
-/// What units of the plane cost.
+/// The cost of one unit of each axis of the plane.
 struct plane_cost {
   std::int64_t row = 0;
   std::int64_t column = 0;
@@ -41,8 +43,8 @@ struct plane_cost {
   }
 };
 
-/// Finds patterns that hold all bundles in the fewest packs and, among such, with costs nearest
-/// their mean: a deviation of the whole cost weighs like 1/256 of a pack.
+/// Finds patterns for all bundles with the fewest packs and costs near the mean: a deviation of 100
+/// % from the mean cost counts as much as 1/256 of a pack.
 class pattern_planner {
  public:
   pattern_planner(std::span<const sample_bundle> bundles, plane_point corner, plane_cost cost)
@@ -52,9 +54,9 @@ class pattern_planner {
     std::vector<std::uint64_t> counts;
     for (const sample_bundle& bundle : bundles_) bundle_count_ += counts.emplace_back(bundle.count);
     cutting_stock_program program = fewest_packs_program(knapsack_, counts);
-    price_deviations(program);
+    set_pattern_costs(program);
     program.change_costs([&](const pack_pattern& pattern) { return cost_of(pattern); });
-    program.solve([&](std::span<const std::int64_t> prices) { return find(prices); },
+    program.solve([&](std::span<const std::int64_t> values) { return find(values); },
                   turns_for(bundles_.size()));
     std::vector<planned_pattern> plan;
     for (std::size_t k = 0; k < program.size(); ++k) {
@@ -76,8 +78,9 @@ class pattern_planner {
     return all;
   }
 
-  // What packs of each size cost, given the mean cost of a pack in the program's solution.
-  void price_deviations(const cutting_stock_program& program) {
+  // Sets the cost of a pattern by its size: one pack, plus the weighted deviation from the mean
+  // cost of a pack in the program's solution.
+  void set_pattern_costs(const cutting_stock_program& program) {
     wide_integer cost = 0;
     wide_integer packs = 0;
     for (const sample_bundle& bundle : bundles_)
@@ -102,13 +105,13 @@ class pattern_planner {
     return pattern_costs_[knapsack_.index(size)];
   }
 
-  [[nodiscard]] pack_pattern find(std::span<const std::int64_t> prices) {
-    knapsack_.price_exactly(prices);
+  [[nodiscard]] pack_pattern find(std::span<const std::int64_t> values) {
+    knapsack_.solve_exactly(values);
     std::size_t best = 0;
-    const auto gain = [&](std::size_t k) { return knapsack_.prices()[k] - pattern_costs_[k]; };
+    const auto gain = [&](std::size_t k) { return knapsack_.values()[k] - pattern_costs_[k]; };
     for (std::size_t k = 1; k < pattern_costs_.size(); ++k)
       if (gain(k) > gain(best)) best = k;
-    pack_pattern pattern = knapsack_.pattern(knapsack_.point(best), prices);
+    pack_pattern pattern = knapsack_.pattern(knapsack_.point(best), values);
     pattern.cost = pattern_costs_[best];
     return pattern;
   }

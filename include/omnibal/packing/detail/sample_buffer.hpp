@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Samples that a streaming packer holds: in a queue by age, and in cells of samples that are
-/// alike.
+/// The buffer of a streaming packer: samples in a queue by age, and in one queue per cell of
+/// similar loads.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +21,7 @@
 
 namespace omnibal::inline v0::detail {
 
-/// Loads of one resource rounded to units, of which the capacity has a few dozen.
+/// Loads of one resource rounded to coarse units, a few dozen per capacity.
 class coarse_axis {
  public:
   coarse_axis() = default;
@@ -48,16 +48,17 @@ class coarse_axis {
   std::uint32_t units_ = 1;
 };
 
-/// A plane of two resources divided into cells; a word has a bit for each cell of a row.
+/// The plane of two resources divided into cells, at most 64 per row, so that one word has a bit
+/// for each cell of a row.
 template <std::size_t Resources>
 class cell_grid {
  public:
   static constexpr std::uint32_t columns = 33;
 
   cell_grid() = default;
-  /// Of two resources the one with the smaller capacity, whose loads differ less, makes the rows:
-  /// one for each load where the capacity is small. With one resource there is one row, and
-  /// `second` does not count.
+  /// Rows are by the resource with the smaller capacity, since it has fewer different loads: one
+  /// row for each load when the capacity is small. With one resource there is one row, and `second`
+  /// is ignored.
   cell_grid(const loads<Resources>& capacity, std::size_t first, std::size_t second) {
     if constexpr (Resources > 1) {
       if (capacity[second] < capacity[first]) std::swap(first, second);
@@ -70,7 +71,7 @@ class cell_grid {
                 static_cast<std::uint32_t>(std::min<std::int64_t>(columns - 1, capacity[second]))};
   }
 
-  /// Whether two grids of one capacity are the same.
+  /// Whether two grids of the same capacity are equal.
   [[nodiscard]] bool same_as(const cell_grid& other) const noexcept {
     return rows_.resource() == other.rows_.resource() &&
            columns_.resource() == other.columns_.resource();
@@ -79,7 +80,7 @@ class cell_grid {
   [[nodiscard]] const coarse_axis& row_axis() const noexcept { return rows_; }
   [[nodiscard]] const coarse_axis& column_axis() const noexcept { return columns_; }
 
-  /// The cell of a whole pack.
+  /// The cell of a full pack.
   [[nodiscard]] plane_point corner() const noexcept {
     return {.row = Resources > 1 ? rows_.units() : 0, .column = columns_.units()};
   }
@@ -91,7 +92,7 @@ class cell_grid {
     if constexpr (Resources > 1) point.row = rows_.nearest(load[rows_.resource()]);
     return point;
   }
-  /// Cells are numbered row after row.
+  /// The index of a cell, in row-major order.
   [[nodiscard]] static constexpr std::uint32_t index(plane_point point) noexcept {
     return point.row * columns + point.column;
   }
@@ -111,17 +112,17 @@ class cell_grid {
 template <std::size_t Resources>
 struct buffered_sample {
   std::uint64_t id = 0;
-  std::uint64_t arrival = 0;  ///< how many samples were pushed before it
+  std::uint64_t arrival = 0;  ///< number of samples pushed before it
   fitting_loads<Resources> load = {};
 };
 
-/// Held samples in slots. Inserting and taking one takes constant time.
+/// Buffered samples in slots. Inserting and taking a sample takes constant time.
 template <std::size_t Resources>
-class held_samples {
+class sample_buffer {
  public:
   static constexpr std::uint32_t none = ~0U;
 
-  explicit held_samples(const cell_grid<Resources>& grid) { arrange(grid); }
+  explicit sample_buffer(const cell_grid<Resources>& grid) { arrange(grid); }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
@@ -130,7 +131,7 @@ class held_samples {
     return slots_[slot].sample;
   }
 
-  /// The slots from the oldest sample to the newest, each after the one before; none at the end.
+  /// Iterates over the slots from the oldest sample to the newest; `none` at the end.
   [[nodiscard]] std::uint32_t oldest() const noexcept { return by_age_.first; }
   [[nodiscard]] std::uint32_t newer(std::uint32_t slot) const noexcept {
     return slots_[slot].by_age.next;
@@ -149,10 +150,10 @@ class held_samples {
   [[nodiscard]] std::uint32_t count(std::uint32_t cell) const noexcept {
     return cells_[cell].count;
   }
-  /// Which columns of a row hold samples, a bit each.
+  /// The columns of a row that contain samples, one bit per column.
   [[nodiscard]] std::uint64_t filled(std::uint32_t row) const noexcept { return filled_[row]; }
 
-  /// Returns its slot.
+  /// Inserts a sample and returns its slot.
   std::uint32_t insert(const buffered_sample<Resources>& sample) {
     std::uint32_t slot = free_;
     if (slot == none) {
@@ -183,8 +184,8 @@ class held_samples {
     return taken.sample;
   }
 
-  /// Undoes take(slot), to where the sample was in its queues. Precondition: whatever was inserted
-  /// or taken since is undone; so several are put back last taken first.
+  /// Undoes take(slot): restores the sample to its places in the queues. Precondition: all later
+  /// changes were undone, so several samples are put back in reverse order of taking.
   void put_back(std::uint32_t slot) noexcept {
     slot_data& taken = slots_[slot];
     free_ = taken.next_free;
@@ -197,7 +198,7 @@ class held_samples {
     ++size_;
   }
 
-  /// Sorts all samples into the cells of another grid.
+  /// Redistributes all samples to the cells of another grid.
   void arrange(const cell_grid<Resources>& grid) {
     grid_ = grid;
     cells_.assign(grid.cells(), {});
@@ -245,7 +246,7 @@ class held_samples {
     (previous == none ? from.first : (slots_[previous].*which).next) = next;
     (next == none ? from.last : (slots_[next].*which).previous) = previous;
   }
-  // A slot that was taken still knows its neighbours.
+  // A taken slot still has its links to its neighbours.
   void relink(queue_ends& into, links slot_data::*which, std::uint32_t slot) noexcept {
     const auto [previous, next] = slots_[slot].*which;
     (previous == none ? into.first : (slots_[previous].*which).next) = slot;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Samples that are alike, and what is known of them as a class.
+/// A class of similar samples and its statistics.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@
 
 namespace omnibal::inline v0::detail {
 
-/// A class of samples.
+/// A class of similar samples.
 template <typename Sums>
 struct sample_class {
   using word = typename Sums::word;
@@ -29,18 +29,18 @@ struct sample_class {
   std::int64_t mean_cost = 0;
   std::int64_t least_cost = 0;
   std::int64_t most_cost = 0;
-  word least = {};                                        ///< the least load of each resource
-  std::array<wide_integer, Sums::resources> volume = {};  ///< the sum of all loads of each
+  word least = {};  ///< the least load of any sample, per resource
+  std::array<wide_integer, Sums::resources> volume = {};  ///< the sum of all loads, per resource
 };
 
-/// So many samples' costs, each at most about 2⁴⁰, add up within 64 bits; so do their loads where
-/// all resources share 32 bits.
+/// The number of samples whose costs, each at most about 2⁴⁰, add up within 64 bits; so do their
+/// loads when all resources share 32 bits.
 inline constexpr std::size_t samples_added_up = std::size_t{1} << 16;
 template <typename Sums>
 using load_sum = std::conditional_t<std::is_same_v<typename Sums::word, std::uint32_t>,
                                     std::uint64_t, wide_integer>;
 
-/// Looks at all samples of a class. O(n).
+/// Computes the statistics of a class. O(n).
 template <typename Sums>
 [[nodiscard]] sample_class<Sums> describe_class(std::span<packable<typename Sums::word>> samples,
                                                 const Sums& sums,
@@ -72,24 +72,24 @@ template <typename Sums>
   return described;
 }
 
-/// A mean of loads in units of an axis, as a fraction.
+/// A mean load in units of an axis, as a fraction.
 struct mean_units {
   wide_integer volume = 0;
   wide_integer divisor = 1;
 
-  /// The sum of so many means, rounded.
+  /// The mean times a number of samples, rounded.
   [[nodiscard]] std::uint32_t times(std::uint32_t samples) const noexcept {
     return static_cast<std::uint32_t>((2 * samples * volume + divisor) / (2 * divisor));
   }
-  /// Whether that is off by no more than a 32nd.
+  /// Whether the rounding error of times(samples) is at most 1/32 of it.
   [[nodiscard]] bool rounds_well(std::uint32_t samples) const noexcept {
     const wide_integer error = times(samples) * divisor - samples * volume;
     return 32 * (error < 0 ? -error : error) <= samples * volume;
   }
 };
 
-/// A class in bundles of as many samples as it takes for their size to be precise in units of the
-/// plane, at most 16.
+/// A class as bundles of the fewest samples, at most 16, whose total size is precise in units of
+/// the plane.
 template <typename Sums>
 [[nodiscard]] sample_bundle bundle_class(const sample_class<Sums>& one,
                                          const load_plane<Sums::resources>& plane) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Classes of samples that are alike: cells of the plane of the two tightest resources.
+/// Clusters similar samples into classes: cells of the load plane of the two tightest resources.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace omnibal::inline v0::detail {
 /// The samples in a range of columns of neighbouring rows.
 struct plane_cell {
   plane_point least;        ///< the smallest row and the smallest column of any sample
-  std::uint64_t count = 0;  ///< how many samples
+  std::uint64_t count = 0;  ///< number of samples
 };
 
 /// A division of samples into cells, at most most_cells.
@@ -27,10 +27,10 @@ struct plane_cells {
   static constexpr std::size_t most_cells = 64;
 
   std::vector<plane_cell> cells = {};
-  std::vector<std::uint8_t> cell_of = {};  ///< the cell of each point of the plane that has samples
+  std::vector<std::uint8_t> cell_of = {};  ///< by point: its cell, where it has samples
 };
 
-/// Neighbouring rows of the plane taken together.
+/// Neighbouring rows of the plane, merged.
 struct row_band {
   std::uint32_t first = 0;                  ///< the first row that has samples
   std::uint32_t last = 0;                   ///< the last one
@@ -38,8 +38,8 @@ struct row_band {
   std::uint64_t samples = 0;
 };
 
-/// Divides the samples of a plane: into bands of rows, one a row where few rows have samples, and
-/// these into ranges of columns, the more the more their columns differ.
+/// Divides the samples of a plane into bands of rows, with one row per band when few rows have
+/// samples, and each band into ranges of columns, more ranges the more its columns vary.
 class cell_divider {
  public:
   /// `counts` holds the number of samples by point, row after row of `width` columns.
@@ -81,7 +81,7 @@ class cell_divider {
     return rows.size() <= most_own_bands ? rows : merge(rows, samples);
   }
 
-  // About equally many samples in each band.
+  // Merges rows into bands of about equally many samples.
   [[nodiscard]] static std::vector<row_band> merge(const std::vector<row_band>& rows,
                                                    std::uint64_t samples) {
     std::vector<row_band> bands;
@@ -100,7 +100,7 @@ class cell_divider {
     return bands;
   }
 
-  // The columns' standard deviation in 64ths of their mean.
+  // The standard deviation of the columns in 64ths of their mean.
   [[nodiscard]] static std::size_t ranges_wanted(const row_band& band) noexcept {
     constexpr std::size_t most = 32;
     constexpr std::size_t scale = 64;
@@ -121,7 +121,7 @@ class cell_divider {
     return ranges;
   }
 
-  // Ranges of about equal volume.
+  // Cuts a band into ranges of about equal volume.
   void cut_band(const row_band& band, std::size_t ranges, plane_cells& result) const {
     wide_integer volume = 0;
     for (std::size_t k = 0; k < width_; ++k)

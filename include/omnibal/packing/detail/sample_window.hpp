@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// A window on a queue of samples, from which a packer takes whichever is next or whichever fits
-/// best.
+/// A window on a queue of samples, from which a packer takes either the next sample or the one that
+/// fits best.
 #pragma once
 
 #include <algorithm>
@@ -16,16 +16,16 @@
 namespace omnibal::inline v0::detail {
 
 /// The next 64 samples of a queue, sorted coarsely by a key. Finding, taking and replacing a sample
-/// takes constant time: bit sets say which slots hold samples of a level of keys, and which levels
-/// there are.
+/// takes constant time: bit sets record which slots contain samples of each level of keys, and
+/// which levels occur.
 template <typename Sample>
 class sample_window {
  public:
   static constexpr unsigned slots = 64;
-  /// What finding a slot returns when there is none.
+  /// Returned when there is no slot to find.
   static constexpr unsigned none = slots;
 
-  /// `key(sample)` is non-negative; keys from `least` to `most` are told apart.
+  /// `key(sample)` is non-negative; levels divide the range of keys from `least` to `most`.
   template <typename Key>
   sample_window(std::span<const Sample> queue, std::int64_t least, std::int64_t most,
                 const Key& key)
@@ -35,7 +35,7 @@ class sample_window {
   }
 
   [[nodiscard]] bool empty() const noexcept { return filled_ == 0; }
-  /// How many samples the window and the queue behind it hold.
+  /// The number of samples in the window and the queue behind it.
   [[nodiscard]] std::size_t size() const noexcept {
     return static_cast<std::size_t>(std::popcount(filled_)) + queue_.size() - next_;
   }
@@ -43,7 +43,7 @@ class sample_window {
 
   [[nodiscard]] std::int64_t key(unsigned slot) const noexcept { return keys_[slot]; }
 
-  /// The slot whose turn it is: turns go round, so that no sample stays for ever.
+  /// The next slot in cyclic order, so that no sample stays forever.
   [[nodiscard]] unsigned next() noexcept {
     if (empty()) return none;
     const auto ahead = static_cast<unsigned>(std::countr_zero(std::rotr(filled_, turn_)));
@@ -61,13 +61,13 @@ class sample_window {
     return first_of(below <= above ? level - below : level + above);
   }
 
-  /// A slot of the next lower level than this slot's.
+  /// A slot of the next lower level below that of this slot.
   [[nodiscard]] unsigned lower(unsigned slot) const noexcept {
     const std::uint64_t lower = levels_ & ((std::uint64_t{1} << level_[slot]) - 1);
     return lower == 0 ? none : first_of(slots - 1 - static_cast<unsigned>(std::countl_zero(lower)));
   }
 
-  /// Takes the sample out of a slot; the next of the queue moves in.
+  /// Takes the sample out of a slot; the next sample of the queue replaces it.
   template <typename Key>
   Sample take(unsigned slot, const Key& key) noexcept {
     const Sample sample = samples_[slot];
@@ -107,8 +107,8 @@ class sample_window {
   std::int64_t least_;
   int shift_ = 0;
   int turn_ = 0;
-  std::uint64_t filled_ = 0;                    // slots that hold a sample
-  std::uint64_t levels_ = 0;                    // levels that any slot has
+  std::uint64_t filled_ = 0;                    // slots with a sample
+  std::uint64_t levels_ = 0;                    // levels of any slot
   std::array<std::uint64_t, slots> members_{};  // by level: its slots
   std::array<std::uint8_t, slots> level_{};     // by slot
   std::array<std::int64_t, slots> keys_{};      // by slot
