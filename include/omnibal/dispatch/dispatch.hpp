@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Deals packs to steps, ranks and micro-batches so that within a step nobody waits.
+/// Dispatch: assigns packs to training steps, data-parallel ranks and micro-batches so that all
+/// ranks of a step take nearly the same time.
+///
+///     const auto plan = dispatch_packs(packs.size(), cost, {.ranks = 8, .microbatches = 4});
+///     for (std::uint64_t step = 0; step < plan.steps(); ++step) train(plan.packs(step, rank));
 #pragma once
 
 #include <algorithm>
@@ -25,11 +29,11 @@
 
 namespace omnibal::inline v0 {
 
-/// What is done with the packs left over when ranks · microbatches does not divide their number.
+/// What happens to the remaining packs when ranks · microbatches does not divide their number.
 enum class last_step_policy {
-  spread,  ///< A short last step: the rest is spread over the ranks; some may get nothing.
-  drop,    ///< No last step; the rest (random packs) is listed as dropped.
-  pad,     ///< The last step is filled with repeated packs, marked in the mask.
+  spread,  ///< A short last step: the rest is spread over the ranks; some may get no pack.
+  drop,    ///< No short step: the rest (random packs) is listed as dropped.
+  pad,     ///< The last step is filled up with repeated packs, marked in the mask.
 };
 
 /// Options of dispatch_packs.
@@ -37,46 +41,47 @@ struct dispatch_options {
   std::uint32_t ranks = 1;         ///< data-parallel ranks, at least 1
   std::uint32_t microbatches = 1;  ///< packs per rank in a full step, at least 1
   std::uint64_t seed = 0;
-  std::uint64_t epoch = 0;  ///< each epoch deals afresh
+  std::uint64_t epoch = 0;  ///< each epoch gives a new random assignment
   last_step_policy last_step = last_step_policy::spread;
-  /// Steps whose packs are sorted by cost before they are cut into steps, at least 1, which sorts
-  /// nothing. With one pack a rank nothing else can even the ranks of a step, but steps are no
-  /// random draw any more: metrics.hpp has draw_deviation to say by how much.
+  /// The number of steps in a window, at least 1. Packs of a window are sorted by cost before they
+  /// are cut into steps; a window of 1 does not sort. With one pack per rank and step only a larger
+  /// window can balance ranks, but steps are then not random draws: draw_deviation in metrics.hpp
+  /// measures how far they are from it.
   std::uint32_t window = 1;
-  /// The stratum of each pack, or nothing. Every full step gets its share of each stratum, so that
-  /// what goes together, the number of samples in a pack and their source say, does not come in
-  /// clusters. Each pack is still as likely to be in one step as in another.
+  /// The stratum of each pack, or empty. Every full step gets its share of each stratum, for
+  /// example of each source of samples, so that similar packs are spread over steps. Each pack is
+  /// still equally likely to be in any step.
   std::span<const std::uint32_t> strata = {};
-  /// The first step holds the dearest packs, so that it shows at once whether memory suffices. The
-  /// other steps share what is left at random.
+  /// The first step gets the most expensive packs, so that a lack of memory shows in the first
+  /// step. The other packs are assigned at random.
   bool largest_first = false;
 };
 
-/// Deals packs 0 … costs.size() − 1 to steps, then evens the ranks of each step by the packs' costs
-/// (non-negative, in any unit).
+/// Assigns packs 0 … costs.size() − 1 to steps, then balances the ranks of each step by the costs
+/// of the packs (non-negative, in any unit).
 ///
-/// Steps are a random draw, afresh each epoch, stratified where options.strata is given;
-/// options.window and options.largest_first make exceptions. Which packs a step holds depends on
-/// the packs' costs, the seed, the epoch and the product ranks · microbatches alone: other ranks
-/// with the same product run the same steps. In a full step every rank has exactly `microbatches`
-/// packs; in a short one the numbers of packs differ by at most one. Which rank gets the dearest
-/// pack of a step is drawn too. A rank keeps its packs in the random order in which they were
-/// dealt; order_microbatches makes any other order of it.
+/// Steps are random draws, new in each epoch and stratified when options.strata is given;
+/// options.window and options.largest_first are exceptions. The packs of a step depend only on the
+/// costs, the seed, the epoch and the product ranks · microbatches: with another number of ranks
+/// but the same product, steps are the same. In a full step every rank has exactly `microbatches`
+/// packs; in a short one their numbers differ by at most one. Which rank gets the most expensive
+/// pack of a step is random too. The packs of a rank are in random order; order_microbatches
+/// changes it.
 ///
-/// Within a step: longest processing time first with a fixed number of packs a rank (Graham,
-/// "Bounds on multiprocessing timing anomalies", 1969), then exchanges between the dearest rank and
-/// others. metrics.hpp has cost_ratio to measure the plan and cost_ratio_bound for what no plan of
-/// these steps can beat.
+/// Within a step: longest processing time first with a fixed number of packs per rank (Graham,
+/// "Bounds on multiprocessing timing anomalies", 1969), then exchanges between the slowest rank and
+/// others. In metrics.hpp, cost_ratio measures the plan and cost_ratio_bound is a proven lower
+/// bound for these steps.
 ///
-/// Throws invalid_input for zero ranks, micro-batches or window, more than 2³² − 1 packs, a step to
-/// be filled up to more than 2³² − 1, and costs that are negative or too large to be added up for a
-/// rank. O(packs · log(packs in a window)), and O(ranks · microbatches²) exchanges looked at in a
-/// step, for some ranks times.
+/// Throws invalid_input for zero ranks, micro-batches or window, strata of another number than
+/// packs, more than 2³² − 1 packs, a last step to be filled up to more than 2³² − 1 packs, and
+/// costs that are negative or too large to be added up for a rank. O(packs · log(packs in a
+/// window)) plus, for each step, O(ranks) iterations of at most O(ranks · microbatches²).
 template <std::integral Cost>
 [[nodiscard]] dispatch_plan dispatch_packs(std::span<const Cost> costs,
                                            const dispatch_options& options);
 
-/// The same for packs 0 … packs − 1 with the cost of pack k given by cost(k).
+/// The same for packs 0 … packs − 1, where cost(k) is the cost of pack k.
 template <std::invocable<std::size_t> CostFunction>
 requires std::integral<std::invoke_result_t<const CostFunction&, std::size_t>>
 [[nodiscard]] dispatch_plan dispatch_packs(std::size_t packs, const CostFunction& cost,
@@ -96,7 +101,7 @@ inline void validate(const dispatch_options& options, std::size_t packs) {
                         "must be 0 or the number of packs, " + std::to_string(packs));
 }
 
-/// Costs as unsigned integers of which a rank's share can be added up.
+/// Costs as unsigned integers, checked such that the costs of one rank add up without overflow.
 template <typename CostFunction>
 [[nodiscard]] std::vector<std::uint64_t> checked_costs(std::size_t packs, const CostFunction& cost,
                                                        std::uint32_t microbatches) {
@@ -114,7 +119,7 @@ template <typename CostFunction>
   return costs;
 }
 
-/// Which packs make which step, by (seed, epoch), costs, strata and the number of packs in a step.
+/// The assignment of packs to steps by seed, epoch, costs, strata and the number of packs per step.
 class step_assignment {
  public:
   step_assignment(std::span<const std::uint64_t> costs, const dispatch_options& options)
@@ -132,13 +137,13 @@ class step_assignment {
     order_.insert(order_.end(), repeated.begin(), repeated.end());
   }
 
-  /// The packs of the steps, one step after the other; repeated ones at the end.
+  /// The packs of all steps, one step after the other; repeated ones at the end.
   [[nodiscard]] std::span<const std::uint32_t> order() const noexcept { return order_; }
   /// The packs in no step, ascending.
   [[nodiscard]] const std::vector<std::uint32_t>& dropped() const noexcept { return dropped_; }
 
  private:
-  // Random ones, whichever packs come first.
+  // The first packs of the random order.
   [[nodiscard]] std::vector<std::uint32_t> packs_to_repeat(last_step_policy policy) const {
     const std::uint64_t rest = order_.size() % per_step_;
     if (policy != last_step_policy::pad || rest == 0) return {};
@@ -150,7 +155,7 @@ class step_assignment {
     return repeated;
   }
 
-  // Of equally dear packs those that were drawn first; all others keep their order.
+  // Of equally expensive packs those that were drawn first; all others keep their order.
   void move_most_expensive_to_first_step() {
     const auto first = static_cast<std::size_t>(std::min<std::uint64_t>(per_step_, order_.size()));
     std::vector<std::uint32_t> places(order_.size());
@@ -167,14 +172,15 @@ class step_assignment {
   }
 
   void drop_rest() {
-    const std::size_t kept = order_.size() - order_.size() % per_step_;
-    dropped_.assign(order_.begin() + static_cast<std::ptrdiff_t>(kept), order_.end());
+    const std::size_t full = order_.size() - order_.size() % per_step_;
+    dropped_.assign(order_.begin() + static_cast<std::ptrdiff_t>(full), order_.end());
     std::ranges::sort(dropped_);
-    order_.resize(kept);
+    order_.resize(full);
   }
 
-  // Stratified sampling: of as many packs in a row as there are full steps, sorted by stratum, each
-  // step gets one, whichever chance says. The rest of the packs stays the random draw that it is.
+  // Stratified sampling: packs sorted by stratum are cut into runs of one pack per full step, and
+  // the packs of a run are assigned to the steps at random. Packs in no full step stay a random
+  // draw.
   void assign_strata(const dispatch_options& options) {
     const std::uint64_t first = options.largest_first ? per_step_ : 0;
     const std::uint64_t full = order_.size() - order_.size() % per_step_;
@@ -194,7 +200,7 @@ class step_assignment {
       shuffle_randomly(packs.subspan(k * per_step_, per_step_), random_);
   }
 
-  // Only full steps lie in windows: the rest of the packs is a random draw as it is.
+  // Windows consist of full steps only; packs in no full step stay a random draw.
   void assign_windows(const dispatch_options& options) {
     const std::uint64_t steps = order_.size() / per_step_;
     for (std::uint64_t first = options.largest_first ? 1 : 0; first < steps;
@@ -202,8 +208,8 @@ class step_assignment {
       assign_window(first, std::min<std::uint64_t>(options.window, steps - first));
   }
 
-  // Sorts the packs of some steps, so that those of a step cost alike, and shuffles the steps and
-  // the packs of each.
+  // Sorts the packs of a window, so that the packs of a step have similar costs, then shuffles the
+  // steps and the packs of each step.
   void assign_window(std::uint64_t first, std::uint64_t steps) {
     const auto packs = std::span(order_).subspan(first * per_step_, steps * per_step_);
     std::ranges::stable_sort(packs, std::ranges::greater{},
@@ -233,25 +239,25 @@ requires std::integral<std::invoke_result_t<const CostFunction&, std::size_t>> d
 dispatch_packs(std::size_t packs, const CostFunction& cost, const dispatch_options& options) {
   detail::validate(options, packs);
   const auto costs = detail::checked_costs(packs, cost, options.microbatches);
-  const detail::step_assignment deal(costs, options);
-  const std::span<const std::uint32_t> order = deal.order();
-  dispatch_plan plan{.ranks = options.ranks, .dropped = deal.dropped()};
+  const detail::step_assignment steps(costs, options);
+  const std::span<const std::uint32_t> order = steps.order();
+  dispatch_plan plan{.ranks = options.ranks, .dropped = steps.dropped()};
   const bool padded = order.size() > packs;
   const std::uint64_t per_step = std::uint64_t{options.ranks} * options.microbatches;
   detail::step_balancer balancer(costs, options.ranks);
-  // A stream of its own, so that steps stay the same for any number of ranks.
+  // A separate stream, so that steps are the same for any number of ranks.
   random_stream random = stream_for(options.seed, random_purpose::dispatch_ranks, options.epoch);
   std::vector<std::uint32_t> turns(options.ranks);
   std::iota(turns.begin(), turns.end(), 0U);
   for (std::uint64_t first = 0; first < order.size(); first += per_step) {
     const auto step = order.subspan(first, std::min<std::uint64_t>(per_step, order.size() - first));
-    balancer.deal(step);
-    // The balancer serves its first ranks first.
+    balancer.assign(step);
+    // The balancer prefers its first ranks.
     shuffle_randomly(turns, random);
     for (const std::uint32_t turn : turns) {
-      for (const auto& held : balancer.held(turn)) {
-        plan.groups.push_back(step[held.place]);
-        if (padded) plan.mask.push_back(first + held.place < packs ? 1 : 0);
+      for (const auto& pack : balancer.assigned(turn)) {
+        plan.groups.push_back(step[pack.place]);
+        if (padded) plan.mask.push_back(first + pack.place < packs ? 1 : 0);
       }
       plan.groups.close_group();
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// A run through epochs of steps that can be stopped anywhere and taken up again exactly there.
+/// Iteration over the steps of all epochs of a training run, which can be checkpointed after any
+/// step and resumed exactly there.
 #pragma once
 
 #include <concepts>
@@ -17,8 +18,8 @@
 
 namespace omnibal::inline v0 {
 
-/// Where a run stands: what a checkpoint has to keep of it. The same on all ranks, and for any
-/// number of ranks.
+/// The position of a run, to be saved in a checkpoint. The same on all ranks, and for any number of
+/// ranks.
 struct epoch_state {
   std::uint64_t epoch = 0;
   std::uint64_t step = 0;          ///< The next step of that epoch.
@@ -32,47 +33,48 @@ struct epoch_state {
 /// The state as 60 bytes: version 1, little-endian, with a checksum.
 [[nodiscard]] std::vector<std::byte> to_bytes(const epoch_state& state);
 
-/// The state of such bytes. Throws invalid_input where they are damaged, of another version or no
-/// state.
+/// The state from its bytes. Throws invalid_input when they are damaged, of another version or not
+/// a state.
 [[nodiscard]] epoch_state epoch_state_from_bytes(std::span<const std::byte> bytes);
 
 /// Options of epoch_iterator.
 struct epoch_options {
-  std::uint64_t epochs = 1;  ///< How many the run has; epochs are counted from 0.
-  /// A fingerprint of the samples, from table_fingerprint, say: a state is restored only into a run
-  /// over the same ones. 0 where nobody keeps watch.
+  std::uint64_t epochs = 1;  ///< Number of epochs, at least 1; they are counted from 0.
+  /// A fingerprint of the samples, for example table_fingerprint: a state is restored only into a
+  /// run with the same one. 0 if this is not checked.
   std::uint64_t inputs = 0;
 };
 
-/// What makes the plan of an epoch.
+/// A function from the number of an epoch to its plan.
 template <typename PlanFor>
 concept plan_source = requires(const PlanFor& plan_for, std::uint64_t epoch) {
   { plan_for(epoch) } -> std::convertible_to<dispatch_plan>;
 };
 
-/// Walks through the steps of all epochs:
+/// Iterates over the steps of all epochs:
 ///
 ///     for (epoch_iterator run(plan_for, {.epochs = 3}); !run.done(); run.advance())
 ///       train(run.packs(rank), run.real(rank));
 ///
-/// plan_for(epoch) makes the plan of an epoch, by packing and dealing afresh with seed and epoch;
-/// it is called once an epoch, and must give the same steps whenever it is called for the same
-/// epoch. The iterator holds the plan of one epoch and nothing else. A step costs O(1), an epoch
-/// one call of plan_for and O(packs · log(packs in a step)) for the fingerprint. Epochs without
-/// steps are passed over.
+/// plan_for(epoch) makes the plan of an epoch, usually by packing and dispatching with its number.
+/// It is called once per epoch, and must give the same steps every time it is called for the same
+/// epoch. The iterator stores the plan of one epoch. A step takes O(1), an epoch one call of
+/// plan_for and O(packs · log(packs in a step)) for the fingerprint. Epochs without steps are
+/// skipped.
 template <plan_source PlanFor>
 class epoch_iterator {
  public:
-  /// At the first step of epoch 0.
+  /// Starts at the first step of epoch 0. Throws invalid_input for no epochs and inconsistent
+  /// plans.
   explicit epoch_iterator(PlanFor plan_for, const epoch_options& options = {})
       : plan_for_(std::move(plan_for)), options_(options) {
     if (options.epochs == 0) throw invalid_input("epochs", 0, "must be at least 1");
     begin(0);
   }
 
-  /// Whether all steps of all epochs are behind.
+  /// Whether all steps of all epochs are done.
   [[nodiscard]] bool done() const noexcept { return step_ == plan_.steps(); }
-  /// Where the run is.
+  /// The current epoch and the current step in it.
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] std::uint64_t step() const noexcept { return step_; }
   /// The number of steps of this epoch.
@@ -80,20 +82,20 @@ class epoch_iterator {
   /// The plan of this epoch.
   [[nodiscard]] const dispatch_plan& plan() const noexcept { return plan_; }
 
-  /// The packs of a rank's micro-batches in this step, in order, until the run advances. Throws
-  /// invalid_input for a rank that is not there and after the last step.
+  /// The packs of a rank's micro-batches in this step, in order; valid until the run advances.
+  /// Throws invalid_input for a rank beyond the last and after the last step.
   [[nodiscard]] std::span<const std::uint32_t> packs(std::uint32_t rank) const {
     check(rank);
     return plan_.packs(step_, rank);
   }
-  /// Which of them are real (1) or repeated (0); empty where the epoch repeats none.
+  /// Which of them are real (1) or repeated (0); empty when the epoch repeats none.
   [[nodiscard]] std::span<const std::uint8_t> real(std::uint32_t rank) const {
     check(rank);
     return plan_.real(step_, rank);
   }
 
-  /// Goes to the next step, of the next epoch where this one has no more. Throws invalid_input when
-  /// done; when plan_for throws, the run stays where it is.
+  /// Goes to the next step, after the last step of an epoch to the next epoch. Throws invalid_input
+  /// when done; when plan_for throws, the position does not change.
   void advance() {
     if (done()) throw invalid_input("step", step_, "is beyond the last step of the last epoch");
     if (step_ + 1 == plan_.steps() && epoch_ + 1 < options_.epochs)
@@ -102,7 +104,7 @@ class epoch_iterator {
       ++step_;
   }
 
-  /// Where the run stands, for a checkpoint. O(1).
+  /// The position, for a checkpoint. O(1).
   [[nodiscard]] epoch_state state() const noexcept {
     return {.epoch = epoch_,
             .step = step_,
@@ -111,9 +113,9 @@ class epoch_iterator {
             .plan = fingerprint_};
   }
 
-  /// Goes where another run stood, maybe one with other ranks or more epochs. Throws invalid_input
-  /// where this run has not the epoch, has other inputs, another global batch, or steps that hold
-  /// other packs, and then stays where it is. Calls plan_for for that epoch.
+  /// Goes to the position of another run, which may have had other ranks or more epochs. Throws
+  /// invalid_input when this run does not have the epoch, or has other inputs, another global batch
+  /// or other packs in its steps; the position then does not change. Calls plan_for for that epoch.
   void restore(const epoch_state& state) {
     if (state.inputs != options_.inputs)
       throw invalid_input("state inputs", state.inputs,
@@ -128,7 +130,7 @@ class epoch_iterator {
     if (state.step == plan.steps() && state.epoch + 1 < options_.epochs)
       begin(state.epoch + 1);
     else
-      stand_at(state.epoch, state.step, std::move(plan));
+      go_to(state.epoch, state.step, std::move(plan));
   }
 
  private:
@@ -136,11 +138,11 @@ class epoch_iterator {
     return plan.steps() == 0 ? 0 : plan.packs(0).size();
   }
 
-  // At the first step from here on.
+  // Goes to the first step of this epoch, or of the next one that has steps.
   void begin(std::uint64_t epoch) {
     dispatch_plan plan = checked_plan(epoch);
     while (plan.steps() == 0 && epoch + 1 < options_.epochs) plan = checked_plan(++epoch);
-    stand_at(epoch, 0, std::move(plan));
+    go_to(epoch, 0, std::move(plan));
   }
 
   [[nodiscard]] dispatch_plan checked_plan(std::uint64_t epoch) const {
@@ -149,7 +151,7 @@ class epoch_iterator {
     return plan;
   }
 
-  void stand_at(std::uint64_t epoch, std::uint64_t step, dispatch_plan plan) {
+  void go_to(std::uint64_t epoch, std::uint64_t step, dispatch_plan plan) {
     fingerprint_ = step_fingerprint(plan);
     plan_ = std::move(plan);
     epoch_ = epoch;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How evenly a dispatch plan loads the ranks. Sums are exact; each figure is rounded at the end.
+/// Load balance of a dispatch plan: the ratio of the slowest rank to the mean, a lower bound on it,
+/// and how random the steps are. Sums are exact; each figure is rounded at the end.
 #pragma once
 
 #include <algorithm>
@@ -21,58 +22,59 @@
 
 namespace omnibal::inline v0 {
 
-/// Per resource: the mean over steps of 1 − mean / max over ranks; a step in which nobody has any
-/// load counts 0, and so does no step at all. `packs` holds the loads of each pack (pack_loads).
-/// Throws invalid_input where the plan names a pack that is not there. O(packs).
+/// Per resource: the mean over steps of 1 − mean / max over ranks. A step without load
+/// counts as 0; without steps the ratio is 0. `packs` contains the loads of each pack (pack_loads).
+/// Throws invalid_input when the plan refers to a pack beyond the last. O(packs).
 template <std::size_t Resources, std::integral Integer>
 [[nodiscard]] std::array<double, Resources> dist_ratio(
     const dispatch_plan& plan, std::span<const std::array<Integer, Resources>> packs);
 
-/// Σ over steps of the dearest rank's cost / Σ over steps of the mean rank's cost: by which factor
-/// waiting for the slowest rank lengthens the work. 1 where nothing costs anything. O(packs).
+/// Σ over steps of the slowest rank's cost / Σ over steps of the mean cost of a rank: the factor by
+/// which waiting for the slowest rank lengthens the run. 1 when all costs are 0. Throws
+/// invalid_input when the plan refers to a pack beyond the last. O(packs).
 template <std::integral Cost>
 [[nodiscard]] double cost_ratio(const dispatch_plan& plan, std::span<const Cost> costs);
 
-/// The same over the full steps alone: those with as many packs as the largest has. O(packs).
+/// The same over full steps only: those with as many packs as the largest step. O(packs).
 template <std::integral Cost>
 [[nodiscard]] double full_steps_cost_ratio(const dispatch_plan& plan, std::span<const Cost> costs);
 
-/// What cost_ratio is at least, whoever assigns the packs of these steps to ranks so that their
-/// numbers differ by at most one. Of a step's n packs on R ranks, the dearest rank costs at least
+/// A proven lower bound on cost_ratio for any assignment of the packs of these steps to ranks in
+/// which numbers of packs differ by at most one. For a step of n packs on R ranks, the slowest rank
+/// costs at least
 ///
 /// - the mean, rounded up;
-/// - the dearest pack and the ⌊n/R⌋ − 1 cheapest ones;
-/// - for every j < ⌈n/R⌉, the j + 1 cheapest of the j · R + 1 dearest packs: two of R + 1 packs are
-/// on
-///   one rank.
+/// - the most expensive pack plus the ⌊n/R⌋ − 1 least expensive ones;
+/// - for every j < ⌈n/R⌉, the j + 1 least expensive of the j · R + 1 most expensive packs, since
+/// some
+///   rank has j + 1 of them.
 ///
-/// Equal to cost_ratio, it proves that no assignment is better. O(packs · log(packs in a step)).
+/// When it equals cost_ratio, the assignment is optimal. O(packs · log(packs in a step)).
 template <std::integral Cost>
 [[nodiscard]] double cost_ratio_bound(const dispatch_plan& plan, std::span<const Cost> costs);
 
 /// How far the full steps are from random draws: the variance between steps of the mean cost of
-/// their packs, over what it is in expectation when the same packs are drawn into the same steps at
+/// their packs, divided by its expectation when the same packs are drawn into the same steps at
 /// random without replacement,
 ///
 ///     Σ (mean of step − mean of all)² / steps  :  variance of packs / n · (N − n) / (N − 1)
 ///
-/// with n packs in a step and N in all. 1 is indistinguishable from a random draw, where it strays
-/// by about √(2 / steps); windows make steps of like packs and the figure grows, to n when all
-/// packs of a step cost the same. 1 where there are fewer than two full steps or all packs cost the
-/// same. Differences from the means are
-/// exact, each square is rounded. O(packs).
+/// with n packs in a step and N in total. Random draws give 1 ± about √(2 / steps). Windows make
+/// steps of packs with similar costs and increase it, up to n when all packs of a step cost the
+/// same. 1 when there are fewer than two full steps or all packs cost the same. Differences from
+/// the means are exact, each square is rounded. O(packs).
 template <std::integral Cost>
 [[nodiscard]] double draw_deviation(const dispatch_plan& plan, std::span<const Cost> costs);
 
 namespace detail {
 
-/// The sum over ranks and the largest rank of one step.
+/// The sum over ranks and the maximum over ranks of one step.
 struct step_load {
   wide_integer sum = 0;
   wide_integer largest = 0;
 };
 
-/// What load(pack) adds up to on the ranks of a step.
+/// The sums of load(pack) on the ranks of a step.
 template <typename Load>
 [[nodiscard]] step_load measure_step(const dispatch_plan& plan, std::uint64_t step,
                                      std::size_t packs, const Load& load) {
@@ -97,7 +99,7 @@ template <typename Load>
   return most;
 }
 
-/// Σ of the dearest ranks, times their number, over Σ of all ranks.
+/// Σ over steps of (cost of the slowest rank · ranks) / Σ over steps of the cost of all ranks.
 class waiting_ratio {
  public:
   void add_step(wide_integer largest, wide_integer sum, std::uint32_t ranks) noexcept {
@@ -113,7 +115,7 @@ class waiting_ratio {
   wide_integer sum_ = 0;
 };
 
-/// cost_ratio over steps of at least so many packs.
+/// cost_ratio over steps of at least `least_packs` packs.
 template <std::integral Cost>
 [[nodiscard]] double cost_ratio_of_steps(const dispatch_plan& plan, std::span<const Cost> costs,
                                          std::size_t least_packs) {
@@ -127,7 +129,7 @@ template <std::integral Cost>
   return ratio.value();
 }
 
-/// What the dearest of some ranks costs at least; costs dearest first.
+/// A lower bound on the cost of the slowest rank of a step; costs in descending order.
 [[nodiscard]] inline wide_integer least_slowest_rank(std::span<const wide_integer> costs,
                                                      std::uint32_t ranks) {
   if (costs.empty()) return 0;

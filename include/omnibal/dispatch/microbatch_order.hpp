@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The order of a rank's micro-batches within a step, where a caller wants another than the one in
-/// which packs were dealt.
+/// Reorders the micro-batches of each rank within a step, for callers that need another order than
+/// the random one of dispatch_packs.
+///
+///     plan = order_microbatches(plan, [](std::span<std::uint32_t> packs) {
+///     std::ranges::sort(packs); });
 #pragma once
 
 #include <algorithm>
@@ -19,16 +22,16 @@
 
 namespace omnibal::inline v0 {
 
-/// The plan with the packs of each rank and step in the order into which order(packs) brings them;
-/// the mask follows. `order` is called once a step and rank, with a span of packs to rearrange.
-/// Throws invalid_input where it does anything but rearrange them.
-/// O(packs · log(packs of a rank and step)) beside the calls.
+/// The plan with the packs of each rank and step in the order into which order(packs) brings them,
+/// and the mask reordered accordingly. `order` is called once per step and rank with a span of
+/// packs to permute in place. Throws invalid_input when the result is not a permutation. O(packs ·
+/// log(packs per rank and step)), plus the calls.
 template <std::invocable<std::span<std::uint32_t>> Order>
 [[nodiscard]] dispatch_plan order_microbatches(const dispatch_plan& plan, const Order& order);
 
 namespace detail {
 
-/// Packs with their places, in order of packs.
+/// Lists packs with their places, in ascending order of packs.
 inline void list_places(std::span<const std::uint32_t> packs,
                         std::vector<std::pair<std::uint32_t, std::uint32_t>>& places) {
   places.clear();
@@ -55,7 +58,7 @@ dispatch_plan order_microbatches(const dispatch_plan& plan, const Order& order) 
       if (from[k].first != to[k].first)
         throw invalid_input("order", group, std::min(from[k].first, to[k].first),
                             "is a pack that was not merely moved; groups are step * ranks + rank");
-      // Of a pack that is there twice, the real one stays the first.
+      // If a pack occurs twice, the real one stays the first.
       if (!plan.mask.empty())
         ordered.mask[first + to[k].second] = plan.mask[first + from[k].second];
     }

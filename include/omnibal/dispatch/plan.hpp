@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Which rank runs which packs in which step.
+/// The dispatch plan: which rank trains on which packs in which step. dispatch_packs makes one.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@
 
 namespace omnibal::inline v0 {
 
-/// Packs dealt to steps, ranks and micro-batches.
+/// The assignment of packs to steps, ranks and micro-batches.
 struct dispatch_plan {
   std::uint32_t ranks = 1;
-  /// Group step · ranks + rank holds the packs of that rank's micro-batches, in order.
+  /// Group step · ranks + rank contains the packs of that rank's micro-batches, in order.
   grouping<std::uint32_t> groups = {};
   /// Packs in no step (last_step_policy::drop), ascending.
   std::vector<std::uint32_t> dropped = {};
-  /// One entry an element of groups.indices(): 1 for a real pack, 0 for a repeated one. Empty
-  /// where no pack is repeated.
+  /// One entry per element of groups.indices(): 1 for a real pack, 0 for a repeated one. Empty when
+  /// no pack is repeated.
   std::vector<std::uint8_t> mask = {};
 
   [[nodiscard]] std::uint64_t steps() const noexcept { return groups.size() / ranks; }
@@ -31,7 +31,7 @@ struct dispatch_plan {
     return groups[step * ranks + rank];
   }
 
-  /// Which of them are real (1) or repeated (0); empty where no pack of the plan is repeated.
+  /// Which of them are real (1) or repeated (0); empty when no pack of the plan is repeated.
   [[nodiscard]] std::span<const std::uint8_t> real(std::uint64_t step,
                                                    std::uint32_t rank) const noexcept;
 
@@ -41,13 +41,13 @@ struct dispatch_plan {
   friend bool operator==(const dispatch_plan&, const dispatch_plan&) = default;
 };
 
-/// A fingerprint of what the steps of a plan hold and what it drops, on every platform the same. It
-/// does not say which rank runs what: plans that deal the same steps to other numbers of ranks
-/// share it. O(packs · log(packs in a step)).
+/// A fingerprint of the packs of each step and of the dropped packs, the same on every platform. It
+/// does not depend on the ranks: plans with the same steps on different numbers of ranks have the
+/// same fingerprint. O(packs · log(packs in a step)).
 [[nodiscard]] std::uint64_t step_fingerprint(const dispatch_plan& plan);
 
-/// Throws invalid_input unless the plan is sound, whoever wrote it: whole steps of at least one
-/// rank, and a mask of as many places as there are packs, or none. O(size of the plan).
+/// Throws invalid_input unless the plan is consistent: whole steps of at least one rank, and a mask
+/// with one entry per pack, or none. For plans from outside. O(size of the plan).
 void validate(const dispatch_plan& plan);
 
 }  // namespace omnibal::inline v0

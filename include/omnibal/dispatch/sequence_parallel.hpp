@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Groups of packs for sequence parallelism: the ranks of one sequence-parallel group work
-/// together on one group of packs, so groups should be alike in every resource.
+/// Groups of packs for sequence parallelism: the ranks of one sequence-parallel group share the
+/// work on one group of packs, so groups should have nearly equal loads of every resource.
+///
+///     const auto groups = group_packs<2, std::int64_t>(pack_loads(packs, samples), {.size = 4});
+///     dispatch_plan plan = dispatch_packs(groups.size(), cost_of_group, {.ranks = 8});
+///     plan = plan_of_packs(plan, groups);
 #pragma once
 
 #include <algorithm>
@@ -28,33 +32,33 @@ namespace omnibal::inline v0 {
 
 /// Options of group_packs.
 struct sequence_parallel_options {
-  std::uint32_t size = 1;  ///< packs in a group, at least 1
+  std::uint32_t size = 1;  ///< packs per group, at least 1
   std::uint64_t seed = 0;
-  std::uint64_t epoch = 0;  ///< each epoch groups afresh
+  std::uint64_t epoch = 0;  ///< each epoch gives new random groups
 };
 
-/// Groups packs 0 … packs.size() − 1 by `size` so that the groups' sums are even in all resources
-/// at once; the last group holds the rest where `size` does not divide their number. `packs` holds
-/// the loads of each pack (pack_loads), so that lengths and groups cannot disagree.
+/// Divides packs 0 … packs.size() − 1 into groups of `size` with nearly equal loads of all
+/// resources at once; the last group is smaller when `size` does not divide the number of packs.
+/// `packs` contains the loads of each pack (pack_loads).
 ///
-/// Packs are shuffled, and within windows of 64 groups the packs of the most uneven groups are
-/// exchanged. Throws invalid_input for size 0, more than 2³² − 1 packs and negative loads.
+/// Packs are shuffled, then exchanged between groups within windows of 64 groups to balance them.
+/// Throws invalid_input for size 0, more than 2³² − 1 packs and negative loads.
 /// O(packs · size · resources²).
 template <std::size_t Resources, std::integral Integer>
 [[nodiscard]] grouping<std::uint32_t> group_packs(
     std::span<const std::array<Integer, Resources>> packs,
     const sequence_parallel_options& options);
 
-/// A plan that deals groups of packs, as the plan of their packs: each rank's packs are those of
-/// its groups, in order; the packs of a repeated group are repeated, those of a dropped one
-/// dropped. Throws invalid_input where the plan names a group that is not there. O(packs ·
+/// Converts a plan that assigns groups of packs into one that assigns packs: each rank's packs are
+/// those of its groups, in order; the packs of a repeated group are repeated, those of a dropped
+/// group dropped. Throws invalid_input when the plan refers to a group beyond the last. O(packs ·
 /// log(packs)).
 [[nodiscard]] dispatch_plan plan_of_packs(const dispatch_plan& plan,
                                           const grouping<std::uint32_t>& groups);
 
 namespace detail {
 
-/// Evens groups of equally many packs by exchanges between two groups at a time.
+/// Balances groups of equally many packs by exchanges between two groups at a time.
 template <std::size_t Resources>
 class group_balancer {
  public:
@@ -64,8 +68,8 @@ class group_balancer {
   group_balancer(std::span<const relative_loads> packs, std::uint32_t size)
       : packs_(packs), size_(size) {}
 
-  /// Evens the groups members[0 … size), members[size … 2 size), …
-  void level(std::span<std::uint32_t> members) {
+  /// Balances the groups members[0 … size), members[size … 2 size), …
+  void balance(std::span<std::uint32_t> members) {
     members_ = members;
     sums_.assign(members.size() / size_, {});
     order_.resize(sums_.size());
@@ -82,8 +86,8 @@ class group_balancer {
     for (std::size_t r = 0; r < Resources; ++r) sum[r] += pack[r];
   }
 
-  // The group with most of a resource meets the one with least, the second the second, …; in each
-  // round all partners move on by one.
+  // Pairs the group with the most of a resource with the one with the least, the second with the
+  // second, …; in each round all partners shift by one.
   void pair_groups(std::size_t r, std::size_t round) {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     std::ranges::sort(order_, [&](std::size_t a, std::size_t b) {
@@ -112,7 +116,7 @@ class group_balancer {
     std::swap(*from, *to);
   }
 
-  // What a group gains that gives `left` for `right`.
+  // The change of a group's loads when it exchanges `left` for `right`.
   [[nodiscard]] relative_loads moved(std::uint32_t left, std::uint32_t right) const noexcept {
     relative_loads change;
     for (std::size_t r = 0; r < Resources; ++r) change[r] = packs_[right][r] - packs_[left][r];
@@ -151,7 +155,7 @@ template <std::size_t Resources, std::integral Integer>
   for (std::size_t k = 0; k < packs.size(); ++k)
     for (std::size_t r = 0; r < Resources; ++r)
       if (sums[r] != 0)
-        // At most 2⁵² for 2³² packs: sums of 2¹⁰ of them still fit.
+        // At most 2⁵² for 2³² packs, so sums of 2¹⁰ of them fit.
         relative[k][r] = static_cast<std::int64_t>(
             (wide_integer{packs[k][r]} * static_cast<wide_integer>(packs.size()) << 20) / sums[r]);
   return relative;
@@ -173,10 +177,10 @@ grouping<std::uint32_t> group_packs(std::span<const std::array<Integer, Resource
       stream_for(options.seed, random_purpose::sequence_parallel_epoch, options.epoch);
   shuffle_randomly(order, random);
   const std::size_t grouped = order.size() - order.size() % options.size;
-  detail::group_balancer<Resources> leveler(relative, options.size);
+  detail::group_balancer<Resources> balancer(relative, options.size);
   const std::size_t window = window_groups * options.size;
   for (std::size_t first = 0; first < grouped; first += window)
-    leveler.level(std::span(order).subspan(first, std::min(window, grouped - first)));
+    balancer.balance(std::span(order).subspan(first, std::min(window, grouped - first)));
   grouping<std::uint32_t> groups;
   groups.reserve(order.size() / options.size + 1, order.size());
   for (std::size_t first = 0; first < order.size(); first += options.size)
