@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Rebalancing at run time: ranks have loaded their samples and now know what they cost. The moves
-/// that bring the dearest rank down towards the mean, with the fewest bytes sent, and what each
-/// byte buys.
+/// Rebalancing at run time: when ranks have loaded their samples and know their costs, finds the
+/// moves between ranks that bring the cost of the slowest rank near the mean with the fewest bytes
+/// sent, and the whole trade-off between cost and bytes.
 ///
-/// Plans are functions of the problem alone, so ranks that know the same table (from an all-gather
-/// of costs, say) make the same plan, each on its own.
+///     const auto result = rebalance({.ranks = 8, .samples = samples});
+///     for (const sample_move& move : result.plan().moves) send(move.sample, move.from, move.to);
+///
+/// The result depends only on the problem and the options, so ranks that have gathered the same
+/// table of costs compute the same plan independently.
 #pragma once
 
 #include <array>
@@ -27,56 +30,58 @@ namespace omnibal::inline v0 {
 
 /// Options of rebalance.
 struct rebalance_options {
-  /// How much dearer than the least found the dearest rank of the chosen plan may be for the sake
-  /// of fewer bytes, in millionths of the mean cost of a rank.
+  /// By how much the cost of the slowest rank in the chosen plan may exceed the least cost found,
+  /// to send fewer bytes; in millionths of the mean cost of a rank.
   std::uint32_t tolerance = 5000;
   search_control control = {};
 };
 
-/// A plan that no other plan found beats in both cost and bytes.
+/// A Pareto-optimal plan: no other plan found has at most its cost and at most its bytes.
 struct rebalance_point {
-  std::int64_t cost = 0;                ///< of the dearest rank after the moves
+  std::int64_t cost = 0;                ///< of the slowest rank after the moves
   std::int64_t bytes = 0;               ///< of all samples moved
   std::vector<sample_move> moves = {};  ///< by ascending sample
 
   friend bool operator==(const rebalance_point&, const rebalance_point&) = default;
 };
 
+/// The result of rebalance.
 struct rebalance_result {
-  /// optimal: for each cost, no plan at all sends fewer bytes than the frontier says, or the
-  /// objective and the chosen plan's bytes meet their bounds; feasible: the bounds leave room;
-  /// stopped: the caller asked for an early end.
+  /// optimal: the frontier is proven Pareto-optimal, or the objective and the bytes of the chosen
+  /// plan equal their bounds; feasible: better plans are not proven impossible; stopped: the caller
+  /// requested a stop.
   search_status status = search_status::feasible;
   /// From the plan that sends no bytes to the one of least cost: costs descending, bytes ascending.
   std::vector<rebalance_point> frontier = {};
   /// The point with the fewest bytes whose cost lies within the tolerance of the least.
   std::size_t chosen = 0;
-  /// The least cost of the dearest rank found, frontier.back().cost.
+  /// The least cost of the slowest rank found, frontier.back().cost.
   std::int64_t objective = 0;
-  /// In no plan does the dearest rank cost less.
+  /// A proven lower bound on the cost of the slowest rank in any plan.
   std::int64_t bound = 0;
-  /// No plan whose cost lies within the tolerance of the least found sends fewer bytes.
+  /// A proven lower bound on the bytes of any plan whose cost is within the tolerance of the
+  /// objective.
   std::int64_t bytes_bound = 0;
 
   [[nodiscard]] const rebalance_point& plan() const noexcept { return frontier[chosen]; }
 };
 
-/// Plans moves between ranks. Up to four ranks with up to sixteen samples in all, the frontier is
-/// exact (rebalance_exact.hpp: O(3^samples) at worst: milliseconds, or a tenth of a second where
-/// one rank holds all); beyond, it comes from a search (rebalance_search.hpp: O(ranks² · samples a
-/// rank²) for even shares, for seven targets) and bounds say how far it could be beaten
-/// (rebalance_bound.hpp). The least cost is never more than that of the differencing method
-/// (differencing.hpp), unless a stop is asked for.
+/// Plans moves between ranks. For up to four ranks with up to sixteen samples in total, the
+/// frontier is exact (detail/exact.hpp; O(3^samples) at worst: milliseconds, or a tenth of a second
+/// when one rank owns all samples). Otherwise it comes from a local search
+/// (detail/exchange_search.hpp; for each of seven targets O(ranks² · s²) with s samples per rank),
+/// with proven bounds on cost and bytes (bound.hpp). The least cost is never more than that of the
+/// differencing method (differencing.hpp), unless a stop is requested.
 ///
-/// Throws invalid_input for zero ranks, 2³² − 1 samples or more, a rank that is not there, negative
+/// Throws invalid_input for zero ranks, 2³² − 1 samples or more, a rank beyond the last, negative
 /// costs or bytes, and costs or bytes whose sum over all samples is 2⁶³ or more.
 [[nodiscard]] rebalance_result rebalance(const rebalance_problem& problem,
                                          const rebalance_options& options = {});
 
-/// Σ over resources of weight · load: the cost of a sample where resources are balanced jointly.
-/// Weights that are zero but for one balance that resource alone, as when only the inputs of a
-/// vision encoder are moved. Throws invalid_input naming loads or weights and the resource where
-/// one is negative, and for a sum of 2⁶³ or more.
+/// Σ over resources of weight · load: the cost of a sample for balancing all resources jointly.
+/// With a single non-zero weight only that resource is balanced, for example when only the inputs
+/// of a vision encoder are moved. Throws invalid_input naming loads or weights and the resource
+/// when one is negative, and for a sum of 2⁶³ or more.
 template <std::size_t Resources, std::integral Integer>
 [[nodiscard]] std::int64_t weighted_cost(const std::array<Integer, Resources>& loads,
                                          const std::array<std::int64_t, Resources>& weights);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The whole frontier of cost against bytes, proven, for up to four ranks and sixteen samples.
+/// The exact frontier of cost against bytes, for up to four ranks and sixteen samples.
 ///
-/// All ways to split the samples between ranks {0, 1} and ranks {2, 3} are gone through. A split
-/// fixes which samples change sides, and what is left are two problems of two ranks each that have
-/// only two numbers in common with each other: the largest of their costs and the sum of their
-/// bytes. So the plans of each pair that no other plan of the pair beats are combined, instead of
-/// all plans with all. Splits and plans that even with a free and perfect rest would not improve on
-/// the frontier found so far are left out, which is nearly all where it starts from a good search.
+/// Enumerates all ways to split the samples between ranks {0, 1} and ranks {2, 3}. A split
+/// determines which samples change sides, and leaves two problems of two ranks each, which interact
+/// only through the maximum of their costs and the sum of their bytes. So only the Pareto-optimal
+/// plans of the two pairs are combined. Splits and plans that could not improve the frontier even
+/// if the rest were perfect are pruned, which is nearly all of them when the frontier comes from a
+/// good search.
 #pragma once
 
 #include <algorithm>
@@ -23,8 +23,8 @@
 
 namespace omnibal::inline v0::detail {
 
-/// Completes a frontier. Precondition: the problem is valid and fits; the frontier holds a plan
-/// without moves. O(3^samples) at worst, O(2^samples) memory.
+/// Completes a frontier. Precondition: the problem is valid and within these sizes; the frontier
+/// contains the plan without moves. O(3^samples) at worst, O(2^samples) memory.
 class exact_frontier {
  public:
   static constexpr std::uint32_t most_ranks = 4;
@@ -40,7 +40,7 @@ class exact_frontier {
     bytes_.push_back(0);
     for (std::size_t s = 0; s < problem.samples.size(); ++s) {
       const owned_sample& sample = problem.samples[s];
-      home_[sample.rank] |= 1U << s;
+      owned_[sample.rank] |= 1U << s;
       const std::size_t count = cost_.size();
       for (std::size_t k = 0; k < count; ++k) {
         cost_.push_back(cost_[k] + sample.cost);
@@ -49,7 +49,7 @@ class exact_frontier {
     }
   }
 
-  /// Returns whether the frontier is complete: false where a stop was asked for.
+  /// Returns whether the frontier is complete: false after a stop request.
   [[nodiscard]] bool complete(const search_control& control) {
     constexpr sample_set between_looks = 1024;
     if (problem_.ranks <= 2) {
@@ -66,18 +66,18 @@ class exact_frontier {
  private:
   using sample_set = std::uint32_t;
 
-  // A plan for two ranks: the second one's samples.
+  // A plan for two ranks, given by the samples of the second one.
   struct pair_plan {
     std::int64_t cost = 0;
     std::int64_t bytes = 0;
     sample_set second = 0;
   };
 
-  // Samples that change sides are paid for here, those that change ranks within a side in its plan.
+  // Counts the bytes of samples that change sides; plans of a pair count those within a side.
   void try_split(sample_set left) {
     const sample_set right = all_ & ~left;
-    const sample_set left_home = home_[0] | home_[1];
-    const std::int64_t crossing = bytes_[left & ~left_home] + bytes_[right & left_home];
+    const sample_set left_owned = owned_[0] | owned_[1];
+    const std::int64_t crossing = bytes_[left & ~left_owned] + bytes_[right & left_owned];
     const std::int64_t floor = std::max(least_cost(left, 0), least_cost(right, 2));
     if (!frontier_.improves(floor, crossing)) return;
     list_plans(left, 0, floor, crossing, left_plans_);
@@ -100,20 +100,20 @@ class exact_frontier {
     return is_pair(first) ? cost_[samples] / 2 + cost_[samples] % 2 : cost_[samples];
   }
 
-  // The plans of ranks first and first + 1 that no other beats and that may yet improve on the
-  // frontier, where the whole costs at least `floor` and sends at least `crossing`.
+  // The Pareto-optimal plans of ranks first and first + 1 that may improve the frontier, given that
+  // the whole plan costs at least `floor` and sends at least `crossing` bytes.
   void list_plans(sample_set samples, std::uint32_t first, std::int64_t floor,
                   std::int64_t crossing, std::vector<pair_plan>& plans) const {
     plans.clear();
-    const std::int64_t cost_to_beat = frontier_.cost_to_beat(crossing);
-    const std::int64_t bytes_to_beat = frontier_.bytes_to_beat(floor);
-    const sample_set second_home = is_pair(first) ? home_[first + 1] : 0;
+    const std::int64_t cost_limit = frontier_.cost_limit(crossing);
+    const std::int64_t bytes_limit = frontier_.bytes_limit(floor);
+    const sample_set second_owned = is_pair(first) ? owned_[first + 1] : 0;
     for (sample_set second = is_pair(first) ? samples : 0;; second = (second - 1) & samples) {
       const pair_plan plan{
           .cost = std::max(cost_[second], cost_[samples] - cost_[second]),
-          .bytes = bytes_[second & home_[first]] + bytes_[samples & ~second & second_home],
+          .bytes = bytes_[second & owned_[first]] + bytes_[samples & ~second & second_owned],
           .second = second};
-      if (plan.cost < cost_to_beat && crossing + plan.bytes < bytes_to_beat &&
+      if (plan.cost < cost_limit && crossing + plan.bytes < bytes_limit &&
           frontier_.improves(std::max(plan.cost, floor), crossing + plan.bytes))
         keep(plan, plans);
       if (second == 0) return;
@@ -121,12 +121,12 @@ class exact_frontier {
   }
 
   static void keep(const pair_plan& plan, std::vector<pair_plan>& plans) {
-    const auto beats = [](const pair_plan& a, const pair_plan& b) {
+    const auto dominates = [](const pair_plan& a, const pair_plan& b) {
       return a.cost <= b.cost && a.bytes <= b.bytes;
     };
-    if (std::ranges::any_of(plans, [&](const pair_plan& other) { return beats(other, plan); }))
+    if (std::ranges::any_of(plans, [&](const pair_plan& other) { return dominates(other, plan); }))
       return;
-    std::erase_if(plans, [&](const pair_plan& other) { return beats(plan, other); });
+    std::erase_if(plans, [&](const pair_plan& other) { return dominates(plan, other); });
     plans.push_back(plan);
   }
 
@@ -144,9 +144,9 @@ class exact_frontier {
   const rebalance_problem& problem_;
   placement_frontier& frontier_;
   sample_set all_;
-  std::array<sample_set, most_ranks> home_ = {};  // the samples each rank holds now
-  std::vector<std::int64_t> cost_;                // of each set of samples
-  std::vector<std::int64_t> bytes_;               // likewise
+  std::array<sample_set, most_ranks> owned_ = {};  // the samples that each rank owns
+  std::vector<std::int64_t> cost_;                 // of each set of samples
+  std::vector<std::int64_t> bytes_;                // likewise
   std::vector<pair_plan> left_plans_;
   std::vector<pair_plan> right_plans_;
 };

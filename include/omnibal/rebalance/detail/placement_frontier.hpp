@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The Pareto-optimal placements that a search has seen: cost against bytes moved.
+/// The Pareto-optimal placements among those that a search has found: cost against bytes moved.
 #pragma once
 
 #include <algorithm>
@@ -15,31 +15,32 @@
 
 namespace omnibal::inline v0::detail {
 
-/// A plan: who works on each sample, and what that comes to.
+/// A placement: the rank of each sample, with its cost and bytes.
 struct placement {
-  std::int64_t cost = 0;   // of the dearest rank
-  std::int64_t bytes = 0;  // of the samples that are not where they were
+  std::int64_t cost = 0;   // of the slowest rank
+  std::int64_t bytes = 0;  // of the samples that are not at their owner
   std::vector<std::uint32_t> ranks = {};
 };
 
-/// The plans seen so far that no other plan seen beats: dearest first, bytes strictly ascending.
+/// The placements found so far that no other one dominates: costs descending, bytes strictly
+/// ascending.
 class placement_frontier {
  public:
   [[nodiscard]] std::span<const placement> points() const noexcept { return points_; }
 
-  /// Whether a plan of this cost and these bytes is beaten by none, nor equalled.
+  /// Whether no placement in the frontier dominates or equals this cost and these bytes.
   [[nodiscard]] bool improves(std::int64_t cost, std::int64_t bytes) const noexcept {
-    return bytes < bytes_to_beat(cost);
+    return bytes < bytes_limit(cost);
   }
 
-  /// A plan of this cost or more improves only with fewer bytes than this.
-  [[nodiscard]] std::int64_t bytes_to_beat(std::int64_t cost) const noexcept {
+  /// A placement of at least this cost improves the frontier only with fewer bytes than this.
+  [[nodiscard]] std::int64_t bytes_limit(std::int64_t cost) const noexcept {
     const auto next = first_at_most(cost);
     return next == points_.end() ? std::numeric_limits<std::int64_t>::max() : next->bytes;
   }
 
-  /// A plan of these bytes or more improves only with a cost less than this.
-  [[nodiscard]] std::int64_t cost_to_beat(std::int64_t bytes) const noexcept {
+  /// A placement of at least these bytes improves the frontier only with a cost less than this.
+  [[nodiscard]] std::int64_t cost_limit(std::int64_t bytes) const noexcept {
     const auto after =
         std::partition_point(points_.begin(), points_.end(),
                              [&](const placement& point) { return point.bytes <= bytes; });
@@ -47,9 +48,9 @@ class placement_frontier {
                                     : std::prev(after)->cost;
   }
 
-  /// Takes the plan in and drops those that it beats. Precondition: it improves.
+  /// Inserts a placement and removes those that it dominates. Precondition: it improves.
   void insert(std::int64_t cost, std::int64_t bytes, std::span<const std::uint32_t> ranks) {
-    // Beaten are those that cost as much or more and need as many bytes or more.
+    // Dominated are those of at least this cost and at least these bytes.
     const auto end =
         std::ranges::find_if(points_, [&](const placement& point) { return point.cost < cost; });
     const auto begin = std::find_if(points_.begin(), end,

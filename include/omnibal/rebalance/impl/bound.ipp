@@ -20,10 +20,10 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
-/// The least bytes of any subset of up to eight samples that costs at least `excess`, where all of
-/// them together do.
-[[nodiscard]] inline std::int64_t cheapest_subset(std::span<const owned_sample> samples,
-                                                  std::int64_t excess) noexcept {
+/// The least bytes of any subset of up to eight samples with a cost of at least `excess`.
+/// Precondition: all samples together cost at least `excess`.
+[[nodiscard]] inline std::int64_t least_bytes_of_subset(std::span<const owned_sample> samples,
+                                                        std::int64_t excess) noexcept {
   struct load {
     std::int64_t cost = 0;
     std::int64_t bytes = 0;
@@ -43,11 +43,11 @@ namespace detail {
   return least;
 }
 
-/// The least bytes of samples, the last one in part, that cost `excess`, where all together cost at
-/// least that. Sorts the samples.
-[[nodiscard]] inline std::int64_t cheapest_parts(std::span<owned_sample> samples,
-                                                 std::int64_t excess) {
-  // Samples that cost nothing relieve nobody; they come last, and are never reached.
+/// The least bytes of samples, the last one fractionally, that cost `excess`. Sorts the samples.
+/// Precondition: all samples together cost at least `excess`.
+[[nodiscard]] inline std::int64_t least_bytes_of_parts(std::span<owned_sample> samples,
+                                                       std::int64_t excess) {
+  // Samples of cost 0 do not reduce the excess; they come last, and are never reached.
   std::ranges::sort(samples, [](const owned_sample& a, const owned_sample& b) {
     if ((a.cost == 0) != (b.cost == 0)) return b.cost == 0;
     return wide_integer{a.bytes} * b.cost < wide_integer{b.bytes} * a.cost;
@@ -71,7 +71,7 @@ OMNIBAL_INLINE std::int64_t bound_cost(const rebalance_problem& problem) {
   costs.reserve(problem.samples.size());
   for (const owned_sample& sample : problem.samples) costs.push_back(sample.cost);
   std::ranges::sort(costs, std::greater{});
-  std::vector<std::int64_t> sums(costs.size() + 1);  // of the dearest ones
+  std::vector<std::int64_t> sums(costs.size() + 1);  // of the k most expensive ones
   std::partial_sum(costs.begin(), costs.end(), sums.begin() + 1);
   std::int64_t bound = divide_rounding_up<std::int64_t>(sums.back(), problem.ranks);
   for (std::size_t k = 0; k * problem.ranks < costs.size(); ++k) {
@@ -87,13 +87,13 @@ OMNIBAL_INLINE std::int64_t bound_bytes(const rebalance_problem& problem, std::i
   std::ranges::stable_sort(samples, {}, &owned_sample::rank);
   std::int64_t bytes = 0;
   for (std::size_t begin = 0, end = 0; begin < samples.size(); begin = end) {
-    std::int64_t held = 0;
+    std::int64_t owned = 0;
     for (; end < samples.size() && samples[end].rank == samples[begin].rank; ++end)
-      held += samples[end].cost;
-    if (held <= cost) continue;
+      owned += samples[end].cost;
+    if (owned <= cost) continue;
     const auto own = std::span(samples).subspan(begin, end - begin);
-    bytes += own.size() <= most_enumerated ? detail::cheapest_subset(own, held - cost)
-                                           : detail::cheapest_parts(own, held - cost);
+    bytes += own.size() <= most_enumerated ? detail::least_bytes_of_subset(own, owned - cost)
+                                           : detail::least_bytes_of_parts(own, owned - cost);
   }
   return bytes;
 }

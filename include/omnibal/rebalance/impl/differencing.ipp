@@ -48,12 +48,12 @@ class differencing {
     std::uint32_t first = none;
     std::uint32_t last = none;
   };
-  // The parts that hold something, largest sum first.
+  // The parts that are not empty, largest sum first.
   using partition = std::vector<part>;
 
   void push(partition&& one) {
     const std::int64_t smallest = one.size() == parts_ ? one.back().sum : 0;
-    // Among equals the earliest partition is the next.
+    // Of equal ones the earliest partition is next.
     queue_.emplace(one.front().sum - smallest, -static_cast<std::int64_t>(partitions_.size()));
     partitions_.push_back(std::move(one));
   }
@@ -64,8 +64,8 @@ class differencing {
     return std::move(partitions_[next]);
   }
 
-  // The k-th largest part of one partition meets the k-th smallest of the other, which mostly holds
-  // nothing.
+  // Merges the k-th largest part of one partition with the k-th smallest of the other, which is
+  // usually empty.
   [[nodiscard]] partition merge(partition one, partition other) {
     if (one.size() < other.size()) std::swap(one, other);
     const std::size_t free = parts_ - one.size();
