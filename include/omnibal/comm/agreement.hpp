@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Ranks that plan for themselves must plan the same, or they hang or train on the wrong samples
-/// without a word. Here they compare fingerprints of their plans, and one rank hands its plan to
-/// all others.
+/// Agreement between ranks: ranks that compute their plans independently must get the same plan, or
+/// they hang or silently train on wrong samples. These functions compare fingerprints of the plans,
+/// or send the plan of one rank to all others.
+///
+///     require_agreement(ranks, "dispatch of epoch 3", plan.groups);
 #pragma once
 
 #include <algorithm>
@@ -26,14 +28,14 @@
 
 namespace omnibal::inline v0 {
 
-/// Thrown on every rank when ranks hold different plans. `what()` names the ranks that differ from
-/// most: `epoch 3 differs between ranks: rank 2 of 4 disagrees with the others`.
+/// Thrown on every rank when ranks have different plans. `what()` names the ranks that differ from
+/// the majority: `epoch 3 differs between ranks: rank 2 of 4 disagrees with the others`.
 class plan_divergence : public std::runtime_error {
  public:
   plan_divergence(std::string_view plan, std::vector<std::size_t> ranks, std::size_t size)
       : std::runtime_error(describe(plan, ranks, size)), ranks_(std::move(ranks)) {}
 
-  /// The ranks that differ from most, ascending.
+  /// The ranks that differ from the majority, ascending.
   [[nodiscard]] const std::vector<std::size_t>& ranks() const noexcept { return ranks_; }
 
  private:
@@ -52,7 +54,7 @@ class plan_divergence : public std::runtime_error {
 
 namespace detail {
 
-/// The hash that most ranks hold; of equally frequent ones that of the lowest rank.
+/// The most frequent hash; of equally frequent ones that of the lowest rank.
 [[nodiscard]] inline std::uint64_t most_frequent(std::span<const std::uint64_t> hashes) {
   std::map<std::uint64_t, std::size_t> counts;
   for (const std::uint64_t hash : hashes) ++counts[hash];
@@ -61,8 +63,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// The ranks whose hash differs from the one that most ranks hold, ascending; the same answer on
-/// every rank, empty when all agree. One message of eight bytes.
+/// The ranks whose hash differs from the most frequent one, ascending; the same result on every
+/// rank, empty when all agree. Blocks; one message of eight bytes.
 template <communicator Communicator>
 [[nodiscard]] std::vector<std::size_t> disagreeing_ranks(Communicator& ranks, std::uint64_t hash) {
   const std::vector<std::uint64_t> hashes = all_gather_value(ranks, hash);
@@ -73,16 +75,16 @@ template <communicator Communicator>
   return different;
 }
 
-/// Throws plan_divergence on every rank unless all hold the same parts, as plan_hash hashes them.
-/// `plan` is what the error calls them. Plans that differ pass with probability 2⁻⁶⁴.
+/// Throws plan_divergence on every rank unless plan_hash(parts...) is the same on all. `plan` names
+/// the plan in the error. Different plans go unnoticed with probability 2⁻⁶⁴. Blocks.
 template <communicator Communicator, typename... Parts>
 void require_agreement(Communicator& ranks, std::string_view plan, const Parts&... parts) {
   auto different = disagreeing_ranks(ranks, plan_hash(parts...));
   if (!different.empty()) throw plan_divergence(plan, std::move(different), ranks.size());
 }
 
-/// The grouping that `root` holds, on every rank; what the others pass is not looked at. Three
-/// messages: sizes, offsets, indices.
+/// Returns the grouping of `root` on every rank; the argument of other ranks is ignored. Blocks;
+/// three messages: sizes, offsets, indices.
 template <communicator Communicator, std::unsigned_integral Index>
 [[nodiscard]] grouping<Index> broadcast_grouping(Communicator& ranks, const grouping<Index>& groups,
                                                  std::size_t root) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Collective operations on values, over any communicator. Every rank calls them in the same
-/// order; values travel as their bytes, so the ranks' machines must be of one kind.
+/// Typed collective operations over any communicator: barrier, broadcast, gather, exchange and
+/// reduction of values. Every rank must call them in the same order; all block. Values are sent as
+/// their bytes, so all machines must have the same architecture.
+///
+///     const std::int64_t total = all_reduce_sum(ranks, own_cost);
 #pragma once
 
 #include <concepts>
@@ -19,18 +22,19 @@
 
 namespace omnibal::inline v0 {
 
-/// What may travel as bytes. A pointer means nothing elsewhere; vectors of bool have no bytes.
+/// A type that can be sent as bytes. Not pointers, which are invalid on other ranks, and not bool,
+/// since vectors of bool are not contiguous.
 template <typename Type>
 concept transferable = std::is_trivially_copyable_v<Type> && std::default_initializable<Type> &&
                        !std::is_pointer_v<Type> &&
                        !std::same_as<Type, bool>;
 
-/// A contiguous range of values that may travel.
+/// A contiguous range of transferable values.
 template <typename Range>
 concept transferable_range = std::ranges::contiguous_range<Range> &&
     std::ranges::sized_range<Range> && transferable<std::ranges::range_value_t<Range>>;
 
-/// Values that came from all ranks, those of rank r at values[offsets[r] .. offsets[r + 1]).
+/// Values received from all ranks, those of rank r at values[offsets[r] .. offsets[r + 1]).
 template <transferable Value>
 struct values_by_rank {
   std::vector<std::size_t> offsets = {0};
@@ -59,19 +63,19 @@ template <typename Value>
   return bytes;
 }
 
-/// Room for `counts[r]` values from each rank r.
+/// Values with space for `counts[r]` from each rank r.
 template <typename Value>
-[[nodiscard]] values_by_rank<Value> room_for(std::span<const std::size_t> counts) {
-  values_by_rank<Value> room;
+[[nodiscard]] values_by_rank<Value> space_for(std::span<const std::size_t> counts) {
+  values_by_rank<Value> gathered;
   for (const std::size_t count : counts)
-    room.offsets.push_back(checked_add(room.offsets.back(), count, "counts"));
-  room.values.resize(room.offsets.back());
-  return room;
+    gathered.offsets.push_back(checked_add(gathered.offsets.back(), count, "counts"));
+  gathered.values.resize(gathered.offsets.back());
+  return gathered;
 }
 
 }  // namespace detail
 
-/// Returns when every rank has come. One message of a byte.
+/// Returns when every rank has called it. One message of one byte.
 template <communicator Communicator>
 void barrier(Communicator& ranks) {
   const std::byte token{};
@@ -80,14 +84,14 @@ void barrier(Communicator& ranks) {
   ranks.all_gather_bytes(std::span(&token, 1), tokens, counts);
 }
 
-/// Every rank's values become those of `root`. Ranks pass ranges of the same size.
+/// Copies the values of `root` to all ranks. The ranges of all ranks must have the same size.
 template <communicator Communicator, transferable_range Range>
 void broadcast(Communicator& ranks, Range&& values, std::size_t root) {
   const std::span writable(std::ranges::data(values), std::ranges::size(values));
   ranks.broadcast_bytes(std::as_writable_bytes(writable), root);
 }
 
-/// The values of all ranks, in rank order. Ranks pass ranges of the same size.
+/// The values of all ranks, in rank order. The ranges of all ranks must have the same size.
 template <communicator Communicator, transferable_range Range>
 [[nodiscard]] auto all_gather(Communicator& ranks, const Range& values) {
   using value = std::ranges::range_value_t<Range>;
@@ -105,12 +109,12 @@ template <communicator Communicator, transferable Value>
   return all_gather(ranks, std::span(&value, 1));
 }
 
-/// The values of all ranks, as many from each as it passes. Two messages: counts, then values.
+/// The values of all ranks, whose ranges may differ in size. Two messages: counts, then values.
 template <communicator Communicator, transferable_range Range>
 [[nodiscard]] auto all_gather_variable(Communicator& ranks, const Range& values) {
   using value = std::ranges::range_value_t<Range>;
   const auto counts = all_gather_value(ranks, std::size_t{std::ranges::size(values)});
-  auto gathered = detail::room_for<value>(counts);
+  auto gathered = detail::space_for<value>(counts);
   ranks.all_gather_bytes(detail::bytes_of(values),
                          std::as_writable_bytes(std::span(gathered.values)),
                          detail::in_bytes<value>(counts));
@@ -118,8 +122,8 @@ template <communicator Communicator, transferable_range Range>
 }
 
 /// Sends the first counts[0] values to rank 0, the next counts[1] to rank 1 and so on; returns
-/// what all ranks sent to this one. Two messages: counts, then values. Throws invalid_input unless
-/// there is one count a rank and they add up to the number of values.
+/// the values that all ranks sent to this one. Two messages: counts, then values. Throws
+/// invalid_input unless there is one count per rank and they add up to the number of values.
 template <communicator Communicator, transferable_range Range>
 [[nodiscard]] auto all_to_all_variable(Communicator& ranks, const Range& values,
                                        std::span<const std::size_t> counts) {
@@ -129,15 +133,16 @@ template <communicator Communicator, transferable_range Range>
   std::vector<std::size_t> received_counts(ranks.size());
   ranks.all_to_all_bytes(std::as_bytes(counts), one_count,
                          std::as_writable_bytes(std::span(received_counts)), one_count);
-  auto received = detail::room_for<value>(received_counts);
+  auto received = detail::space_for<value>(received_counts);
   ranks.all_to_all_bytes(detail::bytes_of(values), detail::in_bytes<value>(counts),
                          std::as_writable_bytes(std::span(received.values)),
                          detail::in_bytes<value>(received_counts));
   return received;
 }
 
-/// combine(… combine(combine(v₀, v₁), v₂) …, vₙ₋₁) of the ranks' values. Every rank folds in rank
-/// order, so all get the same bits, of doubles too. For a few values: each rank receives them all.
+/// Reduction combine(… combine(combine(v₀, v₁), v₂) …, vₙ₋₁) of the ranks' values. Every rank folds
+/// in rank order, so all get identical bits, also for doubles. For few values, since each rank
+/// receives all of them.
 template <communicator Communicator, transferable Value, typename Combine>
 requires std::is_invocable_r_v<Value, const Combine&, const Value&, const Value&>
 [[nodiscard]] Value all_reduce(Communicator& ranks, const Value& value, const Combine& combine) {
@@ -147,8 +152,8 @@ requires std::is_invocable_r_v<Value, const Combine&, const Value&, const Value&
   return result;
 }
 
-/// The sum of the ranks' values. An integer sum that its type cannot hold throws invalid_input,
-/// on every rank.
+/// The sum of the ranks' values. Throws invalid_input on every rank when an integer sum overflows
+/// its type.
 template <communicator Communicator, transferable Value>
 requires std::integral<Value> || std::floating_point<Value>
 [[nodiscard]] Value all_reduce_sum(Communicator& ranks, Value value) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What the algorithms need of a message-passing library: three collective operations on bytes.
-/// Models: thread_communicator (ranks are threads of one process), mpi_communicator,
-/// nccl_communicator. Typed operations over the concept are in collectives.hpp.
+/// The communicator concept: the three collective operations on bytes that the library needs from a
+/// message-passing library. Implementations: thread_communicator (ranks are threads of one
+/// process), mpi_communicator, nccl_communicator. Typed operations are in collectives.hpp.
 #pragma once
 
 #include <concepts>
@@ -20,19 +20,21 @@
 
 namespace omnibal::inline v0 {
 
-/// A fixed set of ranks 0 … size() − 1 that call the same operations in the same order. Memory is
-/// host memory; sizes are in bytes and may be zero; what is sent must not overlap what is received.
+/// A fixed set of ranks 0 … size() − 1 that call the same operations in the same order. Buffers are
+/// host memory, sizes are in bytes and may be zero, and `sent` must not overlap `received`. All
+/// operations block until `received` is complete.
 ///
-/// - `broadcast_bytes(buffer, root)`: every rank's buffer becomes that of `root`; all are equally
-///   long.
-/// - `all_gather_bytes(sent, received, counts)`: `received` becomes what all ranks sent, in rank
-///   order; `counts`, the same on every rank, says how much each sends.
-/// - `all_to_all_bytes(sent, sent_counts, received, received_counts)`: `sent` is cut into one part
-///   a rank by `sent_counts`; `received` becomes the parts meant for this rank, in rank order.
-///   What rank i sends to rank j is what rank j expects from rank i.
+/// - `broadcast_bytes(buffer, root)`: copies the buffer of `root` to all ranks. Sizes must be
+/// equal.
+/// - `all_gather_bytes(sent, received, counts)`: `received` becomes the `sent` of all ranks, in
+/// rank
+///   order; `counts`, the same on every rank, is the size of `sent` by rank.
+/// - `all_to_all_bytes(sent, sent_counts, received, received_counts)`: `sent` consists of one part
+///   per rank, of the sizes `sent_counts`; `received` becomes the parts sent to this rank, in rank
+///   order. The size sent from rank i to rank j must be equal on both.
 ///
-/// An argument that is wrong by itself throws invalid_input before anything is sent; what goes
-/// wrong between ranks throws communication_error.
+/// An argument that is invalid by itself throws invalid_input before anything is sent; errors
+/// between ranks throw communication_error.
 template <typename Type>
 concept communicator = requires(Type& ranks, std::span<std::byte> received,
                                 std::span<const std::byte> sent,
@@ -44,13 +46,13 @@ concept communicator = requires(Type& ranks, std::span<std::byte> received,
   { ranks.all_to_all_bytes(sent, counts, received, counts) } -> std::same_as<void>;
 };
 
-/// Thrown when ranks fail to work together: they call different operations, pass sizes that do not
-/// fit, one is missing at the deadline, or the library underneath reports an error. `what()` says
-/// where and why: `rank 2, all_gather #7: rank 0 called broadcast, rank 1 called all_gather`.
-/// The communicator that threw it cannot be used again.
+/// Thrown when communication fails: ranks call different operations or pass sizes that do not
+/// match, a rank is missing at the deadline, or the underlying library reports an error. `what()`
+/// names place and reason: `rank 2, all_gather #7: rank 0 called broadcast, rank 1 called
+/// all_gather`. The communicator that threw it cannot be used again.
 class communication_error : public std::runtime_error {
  public:
-  /// `sequence` is the number of operations this communicator had ended before.
+  /// `sequence` is the number of operations that this communicator completed before.
   communication_error(std::size_t rank, std::string_view operation, std::uint64_t sequence,
                       std::string_view reason)
       : std::runtime_error("rank " + std::to_string(rank) + ", " + std::string(operation) + " #" +
@@ -76,7 +78,7 @@ inline void require_rank(std::string_view field, std::size_t rank, std::size_t s
     throw invalid_input(field, rank, "must be a rank below " + std::to_string(size));
 }
 
-/// Throws unless there is one count a rank and they add up to `bytes`.
+/// Throws unless there is one count per rank and they add up to `bytes`.
 inline void require_counts(std::string_view field, std::span<const std::size_t> counts,
                            std::size_t size, std::size_t bytes) {
   if (counts.size() != size)

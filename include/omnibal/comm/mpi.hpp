@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Ranks that are MPI processes. Include it only where the target omnibal::mpi is linked.
+/// A communicator over MPI, whose ranks are processes. Include it only when the target omnibal::mpi
+/// is linked.
 ///
-/// MPI counts in int; larger buffers travel in pieces, so sizes are limited by memory alone.
-/// MPI has no deadline: a missing rank is a hang, as in any MPI program. The errors it does report
-/// become communication_error instead of ending the process.
+/// MPI counts in int; larger buffers are sent in pieces, so sizes are limited by memory only. MPI
+/// has no deadlines: a missing rank causes a hang, as in any MPI program. Errors that MPI reports
+/// throw communication_error instead of ending the process.
 #pragma once
 
 #include <algorithm>
@@ -27,16 +28,17 @@
 namespace omnibal::inline v0 {
 
 struct mpi_communicator_options {
-  /// The most bytes in one message, the same on every rank, 1 … INT_MAX. More goes in pieces.
+  /// The most bytes per message, the same on every rank, 1 … INT_MAX. Larger buffers are sent in
+  /// pieces.
   std::size_t largest_message = INT_MAX;
 };
 
-/// One rank of an MPI communicator; models communicator. Owns a duplicate of the one it is made
-/// from, so its messages never meet those of the caller.
+/// One rank of an MPI communicator; models communicator. Owns a duplicate of the communicator it is
+/// constructed from, so its messages are separate from those of the caller.
 class mpi_communicator {
  public:
-  /// Called by all ranks of `parent`, between MPI_Init and MPI_Finalize. Throws invalid_input when
-  /// MPI is not running.
+  /// To be called by all ranks of `parent`, between MPI_Init and MPI_Finalize. Throws invalid_input
+  /// when MPI is not running.
   explicit mpi_communicator(MPI_Comm parent = MPI_COMM_WORLD,
                             const mpi_communicator_options& options = {})
       : largest_message_(options.largest_message) {

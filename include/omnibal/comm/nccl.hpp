@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Ranks that are GPUs. Include it only where the target omnibal::nccl is linked; NCCL 2.18 or
-/// newer.
+/// A communicator over NCCL, whose ranks are GPUs. Include it only when the target omnibal::nccl is
+/// linked; needs NCCL 2.18 or newer.
 ///
-/// NCCL waits for ever for a rank that is missing and says little about why. Here communicators
-/// never block inside NCCL: every wait has a deadline, after which the communicator is aborted and
-/// the error names rank, operation and sequence number and carries NCCL's own last words.
+/// NCCL waits forever for a missing rank. This communicator never blocks inside NCCL: every wait
+/// has a deadline, after which the communicator is aborted and the error names rank, operation,
+/// sequence number and NCCL's last error.
 #pragma once
 
 #include <algorithm>
@@ -40,8 +40,8 @@ struct nccl_communicator_options {
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
 };
 
-/// The id under which ranks find each other: made by one rank, handed to all by other means.
-/// Throws communication_error when NCCL cannot make one.
+/// The id by which ranks find each other: created by one rank and sent to all others by other
+/// means. Throws communication_error when NCCL cannot create one.
 [[nodiscard]] inline ncclUniqueId make_nccl_id() {
   ncclUniqueId id{};
   if (const ncclResult_t result = ncclGetUniqueId(&id); result != ncclSuccess)
@@ -49,8 +49,8 @@ struct nccl_communicator_options {
   return id;
 }
 
-/// Joins NCCL calls into one operation, which starts at end(). Remembers the first that failed:
-/// an exception between start and end would leave NCCL waiting for the rest.
+/// Groups NCCL calls into one operation, which starts at end(). Stores the first failure, since an
+/// exception between start and end would leave NCCL waiting for the remaining calls.
 class nccl_group {
  public:
   nccl_group() { add(ncclGroupStart()); }
@@ -86,13 +86,13 @@ struct free_device_memory {
   void operator()(std::byte* memory) const noexcept { cudaFree(memory); }
 };
 
-/// A stream and device memory that grows: the way of host messages through the device.
+/// A stream and growing device memory, through which messages in host memory are sent.
 struct device_staging {
   std::unique_ptr<CUstream_st, destroy_stream> stream;
   std::unique_ptr<std::byte, free_device_memory> memory;
   std::size_t capacity = 0;
 
-  /// Makes room for `bytes`; what was there is lost.
+  /// Allocates at least `bytes`; the previous contents are lost.
   [[nodiscard]] cudaError_t reserve(std::size_t bytes) {
     if (!stream)
       if (const auto error = create_stream(); error != cudaSuccess) return error;
@@ -117,15 +117,15 @@ struct device_staging {
 
 }  // namespace detail
 
-/// One rank of an NCCL communicator, on the device that is current when it is made. Owns it.
+/// One rank of an NCCL communicator, which it owns, on the device that is current at construction.
 ///
-/// The `enqueue_` operations take device memory and return when the work is on the stream; wait()
-/// waits for it with the deadline. The `_bytes` operations take host memory, wait, and make this a
-/// model of communicator: they are for counts and plans, not for bulk data.
+/// The `enqueue_` operations take device memory and return when the work is enqueued on the stream;
+/// wait() waits for it with the deadline. The `_bytes` operations take host memory and block; with
+/// them this class models communicator. They are for counts and plans, not for bulk data.
 class nccl_communicator {
  public:
-  /// Called by all ranks with the same id and size. Throws invalid_input unless rank < size, and
-  /// communication_error when the ranks do not find each other.
+  /// To be called by all ranks with the same id and size. Throws invalid_input unless rank < size,
+  /// and communication_error when the ranks do not find each other.
   nccl_communicator(const ncclUniqueId& id, std::size_t rank, std::size_t size,
                     const nccl_communicator_options& options = {})
       : rank_(rank), size_(size), options_(options) {
@@ -149,8 +149,8 @@ class nccl_communicator {
   /// For NCCL calls that have no wrapper here; null once the communicator was aborted.
   [[nodiscard]] ncclComm_t handle() const noexcept { return handle_; }
 
-  /// Called by all ranks: those that pass the same color (≥ 0) form a new communicator, ranked by
-  /// key. A rank that passes no color gets none.
+  /// To be called by all ranks: those that pass the same color (≥ 0) form a new communicator,
+  /// ordered by key. A rank that passes no color gets std::nullopt.
   [[nodiscard]] std::optional<nccl_communicator> split(std::optional<int> color, int key) {
     if (color && *color < 0) throw invalid_input("color", *color, "must not be negative");
     require_open("split");
@@ -163,7 +163,7 @@ class nccl_communicator {
     return nccl_communicator(child, *this);
   }
 
-  /// The root's device memory goes to that of all ranks; all are equally long.
+  /// Copies the root's device memory to that of all ranks. Sizes must be equal.
   void enqueue_broadcast(std::span<std::byte> buffer, std::size_t root, cudaStream_t stream) {
     detail::require_rank("root", root, size_);
     require_open("broadcast");
@@ -173,7 +173,8 @@ class nccl_communicator {
     ++sequence_;
   }
 
-  /// The device memory of all ranks, in rank order, `counts[r]` bytes from rank r; zero is legal.
+  /// Gathers the device memory of all ranks, in rank order, `counts[r]` bytes from rank r; counts
+  /// may be zero.
   void enqueue_all_gather(std::span<const std::byte> sent, std::span<std::byte> received,
                           std::span<const std::size_t> counts, cudaStream_t stream) {
     detail::require_all_gather(sent, received, counts, rank_, size_);
@@ -186,8 +187,8 @@ class nccl_communicator {
     ++sequence_;
   }
 
-  /// Cuts device memory into one part a rank and receives the parts meant for this one; zero sizes
-  /// are legal.
+  /// Sends one part of device memory to each rank and receives the parts sent to this one; sizes
+  /// may be zero.
   void enqueue_all_to_all(std::span<const std::byte> sent, std::span<const std::size_t> sent_counts,
                           std::span<std::byte> received,
                           std::span<const std::size_t> received_counts, cudaStream_t stream) {
@@ -197,7 +198,7 @@ class nccl_communicator {
     ++sequence_;
   }
 
-  /// Combines `count` values of device memory over the ranks; `received` may be `sent`.
+  /// Reduces `count` values of device memory over the ranks; `received` may equal `sent`.
   void enqueue_all_reduce(const void* sent, void* received, std::size_t count, ncclDataType_t type,
                           ncclRedOp_t combine, cudaStream_t stream) {
     require_open("all_reduce");
@@ -205,8 +206,8 @@ class nccl_communicator {
     ++sequence_;
   }
 
-  /// Waits for all work on the stream. When it does not end by the deadline, or NCCL reports an
-  /// error meanwhile, aborts the communicator and throws communication_error.
+  /// Blocks until all work on the stream has ended. When it does not end by the deadline, or NCCL
+  /// reports an error, aborts the communicator and throws communication_error.
   void wait(cudaStream_t stream, std::string_view operation = "wait") {
     require_open(operation);
     const auto end = std::chrono::steady_clock::now() + options_.deadline;
@@ -258,7 +259,7 @@ class nccl_communicator {
  private:
   static constexpr std::chrono::microseconds poll_interval{20};
 
-  /// Takes over what a split made.
+  /// Takes ownership of the communicator that a split created.
   nccl_communicator(ncclComm_t child, const nccl_communicator& parent)
       : handle_(child), rank_(parent.rank_), size_(parent.size_), options_(parent.options_) {
     assign(ncclSuccess, "split");
@@ -278,7 +279,7 @@ class nccl_communicator {
     return config;
   }
 
-  /// Sends and receives joined into one operation. Without counts every rank is sent all.
+  /// Sends and receives as one grouped operation. Without counts all of `sent` goes to every rank.
   [[nodiscard]] ncclResult_t exchange(std::span<const std::byte> sent,
                                       std::span<const std::size_t> sent_counts,
                                       std::span<std::byte> received,
@@ -304,7 +305,7 @@ class nccl_communicator {
     return result == ncclSuccess ? state : result;
   }
 
-  /// Polls until NCCL has done what it was told; ncclInProgress when the deadline came first.
+  /// Polls until NCCL has completed the last call; returns ncclInProgress at the deadline.
   [[nodiscard]] ncclResult_t poll() const noexcept {
     const auto end = std::chrono::steady_clock::now() + options_.deadline;
     ncclResult_t result = ncclInProgress;
@@ -356,8 +357,8 @@ class nccl_communicator {
     return {staging_.memory.get(), bytes};
   }
 
-  /// Between host and device. Only for a stream known to be idle or to hold nothing of NCCL's: the
-  /// copy blocks, and would do so behind a collective that never ends.
+  /// Copies between host and device. Precondition: the stream has no unfinished NCCL operation,
+  /// since the copy would block behind a collective that never ends.
   void copy(std::span<const std::byte> from, std::span<std::byte> to, std::string_view operation) {
     if (from.empty()) return;
     const auto stream = staging_.stream.get();

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Ranks that are threads of one process: the communicator of tests and of single-machine
-/// training. Ranks that do not fit together get an error, never a hang: all meet at every
-/// operation, and whoever is not there at the deadline, has left or came for something else is
-/// named.
+/// A communicator whose ranks are threads of one process, for tests and single-machine training.
+///
+///     run_as_ranks(4, [](thread_communicator& ranks) { barrier(ranks); });
+///
+/// Mistakes give an error, never a hang: all ranks meet at every operation, and the error names the
+/// ranks that are missing at the deadline, have left, or called a different operation.
 #pragma once
 
 #include <algorithm>
@@ -35,7 +37,7 @@ struct thread_communicator_options {
 
 namespace detail {
 
-/// What one rank came to do.
+/// The operation that one rank called, with its arguments.
 struct rank_call {
   std::string_view operation;
   std::size_t root = 0;
@@ -45,10 +47,11 @@ struct rank_call {
   std::span<const std::size_t> received_counts = {};
 };
 
-/// Why calls do not fit together; empty when they do.
+/// The reason why calls do not match; empty when they do.
 [[nodiscard]] std::string find_mismatch(std::span<const rank_call> calls);
 
-/// Where ranks meet: each arrives with its call, reads the calls of the others, and departs.
+/// The synchronisation point of all ranks: each arrives with its call, reads the calls of the
+/// others, and departs.
 class meeting_point {
  public:
   meeting_point(std::size_t size, std::chrono::milliseconds deadline)
@@ -56,14 +59,14 @@ class meeting_point {
 
   [[nodiscard]] std::size_t size() const noexcept { return calls_.size(); }
 
-  /// Waits for all ranks; returns their calls, which stay as they are until depart(). Throws
-  /// communication_error when they do not fit together or not all come.
+  /// Waits for all ranks and returns their calls, which are valid until depart(). Throws
+  /// communication_error when they do not match or a rank is missing.
   [[nodiscard]] std::span<const rank_call> arrive(std::size_t rank, const rank_call& call);
 
-  /// Waits until all ranks have read what they came for.
+  /// Waits until all ranks have read the calls that they need.
   void depart();
 
-  /// Says that a rank will not come again. Whoever waits for it gets an error.
+  /// Records that a rank will not arrive again. Ranks that wait for it get an error.
   void leave(std::size_t rank) noexcept;
 
  private:
@@ -81,15 +84,15 @@ class meeting_point {
   std::size_t present_ = 0;
   std::uint64_t started_ = 0;  // meetings at which all ranks arrived
   std::uint64_t ended_ = 0;    // meetings from which all ranks departed
-  std::string failure_;        // once set, no meeting takes place again
+  std::string failure_;        // once set, every later arrive() fails
   std::chrono::milliseconds deadline_;
 };
 
 }  // namespace detail
 
-/// One rank of a group of threads; models communicator. Hand it to the thread that is this rank.
-/// Its destruction is the rank's leaving: ranks that still wait for it get an error at once, so an
-/// exception on one rank ends the others too.
+/// One rank of a group of threads; models communicator. To be used by one thread. On destruction
+/// the rank leaves the group: ranks that still wait for it get an error at once, so an exception on
+/// one rank also ends the others.
 class thread_communicator {
  public:
   thread_communicator(std::shared_ptr<detail::meeting_point> meeting, std::size_t rank)
@@ -149,7 +152,7 @@ class thread_communicator {
   std::size_t rank_;
 };
 
-/// The communicators of `size` ranks, rank r at index r. Throws invalid_input for no ranks.
+/// The communicators of `size` ranks, rank r at index r. Throws invalid_input for size 0.
 [[nodiscard]] inline std::vector<thread_communicator> make_thread_communicators(
     std::size_t size, const thread_communicator_options& options = {}) {
   if (size == 0) throw invalid_input("size", size, "must be at least 1");
@@ -161,8 +164,8 @@ class thread_communicator {
 }
 
 /// Runs body(thread_communicator&) as `size` ranks, each on its own thread, and waits for all. When
-/// ranks throw, rethrows what the lowest of them threw, but the cause before its consequences: a
-/// communication_error only when no rank threw anything else.
+/// ranks throw, rethrows the exception of the lowest of them; a communication_error, which may be a
+/// consequence of another exception, only when no rank threw anything else.
 template <std::invocable<thread_communicator&> Body>
 void run_as_ranks(std::size_t size, const Body& body,
                   const thread_communicator_options& options = {}) {
@@ -180,8 +183,8 @@ void run_as_ranks(std::size_t size, const Body& body,
   {
     std::vector<std::jthread> threads;
     threads.reserve(size);
-    // Declared after the threads: when one cannot be started, the ranks without one leave before
-    // the others are waited for.
+    // Declared after the threads: when a thread cannot be started, the ranks without a thread leave
+    // before the destructors of the others wait.
     std::vector<thread_communicator> ranks = make_thread_communicators(size, options);
     for (thread_communicator& rank : ranks) threads.emplace_back(run_rank, std::move(rank));
   }
@@ -245,7 +248,7 @@ inline std::span<const rank_call> meeting_point::arrive(std::size_t rank, const 
 inline void meeting_point::take_seat(std::size_t rank, const rank_call& call) {
   calls_[rank] = call;
   seats_[rank] = seat::taken;
-  // A rank that has left will not come: no need to wait for the deadline.
+  // A rank that has left will not arrive, so there is no need to wait for the deadline.
   if (const std::string gone = list(seat::left); !gone.empty()) return fail(gone + " has left");
   if (++present_ < size()) return;
   if (std::string mismatch = find_mismatch(calls_); !mismatch.empty()) fail(std::move(mismatch));
@@ -268,7 +271,7 @@ inline void meeting_point::depart() {
     ++ended_;
     changed_.notify_all();
   }
-  // No deadline: the others are here and only copy memory.
+  // No deadline: the others have arrived and only copy memory.
   changed_.wait(lock, [&] { return ended_ > sequence; });
 }
 
@@ -287,7 +290,7 @@ inline std::string meeting_point::list(seat state) const {
   return (text.find(',') == std::string::npos ? "rank " : "ranks ") + text;
 }
 
-/// Keeps the first reason: later ones are its consequences.
+/// Stores the first reason only: later ones are its consequences.
 inline void meeting_point::fail(std::string reason) {
   if (failure_.empty()) failure_ = std::move(reason);
   changed_.notify_all();
