@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How the CUDA runtime's errors reach the caller of a synchronising device function.
+/// The exception by which synchronising device functions report errors of the CUDA runtime.
 #pragma once
 
 #include <stdexcept>

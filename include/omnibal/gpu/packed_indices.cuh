@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The index arrays of packed attention, made on the device from the lengths of a pack's
-/// documents: cu_seqlens and max_seqlen for variable-length attention kernels, and for each token
-/// its position and its document. Two kernels, no copy to the host: nothing in it keeps a training
-/// step from being captured as a graph. Include it in CUDA translation units that link
-/// omnibal::gpu.
+/// The index arrays of packed attention, computed on the device from the lengths of a pack's
+/// documents: cu_seqlens and max_seqlen for variable-length attention kernels, and the position and
+/// the document of each token. Two kernels and no copy to the host, so a training step with it can
+/// be captured as a CUDA graph. Include it in CUDA translation units that link omnibal::gpu.
 #pragma once
 
 #include <algorithm>
@@ -30,47 +29,48 @@
 
 namespace omnibal::inline v0::gpu {
 
-/// Where the indices of B documents in a row of token slots go: device memory. Position is
-/// std::int32_t or std::int64_t. A per-token array that is not wanted is left empty; both, where
-/// wanted, have one element a slot.
+/// The output arrays, in device memory, for B documents in a row of token slots. Position is
+/// std::int32_t or std::int64_t. Each of the two per-token arrays has one element per slot, or is
+/// empty if it is not wanted.
 template <typename Position = std::int64_t>
 struct packed_indices_arrays {
-  /// B + 1 offsets: document d is at cu_seqlens[d] … cu_seqlens[d + 1] − 1.
+  /// B + 1 offsets: document d occupies the slots cu_seqlens[d] … cu_seqlens[d + 1] − 1.
   std::span<std::int32_t> cu_seqlens;
-  /// One: tokens, max_seqlen, and whether the lengths were valid.
+  /// One element: tokens, max_seqlen, and whether the lengths were valid.
   packed_summary* summary = nullptr;
   /// The position of each token in its document, from 0.
   std::span<Position> position_ids = {};
   /// The document of each token.
   std::span<std::int32_t> sequence_index = {};
 
-  /// How many tokens fit: the number of slots, or what int32 counts where there are none.
+  /// The number of tokens that fit: the number of slots, or the largest int32 without per-token
+  /// arrays.
   [[nodiscard]] std::int64_t capacity() const noexcept {
     const std::size_t slots = std::max(position_ids.size(), sequence_index.size());
     return slots == 0 ? INT32_MAX : static_cast<std::int64_t>(slots);
   }
 };
 
-/// Makes packed-attention indices without waiting: enqueues at most two kernels on `stream` (three
-/// for more than 16 384 documents), allocates nothing, and may be captured in a graph. Slots past
-/// the last token are filled as one more document, number B.
+/// Computes packed-attention indices asynchronously: enqueues at most two kernels on `stream`
+/// (three for more than 16 384 documents), allocates nothing, and may be captured in a graph. Slots
+/// after the last token are filled as one more document, number B.
 ///
-/// Called twice, as CUB is: with a null workspace it only sets workspace_bytes; then with device
-/// memory of that size. `lengths` and all arrays are device memory and must not overlap.
+/// To be called twice, like CUB: with a null workspace it only sets workspace_bytes; then with
+/// device memory of that size. `lengths` and all arrays are device memory and must not overlap.
 ///
-/// Returns cudaErrorInvalidValue when arrays are of the wrong size, or what the launch returns.
-/// Lengths are on the device, so they are judged there: unless is_valid(*summary,
-/// arrays.capacity()), a length was negative (taken as 0) or the tokens do not fit (those past the
-/// last slot are left out). O(B + slots · log B) work; it writes 4 B (B + 1) + 12 B or 8 B a slot.
+/// Returns cudaErrorInvalidValue when arrays have the wrong size, otherwise the result of the
+/// launch. Lengths are checked on the device: unless is_valid(*summary, arrays.capacity()), a
+/// length was negative (taken as 0) or the tokens did not fit (those after the last slot are left
+/// out). O(B + slots · log B) work; it writes 4 (B + 1) bytes, and 12 or 8 bytes per slot.
 template <typename Position>
 cudaError_t packed_indices_async(void* workspace, std::size_t& workspace_bytes,
                                  std::span<const std::int32_t> lengths,
                                  const packed_indices_arrays<Position>& arrays,
                                  cudaStream_t stream) noexcept;
 
-/// Makes packed-attention indices and waits for them; returns the summary. Throws invalid_input
-/// when arrays are of the wrong size, a length is negative or the tokens do not fit, naming which,
-/// and cuda_error when the device fails. Allocates its own workspace.
+/// Computes packed-attention indices, waits for them (synchronises the stream) and returns the
+/// summary. Throws invalid_input when an array has the wrong size, a length is negative or the
+/// tokens do not fit, and cuda_error when the device fails. Allocates its own workspace.
 template <typename Position>
 packed_summary packed_indices(std::span<const std::int32_t> lengths,
                               const packed_indices_arrays<Position>& arrays,
@@ -80,13 +80,15 @@ namespace detail {
 
 inline constexpr int scan_threads = 512;
 inline constexpr int scan_items = 4;
-/// Up to here one block does it in one launch, where a device-wide scan takes two.
+/// Up to this number of documents one block scans all lengths in one launch; a device-wide scan
+/// takes two.
 inline constexpr std::int32_t one_block_documents = 16384;
 
 inline constexpr int fill_threads = 256;
 inline constexpr int fill_tile = 4096;
 
-/// Scans all lengths with one block. (A template, so that every unit may hold it.)
+/// Scans all lengths with one block. (A template, so that it may be defined in every
+/// translation unit.)
 template <int Threads, int Items>
 __global__ void __launch_bounds__(Threads)
     scan_lengths(summarize_document summarize, std::int32_t documents, store_summary store) {
@@ -108,7 +110,7 @@ __global__ void __launch_bounds__(Threads)
   }
 }
 
-/// Sixteen bytes at once where the array is aligned for it.
+/// Stores sixteen bytes at once when the array is aligned for it.
 inline __device__ void store_chunk(std::int32_t* target, const std::int32_t (&values)[chunk_size]) {
   *reinterpret_cast<int4*>(target) = make_int4(values[0], values[1], values[2], values[3]);
 }
@@ -118,7 +120,7 @@ inline __device__ void store_chunk(std::int64_t* target, const std::int32_t (&va
   pairs[1] = make_longlong2(values[2], values[3]);
 }
 
-/// Stores a chunk at `slot` as far as the array reaches; nothing where there is no array.
+/// Stores the part of a chunk at `slot` that lies within the array; nothing when there is no array.
 template <typename Value>
 __device__ void store_slots(Value* array, std::int64_t slot, std::int64_t slots,
                             const std::int32_t (&values)[chunk_size]) {
@@ -128,9 +130,9 @@ __device__ void store_slots(Value* array, std::int64_t slot, std::int64_t slots,
   for (int i = 0; i < chunk_size && slot + i < slots; ++i) array[slot + i] = values[i];
 }
 
-/// Fills one tile of slots a block. Shared memory is bounded by the tile: it holds the slice of
-/// cu_seqlens that the tile meets, unless empty documents make that longer than the tile, when the
-/// slice is read where it is.
+/// Fills one tile of slots per block. The slice of cu_seqlens that overlaps the tile is copied to
+/// shared memory, unless empty documents make it longer than the tile; then it is read from global
+/// memory.
 template <typename Position>
 __global__ void __launch_bounds__(fill_threads)
     fill_slots(const std::int32_t* cu_seqlens, std::int32_t documents, std::int64_t slots,
@@ -139,7 +141,7 @@ __global__ void __launch_bounds__(fill_threads)
   __shared__ std::int32_t staged[fill_tile + 1];
   const std::int64_t tile_begin = std::int64_t{blockIdx.x} * fill_tile;
   const std::int64_t tile_end = tile_begin + fill_tile < slots ? tile_begin + fill_tile : slots;
-  // Two warps search at the same time.
+  // Two warps search in parallel.
   if (threadIdx.x == 0) bounds[0] = document_of(cu_seqlens, documents, tile_begin);
   if (threadIdx.x == 32) bounds[1] = document_of(cu_seqlens, documents, tile_end - 1);
   __syncthreads();
@@ -161,8 +163,8 @@ __global__ void __launch_bounds__(fill_threads)
   }
 }
 
-/// Launches a kernel; the launch syntax has no way to return the error without touching errors
-/// that others left behind.
+/// Launches a kernel and returns its error; with the launch syntax <<<>>>, errors of earlier calls
+/// could not be told from it.
 template <typename... Parameters, typename... Arguments>
 cudaError_t launch(void (*kernel)(Parameters...), unsigned blocks, int threads, cudaStream_t stream,
                    const Arguments&... arguments) noexcept {
@@ -183,14 +185,15 @@ inline cudaError_t scan(void* workspace, std::size_t& workspace_bytes, summarize
         thrust::make_transform_iterator(thrust::make_counting_iterator(std::int32_t{0}), summarize),
         thrust::make_tabulate_output_iterator(store), append_summary{}, documents, stream);
   if (workspace == nullptr) {
-    workspace_bytes = 1;  // of 0 bytes an allocator may return null, which would ask again
+    workspace_bytes =
+        1;  // for 0 bytes an allocator may return null, which means a query of the size
     return cudaSuccess;
   }
   return launch(scan_lengths<scan_threads, scan_items>, 1, scan_threads, stream, summarize,
                 documents, store);
 }
 
-/// Throws unless the arrays are there and of sizes that go together.
+/// Throws unless the required arrays are given and all sizes are consistent.
 template <typename Position>
 void require_arrays(std::span<const std::int32_t> lengths,
                     const packed_indices_arrays<Position>& arrays) {
@@ -219,7 +222,7 @@ cudaError_t fill(std::int32_t documents, const packed_indices_arrays<Position>& 
   const std::size_t slots = std::max(arrays.position_ids.size(), arrays.sequence_index.size());
   if (slots == 0) return cudaSuccess;
   const auto tiles = static_cast<unsigned>(divide_rounding_up(slots, std::size_t{fill_tile}));
-  // The data of an empty span may be anything; the kernel asks for null.
+  // The data of an empty span may be any pointer; the kernel expects null.
   const auto wanted = [](auto array) { return array.empty() ? nullptr : array.data(); };
   return launch(fill_slots<Position>, tiles, fill_threads, stream, arrays.cu_seqlens.data(),
                 documents, slots, wanted(arrays.position_ids), wanted(arrays.sequence_index));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What packed-attention indices are, document by document and token by token: functions that the
-/// device kernels and the host tests share. Nothing here needs CUDA.
+/// The definition of packed-attention indices per document and per token: functions that the device
+/// kernels and the host tests share. Does not need CUDA.
 ///
-/// A pack of B documents (sub-sequences) with lengths l₀ … l_B₋₁ lies in one row of token slots:
-/// document d at cu_seqlens[d] … cu_seqlens[d + 1] − 1. Slots past the end belong to the padding,
-/// which counts as one more document, number B.
+/// A pack of B documents (sub-sequences) with lengths l₀ … l_B₋₁ occupies one row of token slots:
+/// document d the slots cu_seqlens[d] … cu_seqlens[d + 1] − 1. Slots after the last document are
+/// padding, which counts as one more document, number B.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@
 
 namespace omnibal::inline v0::gpu {
 
-/// What is known of the first documents of a pack. Its sum over all of them says whether the
-/// lengths were valid, so device code and graphs can look without asking the host.
+/// A summary of consecutive documents of a pack. The summary of all documents contains whether
+/// their lengths were valid, so that device code and graphs can check it without the host.
 struct packed_summary {
   std::int64_t tokens = 0;           ///< Σ lengths; a negative one counts as 0.
   std::int32_t max_seqlen = 0;       ///< The longest length.
@@ -56,8 +56,9 @@ struct append_summary {
   }
 };
 
-/// Takes the summary of documents 0 … d for each d and stores what is asked for. Too many tokens
-/// are stored as the largest int32: offsets stay ascending, so whoever reads them stays in bounds.
+/// Receives the summary of documents 0 … d for each d and stores cu_seqlens and the final summary.
+/// Too many tokens are stored as the largest int32, so that offsets stay ascending and readers in
+/// bounds.
 struct store_summary {
   std::int32_t* cu_seqlens;
   packed_summary* summary;
@@ -77,8 +78,8 @@ struct store_summary {
   }
 };
 
-/// The document that slot lies in: the number of documents that end at or before it. `documents`
-/// for the padding. O(log documents).
+/// The document of a slot: the number of documents that end at or before it; `documents` for the
+/// padding. O(log documents).
 [[nodiscard]] OMNIBAL_HD constexpr std::int32_t document_of(const std::int32_t* cu_seqlens,
                                                             std::int32_t documents,
                                                             std::int64_t slot) noexcept {
@@ -94,18 +95,18 @@ struct store_summary {
   return low;
 }
 
-/// Slots that one thread fills: 16 bytes of int32.
+/// The number of slots that one thread fills: 16 bytes of int32.
 inline constexpr int chunk_size = 4;
 
-/// The documents and positions of chunk_size slots one after the other.
+/// The documents and positions of chunk_size consecutive slots.
 struct token_chunk {
   std::int32_t document[chunk_size];
   std::int32_t position[chunk_size];
 };
 
-/// Finds the chunk that starts at `slot` in a slice of cu_seqlens: documents first … first + count
-/// of a pack, of which the last reaches as far as anyone looks. A search only where a document
-/// ends.
+/// Finds the chunk that starts at `slot` in a slice of cu_seqlens, documents first … first + count
+/// of a pack, where the last one ends after every slot of interest. Searches only when a document
+/// ends within the chunk.
 struct find_chunk {
   const std::int32_t* slice;
   std::int32_t count;
