@@ -41,7 +41,7 @@ void feed(packer& stream, const std::vector<omnibal::loads<2>>& samples, std::si
           std::size_t last, packs_of_ids& packs) {
   for (std::size_t id = first; id < last; ++id) {
     stream.push(id, samples[id]);
-    claim(stream.held() <= options.buffer, "the buffer never holds more samples than allowed");
+    claim(stream.buffered() <= options.buffer, "the buffer never holds more samples than allowed");
     collect(stream, packs);
   }
 }
@@ -54,7 +54,7 @@ int main() {
   feed(before, samples, 0, 10'000, packs);
   const omnibal::streaming_state<2> checkpoint = before.state();  // integers to be written to disk
   std::printf("stopped after 10,000 samples: %zu packs made, %zu samples wait in the buffer\n",
-              packs.size(), before.held());
+              packs.size(), before.buffered());
 
   packer after(options, checkpoint);
   feed(after, samples, 10'000, samples.size(), packs);

@@ -97,7 +97,7 @@ TEST_CASE("group_packs repeats itself for a seed and epoch only") {
   CHECK(group(packs, {.size = 4, .seed = 1, .epoch = 1}) != first);
 }
 
-TEST_CASE("group_packs takes weightless and huge packs, and refuses negative ones") {
+TEST_CASE("group_packs takes zero-load and huge packs, and refuses negative ones") {
   CHECK(group(pack_table(10), {.size = 3}).size() == 4);
   constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
   const std::vector<std::array<std::uint64_t, 1>> huge(100, {most});

@@ -16,8 +16,8 @@
 
 namespace omnibal::inline v0 {
 
-/// The number of threads that an option `threads` = `wanted` stands for: `wanted` itself, or for 0
-/// as many as the hardware has. At least 1.
+/// The number of threads for an option `threads` = `wanted`: `wanted` itself, or for 0 as many as
+/// the hardware has. At least 1.
 [[nodiscard]] inline unsigned thread_count(unsigned wanted) noexcept {
   return wanted != 0 ? wanted : std::max(1U, std::thread::hardware_concurrency());
 }

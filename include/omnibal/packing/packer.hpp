@@ -95,7 +95,8 @@ template <std::size_t Resources>
   return fits;
 }
 
-/// Throws for a sample with a negative load and, where the policy says so, for an oversize one.
+/// Throws for a sample with a negative load and, under oversize_policy::reject, for an oversize
+/// one.
 template <std::size_t Resources, load_array Loads>
 void check_unfit(const Loads& sample, std::size_t id, const pack_limits<Resources>& limits) {
   for (std::size_t r = 0; r < Resources; ++r)
