@@ -132,7 +132,7 @@ std::uint64_t hash_of_stream(const std::vector<loads<2>>& samples,
 template <std::size_t Resources>
 std::uint64_t hash_of(const capacity_choice<Resources>& one) {
   return plan_hash(one.best, each(one.candidates, [](const auto& candidate) {
-                     return plan_hash(candidate.found.capacity, candidate.found.room,
+                     return plan_hash(candidate.found.capacity, candidate.found.capacity_ratio,
                                       digits(candidate.found.samples_per_pack),
                                       candidate.passed_over);
                    }));

@@ -203,11 +203,11 @@ void add_run(golden_hashes& golden, const std::string& name, const run_plan& pla
 
 std::uint64_t hash_of(const capacity_search& one) {
   return plan_hash(one.best, each(one.candidates, [](const capacity_candidate& candidate) {
-                     return plan_hash(candidate.capacity, candidate.room, candidate.outcome.fits,
-                                      digits(candidate.outcome.time_per_sample),
-                                      digits(candidate.outcome.samples_per_step),
-                                      digits(candidate.outcome.packs_over_bound),
-                                      candidate.passed_over);
+                     return plan_hash(
+                         candidate.capacity, candidate.capacity_ratio, candidate.outcome.fits,
+                         digits(candidate.outcome.time_per_sample),
+                         digits(candidate.outcome.samples_per_step),
+                         digits(candidate.outcome.packs_over_bound), candidate.passed_over);
                    }));
 }
 

@@ -29,9 +29,9 @@ inline void check_bad_capacities_are_passed_over(const length_table& samples) {
   const auto choice = choose_capacity<2>({.samples = samples});
   const auto& nine = candidate_of(choice, 9);
   const auto& ten = candidate_of(choice, 10);
-  CHECK(nine.found.room > ten.found.room * 5 / 4);
+  CHECK(nine.found.capacity_ratio > ten.found.capacity_ratio * 5 / 4);
   CHECK(nine.found.samples_per_pack < 2);
-  CHECK(nine.passed_over.find("the room that samples fill") != std::string::npos);
+  CHECK(nine.passed_over.find("the capacity that their samples fill") != std::string::npos);
   CHECK(choice.best[0] >= 10);
 }
 

@@ -43,7 +43,7 @@ TEST_CASE("room is what packs take over what their samples fill") {
   CHECK(rooms.back().capacity[0] == 12);
   for (const capacity_estimate<1>& one : rooms) {
     CHECK(std::int64_t(one.samples_per_pack) == one.capacity[0] / 3);
-    CHECK(one.room == 1'000'000 * one.capacity[0] / (one.capacity[0] / 3 * 3));
+    CHECK(one.capacity_ratio == 1'000'000 * one.capacity[0] / (one.capacity[0] / 3 * 3));
   }
 }
 
@@ -70,7 +70,7 @@ TEST_CASE("a choice of capacities is the same for the same seed, and a stop ends
   const auto second = choose_capacity<2>({.samples = samples, .seed = 3});
   CHECK(first.best == second.best);
   for (std::size_t k = 0; k < first.candidates.size(); ++k)
-    CHECK(first.candidates[k].found.room == second.candidates[k].found.room);
+    CHECK(first.candidates[k].found.capacity_ratio == second.candidates[k].found.capacity_ratio);
   std::stop_source stop;
   stop.request_stop();
   CHECK(estimate_capacities<2>({.samples = samples}, {.stop = stop.get_token()}).size() == 1);

@@ -39,7 +39,7 @@ struct capacity_estimate {
   double samples_per_pack = 0;
   /// The capacity of all packs divided by the load of their samples, in millionths: the mean over
   /// the resources of which any sample has load. 1,000,000 is the optimum, no wasted capacity.
-  std::int64_t room = 0;
+  std::int64_t capacity_ratio = 0;
 };
 
 /// Samples and limits for a choice of capacities.
@@ -199,7 +199,7 @@ class capacity_estimator {
       const loads<Resources> capacity = capacities(lead, slack);
       if (capacity == best.capacity) continue;
       const capacity_estimate<Resources> found = measure(capacity);
-      if (best.room == 0 || found.room < best.room) best = found;
+      if (best.capacity_ratio == 0 || found.capacity_ratio < best.capacity_ratio) best = found;
     }
     return best;
   }
@@ -238,7 +238,7 @@ class capacity_estimator {
       ++resources;
     }
     constexpr wide_integer most = std::numeric_limits<std::int64_t>::max();
-    found.room = static_cast<std::int64_t>(
+    found.capacity_ratio = static_cast<std::int64_t>(
         std::clamp<wide_integer>(ratios / std::max<wide_integer>(resources, 1), 1, most));
     return found;
   }
@@ -287,7 +287,8 @@ capacity_choice<Resources> choose_capacity(const capacity_choice_problem<Resourc
     return detail::missed(one.samples_per_pack, problem.samples_per_pack);
   };
   const auto best = std::ranges::min_element(estimates, [&](const auto& left, const auto& right) {
-    return std::pair(miss(left), left.room) < std::pair(miss(right), right.room);
+    return std::pair(miss(left), left.capacity_ratio) <
+           std::pair(miss(right), right.capacity_ratio);
   });
   capacity_choice<Resources> choice{.best = best->capacity};
   for (auto one = estimates.begin(); one != estimates.end(); ++one) {
@@ -296,9 +297,9 @@ capacity_choice<Resources> choose_capacity(const capacity_choice_problem<Resourc
       reason = "its packs hold " + detail::thousandths(one->samples_per_pack) +
                " samples on average, further from the number asked for than the chosen capacities";
     else if (one != best)
-      reason = "its packs have " + detail::capacity_text(one->room) +
+      reason = "its packs have " + detail::capacity_text(one->capacity_ratio) +
                " the capacity that their samples fill, the chosen ones " +
-               detail::capacity_text(best->room);
+               detail::capacity_text(best->capacity_ratio);
     choice.candidates.push_back({.found = *one, .passed_over = std::move(reason)});
   }
   return choice;

@@ -34,7 +34,8 @@ struct capacity_outcome {
 /// A capacity that was tried.
 struct capacity_candidate {
   loads<2> capacity = {};
-  std::int64_t room = 0;  ///< Capacity over load of the packs, millionths (capacity_estimate).
+  std::int64_t capacity_ratio =
+      0;  ///< Capacity over load of the packs, millionths (capacity_estimate).
   capacity_outcome outcome = {};
   std::string passed_over = {};  ///< Why it was not chosen; empty for the best.
 };

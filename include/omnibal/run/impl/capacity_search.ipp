@@ -34,8 +34,9 @@ inline constexpr std::int64_t wasteful_ratio = 1'100'000;
   if (best_time > 0)
     reason = "takes " + factor_text(candidate.outcome.time_per_sample / best_time) +
              " the time of the best";
-  if (candidate.room > wasteful_ratio)
-    reason += "; its packs take " + capacity_text(candidate.room) + " the room that samples fill";
+  if (candidate.capacity_ratio > wasteful_ratio)
+    reason += "; its packs have " + capacity_text(candidate.capacity_ratio) +
+              " the capacity that their samples fill";
   return reason;
 }
 
@@ -54,7 +55,7 @@ OMNIBAL_INLINE capacity_search search_capacity(const capacity_problem& problem,
     control.report_progress("capacities", k, estimates.size());
     const loads<2>& capacity = estimates[k].capacity;
     search.candidates.push_back({.capacity = capacity,
-                                 .room = estimates[k].room,
+                                 .capacity_ratio = estimates[k].capacity_ratio,
                                  .outcome = problem.evaluate(capacity, part)});
     fits = fits || search.candidates.back().outcome.fits;
   }
