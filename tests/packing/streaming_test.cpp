@@ -274,7 +274,7 @@ TEST_CASE("the streaming packer refuses states that it cannot be in") {
   CHECK(message([](auto& state) { state.ready.emplace_back(); }) ==
         "state.ready[1] = empty: must hold samples");
   CHECK(message([](auto& state) { ++state.pushed; }) ==
-        "state.pushed = 6: must be the samples packed, skipped and held together");
+        "state.pushed = 6: must be the samples packed, skipped and buffered together");
   CHECK(message([](auto& state) { state.buffered[0].load[1] = -1; }) ==
         "state.buffered load[0] = -1: must be from 0 to the capacity");
   CHECK(message([](auto& state) { state.buffered[1].arrival = 0; }) ==
