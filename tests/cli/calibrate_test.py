@@ -19,7 +19,7 @@ def rows(name, forward, kept, noise=lambda k: 1.0):
             seconds = forward(tiles, tokens, squared) * noise(k)
             table.append({"name": name, "mode": mode, "tiles": tiles, "tokens": tokens, "squared_tokens": squared,
                           "forward_seconds": seconds, "backward_seconds": seconds * (2 if mode == "none" else 3),
-                          "saved_bytes": kept(tiles, tokens) * (1.0 if mode == "none" else 0.1),
+                          "kept_bytes": kept(tiles, tokens) * (1.0 if mode == "none" else 0.1),
                           "transient_bytes": 0 if mode == "none" else kept(tiles, tokens)})
     return table
 
@@ -57,7 +57,7 @@ class Calibrate(CommandTest):
         self.assertAlmostEqual(forward["per_squared_token"], 0.1, delta=1e-6)
         full = next(mode for mode in fits["language"]["modes"] if mode["name"] == "full")
         self.assertAlmostEqual(full["extra_nanoseconds"]["per_token"], 2e3, delta=1e-3)
-        self.assertAlmostEqual(full["saved_bytes"]["per_token"], 9e3, delta=1e-3)
+        self.assertAlmostEqual(full["kept_bytes"]["per_token"], 9e3, delta=1e-3)
 
     def test_errors_tell_noise(self):
         _, fits = self.fits({"layers": vision(noise=lambda k: 1.05 if k % 2 else 0.95)})
@@ -79,7 +79,7 @@ class Calibrate(CommandTest):
                 ({**good, "forward_seconds": -1}, "layers[1].forward_seconds = -1"),
                 ({**good, "forward_seconds": "fast"}, "layers[1].forward_seconds = \"fast\""),
                 ({**good, "forward_seconds": 1e9}, "layers[1].forward_seconds"),
-                ({**good, "saved_bytes": -5}, "layers[1].saved_bytes = -5"),
+                ({**good, "kept_bytes": -5}, "layers[1].saved_bytes = -5"),
                 ({**good, "tiles": -1}, "layers[1].tiles = -1"),
                 ({**good, "tiles": 1.5}, "layers[1].tiles = 1.5"),
                 ({**good, "tokens": 2**40}, "layers[1].tokens"),
@@ -138,14 +138,14 @@ class PlanWithProfile(CommandTest):
     def test_errors_of_bytes_become_the_margin(self):
         uneven = vision()
         for k, row in enumerate(uneven):
-            row["saved_bytes"] *= 1.1 if k % 4 == 0 else 1.0
+            row["kept_bytes"] *= 1.1 if k % 4 == 0 else 1.0
         profile = self.profile(uneven, language())
         report = self.succeed(*job("--profile", profile))
         self.assertGreater(report["margin"], 0.02)
         self.assertLess(report["margin"], 0.11)
         self.assertTrue(any("larger than these costs say" in line for line in report["assumptions"]))
         self.assertEqual(self.succeed(*job("--profile", profile, "--margin", 0.5))["margin"], 0.5)
-        wild = [{"name": "vision", "tiles": tiles, "saved_bytes": bytes} for tiles, bytes in ((1, 1e9), (1, 1e3))]
+        wild = [{"name": "vision", "tiles": tiles, "kept_bytes": bytes} for tiles, bytes in ((1, 1e9), (1, 1e3))]
         self.expect_failure(*job("--profile", self.profile(wild)), naming=("profile.json", "--margin"))
 
     def test_profiles_of_another_run_are_refused(self):

@@ -285,7 +285,7 @@ TEST_CASE("Rows that cannot be fitted are refused by field and index") {
   CHECK_THAT(fit({.name = "v", .forward_time = -1.0}), ContainsSubstring("forward_time[1] = -1"));
   CHECK_THAT(fit({.name = "v", .backward_time = std::nan("")}),
              ContainsSubstring("backward_time[1] = nan"));
-  CHECK_THAT(fit({.name = "v", .saved_bytes = 1e15}), ContainsSubstring("saved_bytes[1]"));
+  CHECK_THAT(fit({.name = "v", .saved_bytes = 1e15}), ContainsSubstring("kept_bytes[1]"));
   CHECK_THAT(fit({.name = "v", .work = {.tokens = -7}, .transient_bytes = 1.0}),
              ContainsSubstring("tokens[1] = -7"));
   CHECK_THAT(fit({.name = "v", .backward_time = 1.0, .weight_gradient_time = 2.0}),

@@ -98,7 +98,7 @@ def measured(name, seconds, kept, noise):
             forward = seconds(tiles, tokens, squared) * off
             rows.append({"name": name, "mode": mode, "tiles": tiles, "tokens": tokens, "squared_tokens": squared,
                          "forward_seconds": forward, "backward_seconds": forward * (2 if share == 1 else 3),
-                         "saved_bytes": kept(tiles, tokens) * share * off,
+                         "kept_bytes": kept(tiles, tokens) * share * off,
                          "transient_bytes": 0 if share == 1 else kept(tiles, tokens)})
     return rows
 

@@ -26,7 +26,7 @@ const std::vector<std::string> row_keys = {"name",
                                            "forward_seconds",
                                            "backward_seconds",
                                            "weight_gradient_seconds",
-                                           "saved_bytes",
+                                           "kept_bytes",
                                            "transient_bytes",
                                            "id",
                                            "note"};
@@ -68,7 +68,7 @@ measured_layer read_row(const object_reader& row) {
           .forward_time = amount(row, "forward_seconds", nanoseconds),
           .backward_time = amount(row, "backward_seconds", nanoseconds),
           .weight_gradient_time = amount(row, "weight_gradient_seconds", nanoseconds),
-          .saved_bytes = amount(row, "saved_bytes", 1),
+          .saved_bytes = amount(row, "kept_bytes", 1),
           .transient_bytes = amount(row, "transient_bytes", 1)};
 }
 
@@ -132,7 +132,7 @@ layer_fit read_layer_fit(const object_reader& object) {
     layer.modes.push_back(
         {.name = mode.text("name", "none"),
          .extra_time = read_fit(mode, "extra_nanoseconds"),
-         .saved_bytes = read_fit(mode, "saved_bytes"),
+         .saved_bytes = read_fit(mode, "kept_bytes"),
          .transient_bytes = read_fit(mode, "transient_bytes"),
          .extra_over_fitted = static_cast<std::size_t>(mode.integer("extra_over_fitted", 0))});
   return layer;
@@ -171,7 +171,7 @@ void add(json& object, const char* key, const std::optional<linear_fit>& fit) {
 json to_json(const mode_fit& mode) {
   json object = {{"name", mode.name}};
   add(object, "extra_nanoseconds", mode.extra_time);
-  add(object, "saved_bytes", mode.saved_bytes);
+  add(object, "kept_bytes", mode.saved_bytes);
   add(object, "transient_bytes", mode.transient_bytes);
   if (mode.extra_over_fitted > 0) object["extra_over_fitted"] = mode.extra_over_fitted;
   return object;

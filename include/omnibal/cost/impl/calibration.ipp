@@ -136,7 +136,7 @@ inline void expect_measurable(std::span<const measured_layer> rows) {
   check("forward_time", &measured_layer::forward_time);
   check("backward_time", &measured_layer::backward_time);
   check("weight_gradient_time", &measured_layer::weight_gradient_time);
-  check("saved_bytes", &measured_layer::saved_bytes);
+  check("kept_bytes", &measured_layer::saved_bytes);
   check("transient_bytes", &measured_layer::transient_bytes);
   for (std::size_t k = 0; k < rows.size(); ++k) expect_part_of_backward(rows[k], k);
 }
