@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packs samples of images and text into micro-batches, and assigns the packs to steps and ranks so
-// that no rank waits for another.
+// Packs samples of images and text into micro-batches, and assigns the packs to steps and ranks
+// with balanced costs.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -36,14 +36,14 @@ int main() {
 
   // Packs of at most 12 tiles and 4096 tokens, as few as possible.
   const auto packing = omnibal::pack_balanced(samples, {.capacity = {12, 4096}}, loads_of);
-  std::printf("%zu samples in %zu packs; no packer can do with fewer than %llu\n", samples.size(),
+  std::printf("%zu samples in %zu packs; proven lower bound %llu\n", samples.size(),
               packing.packs.size(), static_cast<unsigned long long>(packing.bound));
 
-  // What a pack costs is up to you, in any unit: here one tile takes as long as 300 tokens.
+  // You define the cost of a pack, in any unit: here one tile takes as long as 300 tokens.
   const auto loads = omnibal::pack_loads(packing.packs, samples, loads_of);
   const auto cost = [&](std::size_t k) { return 300 * loads[k][0] + loads[k][1]; };
 
-  // In each step eight ranks run four packs each, and no rank has much more to do than another.
+  // In each step eight ranks run four packs each, with nearly equal costs per rank.
   const auto plan = omnibal::dispatch_packs(loads.size(), cost, {.ranks = 8, .microbatches = 4});
   for (std::uint32_t rank = 0; rank < plan.ranks; ++rank) {
     std::printf("step 0, rank %u:", rank);
@@ -61,9 +61,9 @@ int main() {
   for (const std::uint32_t sample : packing.packs.indices()) ++times_packed[sample];
   for (const std::uint32_t pack : plan.groups.indices()) ++times_run[pack];
   for (const int times : times_packed) claim(times == 1, "every sample is in exactly one pack");
-  for (const int times : times_run) claim(times == 1, "every pack is in exactly one place");
+  for (const int times : times_run) claim(times == 1, "every pack is assigned exactly once");
   for (const auto& [tiles, tokens] : loads)
     claim(tiles <= 12 && tokens <= 4096, "no pack exceeds a capacity");
   claim(packing.packs.size() <= packing.bound * 101 / 100, "the packs are within 1 % of the bound");
-  claim(ratio < 1.01, "no rank waits for more than 1 % of a step");
+  claim(ratio < 1.01, "the slowest rank takes at most 1 % longer than the mean");
 }

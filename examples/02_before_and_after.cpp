@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans the training of InternVL-Chat-1.5 (6+20B) on 64 GPUs for the length table that ships, and
-// draws one step of one rank before and after. It is the run of README.md and of the demo, made by
-// the library in place of the command: 02_before_and_after lengths.json [picture.svg]
+// Plans the training of InternVL-Chat-1.5 (6+20B) on 64 GPUs for the length table in examples/data,
+// and draws one step of one rank before and after. It is the run of README.md and of the demo, made
+// by the library in place of the command: 02_before_and_after lengths.json [picture.svg]
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -17,8 +17,8 @@
 
 using omnibal::examples::claim;
 
-// Reads [{"vit_num": 3, "token_num": 892}, …], the form of the table that ships. The command reads
-// tables in any layout, and other formats.
+// Reads [{"vit_num": 3, "token_num": 892}, …], the form of that table. The command also
+// reads other layouts and formats.
 std::vector<omnibal::vision_language_sample> read_lengths(const char* path) {
   std::vector<omnibal::vision_language_sample> samples;
   std::FILE* file = std::fopen(path, "r");
@@ -45,7 +45,7 @@ int main(int argc, char** argv) {
       omnibal::price_layers(omnibal::model_presets()[0], omnibal::device_presets()[0],
                             {.tensor_parallel = 2, .data_parallel = 8});
   // Eight ranks of four pipeline stages, each of two tensor-parallel GPUs with 80 GiB, of which
-  // 6 GiB are left to the libraries.
+  // 6 GiB are reserved for the libraries.
   constexpr std::int64_t gibibyte = std::int64_t{1} << 30;
   const omnibal::run_plan plan =
       omnibal::plan_run({.samples = samples,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packs samples while they arrive, holding 200 of them at most, as a trainer does that reads shards
-// and learns the length of a sample only when it has it. Half way it is stopped and goes on from a
-// checkpoint.
+// Packs samples while they arrive, buffering at most 200 of them, as in a trainer that reads shards
+// and learns the length of a sample only when it has read it. Half way the stream is stopped and
+// resumed from a checkpoint.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +31,7 @@ std::vector<omnibal::loads<2>> incoming_samples(std::size_t count) {
   return samples;
 }
 
-// Takes whatever packs are ready.
+// Takes the packs that are ready.
 void collect(packer& stream, packs_of_ids& packs) {
   while (auto pack = stream.pop()) packs.push_back(std::move(*pack));
 }
@@ -41,7 +41,7 @@ void feed(packer& stream, const std::vector<omnibal::loads<2>>& samples, std::si
           std::size_t last, packs_of_ids& packs) {
   for (std::size_t id = first; id < last; ++id) {
     stream.push(id, samples[id]);
-    claim(stream.buffered() <= options.buffer, "the buffer never holds more samples than allowed");
+    claim(stream.buffered() <= options.buffer, "the buffer never exceeds its size");
     collect(stream, packs);
   }
 }
@@ -53,16 +53,16 @@ int main() {
   packer before(options);
   feed(before, samples, 0, 10'000, packs);
   const omnibal::streaming_state<2> checkpoint = before.state();  // integers to be written to disk
-  std::printf("stopped after 10,000 samples: %zu packs made, %zu samples wait in the buffer\n",
+  std::printf("stopped after 10,000 samples: %zu packs made, %zu samples in the buffer\n",
               packs.size(), before.buffered());
 
   packer after(options, checkpoint);
   feed(after, samples, 10'000, samples.size(), packs);
-  after.flush();  // the stream has ended: pack the samples that still wait
+  after.flush();  // the stream has ended: pack the samples left in the buffer
   collect(after, packs);
 
   const auto offline = omnibal::pack_balanced(samples, {.capacity = options.capacity});
-  std::printf("%zu packs; a packer that knows all samples beforehand makes %zu\n", packs.size(),
+  std::printf("%zu packs; a packer that knows all samples in advance makes %zu\n", packs.size(),
               offline.packs.size());
 
   std::vector<int> times(samples.size());
@@ -75,6 +75,5 @@ int main() {
     claim(sum[0] <= 12 && sum[1] <= 4096, "no pack exceeds a capacity");
   }
   claim(std::ranges::all_of(times, [](int n) { return n == 1; }), "no sample is lost or repeated");
-  claim(packs.size() * 100 <= offline.packs.size() * 101,
-        "not knowing what comes costs at most 1 % more packs");
+  claim(packs.size() * 100 <= offline.packs.size() * 101, "streaming takes at most 1 % more packs");
 }

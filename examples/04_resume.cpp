@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trains two epochs on four ranks, stops in the middle of the second, and goes on from a checkpoint
-// of 60 bytes on six ranks: every sample that had not been trained on still comes, in the same
-// step.
+// Trains two epochs on four ranks, stops in the middle of the second, and resumes from a checkpoint
+// of 60 bytes on six ranks: every sample not yet trained on follows, in the same step.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -31,8 +30,8 @@ int main() {
     return omnibal::pack_balanced(samples, {.capacity = {12, 4096}, .seed = 1, .epoch = epoch})
         .packs;
   };
-  // How an epoch is made, for any number of ranks: afresh from seed and epoch, so that nothing of
-  // it need be stored. Other ranks keep the steps as long as ranks * microbatches stays the same.
+  // The plan of an epoch, for any number of ranks: computed from seed and epoch, so it need not be
+  // stored. The steps do not depend on the number of ranks while ranks * microbatches is the same.
   const auto plan_on = [&](std::uint32_t ranks, std::uint32_t microbatches) {
     return [=, &packs_of, &samples](std::uint64_t epoch) {
       const auto loads = omnibal::pack_loads(packs_of(epoch), samples);
@@ -41,7 +40,7 @@ int main() {
           {.ranks = ranks, .microbatches = microbatches, .seed = 1, .epoch = epoch});
     };
   };
-  // Stands for training: the samples that all ranks together see in the step that comes next.
+  // In place of training: the samples that all ranks together see in the next step.
   const auto samples_of_step = [&](const auto& run) {
     const auto packs = packs_of(run.epoch());
     std::vector<std::uint32_t> seen;

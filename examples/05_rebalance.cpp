@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Eight ranks have loaded their samples and only now know what they cost. Before the forward pass
+// Eight ranks have loaded their samples and only now know their costs. Before the forward pass
 // they exchange the costs, agree on which samples change ranks, and send those. The ranks are
-// threads here; comm/mpi.hpp and comm/nccl.hpp have the same calls between processes and GPUs.
+// threads here; comm/mpi.hpp and comm/nccl.hpp offer the same calls between processes and GPUs.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 using omnibal::examples::claim;
 
-// Four samples of a rank. A sample costs what its tokens cost, and is sent as its pixels.
+// Four samples of a rank. The cost depends on tiles and tokens; the bytes sent are the pixels.
 std::vector<omnibal::owned_sample> load_samples(std::size_t rank) {
   omnibal::random_stream random(1000 + rank);
   std::vector<omnibal::owned_sample> samples;
@@ -38,18 +38,17 @@ std::int64_t cost_of(std::span<const omnibal::owned_sample> samples) {
   return sum;
 }
 
-// What one rank does: the same on all of them.
+// The code that every rank runs.
 void train_step(omnibal::thread_communicator& ranks) {
   const std::vector<omnibal::owned_sample> mine = load_samples(ranks.rank());
   const omnibal::rebalance_problem problem{
       .ranks = static_cast<std::uint32_t>(ranks.size()),
       .samples = omnibal::all_gather_variable(ranks, mine).values};
 
-  // Every rank plans by itself and gets the same plan, for the plan depends on the costs alone.
+  // Every rank computes the same plan by itself, since it depends only on the gathered samples.
   const omnibal::rebalance_result result = omnibal::rebalance(problem);
 
-  // Samples in the order of the ranks that work on them from now on; those that stay are among
-  // them.
+  // Samples in the order of the ranks that own them from now on, including those that stay.
   std::vector<std::uint32_t> target(problem.samples.size());
   for (std::size_t s = 0; s < target.size(); ++s) target[s] = problem.samples[s].rank;
   for (const auto& [sample, from, to] : result.plan().moves) target[sample] = to;
@@ -73,9 +72,10 @@ void train_step(omnibal::thread_communicator& ranks) {
     std::printf("the slowest rank costs %.3f times the mean before, %.3f times after %zu moves\n",
                 static_cast<double>(slowest_before) / mean,
                 static_cast<double>(slowest_after) / mean, result.plan().moves.size());
-    std::printf("%.1f MB are sent; no plan makes the slowest rank cost less than %.3f\n",
-                static_cast<double>(result.plan().bytes) / 1e6,
-                static_cast<double>(result.bound) / mean);
+    std::printf(
+        "%.1f MB are sent; proven lower bound on the cost of the slowest rank: %.3f times the "
+        "mean\n",
+        static_cast<double>(result.plan().bytes) / 1e6, static_cast<double>(result.bound) / mean);
   }
   claim(total == std::accumulate(after.begin(), after.end(), std::int64_t{0}), "nothing is lost");
   claim(slowest_after == result.plan().cost, "the moves do what the plan says");

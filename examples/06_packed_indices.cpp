@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arrays that variable-length attention asks for, of one pack: where each sample begins
+// The arrays that variable-length attention needs, for one pack: where each sample begins
 // (cu_seqlens), the position of each token in its sample (position_ids) and the sample it belongs
-// to (sequence_ids). With them, samples of a pack do not attend to each other. This is the plain
-// form on the host; omnibal::gpu makes the same arrays on the device (docs/gpu.md).
+// to (sequence_ids). With them, samples of a pack do not attend to each other. This is the
+// host form; omnibal::gpu makes the same arrays on the device (docs/gpu.md).
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -44,7 +44,7 @@ int main() {
   std::printf("pack 0 of %zu: %zu samples, %zu of %zu slots used\ncu_seqlens:",
               packing.packs.size(), pack.size(), used, slots);
   for (const std::int32_t offset : arrays.cu_seqlens) std::printf(" %d", offset);
-  // The slots that are left count as one more sequence, so that no token attends to them.
+  // The unused slots form one more sequence, so that no token attends to them.
   append_sequence(arrays, static_cast<std::int64_t>(slots - used));
 
   // A token attends to itself and the tokens before it in its sample: where sequence_ids are equal.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layers are measured, costs fitted to the measurements, and pipeline stages planned with them. The
-// measurements are made up here, on a device whose vision layers run at half the speed that the
+// Fits cost models to measured layers and plans pipeline stages with them. The
+// measurements are synthetic here, on a device whose vision layers run at half the speed that the
 // library's preset assumes; a real profile has the same form (docs/calibration.md).
 #include <cmath>
 #include <cstddef>
@@ -18,8 +18,8 @@ using omnibal::examples::claim;
 
 constexpr omnibal::workload mean_batch{.tiles = 4, .tokens = 1500, .squared_tokens = 800'000};
 
-// One row per layer kind and workload: what the preset predicts, times `slower`, 1 % off either
-// way.
+// One row per layer kind and workload: what the preset predicts, times `slower`, with errors
+// of 1 %.
 void measure(const omnibal::layer_cost& layer, const char* kind, double slower,
              std::vector<omnibal::measured_layer>& rows) {
   for (int i = 0; i < 12; ++i) {
@@ -34,7 +34,7 @@ void measure(const omnibal::layer_cost& layer, const char* kind, double slower,
   }
 }
 
-// What a plan takes for a step under the costs of a problem, in milliseconds.
+// The time of a step of a plan under the costs of a problem, in milliseconds.
 double step_time(const omnibal::pipeline_problem& problem, const omnibal::pipeline_plan& plan) {
   const auto stages = omnibal::stage_costs(problem, plan);
   return static_cast<double>(omnibal::makespan(problem.schedule, stages)) * 1e-6;
@@ -57,7 +57,7 @@ int main() {
                 fit.name.c_str(), fit.forward_time->of(mean_batch) * 1e-6,
                 100 * fit.forward_time->largest_residual);
   const omnibal::calibration measured = omnibal::calibrated_chain(predicted, fits);
-  std::printf("%zu layers keep predicted costs, for nothing of them was measured\n",
+  std::printf("%zu layers have predicted costs, since they were not measured\n",
               measured.analytic.size());
 
   const omnibal::schedule_shape schedule{.stages = 4, .microbatches = 16};
@@ -70,14 +70,14 @@ int main() {
   for (const auto& plan : {by_preset, by_profile}) {
     std::printf("layers of the stages:");
     for (std::size_t s = 0; s < 4; ++s) std::printf(" %zu", plan.cuts[s + 1] - plan.cuts[s]);
-    std::printf(", %.0f ms a step on this device\n", step_time(actual, plan));
+    std::printf(", %.0f ms per step on this device\n", step_time(actual, plan));
   }
 
   for (const omnibal::layer_fit& fit : fits)
     claim(fit.forward_time->largest_residual < 0.02, "fits are within the errors of measurement");
   const double vision = fits[0].forward_time->of(mean_batch);
   claim(std::abs(vision / static_cast<double>(predicted[0].forward_time.of(mean_batch)) - 2) < 0.02,
-        "the fit finds out that vision layers take twice as long");
+        "the fit shows that vision layers take twice as long");
   claim(step_time(actual, by_profile) < step_time(actual, by_preset),
         "a plan by measured costs is faster on the device than one by presets");
 }

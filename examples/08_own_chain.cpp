@@ -45,11 +45,11 @@ int main() {
   for (int i = 0; i < 6; ++i) problem.layers.push_back(encoder_layer(i));
   for (int i = 0; i < 10; ++i) problem.layers.push_back(decoder_layer(i));
 
-  // Where to cut the chain and which layers recompute, together, for the shortest simulated step.
+  // Partition and recomputation together, for the shortest simulated step.
   const auto found = omnibal::plan_jointly(problem, omnibal::plan_objective::makespan);
-  claim(found.status == omnibal::search_status::optimal, "the best plan is found, with a proof");
+  claim(found.status == omnibal::search_status::optimal, "the plan is proven to be optimal");
 
-  // What the plan comes to on every device, and when every operation of the step ends.
+  // Time and memory of the plan on every device, and the end of every operation of the step.
   const auto stages = omnibal::stage_costs(problem, found.plan);
   const auto peaks = omnibal::peak_memory(problem, stages);
   const omnibal::operation_graph graph(problem.schedule);
@@ -61,16 +61,17 @@ int main() {
     std::printf("stage %zu: %s to %s, %zu of %zu layers recompute, %lld of 6000 MiB\n", s,
                 problem.layers[first].name.c_str(), problem.layers[last - 1].name.c_str(),
                 recomputed, last - first, static_cast<long long>(peaks[s]));
-    claim(peaks[s] <= 6000, "every device has the memory that the plan asks for");
+    claim(peaks[s] <= 6000, "the plan fits the memory of every device");
   }
   std::printf("a step takes %.1f ms, of which devices are idle %.0f %%\n",
               static_cast<double>(step.makespan) / 1000, 100 * step.bubble_ratio());
-  claim(step.makespan == found.objective.numerator, "the plan keeps what it promises");
+  claim(step.makespan == found.objective.numerator,
+        "the simulated step takes as long as the plan says");
 
   // The usual way: as many layers on every device, all of them recomputed.
   const omnibal::pipeline_plan even{.cuts = {0, 4, 8, 12, 16},
                                     .modes = std::vector<std::size_t>(16, 1)};
   const auto usual = omnibal::makespan(problem.schedule, omnibal::stage_costs(problem, even));
   std::printf("four layers on each, all recomputed: %.1f ms\n", static_cast<double>(usual) / 1000);
-  claim(step.makespan < usual, "planning pays");
+  claim(step.makespan < usual, "the plan is faster than an even one");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What an example says about its results, checked: the examples are tests as well.
+/// Checks of what an example claims about its results: the examples are tests as well.
 #pragma once
 
 #include <cstdio>

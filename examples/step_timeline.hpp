@@ -18,24 +18,24 @@
 
 namespace omnibal::examples {
 
-/// The operations of a rank in a step of a column. What a backward takes longer than it would with
+/// The operations of a rank in a step of a strategy. The time that a backward takes beyond that of
 /// every layer in its first mode is recomputation.
-[[nodiscard]] inline timeline step_timeline(const run_strategy& column,
+[[nodiscard]] inline timeline step_timeline(const run_strategy& strategy,
                                             std::span<const layer_cost> chain, std::size_t step = 0,
                                             std::size_t rank = 0) {
-  const std::vector<layer_cost> layers = chain_under(column.schedule.kind, chain);
-  pipeline_plan bare = column.plan;
+  const std::vector<layer_cost> layers = chain_under(strategy.schedule.kind, chain);
+  pipeline_plan bare = strategy.plan;
   bare.modes.assign(bare.modes.size(), 0);
-  const epoch_load& load = column.data.load;
+  const epoch_load& load = strategy.data.load;
   const auto microbatches = load.assignment[step * load.ranks + rank];
-  schedule_shape shape = column.schedule;
+  schedule_shape shape = strategy.schedule;
   shape.microbatches = runnable_microbatches(shape, microbatches.size());
   timeline drawn{.devices = shape.stages};
   if (microbatches.empty()) return drawn;
 
   const operation_graph graph(shape);
   microbatch_times times;
-  times.evaluate(stage_models(layers, column.plan), load, microbatches, shape.microbatches);
+  times.evaluate(stage_models(layers, strategy.plan), load, microbatches, shape.microbatches);
   microbatch_times without;
   without.evaluate(stage_models(layers, bare), load, microbatches, shape.microbatches);
   std::vector<std::int64_t> ends;

@@ -73,7 +73,7 @@ inline double draw_timeline(std::ostream& svg, const timeline& one, double top, 
   return first_row + row_height * static_cast<double>(one.devices) + 10;
 }
 
-/// The colours that are seen, and their names.
+/// The colours in use, and their names.
 inline void draw_legend(std::ostream& svg, double top, bool splits_backward) {
   struct entry {
     const char* name;

@@ -15,7 +15,7 @@ enum class exit_status {
   bad_input = 2,
   infeasible = 3,  ///< A sub-command prints its report, which says why, and returns this.
   unwritable = 4,
-  fault = 70,  ///< Ours: anything unforeseen.
+  internal_error = 70,  ///< Anything unforeseen, a failed allocation too.
 };
 
 /// Bad input that is not the value of a field: an unknown option, say. Exit status bad_input.

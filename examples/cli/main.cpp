@@ -35,10 +35,10 @@ void add_commands(CLI::App& application, command_context& context) {
 
 void add_common_options(CLI::App& command, command_context& context) {
   add_choice(command, "--format", context.format,
-             "How to report; without it, text on a terminal and json elsewhere",
+             "Form of the report [text on a terminal, else json]",
              {{"text", report_format::as_text}, {"json", report_format::as_json}});
   command.add_flag("--progress", context.show_progress,
-                   "Tell progress on standard error even when it is no terminal");
+                   "Show progress on standard error even if that is not a terminal");
 }
 
 /// " did you mean X?" for a mistyped word.
@@ -72,8 +72,8 @@ bool is_option(const std::string& argument) {
          (argument[1] < '0' || argument[1] > '9');
 }
 
-/// Refuses unknown options before anything else is looked at: the parser would first miss the
-/// required option that was mistyped.
+/// Refuses unknown options before anything else is checked: the parser would report the required
+/// option that was mistyped as missing.
 void refuse_unknown_words(const CLI::App& application, const std::vector<std::string>& arguments) {
   if (arguments.empty()) throw usage_error("no command given; see omnibal --help");
   const bool of_command = !is_option(arguments[0]);
@@ -88,7 +88,7 @@ void refuse_unknown_words(const CLI::App& application, const std::vector<std::st
 
 /// Parses the arguments and runs what they ask for.
 exit_status run(const std::vector<std::string>& arguments) {
-  CLI::App application("Balances the training of vision-language models.", "omnibal");
+  CLI::App application("Plans balanced training of vision-language models.", "omnibal");
   application.set_version_flag("--version", "omnibal " + std::string(version));
   application.require_subcommand(1);
   application.get_formatter()->column_width(34);
@@ -125,10 +125,10 @@ exit_status run_and_report(const std::vector<std::string>& arguments) {
   } catch (const unwritable_output& error) {
     return fail(exit_status::unwritable, error.what());
   } catch (const std::bad_alloc&) {
-    return fail(exit_status::fault, "not enough memory");
+    return fail(exit_status::internal_error, "not enough memory");
   } catch (const std::exception& error) {
-    return fail(exit_status::fault,
-                std::string("a fault of ours, please report it: ") + error.what());
+    return fail(exit_status::internal_error,
+                std::string("internal error, please report it: ") + error.what());
   }
 }
 

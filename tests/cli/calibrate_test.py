@@ -70,8 +70,8 @@ class Calibrate(CommandTest):
         profile = [{"name": "vision", "tiles": 8, "forward_seconds": 0.01}]
         done = self.call("calibrate", "--profile", self.write("p.json", {"layers": profile}), "--format", "text")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertIn("vision, forward, ns", done.stdout)
-        self.assertIn("?: these rows cannot tell", done.stdout)
+        self.assertIn("vision, forward time, ns", done.stdout)
+        self.assertIn("?: the measurements do not determine this coefficient", done.stdout)
 
     def test_bad_profiles(self):
         good = {"name": "vision", "tiles": 1, "forward_seconds": 0.1}
@@ -79,7 +79,7 @@ class Calibrate(CommandTest):
                 ({**good, "forward_seconds": -1}, "layers[1].forward_seconds = -1"),
                 ({**good, "forward_seconds": "fast"}, "layers[1].forward_seconds = \"fast\""),
                 ({**good, "forward_seconds": 1e9}, "layers[1].forward_seconds"),
-                ({**good, "kept_bytes": -5}, "layers[1].saved_bytes = -5"),
+                ({**good, "kept_bytes": -5}, "layers[1].kept_bytes = -5"),
                 ({**good, "tiles": -1}, "layers[1].tiles = -1"),
                 ({**good, "tiles": 1.5}, "layers[1].tiles = 1.5"),
                 ({**good, "tokens": 2**40}, "layers[1].tokens"),
@@ -143,7 +143,7 @@ class PlanWithProfile(CommandTest):
         report = self.succeed(*job("--profile", profile))
         self.assertGreater(report["margin"], 0.02)
         self.assertLess(report["margin"], 0.11)
-        self.assertTrue(any("larger than these costs say" in line for line in report["assumptions"]))
+        self.assertTrue(any("larger than predicted" in line for line in report["assumptions"]))
         self.assertEqual(self.succeed(*job("--profile", profile, "--margin", 0.5))["margin"], 0.5)
         wild = [{"name": "vision", "tiles": tiles, "kept_bytes": bytes} for tiles, bytes in ((1, 1e9), (1, 1e3))]
         self.expect_failure(*job("--profile", self.profile(wild)), naming=("profile.json", "--margin"))
@@ -164,7 +164,7 @@ class PlanWithProfile(CommandTest):
         self.assertEqual(report["tp"], 2)
         for one in report["shapes"]:
             if one["tp"] != 2:
-                self.assertIn("measure the layers as the run divides them", one["passed_over"])
+                self.assertIn("measure the layers at the tensor parallelism of the run", one["passed_over"])
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class CommandTest(unittest.TestCase):
 
 
 def samples(*rows):
-    """Rows of images and tokens in the published form."""
+    """Rows of images and tokens in the format of the OmniBal paper's code."""
     return [{"vit_num": images, "token_num": tokens} for images, tokens in rows]
 
 

@@ -237,7 +237,7 @@ class Packs(CommandTest):
         rows = [(1, 100), (1, 100), (4, 700)]
         table = self.write("b.json", samples(*rows))
         auto = lambda *arguments: self.pack(*arguments, capacity="auto", table=table)[1]["capacity"]
-        # All three in one pack waste no room; packs of one do.
+        # All three in one pack waste no capacity; packs of one do.
         self.assertEqual(auto(), {"images": 6, "tokens": 900})
         self.assertEqual(auto("--target-samples-per-pack", "1"), {"images": 4, "tokens": 700})
         self.assertEqual(auto("--max", "tokens=800"), {"images": 4, "tokens": 700})
@@ -460,7 +460,7 @@ class Keys(CommandTest):
                                     "--evaluate", "p.json"]
         self.expect_failure(*evaluate(self.records[1:]), naming=["keys[0] = s0", "missing"])
         self.expect_failure(*evaluate(self.records + [{"id": "new", "vit_num": 1, "token_num": 1}]), naming=["keys[80] = new", "new"])
-        self.expect_failure(*evaluate([{**self.records[0], "token_num": 7}] + self.records[1:]), naming=["keys_fingerprint", "weighs"])
+        self.expect_failure(*evaluate([{**self.records[0], "token_num": 7}] + self.records[1:]), naming=["keys_fingerprint", "loads of a sample have changed"])
         self.succeed("pack", "--lengths", "a.json", *self.CAPACITY, "--out", "p.json")
         self.expect_failure(*evaluate(self.records), naming=["p.json: keys", "without --key"])
 

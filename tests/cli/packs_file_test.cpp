@@ -115,7 +115,7 @@ TEST_CASE("packs made from other tables are refused, and the table is named") {
   length_tables tables = some_tables();
   tables.inputs[1].sha256 = "cc";
   CHECK_THAT(why_refused(to_text(some_packs()), tables),
-             ContainsSubstring("inputs = b.json: held other bytes than b.json holds"));
+             ContainsSubstring("inputs = b.json: had other bytes than b.json has"));
   tables = some_tables();
   tables.inputs.push_back({"c.json", 1, "cc"});
   CHECK_THAT(why_refused(to_text(some_packs()), tables),

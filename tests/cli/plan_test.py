@@ -60,9 +60,9 @@ class MainJob(MainJobTest):
         done = self.call(*job("--format", "text"))
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         report = self.succeed(*job())
-        for words in ("unbalanced", "published", "planned", "bound", "Assumptions",
+        for words in ("unbalanced", "paper", "planned", "lower bound", "Assumptions",
                       f"{report['speedup']['over_unbalanced']:.2f} times as fast as unbalanced",
-                      f"{report['speedup']['over_published']:.2f} times as fast as published"):
+                      f"{report['speedup']['over_published']:.2f} times as fast as the paper's method"):
             self.assertIn(words, done.stdout)
 
     def test_plan_file_holds_every_sample_once_and_every_pack_in_one_place(self):

@@ -241,7 +241,7 @@ class Plan(CommandTest):
         self.assertEqual(published["bound"], exact["objective"])
         self.assertGreaterEqual(published["objective"], exact["objective"])
         self.expect_failure("plan", "--problem", self.write("p.json", joint([layer()] * 2, schedule="zbh1")), "--method",
-                            "published", naming=["zbh1", "published"])
+                            "published", naming=["zbh1", "paper"])
         self.expect_failure("plan", "--problem", problem, "--method", "best", naming=["best", "exact"])
 
     def test_time_limit(self):

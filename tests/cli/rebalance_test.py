@@ -93,7 +93,7 @@ class Rebalance(CommandTest):
         done = self.call("rebalance", "--table", self.write("t.json", random_table()), "--resource", "tokens",
                          "--format", "text")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        for word in ["cost ratio before", "frontier\n", "moves\n", "sample  from  to"]:
+        for word in ["cost ratio before", "Pareto-optimal plans\n", "moves\n", "sample  from  to"]:
             self.assertIn(word, done.stdout)
 
     def test_bad_input(self):

@@ -294,7 +294,7 @@ TEST_CASE("what is wrong with a JSON table is said with line, record, field and 
   CHECK_THAT(list("[{\"vit_num\":1,\"token_num\":[2]}]"),
              ContainsSubstring("must hold an integer"));
   CHECK_THAT(list("[{\"vit_num\":1,\"vit_num\":2,\"token_num\":2}]"),
-             ContainsSubstring("says vit_num twice"));
+             ContainsSubstring("gives vit_num twice"));
   CHECK_THAT(list("[{\"vit_num\":1,\"token_num\":2},[1,2]]"),
              ContainsSubstring("record[1] = [1,2]]: must be an object"));
   CHECK_THAT(list("[1]"), ContainsSubstring("record[0]"));

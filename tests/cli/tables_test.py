@@ -139,7 +139,7 @@ class BrokenTables(CommandTest):
         self.refuse("a.json", '[{"vit_num":1,"token_num":NaN}]', "is not JSON")
         self.refuse("a.json", '[{"vit_num":1,"token_num":007}]', "is not JSON")
         self.refuse("a.json", '[{"vit_num":1}]', ["record[0]", "lacks token_num"])
-        self.refuse("a.json", '[{"vit_num":1,"token_num":2,"vit_num":1}]', "says vit_num twice")
+        self.refuse("a.json", '[{"vit_num":1,"token_num":2,"vit_num":1}]', "gives vit_num twice")
         self.refuse("a.json", '[{"vit_num":1,"token_num":5}] [', ["record[1]", "is not JSON"])
         self.refuse("a.json", '[{"vit_num":1,"token_num":5},]', "record[1]")
         self.refuse("a.json", '{"vit_num":1,"token_num":5}', "must be a list of objects")
@@ -168,7 +168,7 @@ class BrokenTables(CommandTest):
         for value in ("", " 5", "5.0", "1e3", "x", "0x10", "9223372036854775808"):
             self.refuse("a.csv", head + f"1,{value}\n", "a.csv:2: token_num[0]")
         self.refuse("a.csv", "vit_num,tokens\n1,2\n", ["a.csv:1: heading", "lacks token_num"])
-        self.refuse("a.csv", "vit_num,token_num,vit_num\n1,2,3\n", "says vit_num twice")
+        self.refuse("a.csv", "vit_num,token_num,vit_num\n1,2,3\n", "names vit_num twice")
         self.refuse("a.csv", head + '"1,2\n', "a.csv:2: quoted field")
         self.refuse("a.csv", head + '"1"x,2\n', "a.csv:2: field[0]")
         self.refuse("a.csv", head + '1,"a\nb"\n1,2\n', "a.csv:2: token_num[0]")

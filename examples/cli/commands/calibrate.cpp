@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// omnibal calibrate: the costs of layers, fitted to measurements.
+// omnibal calibrate: cost models of layers, fitted to measurements.
 #include <memory>
 #include <string>
 
@@ -28,8 +28,11 @@ exit_status calibrate(const command_context& context, const calibrate_arguments&
 void add_calibrate(CLI::App& application, command_context& context) {
   auto arguments = std::make_shared<calibrate_arguments>();
   CLI::App* command = application.add_subcommand(
-      "calibrate", "Fit the costs of layers, with their errors, to measured ones");
-  command->add_option("--profile", arguments->profile, "What was measured")->required();
+      "calibrate", "Fit the cost models of layers, with their errors, to measurements");
+  command
+      ->add_option("--profile", arguments->profile,
+                   "The measurements: a profile, or a calibration made before")
+      ->required();
   command->add_option("--out", arguments->out, "Where to write the fits as JSON");
   command->footer(
       "\nExamples:\n"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// The sub-commands. Each has a file of its own, <name>.cpp, which adds it to the application with
-/// its options; a callback of the chosen one leaves in the context what to run.
+/// its options; the callback of the chosen one stores in the context what to run.
 #pragma once
 
 #include <functional>

@@ -15,7 +15,7 @@ namespace omnibal::cli {
 
 class deadline {
  public:
-  /// Nothing sets no time.
+  /// Without a value there is no limit.
   explicit deadline(std::optional<double> seconds) {
     if (!seconds) return;
     // Longer than a century is no limit, and more than clocks can count.

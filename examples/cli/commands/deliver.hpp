@@ -12,9 +12,9 @@
 
 namespace omnibal::cli {
 
-/// What a sub-command found out, in plain members.
+/// The result of a sub-command, which has a form in JSON and one in text.
 template <typename Report>
-concept told_in_json_and_text = requires(const Report& report) {
+concept reported_in_json_and_text = requires(const Report& report) {
   { to_json(report) } -> std::same_as<json>;
   { to_text(report) } -> std::same_as<std::string>;
 };
@@ -23,21 +23,21 @@ concept told_in_json_and_text = requires(const Report& report) {
 [[nodiscard]] bool prefers_text(const command_context& context);
 
 /// Prints the report on standard output in the format asked for. Throws unwritable_output.
-template <told_in_json_and_text Report>
+template <reported_in_json_and_text Report>
 void print_report(const command_context& context, const Report& report) {
   write_standard_output(prefers_text(context) ? to_text(report)
                                               : json_text(to_json(report)) + "\n");
 }
 
 /// Writes the report to `out`, if that names a file. Throws unwritable_output.
-template <told_in_json_and_text Report>
+template <reported_in_json_and_text Report>
 void write_report(const std::string& out, const Report& report) {
   if (!out.empty()) write_file(out, json_text(to_json(report)) + "\n");
 }
 
 /// Ends a sub-command whose report is also its output file: the file is written where there is an
 /// answer.
-template <told_in_json_and_text Report>
+template <reported_in_json_and_text Report>
 exit_status deliver(const command_context& context, bool answered, const std::string& out,
                     const Report& report) {
   if (answered) write_report(out, report);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// omnibal generate: makes length tables, from a description or after a real one.
+// omnibal generate: makes length tables from histograms, or by resampling a real table.
 #include <algorithm>
 #include <limits>
 #include <memory>
@@ -29,8 +29,8 @@ struct generate_options {
   std::string out = {};
 };
 
-/// Rows and the choice of text-only samples have streams of their own: asking for text-only
-/// samples changes those samples alone.
+/// Rows and the choice of text-only samples use random streams of their own: --text-only changes
+/// nothing but the samples that become text-only.
 enum stream : std::uint64_t { rows = 0, text_only = 1 };
 
 integer_table draw_from_shape(const generate_options& options, random_stream& random) {
@@ -60,7 +60,7 @@ integer_table draw_from_table(const generate_options& options, random_stream& ra
   return table;
 }
 
-/// Takes the first resource, the images, out of a share of the rows.
+/// Sets the first resource, the images, to 0 in a share of the rows.
 void make_text_only(integer_table& table, fraction share, random_stream random) {
   if (share.numerator == 0) return;
   for (std::size_t i = 0; i < table.rows(); ++i)
@@ -110,26 +110,27 @@ exit_status run(const generate_options& options, const command_context& context)
 
 void add_generate(CLI::App& application, command_context& context) {
   CLI::App* command = application.add_subcommand(
-      "generate", "Make a length table from a description or after a real one");
+      "generate", "Make a length table from histograms, or by resampling a real table");
   const auto options = std::make_shared<generate_options>();
   constexpr std::int64_t most_samples = std::numeric_limits<std::uint32_t>::max() - 1;
   command
       ->add_option("--shape", options->shape,
-                   "Histograms to draw from, like examples/data/shape.json")
+                   "Histograms from which samples are drawn, like examples/data/shape.json")
       ->type_name("FILE");
   command
-      ->add_option("--like", options->like, "A length table whose samples are drawn, with repeats")
+      ->add_option("--like", options->like,
+                   "A length table from which samples are drawn with replacement")
       ->type_name("FILE");
   add_resource_option(*command, options->tables);
-  add_fraction(
-      *command, "--text-only", options->text_only,
-      "The share of samples that lose their images (the first resource) and keep the rest");
-  add_integer(*command, "--samples", options->samples, "How many samples", {1, most_samples})
+  add_fraction(*command, "--text-only", options->text_only,
+               "Share of samples whose first resource, the images, is set to 0");
+  add_integer(*command, "--samples", options->samples, "Number of samples", {1, most_samples})
       ->required();
-  add_integer(*command, "--seed", options->seed, "The same seed gives the same bytes [0]", {});
+  add_integer(*command, "--seed", options->seed,
+              "Random seed; the same seed gives the same bytes [0]", {});
   command
       ->add_option("--out", options->out,
-                   "Where to write: the ending .json, .jsonl, .csv or .npy says what")
+                   "The table to write; its ending .json, .jsonl, .csv or .npy names the format")
       ->required()
       ->type_name("FILE");
   command->footer(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// omnibal pack: samples to packs, packs to steps, ranks and micro-batches.
+// omnibal pack: groups samples into packs, assigns packs to steps, ranks and micro-batches.
 #include <memory>
 
 #include "commands/commands.hpp"
@@ -23,12 +23,12 @@ packed_tables make_packs(const length_tables& tables, const pack_options& option
                          const command_context& context) {
   progress_line progress(context);
   packed_tables packed = pack_samples(tables, options, progress.control());
-  deal_packs(tables, options, packed);
+  assign_packs(tables, options, packed);
   return packed;
 }
 
 exit_status run(const pack_options& options, const command_context& context) {
-  refuse_idle_options(options);
+  refuse_unused_options(options);
   expect_writable(options.out);
   stopwatch watch;
   const length_tables tables = read_length_tables(options.tables);
@@ -46,7 +46,7 @@ exit_status run(const pack_options& options, const command_context& context) {
 
 void add_pack(CLI::App& application, command_context& context) {
   CLI::App* command = application.add_subcommand(
-      "pack", "Group samples into packs and deal the packs to steps and ranks");
+      "pack", "Group samples into packs and assign the packs to steps and ranks");
   const auto options = std::make_shared<pack_options>();
   add_pack_options(*command, *options);
   command->footer(

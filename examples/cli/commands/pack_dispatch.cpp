@@ -27,8 +27,8 @@ grouping<std::uint32_t> samples_by_microbatch(const packs_file& file) {
 namespace {
 
 template <std::size_t Resources>
-void deal(const sample_list<Resources>& samples, const pack_options& options,
-          packed_tables& packed) {
+void assign(const sample_list<Resources>& samples, const pack_options& options,
+            packed_tables& packed) {
   stopwatch watch;
   packs_file& file = packed.file;
   if (options.sequence_parallel_size > 1)
@@ -53,8 +53,8 @@ void deal(const sample_list<Resources>& samples, const pack_options& options,
 
 }  // namespace
 
-void deal_packs(const length_tables& tables, const pack_options& options, packed_tables& packed) {
-  std::visit([&](const auto& samples) { deal(samples, options, packed); }, tables.samples);
+void assign_packs(const length_tables& tables, const pack_options& options, packed_tables& packed) {
+  std::visit([&](const auto& samples) { assign(samples, options, packed); }, tables.samples);
 }
 
 }  // namespace omnibal::cli

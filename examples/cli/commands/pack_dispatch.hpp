@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Packs dealt to steps, ranks and micro-batches, by what they cost where there is no model to ask.
+/// Assigns packs to steps, ranks and micro-batches, by a cost that needs no model.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace omnibal::cli {
 
-/// What packs cost: the shares of the capacities that they fill, in millionths, added up.
+/// The cost of each pack: the sum, over resources, of its load in millionths of the capacity.
 template <std::size_t Resources>
 std::vector<std::int64_t> pack_costs(const std::vector<loads<Resources>>& packs,
                                      const std::vector<std::int64_t>& capacity) {
@@ -30,7 +30,7 @@ std::vector<std::int64_t> pack_costs(const std::vector<loads<Resources>>& packs,
       cost += wide_integer{packs[k][r]} * full / capacity[r];
     if (cost > std::numeric_limits<std::int64_t>::max())
       throw invalid_input("load of a pack", k, "beyond the capacity a trillion times",
-                          "is too large to be weighed");
+                          "is too large to be given a cost");
     costs.push_back(static_cast<std::int64_t>(cost));
   }
   return costs;
@@ -39,7 +39,7 @@ std::vector<std::int64_t> pack_costs(const std::vector<loads<Resources>>& packs,
 /// The samples of each micro-batch: of each pack, or of each group of packs.
 [[nodiscard]] grouping<std::uint32_t> samples_by_microbatch(const packs_file& file);
 
-/// Deals the packs to steps and ranks, in groups if so asked.
-void deal_packs(const length_tables& tables, const pack_options& options, packed_tables& packed);
+/// Assigns the packs to steps and ranks, in groups under sequence parallelism.
+void assign_packs(const length_tables& tables, const pack_options& options, packed_tables& packed);
 
 }  // namespace omnibal::cli

@@ -18,7 +18,7 @@
 namespace omnibal::cli {
 namespace {
 
-/// How often the packs of a file must hold each sample that fits.
+/// How often each sample that fits must be in the packs of a file.
 std::vector<std::uint32_t> expected_times(const packs_file& file, std::size_t samples) {
   if (!file.mixture) return std::vector<std::uint32_t>(samples, 1);
   std::vector<std::uint32_t> times(samples);
@@ -27,7 +27,7 @@ std::vector<std::uint32_t> expected_times(const packs_file& file, std::size_t sa
   return times;
 }
 
-/// Refuses packs that hold sample `id` so many times.
+/// Throws: the packs hold sample `id` `times` times, not `expected` times.
 [[noreturn]] void refuse_times(const packs_file& file, const std::string& path, std::uint32_t id,
                                std::uint32_t times, std::uint32_t expected) {
   const std::string field = path + ": indices";
@@ -41,8 +41,8 @@ std::vector<std::uint32_t> expected_times(const packs_file& file, std::size_t sa
       times == 0 ? "is a sample in no pack, though it fits" : "is a sample in two packs");
 }
 
-/// Holds packs made elsewhere against the capacity and the number of times that each sample must be
-/// there. Returns the samples beyond the capacity, ascending.
+/// Checks packs made elsewhere against the capacity and the number of times that each sample must
+/// appear. Returns the samples beyond the capacity, ascending.
 template <std::size_t Resources>
 std::vector<std::uint32_t> check_packs(const sample_list<Resources>& samples,
                                        const std::vector<std::uint32_t>& expected,
@@ -72,8 +72,8 @@ std::vector<std::uint32_t> check_packs(const sample_list<Resources>& samples,
   return oversize;
 }
 
-/// A proven bound on the number of packs: those of samples beyond the capacity, and what all
-/// others need.
+/// A proven lower bound on the number of packs: one per sample beyond the capacity, and the bound
+/// for all others.
 template <std::size_t Resources>
 std::uint64_t bound_on_packs(const sample_list<Resources>& samples,
                              const std::vector<std::uint32_t>& times, const packs_file& file,
@@ -100,8 +100,9 @@ packed_tables evaluate(const sample_list<Resources>& samples, const length_table
   const bool as_drawn =
       packed.file.places.empty() && (!mixture || mixture->rows == rows_of(packed.file.inputs));
   if (mixture && !as_drawn && !options.out.empty())
-    throw usage_error("--out has no meaning here: a mixture goes by the order of the tables, and " +
-                      options.evaluate + " was made for another");
+    throw usage_error(
+        "--out has no meaning here: a mixture depends on the order of the tables, and " +
+        options.evaluate + " was made for another order");
   const std::vector<std::uint32_t> times = expected_times(packed.file, samples.size());
   packed.oversize = check_packs(samples, times, packed.file, options.evaluate);
   if (packed.file.mixture) packed.drawn = std::reduce(times.begin(), times.end(), std::size_t{0});

@@ -16,8 +16,8 @@
 namespace omnibal::cli {
 namespace {
 
-/// The variation of costs over what a plan deals, once each.
-double dealt_cost_variation(const dispatch_plan& plan, const std::vector<std::int64_t>& costs) {
+/// The variation of costs over the groups that a plan assigns, each counted once.
+double assigned_cost_variation(const dispatch_plan& plan, const std::vector<std::int64_t>& costs) {
   std::vector<std::int64_t> assigned;
   const auto groups = plan.groups.indices();
   for (std::size_t k = 0; k < groups.size(); ++k)
@@ -35,7 +35,7 @@ std::vector<double> to_list(const Values& values) {
   return {values.begin(), values.end()};
 }
 
-/// The figures of packs by themselves.
+/// The figures of the packs alone.
 template <std::size_t Resources>
 void add_packing(pack_report& report, const sample_list<Resources>& samples,
                  const packs_file& file) {
@@ -49,7 +49,7 @@ void add_packing(pack_report& report, const sample_list<Resources>& samples,
   report.pack_cost_variation = pack_cost_variation(std::span(costs));
 }
 
-/// The figures of packs as they are dealt.
+/// The figures of the assignment of packs to steps and ranks.
 template <std::size_t Resources>
 void add_dispatch(pack_report& report, const sample_list<Resources>& samples,
                   const packs_file& file) {
@@ -62,7 +62,7 @@ void add_dispatch(pack_report& report, const sample_list<Resources>& samples,
   report.cost_ratio_bound = cost_ratio_bound(file.plan, std::span(costs));
   report.full_steps_cost_ratio = full_steps_cost_ratio(file.plan, std::span(costs));
   report.window_deviation = draw_deviation(file.plan, std::span(costs));
-  if (!file.groups.empty()) report.group_cost_variation = dealt_cost_variation(file.plan, costs);
+  if (!file.groups.empty()) report.group_cost_variation = assigned_cost_variation(file.plan, costs);
 }
 
 }  // namespace

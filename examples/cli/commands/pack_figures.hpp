@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What packs and their plan are worth, measured.
+/// The figures that `omnibal pack` reports of packs and their assignment.
 #pragma once
 
 #include "commands/packed_tables.hpp"

@@ -19,7 +19,7 @@
 
 namespace omnibal::cli {
 
-/// Packs samples as they come, in the order of the tables.
+/// Packs samples as a stream, in the order of the tables.
 template <std::size_t Resources>
 packing_result stream_samples(const sample_list<Resources>& samples,
                               const streaming_options<Resources>& options) {

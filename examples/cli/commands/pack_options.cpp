@@ -15,14 +15,15 @@ namespace {
 void add_capacity_options(CLI::App& command, pack_options& options) {
   command
       .add_option("--capacity", options.capacity,
-                  "The most a pack may hold of each resource, or auto: those at which packs take "
-                  "the least room for their samples")
+                  "The most a pack may hold of each resource, or auto: the capacities at which "
+                  "packs waste least")
       ->type_name("images=9,tokens=4096|auto");
   command
-      .add_option("--max", options.most, "With auto: limits on the capacities, tokens=16384 say")
+      .add_option("--max", options.most,
+                  "With auto: upper limits on the capacities, such as tokens=16384")
       ->type_name("AMOUNTS");
   add_number(command, "--target-samples-per-pack", options.samples_per_pack,
-             "With auto: how many samples a pack should hold [4, without --max]");
+             "With auto: the wanted mean number of samples per pack [4, without --max]");
   add_choice(command, "--oversize", options.oversize,
              "What to do with samples beyond a capacity [reject]",
              {{"reject", oversize_policy::reject},
@@ -32,61 +33,65 @@ void add_capacity_options(CLI::App& command, pack_options& options) {
 
 void add_method_options(CLI::App& command, pack_options& options) {
   constexpr std::int64_t most_passes = std::numeric_limits<std::uint32_t>::max();
-  add_choice(command, "--method", options.method,
-             "How to pack: balanced; the published sampling and filtering, isf; or streaming, "
-             "samples in the order of the tables as if they came one by one [balanced]",
-             {{"balanced", packing_method::balanced},
-              {"isf", packing_method::isf},
-              {"streaming", packing_method::streaming}});
+  add_choice(
+      command, "--method", options.method,
+      "Packing method: balanced; isf, the iterative sampling and filtering of the OmniBal paper; "
+      "or streaming, samples one by one in the order of the tables [balanced]",
+      {{"balanced", packing_method::balanced},
+       {"isf", packing_method::isf},
+       {"streaming", packing_method::streaming}});
   command
       .add_option("--threshold", options.threshold,
-                  "With isf: a pack is full from here on [the capacity]")
+                  "With isf: loads from which on a pack counts as full [the capacity]")
       ->type_name("AMOUNTS");
-  add_integer(command, "--iterations", options.iterations, "With isf: number of passes [50]",
+  add_integer(command, "--iterations", options.iterations, "With isf: number of iterations [50]",
               {1, most_passes});
   add_choice(command, "--stream", options.stream,
-             "With isf: random numbers, ours or those of the published code [native]",
+             "With isf: random numbers of this library, or those of the paper's code [native]",
              {{"native", isf_stream::native}, {"published", isf_stream::published}});
   add_integer(command, "--buffer", options.buffer,
-              "With streaming: the most samples held at a time [1000]", {1, 1 << 20});
+              "With streaming: the most samples buffered at a time [1000]", {1, 1 << 20});
   add_integer(command, "--age-limit", options.age_limit,
-              "With streaming: how many more samples may come until one must be packed "
+              "With streaming: a sample is packed at the latest when so many more have arrived "
               "[8 times the buffer]",
               {.least = 0});
   add_integer(command, "--good-enough", options.good_enough,
-              "With streaming: from how many thousandths of a capacity on a pack is made at once, "
-              "not when the buffer is full [always when it is full]",
+              "With streaming: emit a pack as soon as it fills so many thousandths of a capacity "
+              "[only when the buffer is full]",
               {1, 1000});
   add_integer(command, "--level", options.level_rounds,
-              "Rounds of exchanges between packs that even their costs [0]", {0, 1000});
-  add_integer(command, "--seed", options.seed, "The same seed gives the same bytes [1024]", {});
+              "Rounds of improvement by swaps of samples, which even the costs of packs [0]",
+              {0, 1000});
+  add_integer(command, "--seed", options.seed,
+              "Random seed; the same seed gives the same bytes [1024]", {});
 }
 
 void add_dispatch_options(CLI::App& command, pack_options& options) {
   constexpr integer_range count{1, 1 << 20};
   add_integer(command, "--dp", options.ranks, "Data-parallel ranks [8]", count);
   add_integer(command, "--micro-batches", options.microbatches,
-              "Micro-batches for each rank in a full step, each a pack [1]", count);
-  add_integer(command, "--sequence-parallel-size", options.sequence_parallel_size,
-              "Packs in a micro-batch, for ranks that share the work on them; such groups of packs "
-              "are even in all resources [1]",
-              count);
+              "Micro-batches per rank in a full step, each of one pack [1]", count);
+  add_integer(
+      command, "--sequence-parallel-size", options.sequence_parallel_size,
+      "Packs per micro-batch, for ranks that share the work on them; the loads of such groups "
+      "are balanced in every resource [1]",
+      count);
   add_choice(command, "--last-step", options.last_step,
-             "What to do with packs that do not fill a step: a short step, none, or repeat some "
-             "[short]",
+             "What to do with packs that do not fill a step: run a short step, drop them, or pad "
+             "the step with repeated packs [short]",
              {{"short", last_step_policy::spread},
               {"drop", last_step_policy::drop},
               {"pad", last_step_policy::pad}});
   add_integer(
       command, "--window", options.window,
-      "Steps whose packs are sorted by cost before they are cut into steps; 1 leaves steps a "
-      "random draw [1]",
+      "Sort the packs of so many steps by cost before dividing them into steps; 1 leaves every "
+      "step a random draw [1]",
       {1, std::numeric_limits<std::uint32_t>::max()});
   command.add_flag(
       "--largest-first", options.largest_first,
-      "The first step holds the dearest packs, to see at once whether memory suffices");
+      "Run the most expensive packs in the first step, to see at once whether memory suffices");
   add_integer(command, "--epoch", options.epoch,
-              "Which epoch to pack and deal for; each is packed and dealt afresh [0]", {});
+              "Number of the epoch; each has packs and steps of its own [0]", {});
 }
 
 }  // namespace
@@ -100,12 +105,12 @@ void add_pack_options(CLI::App& command, pack_options& options) {
   command
       .add_option_function<std::string>(
           "--key", take_key,
-          "The field of the tables, texts or integers, that names samples, so that packs can be "
-          "held against the same samples in another order")
+          "The field of the tables, texts or integers, that names each sample, so that packs stay "
+          "valid when the samples come in another order")
       ->type_name("FIELD");
   command
       .add_option("--repeat", options.repeat,
-                  "How often an epoch holds the samples of each file of --lengths, in order: "
+                  "How often an epoch contains the samples of each file of --lengths, in order: "
                   "5/2 or 2.5 is two or three times, 1/4 every fourth sample [each sample once]")
       ->type_name("RATE,...");
   add_capacity_options(command, options);
@@ -113,12 +118,12 @@ void add_pack_options(CLI::App& command, pack_options& options) {
   add_dispatch_options(command, options);
   command
       .add_option("--evaluate", options.evaluate,
-                  "Measure the packs of this file, made before, instead of making packs")
+                  "Report the figures of the packs of this file instead of making packs")
       ->type_name("FILE");
   command.add_option("--out", options.out, "Where to write the packs, as JSON")->type_name("FILE");
 }
 
-void refuse_idle_options(const pack_options& options) {
+void refuse_unused_options(const pack_options& options) {
   const auto refuse = [](bool given, const char* option, const char* home) {
     if (given) throw usage_error(std::string(option) + " has no meaning without " + home);
   };
@@ -148,10 +153,10 @@ void refuse_idle_options(const pack_options& options) {
 }
 
 void refuse_options_beside_evaluate(const CLI::App& command) {
-  static const std::set<std::string> heard = {"--lengths", "--resource", "--key",     "--evaluate",
-                                              "--out",     "--format",   "--progress"};
+  static const std::set<std::string> allowed = {
+      "--lengths", "--resource", "--key", "--evaluate", "--out", "--format", "--progress"};
   for (const CLI::Option* option : command.get_options())
-    if (option->count() > 0 && !heard.contains(option->get_name()))
+    if (option->count() > 0 && !allowed.contains(option->get_name()))
       throw usage_error(option->get_name() + " has no meaning beside --evaluate");
 }
 

@@ -47,11 +47,11 @@ struct pack_options {
 /// Adds all of them. The options must outlive the command's parsing.
 void add_pack_options(CLI::App& command, pack_options& options);
 
-/// Nothing that was said may go unheard: throws usage_error for an option that has no meaning
-/// beside the others.
-void refuse_idle_options(const pack_options& options);
+/// No option may be ignored in silence: throws usage_error for one that has no meaning beside the
+/// others.
+void refuse_unused_options(const pack_options& options);
 
-/// With --evaluate nothing is made, so no option that says how may be there.
+/// With --evaluate no packs are made: throws usage_error for an option that says how to make them.
 void refuse_options_beside_evaluate(const CLI::App& command);
 
 }  // namespace omnibal::cli

@@ -52,7 +52,7 @@ std::vector<capacity_row> capacity_rows(const capacity_choice<Resources>& choice
   return rows;
 }
 
-/// Packs samples: all of a packed_tables but its plan.
+/// Packs samples: all of packed_tables but its plan.
 template <std::size_t Resources>
 packed_tables group_samples(const sample_list<Resources>& samples, const length_tables& tables,
                             const pack_options& options, const search_control& control) {
@@ -81,7 +81,7 @@ packed_tables group_samples(const sample_list<Resources>& samples, const length_
   return packed;
 }
 
-/// The mixture that the options ask for.
+/// The mixture that --repeat describes.
 mixture_draw mixture_for(const length_tables& tables, const pack_options& options) {
   mixture_draw mixture{.rates = parse_rates("--repeat", options.repeat),
                        .rows = rows_of(tables.inputs),

@@ -11,8 +11,8 @@
 
 namespace omnibal::cli {
 
-/// Packs the samples of the tables, or those that a mixture draws: all but the plan that deals the
-/// packs. Throws invalid_input where options and tables do not agree.
+/// Packs the samples of the tables, or those that a mixture draws; the packs are not yet assigned
+/// to steps. Throws invalid_input where options and tables do not agree.
 [[nodiscard]] packed_tables pack_samples(const length_tables& tables, const pack_options& options,
                                          const search_control& control);
 

@@ -25,7 +25,7 @@ struct packed_tables {
   search_status status = search_status::feasible;
   std::vector<std::uint32_t> oversize = {};
   std::uint64_t bound = 0;
-  std::vector<capacity_row> capacities = {};  ///< What a search for the capacity looked at.
+  std::vector<capacity_row> capacities = {};  ///< Those that a search for the capacity tried.
   pack_seconds seconds = {};
 };
 

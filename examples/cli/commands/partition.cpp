@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// omnibal partition: cuts a chain of weights into intervals of least largest sum.
+// omnibal partition: cuts a chain of weights into intervals whose largest sum is as small as
+// possible.
 #include <memory>
 #include <string>
 
@@ -24,7 +25,7 @@ struct partition_arguments {
 partition_report to_report(const chain_partition<std::int64_t>& found) {
   if (found.status == search_status::infeasible)
     return no_answer{.reason = "fewer_layers_than_stages",
-                     .suggestion = "ask for at most as many parts as there are weights"};
+                     .suggestion = "use at most as many parts as there are weights"};
   return chain_cuts{.outcome = {found.status, found.objective, found.bound}, .cuts = found.cuts};
 }
 
@@ -46,7 +47,8 @@ exit_status partition(const command_context& context, const partition_arguments&
 void add_partition(CLI::App& application, command_context& context) {
   auto arguments = std::make_shared<partition_arguments>();
   CLI::App* command = application.add_subcommand(
-      "partition", "Cut a chain of weights into intervals of least largest sum");
+      "partition",
+      "Cut a chain of weights into intervals whose largest sum is as small as possible");
   command->add_option("--problem", arguments->problem, "The problem: kind ccp")->required();
   command->add_option("--out", arguments->out, "Where to write the result as JSON");
   command->footer("\nExamples:\n  omnibal partition --problem chain.json");

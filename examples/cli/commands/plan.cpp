@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// omnibal plan: the main job.
+// omnibal plan: plans a whole run from length tables, or solves a problem of plain numbers.
 #include <limits>
 #include <memory>
 #include <string>
@@ -16,70 +16,72 @@ namespace {
 void add_cluster_options(CLI::App& command, plan_arguments& arguments) {
   add_integer(command, "--dp", arguments.data_parallel, "Data-parallel ranks", {1, 1 << 20});
   add_integer(command, "--pp", arguments.pipeline_parallel, "Pipeline stages", {1, 1 << 10});
-  add_integer(command, "--tp", arguments.tensor_parallel, "Tensor-parallel devices a stage [1]",
+  add_integer(command, "--tp", arguments.tensor_parallel, "Tensor-parallel devices per stage [1]",
               {1, 1 << 10});
   add_integer(command, "--gpus", arguments.devices,
-              "Devices in all; --dp, --pp and --tp are then searched for", {1, 1 << 20});
+              "Number of devices; --dp, --pp and --tp are then searched for", {1, 1 << 20});
   command.add_option("--device", arguments.device,
                      "a100, h100, h200 or a JSON file of achieved rates [a100]");
-  add_bytes(command, "--memory", arguments.memory, "Memory of a device, as in 80GiB");
+  add_bytes(command, "--memory", arguments.memory, "Memory per device, as in 80GiB");
   add_bytes(command, "--reserve", arguments.reserve,
-            "Memory kept for context, communication buffers and fragmentation [6GiB]");
+            "Memory left to context, communication buffers and fragmentation [6GiB]");
   add_number(command, "--margin", arguments.margin,
-             "Share by which activations are taken to be larger than predicted [0, or what the "
-             "errors of --profile ask for]");
+             "Share added to predicted activation memory [0, or what the errors of --profile "
+             "require]");
   command.add_option("--profile", arguments.profile,
-                     "Measured layers, or what omnibal calibrate made of them");
+                     "Measured layers, or the output of omnibal calibrate");
   add_choice(command, "--schedule", arguments.schedule, "Pipeline schedule [1f1b]",
              {{"1f1b", schedule_kind::one_forward_one_backward},
               {"gpipe", schedule_kind::gpipe},
               {"interleaved", schedule_kind::interleaved},
               {"zbh1", schedule_kind::zero_bubble_h1}});
   add_integer(command, "--virtual", arguments.virtual_stages,
-              "Virtual stages a device of the interleaved schedule [1]", {1, 1 << 10});
+              "Virtual stages per device of the interleaved schedule [1]", {1, 1 << 10});
 }
 
 void add_training_options(CLI::App& command, plan_arguments& arguments) {
   command.add_option("--model", arguments.model,
                      "A model's id, or FILE or FILE#ID of the same form");
   add_integer(command, "--global-batch", arguments.global_batch,
-              "Samples an optimizer step, in the mean",
+              "Mean number of samples per optimizer step",
               {1, std::numeric_limits<std::int32_t>::max()});
   command.add_option("--capacity", arguments.capacity,
-                     "What a pack holds, images=9,tokens=4096, or auto [auto]");
+                     "The most a pack may hold, such as images=9,tokens=4096, or auto [auto]");
   add_choice(command, "--freeze", arguments.freeze, "The part that is not trained [none]",
              {{"none", frozen_part::none},
               {"vision", frozen_part::vision},
               {"language", frozen_part::language}});
   command.add_flag("--shard-optimizer", arguments.shard_optimizer,
-                   "Divide the optimizer state over the data-parallel ranks");
+                   "Shard the optimizer state over the data-parallel ranks");
   add_integer(command, "--optimizer-bytes", arguments.optimizer_bytes,
-              "Optimizer state a parameter, in bytes [12]", {0, 64});
+              "Bytes of optimizer state per parameter [12]", {0, 64});
   command.add_flag("--sequence-parallel", arguments.sequence_parallel,
-                   "Divide the norms' activations over the tensor-parallel devices");
+                   "Shard the activations of norms over the tensor-parallel devices");
   add_integer(command, "--seed", arguments.seed, "Seed of every random choice [1024]",
               {0, std::numeric_limits<std::uint32_t>::max() - 1000});
 }
 
 void add_problem_options(CLI::App& command, plan_arguments& arguments) {
   command.add_option("--alpha", arguments.alpha,
-                     "With cvar: the share of scenarios that are not looked at [0.95]");
-  add_choice(command, "--method", arguments.published, "How to plan a --problem [exact]",
-             {{"exact", false}, {"published", true}});
+                     "With cvar: the share of scenarios, the fastest, that are left out [0.95]");
+  add_choice(
+      command, "--method", arguments.published,
+      "With --problem: the exact search, or the method of the OmniBal paper (published) [exact]",
+      {{"exact", false}, {"published", true}});
   add_number(command, "--time-limit", arguments.time_limit,
-             "Seconds after which the search stops with what it has");
+             "Seconds after which the search stops with the best plan found");
   command.add_option("--evaluate", arguments.evaluate,
-                     "A plan to price instead of searching for one");
+                     "Evaluate the plan of this file instead of searching for one");
 }
 
-/// The chosen way to run, once both are known not to be mixed up.
+/// Plans tables or a problem, whichever the arguments give.
 exit_status plan(const command_context& context, const plan_arguments& arguments) {
   if (arguments.problem.empty() == arguments.tables.files.empty())
     throw usage_error(arguments.problem.empty()
-                          ? "plan needs --lengths FILE for the main job, or --problem FILE"
+                          ? "plan needs --lengths FILE to plan a run, or --problem FILE"
                           : "plan takes --lengths or --problem, not both");
   if (!arguments.problem.empty() && !arguments.report.empty())
-    throw usage_error("--report needs --lengths: a --problem has no page");
+    throw usage_error("--report needs --lengths: there is no page for a --problem");
   return arguments.problem.empty() ? plan_tables(context, arguments)
                                    : plan_problem(context, arguments);
 }
@@ -91,18 +93,19 @@ std::string suggestion(const infeasibility& why) {
     return "use at most as many pipeline stages as the chain has layers";
   return "give every device at least " + std::to_string(why.bytes_short) +
          " bytes more, use more pipeline stages or tensor-parallel devices, shard the optimizer, "
-         "or "
-         "lower the capacity of a pack";
+         "or lower the capacity of packs";
 }
 
 void add_plan(CLI::App& application, command_context& context) {
   auto arguments = std::make_shared<plan_arguments>();
   CLI::App* command = application.add_subcommand(
-      "plan", "Plan a run: packs, their dealing, layer partition, recomputation, and the gain");
+      "plan",
+      "Plan a run: packs, their assignment to ranks, layer partition, recomputation, and the gain");
   add_table_options(*command, arguments->tables);
   command->get_option("--lengths")->required(false);
-  command->add_option("--problem", arguments->problem,
-                      "A problem of plain numbers instead: kind joint or stochastic");
+  command->add_option(
+      "--problem", arguments->problem,
+      "In place of --lengths, a problem of plain numbers: kind joint or stochastic");
   command->add_option("--objective", arguments->objective,
                       "What to minimise: expected_makespan for --lengths; bottleneck, "
                       "blocking_bottleneck, closed_form, period, makespan, variance, "
@@ -111,7 +114,7 @@ void add_plan(CLI::App& application, command_context& context) {
   add_training_options(*command, *arguments);
   add_cluster_options(*command, *arguments);
   command->add_option("--report", arguments->report,
-                      "Where to write the plan of --lengths as a page of HTML");
+                      "With --lengths: where to write the plan as a page of HTML");
   command->add_option("--out", arguments->out, "Where to write the plan as JSON");
   command->footer(
       "\nExamples:\n"

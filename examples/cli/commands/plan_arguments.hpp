@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The options of `omnibal plan`, and its two ways to run: the main job on real length tables, and
-/// a planning problem of plain numbers.
+/// The options of `omnibal plan`, and its two uses: a run on real length tables, and a planning
+/// problem of plain numbers.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct plan_arguments {
   std::string device = "a100";
   std::int64_t data_parallel = 0;
   std::int64_t pipeline_parallel = 0;
-  std::int64_t tensor_parallel = 0;  ///< 0 where not said, as with the two above.
-  std::int64_t devices = 0;          ///< To be divided into a shape; 0 where the shape is said.
+  std::int64_t tensor_parallel = 0;  ///< 0 where not given, as with the two above.
+  std::int64_t devices = 0;          ///< To be divided into a shape; 0 where the shape is given.
   std::int64_t memory = 0;
   std::int64_t reserve = std::int64_t{6} << 30;
   std::optional<double> margin = {};  ///< Absent: that of the profile, or 0.

@@ -13,7 +13,7 @@
 namespace omnibal::cli {
 namespace {
 
-/// Kinds of layers in the order of their first, each once.
+/// Kinds of layers, each once, in the order of their first layer.
 std::string kinds(const std::vector<std::string>& layers) {
   std::vector<std::string> seen;
   for (const std::string& layer : layers)
@@ -31,13 +31,13 @@ std::string size_text(const workload& work) {
 
 }  // namespace
 
-calibration cost_source::price(const training_setup& setup) const {
+calibration cost_source::layer_costs(const training_setup& setup) const {
   std::vector<layer_cost> chain = price_layers(model, device, setup);
   if (!profile) return {.chain = std::move(chain)};
   if (profile->tensor_parallel.value_or(setup.tensor_parallel) != setup.tensor_parallel)
     throw invalid_input(profile->name + ": tp", *profile->tensor_parallel,
                         "is not that of this run, " + std::to_string(setup.tensor_parallel) +
-                            ": measure the layers as the run divides them");
+                            ": measure the layers at the tensor parallelism of the run");
   try {
     return calibrated_chain(std::move(chain), profile->layers);
   } catch (const invalid_input& error) {
@@ -56,24 +56,24 @@ double cost_source::margin(const std::optional<double>& asked) const {
   return suggested;
 }
 
-std::vector<std::string> cost_source::describe(const calibration& priced,
+std::vector<std::string> cost_source::describe(const calibration& calibrated,
                                                const workload& largest) const {
   if (!profile) return {"times come from FLOPs and achieved rates, not from measured layers"};
   std::vector<std::string> lines = {"times and activations of layers are fitted to " +
                                     value_text(profile->measurements) + " measurements of " +
                                     profile->name};
-  if (!priced.partly.empty())
-    lines.push_back("of " + kinds(priced.partly) +
+  if (!calibrated.partly.empty())
+    lines.push_back("of " + kinds(calibrated.partly) +
                     " only a part was measured; the rest comes from FLOPs and achieved rates");
-  if (!priced.analytic.empty())
-    lines.push_back("of " + kinds(priced.analytic) +
-                    " nothing was measured: their costs come from FLOPs and achieved rates");
+  if (!calibrated.analytic.empty())
+    lines.push_back("of " + kinds(calibrated.analytic) +
+                    " nothing was measured; their costs come from FLOPs and achieved rates");
   if (largest.tiles > profile->largest.tiles || largest.tokens > profile->largest.tokens)
     lines.push_back("packs hold up to " + size_text(largest) + ", more than the " +
                     size_text(profile->largest) + " that were measured: costs are extrapolated");
   lines.emplace_back(
-      "bytes of weights, gradients and optimizer, and times between stages and "
-      "once a step, are predicted");
+      "bytes of weights, gradients and optimizer, and times between stages and once per step, "
+      "are predicted");
   return lines;
 }
 
@@ -81,8 +81,9 @@ cost_source read_costs(const plan_arguments& arguments) {
   cost_source costs{.model = find_model(arguments.model), .device = find_device(arguments.device)};
   if (!arguments.profile.empty()) costs.profile = read_profile(arguments.profile);
   if (arguments.devices > 0 && costs.profile && !costs.profile->tensor_parallel)
-    throw usage_error(arguments.profile +
-                      ": tp is missing: --gpus must know how the measured layers were divided");
+    throw usage_error(
+        arguments.profile +
+        ": tp is missing: --gpus needs the tensor parallelism at which layers were measured");
   return costs;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What the layers of a run cost: predicted from the model's shape and the device's rates, and
+/// The costs of the layers of a run: predicted from the model's shape and the device's rates or,
 /// where there is a profile, measured.
 #pragma once
 
@@ -26,19 +26,19 @@ struct cost_source {
 
   /// The chain of layers. Throws invalid_input where the model cannot be divided so, or was
   /// measured under another tensor parallelism.
-  [[nodiscard]] calibration price(const training_setup& setup) const;
+  [[nodiscard]] calibration layer_costs(const training_setup& setup) const;
 
-  /// The share by which activations are taken to be larger than these costs say: what was asked
-  /// for, or what the errors of the profile ask for.
+  /// The share added to predicted activation memory: the one given, or what the errors of the
+  /// profile require.
   [[nodiscard]] double margin(const std::optional<double>& asked) const;
 
-  /// In words, for those who trust a plan: what of the chain was measured and what was not, up to
-  /// micro-batches of this size.
-  [[nodiscard]] std::vector<std::string> describe(const calibration& priced,
+  /// The assumptions of a plan in words: which costs of the chain were measured and which were
+  /// not, for micro-batches of at most this size.
+  [[nodiscard]] std::vector<std::string> describe(const calibration& calibrated,
                                                   const workload& largest) const;
 };
 
-/// Reads what the arguments name.
+/// Reads model, device and profile.
 [[nodiscard]] cost_source read_costs(const plan_arguments& arguments);
 
 }  // namespace omnibal::cli

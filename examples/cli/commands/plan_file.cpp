@@ -43,7 +43,7 @@ class plan_reader {
   void expect(const char* field, const json& given) const {
     const json was = file_.value(field, json());
     if (was != given)
-      refuse(field, was, "is not what this run has, " + json_text(given) + ": plan anew");
+      refuse(field, was, "differs from this run, " + json_text(given) + ": plan again");
   }
 
   const json& list(const char* field, std::size_t size) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// plan.json: packs.json (files/packs_file.hpp) with cuts, layers and modes by name, what was
-/// planned for, and Megatron-LM's arguments.
+/// plan.json: packs.json (files/packs_file.hpp) with cuts, layers and modes by name, the setting of
+/// the run, and Megatron-LM's arguments.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,18 @@
 
 namespace omnibal::cli {
 
-/// What a plan file says beside its packs.
+/// What a plan file holds beside its packs.
 struct earlier_plan {
   pipeline_plan plan = {};
   double epoch_seconds = 0;
 };
 
 /// Reads plan.json, which must be for the cluster and the layers of this run: throws invalid_input
-/// where it is not. Packs are not looked at.
+/// where it is not. Does not read the packs.
 [[nodiscard]] earlier_plan read_plan_file(const std::string& path, const run_setting& setting,
                                           const std::vector<layer_cost>& chain);
 
-/// The bytes of plan.json. Precondition: the report has a plan, which these are.
+/// The bytes of plan.json. Precondition: the report is that of this plan.
 [[nodiscard]] std::string plan_file_text(const run_report& report, std::int64_t seed,
                                          const std::vector<layer_cost>& chain,
                                          const pipeline_plan& plan, const packs_file& packs);

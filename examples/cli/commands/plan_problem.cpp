@@ -25,7 +25,7 @@
 namespace omnibal::cli {
 namespace {
 
-/// What to minimise: an objective of one step, or a measure over scenarios.
+/// The objective: that of one step, or a measure over scenarios.
 struct asked_objective {
   plan_objective of_step = plan_objective::makespan;
   std::optional<makespan_measure> over_scenarios = {};
@@ -58,8 +58,9 @@ asked_objective read_objective(const plan_arguments& arguments, const problem_fi
     if (name != known_name) continue;
     asked_objective asked = objective;
     if (stochastic && !asked.over_scenarios)
-      throw invalid_input("--objective", name,
-                          "is not one of scenarios; use expected_makespan, worst_makespan or cvar");
+      throw invalid_input(
+          "--objective", name,
+          "is not an objective over scenarios; use expected_makespan, worst_makespan or cvar");
     if (asked.over_scenarios) {
       if (const auto alpha = file.alpha()) asked.over_scenarios->alpha = *alpha;
       if (arguments.alpha) {
@@ -90,19 +91,21 @@ rational evaluate(const asked_problem& asked, const asked_objective& objective,
   return objective_of(asked.problem, plan, objective.of_step);
 }
 
-/// Changes that would make it fit, each by itself, the cheapest kinds first.
+/// Changes each of which would make the problem fit, the least costly kinds first.
 std::string advice_text(const pipeline_problem& problem, const infeasibility& why) {
   if (why.reason == infeasibility::cause::rules)
-    return "no partition keeps all pairs together and apart: drop one of them, or change the "
+    return "no partition satisfies all pairs of together and apart: drop one of them, or change "
+           "the "
            "number of stages";
   if (why.reason != infeasibility::cause::memory) return suggestion(why);
   const fit_advice advice = advise(problem, why);
   std::vector<std::string> ways;
   if (advice.microbatches)
-    ways.push_back("run at most " + std::to_string(*advice.microbatches) + " micro-batches a step");
+    ways.push_back("run at most " + std::to_string(*advice.microbatches) +
+                   " micro-batches per step");
   if (advice.layer)
     ways.push_back("give layer " + std::to_string(*advice.layer) +
-                   " a recompute mode that keeps nothing");
+                   " a recompute mode that saves no activations");
   ways.push_back("give every device at least " + std::to_string(advice.bytes) + " bytes more");
   if (advice.stages) ways.push_back("use " + std::to_string(*advice.stages) + " pipeline stages");
   std::string text;
@@ -118,38 +121,38 @@ no_answer describe(const infeasibility& why, std::string suggestion) {
   return answer;
 }
 
-/// The figures of a plan. Times of stages are those of the average micro-batch where scenarios
+/// The figures of a plan. Times of stages are those of the mean micro-batch where scenarios
 /// differ.
-priced_plan describe(const asked_problem& asked, const pipeline_plan& plan, search_status status,
-                     const rational& objective) {
+evaluated_plan describe(const asked_problem& asked, const pipeline_plan& plan, search_status status,
+                        const rational& objective) {
   const pipeline_problem problem =
       asked.scenarios.empty() ? asked.problem : on_average(asked.problem, asked.scenarios);
   const std::vector<stage_cost> stages = stage_costs(problem, plan);
-  priced_plan priced{.status = status,
-                     .objective = objective,
-                     .plan = plan,
-                     .peak_memory = peak_memory(problem, stages),
-                     .makespan = makespan(problem.schedule, stages)};
+  evaluated_plan evaluated{.status = status,
+                           .objective = objective,
+                           .plan = plan,
+                           .peak_memory = peak_memory(problem, stages),
+                           .makespan = makespan(problem.schedule, stages)};
   for (const stage_cost& stage : stages) {
-    priced.stage_forward.push_back(stage.forward_time);
-    priced.stage_backward.push_back(stage.backward_time);
+    evaluated.stage_forward.push_back(stage.forward_time);
+    evaluated.stage_backward.push_back(stage.backward_time);
   }
   if (!asked.scenarios.empty())
-    priced.makespans = scenario_makespans(asked.problem, asked.scenarios, plan);
-  if (!problem.tied.empty()) priced.gradient_reductions = split_ties(problem, plan);
-  return priced;
+    evaluated.makespans = scenario_makespans(asked.problem, asked.scenarios, plan);
+  if (!problem.tied.empty()) evaluated.gradient_reductions = split_ties(problem, plan);
+  return evaluated;
 }
 
-priced_plan describe(const asked_problem& asked, const pipeline_plan& plan, search_status status,
-                     const rational& objective, const rational& bound) {
-  priced_plan priced = describe(asked, plan, status, objective);
-  priced.bound = bound;
-  return priced;
+evaluated_plan describe(const asked_problem& asked, const pipeline_plan& plan, search_status status,
+                        const rational& objective, const rational& bound) {
+  evaluated_plan evaluated = describe(asked, plan, status, objective);
+  evaluated.bound = bound;
+  return evaluated;
 }
 
-using problem_answer = std::variant<priced_plan, no_answer>;
+using problem_answer = std::variant<evaluated_plan, no_answer>;
 
-/// Prices a plan that was given: no search, no bound.
+/// Evaluates a given plan: no search, no bound.
 problem_answer evaluate_plan(const asked_problem& asked, const asked_objective& objective,
                              const pipeline_plan& plan) {
   validate(asked.problem, plan);
@@ -161,7 +164,7 @@ problem_answer evaluate_plan(const asked_problem& asked, const asked_objective& 
   return describe(asked, plan, search_status::feasible, evaluate(asked, objective, plan));
 }
 
-/// The plan of the paper's method, held against the bound of the exact search.
+/// The plan of the paper's method, beside the bound of the exact search.
 problem_answer plan_by_paper(const asked_problem& asked, const asked_objective& objective,
                              const rational& bound) {
   const auto plan = plan_by_paper(
@@ -169,7 +172,7 @@ problem_answer plan_by_paper(const asked_problem& asked, const asked_objective& 
   if (!plan)
     return no_answer{.reason = "memory",
                      .suggestion =
-                         "none of the published partitions fits, though a plan exists: "
+                         "no partition that the paper's method tries fits, though a plan exists: "
                          "leave out --method published"};
   const rational value = evaluate(asked, objective, *plan);
   const search_status status = value == bound ? search_status::optimal : search_status::feasible;

@@ -32,8 +32,8 @@ namespace {
 
 void require(const char* option, bool given, const char* example) {
   if (!given)
-    throw usage_error(std::string(option) + " is missing: the plan needs it, as in " + option +
-                      " " + example);
+    throw usage_error(std::string(option) + " is missing: a plan needs it, as in " + option + " " +
+                      example);
 }
 
 void check(const plan_arguments& arguments) {
@@ -51,14 +51,15 @@ void check(const plan_arguments& arguments) {
   }
   require("--global-batch", arguments.global_batch > 0, "256");
   if (arguments.objective && *arguments.objective != "expected_makespan")
-    throw invalid_input("--objective", *arguments.objective,
-                        "must be expected_makespan with --lengths; the epoch is what is judged");
+    throw invalid_input(
+        "--objective", *arguments.objective,
+        "must be expected_makespan with --lengths: plans of a run are compared by their epoch");
   if (arguments.virtual_stages > 1 && arguments.schedule != schedule_kind::interleaved)
     throw invalid_input("--virtual", arguments.virtual_stages,
-                        "needs --schedule interleaved; other schedules have one stage a device");
+                        "needs --schedule interleaved; other schedules have one stage per device");
 }
 
-/// Tables of a run say tiles and tokens, in this order.
+/// The samples of a run, which have tiles and tokens, in this order.
 const std::vector<loads<2>>& tiles_and_tokens(const length_tables& tables) {
   const auto* samples = std::get_if<std::vector<loads<2>>>(&tables.samples);
   if (samples == nullptr || tables.resources != std::vector<std::string>{"images", "tokens"})
@@ -75,9 +76,9 @@ std::optional<loads<2>> read_capacity(const plan_arguments& arguments,
   return loads<2>{amounts[0], amounts[1]};
 }
 
-evaluated_run reprice(const plan_subject& subject, const run_problem& problem,
-                      const packs_file& file, const pipeline_plan& plan,
-                      const search_control& control) {
+evaluated_run evaluate(const plan_subject& subject, const run_problem& problem,
+                       const packs_file& file, const pipeline_plan& plan,
+                       const search_control& control) {
   try {
     return evaluate_run(problem, file.packs, file.plan, {file.capacity[0], file.capacity[1]}, plan,
                         control);
@@ -90,9 +91,9 @@ exit_status evaluate_plan(const command_context& context, const plan_subject& su
                           const run_problem& problem, const length_tables& tables,
                           const search_control& control) {
   const earlier_plan earlier =
-      read_plan_file(subject.arguments.evaluate, setting_of(subject), subject.priced.chain);
+      read_plan_file(subject.arguments.evaluate, setting_of(subject), subject.calibrated.chain);
   const packs_file file = read_packs_file(subject.arguments.evaluate, tables);
-  const evaluated_run run = reprice(subject, problem, file, earlier.plan, control);
+  const evaluated_run run = evaluate(subject, problem, file, earlier.plan, control);
   print_report(context, report_of(subject, run, earlier.epoch_seconds));
   return run.strategy.fits ? exit_status::done : exit_status::infeasible;
 }
@@ -133,21 +134,21 @@ std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
                                            const length_tables& tables, const cost_source& costs,
                                            const search_control& control) {
   run_problem run = run_of(in_shape(arguments, {}), tables, costs);
-  const auto price = [&](const cluster_shape& shape) {
-    return costs.price(setup_of(in_shape(arguments, shape))).chain;
+  const auto layer_costs = [&](const cluster_shape& shape) {
+    return costs.layer_costs(setup_of(in_shape(arguments, shape))).chain;
   };
-  return rank_shapes({.devices = arguments.devices, .layer_costs = price, .run = std::move(run)},
-                     control);
+  return rank_shapes(
+      {.devices = arguments.devices, .layer_costs = layer_costs, .run = std::move(run)}, control);
 }
 
-/// A step before and after, to be drawn.
+/// The first step of the first rank under each strategy, to be drawn.
 std::vector<timeline> first_steps(const run_plan& plan, const std::vector<layer_cost>& chain) {
   std::vector<timeline> steps;
-  for (const auto& [name, column] : {std::pair{"unbalanced", &plan.unbalanced},
-                                     {"published", &plan.published},
-                                     {"planned", &plan.planned}}) {
-    if (column->status == search_status::infeasible) continue;
-    steps.push_back(examples::step_timeline(*column, chain));
+  for (const auto& [name, strategy] : {std::pair{"unbalanced", &plan.unbalanced},
+                                       {"paper", &plan.published},
+                                       {"planned", &plan.planned}}) {
+    if (strategy->status == search_status::infeasible) continue;
+    steps.push_back(examples::step_timeline(*strategy, chain));
     steps.back().title = std::string(name) + ", " + examples::seconds_text(steps.back());
   }
   return steps;
@@ -164,7 +165,7 @@ packs_file packs_of(const plan_subject& subject, const run_strategy& planned) {
 
 void write_plan(const plan_subject& subject, const run_plan& plan, const run_report& report) {
   const plan_arguments& arguments = subject.arguments;
-  const std::vector<layer_cost>& chain = subject.priced.chain;
+  const std::vector<layer_cost>& chain = subject.calibrated.chain;
   if (!arguments.out.empty())
     write_file(arguments.out, plan_file_text(report, arguments.seed, chain, plan.planned.plan,
                                              packs_of(subject, plan.planned)));
@@ -195,11 +196,11 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     shapes = search_shapes(arguments, tables, costs, control);
     arguments = in_shape(arguments, shapes.front().shape);
   }
-  const calibration priced = costs.price(setup_of(arguments));
+  const calibration calibrated = costs.layer_costs(setup_of(arguments));
   run_problem problem = run_of(arguments, tables, costs);
-  problem.chain = priced.chain;
+  problem.chain = calibrated.chain;
   const plan_subject subject{.costs = costs,
-                             .priced = priced,
+                             .calibrated = calibrated,
                              .arguments = arguments,
                              .inputs = tables.inputs,
                              .samples = problem.samples.size(),

@@ -11,8 +11,8 @@
 
 namespace omnibal::cli {
 
-/// Shows how far long work is: on a terminal in one line that is wiped out at the end, else in
-/// lines of their own.
+/// Shows the progress of long work: on a terminal in one line that is erased at the end, elsewhere
+/// one line per report.
 class progress_line {
  public:
   explicit progress_line(const command_context& context);
@@ -20,7 +20,7 @@ class progress_line {
   progress_line& operator=(const progress_line&) = delete;
   ~progress_line();
 
-  /// To be given to the work; must not outlive this object.
+  /// The control to pass to the work; must not outlive this object.
   [[nodiscard]] search_control control();
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// omnibal rebalance: moves samples between ranks so that the dearest comes near the mean.
+// omnibal rebalance: plans moves of samples between ranks that bring the slowest near the mean.
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -109,7 +109,7 @@ std::uint32_t to_tolerance(const fraction& given) {
   return static_cast<std::uint32_t>(millionths / given.denominator);
 }
 
-/// A cost as a multiple of the mean cost of a rank; 1 where nothing costs anything.
+/// A cost as a multiple of the mean cost per rank; 1 where all costs are 0.
 class cost_ratios {
  public:
   explicit cost_ratios(const rebalance_problem& problem) : ranks_(problem.ranks) {
@@ -167,10 +167,11 @@ exit_status run(const rebalance_arguments& arguments, const command_context& con
 void add_rebalance(CLI::App& application, command_context& context) {
   auto arguments = std::make_shared<rebalance_arguments>();
   CLI::App* command = application.add_subcommand(
-      "rebalance", "Plan moves of samples between ranks that even what the ranks cost");
+      "rebalance", "Plan moves of samples between ranks that balance the costs of the ranks");
   command
       ->add_option("--table", arguments->table,
-                   "What each rank holds: ranks, and rank, bytes and cost of each sample")
+                   "The samples that each rank owns: number of ranks, and rank, bytes and cost of "
+                   "each sample")
       ->type_name("FILE")
       ->required();
   command
@@ -181,8 +182,10 @@ void add_rebalance(CLI::App& application, command_context& context) {
       ->add_option("--weights", arguments->weights,
                    "Balance the sum of these fields, each times its weight, in place of cost")
       ->type_name("images=12000,tokens=39");
-  add_fraction(*command, "--tolerance", arguments->tolerance,
-               "Move fewer bytes at a cost of up to this much of the mean more [0.005]");
+  add_fraction(
+      *command, "--tolerance", arguments->tolerance,
+      "Accept a cost of the slowest rank higher by this share of the mean, to send fewer bytes "
+      "[0.005]");
   command->add_option("--out", arguments->out, "Where to write the report as JSON")
       ->type_name("FILE");
   command->footer(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// omnibal recompute: the cheapest recomputation of one stage that fits its memory.
+// omnibal recompute: the least recomputation with which one stage fits its memory.
 #include <memory>
 #include <string>
 
@@ -24,7 +24,7 @@ recompute_report to_report(const recompute_choice& found) {
   if (found.status == search_status::infeasible)
     return no_answer{.reason = "memory",
                      .suggestion =
-                         "raise the budget by the bytes that are short, keep fewer micro-batches "
+                         "raise the budget by bytes_short, keep fewer micro-batches "
                          "in flight, or give the stage fewer layers",
                      .shortage = memory_shortage{.bytes = found.bytes_short}};
   return layer_modes{.outcome = {found.status, found.objective, found.bound}, .modes = found.modes};
@@ -44,7 +44,7 @@ exit_status recompute(const command_context& context, const recompute_arguments&
 void add_recompute(CLI::App& application, command_context& context) {
   auto arguments = std::make_shared<recompute_arguments>();
   CLI::App* command = application.add_subcommand(
-      "recompute", "Choose the cheapest recomputation of a stage that fits its memory");
+      "recompute", "Choose the least recomputation with which a stage fits its memory");
   command->add_option("--problem", arguments->problem, "The problem: kind knapsack")->required();
   command->add_option("--out", arguments->out, "Where to write the result as JSON");
   command->footer("\nExamples:\n  omnibal recompute --problem stage.json");

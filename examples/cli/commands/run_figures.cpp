@@ -37,35 +37,35 @@ std::vector<recomputed_modes> recomputed_layers(const std::vector<layer_cost>& c
   return stages;
 }
 
-epoch_figures figures_of(const plan_subject& subject, const run_strategy& column) {
-  const batch_plan& data = column.data;
-  epoch_figures figures{.step_seconds = column.step_seconds(),
-                        .epoch_seconds = column.epoch_seconds(),
-                        .steps = column.epoch.steps,
+epoch_figures figures_of(const plan_subject& subject, const run_strategy& strategy) {
+  const batch_plan& data = strategy.data;
+  epoch_figures figures{.step_seconds = strategy.step_seconds(),
+                        .epoch_seconds = strategy.epoch_seconds(),
+                        .steps = strategy.epoch.steps,
                         .microbatches_per_rank = data.microbatches_per_rank,
                         .mean_samples_per_step = data.mean_samples_per_step,
                         .least_samples_per_step = data.least_samples_per_step,
                         .most_samples_per_step = data.most_samples_per_step,
-                        .order_gain = static_cast<double>(column.time_as_assigned) *
-                                      seconds_per_nanosecond / column.epoch_seconds(),
-                        .bubble_ratio = column.epoch.bubble_ratio,
+                        .order_gain = static_cast<double>(strategy.time_as_assigned) *
+                                      seconds_per_nanosecond / strategy.epoch_seconds(),
+                        .bubble_ratio = strategy.epoch.bubble_ratio,
                         .pad_ratio = data.pad_ratio,
                         .dist_ratio = data.dist_ratio,
                         .cost_ratio = data.cost_ratio,
-                        .peak_memory = column.epoch.peak_memory,
-                        .fits = column.fits,
-                        .cuts = column.plan.cuts,
-                        .recomputed = recomputed_layers(subject.priced.chain, column.plan)};
-  if (column.capacity)
-    figures.packing = pack_figures{.capacity = to_capacity(*column.capacity),
+                        .peak_memory = strategy.epoch.peak_memory,
+                        .fits = strategy.fits,
+                        .cuts = strategy.plan.cuts,
+                        .recomputed = recomputed_layers(subject.calibrated.chain, strategy.plan)};
+  if (strategy.capacity)
+    figures.packing = pack_figures{.capacity = to_capacity(*strategy.capacity),
                                    .packs = data.packing.objective,
                                    .bound = data.packing.bound};
   return figures;
 }
 
-column_report column_of(const plan_subject& subject, const run_strategy& column) {
-  if (column.status != search_status::infeasible) return figures_of(subject, column);
-  const infeasibility& why = column.why;
+strategy_report strategy_of(const plan_subject& subject, const run_strategy& strategy) {
+  if (strategy.status != search_status::infeasible) return figures_of(subject, strategy);
+  const infeasibility& why = strategy.why;
   no_answer answer{.reason = std::string(to_string(why.reason)), .suggestion = suggestion(why)};
   if (why.reason == infeasibility::cause::memory)
     answer.shortage = memory_shortage{.binding_stage = why.binding_stage, .bytes = why.bytes_short};
@@ -99,7 +99,7 @@ std::vector<capacity_trial> trials_of(const capacity_search& search) {
 std::vector<std::string> assumptions(const plan_subject& subject, const run_strategy& planned) {
   const device_shape& device = subject.costs.device;
   std::vector<std::string> list = subject.costs.describe(
-      subject.priced, {.tiles = (*planned.capacity)[0], .tokens = (*planned.capacity)[1]});
+      subject.calibrated, {.tiles = (*planned.capacity)[0], .tokens = (*planned.capacity)[1]});
   list.push_back(fmt::format(
       "{} achieves {:.0f} TFLOP/s in matrix products, {:.0f} in attention, {:.0f} GB/s of memory, "
       "{:.0f} within a node, {:.1f} between nodes",
@@ -108,35 +108,35 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_stra
       device.pipeline_bandwidth * 1e-9));
   if (subject.memory.margin > 0)
     list.push_back("activations are taken to be " + percent(subject.memory.margin) +
-                   " larger than these costs say");
+                   " larger than predicted");
   list.insert(
       list.end(),
-      {"token counts are the table's; attention is over each sample alone, causal",
+      {"token counts are those of the table; attention is causal, within each sample",
        "gradient reduction and optimizer step are not overlapped with the pipeline",
-       "loading data costs nothing; images arrive at the first stage, token ids at every stage",
+       "loading data takes no time; images arrive at the first stage, token ids at every stage",
        "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
        "parameter counts, full recomputation",
-       "published: packs of 50 iterations of sampling and filtering" +
+       "paper: packs of 50 iterations of sampling and filtering" +
            std::string(subject.arguments.capacity == "auto"
                            ? " at the paper's capacity of 9 images and 4096 tokens"
                            : "") +
-           ", contiguous shares a rank, the best of ten anchored partitions, adaptive "
+           ", contiguous shares of them per rank, the best of ten anchored partitions, adaptive "
            "recomputation"});
   const schedule_kind schedule = subject.arguments.schedule;
   if (schedule == schedule_kind::interleaved)
-    list.emplace_back("ranks run multiples of pp micro-batches, filled up with empty ones");
+    list.emplace_back("every rank runs a multiple of pp micro-batches, filled up with empty ones");
   if (schedule == schedule_kind::zero_bubble_h1)
     list.emplace_back(
         "a layer that recomputes does so for the gradient of its inputs and again for "
-        "that of its weights, and holds what it keeps until the latter");
+        "that of its weights, and keeps its saved activations until the latter");
   if (schedule != schedule_kind::gpipe && schedule != schedule_kind::one_forward_one_backward)
-    list.emplace_back("published runs 1f1b, the schedule its method knows");
+    list.emplace_back("paper runs 1f1b, the schedule that its method supports");
   return list;
 }
 
 run_gain gain_of(const plan_subject& subject, const run_plan& plan) {
-  return {.unbalanced = column_of(subject, plan.unbalanced),
-          .published = column_of(subject, plan.published),
+  return {.unbalanced = strategy_of(subject, plan.unbalanced),
+          .published = strategy_of(subject, plan.published),
           .bound_seconds = static_cast<double>(plan.bound_epoch_time) * seconds_per_nanosecond,
           .ablation = ablation_of(plan),
           .capacities = trials_of(plan.capacities),
@@ -169,7 +169,7 @@ run_report report_of(const plan_subject& subject, const run_plan& plan) {
                     .inputs = subject.inputs,
                     .setting = setting_of(subject),
                     .samples = subject.samples,
-                    .planned = column_of(subject, plan.planned)};
+                    .planned = strategy_of(subject, plan.planned)};
   if (feasible) report.gain = gain_of(subject, plan);
   return report;
 }
@@ -200,9 +200,9 @@ std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidate
   return trials;
 }
 
-repriced_report report_of(const plan_subject& subject, const evaluated_run& run,
-                          double promised_seconds) {
-  repriced_report report{
+evaluation_report report_of(const plan_subject& subject, const evaluated_run& run,
+                            double promised_seconds) {
+  evaluation_report report{
       .inputs = subject.inputs,
       .setting = setting_of(subject),
       .samples = subject.samples,

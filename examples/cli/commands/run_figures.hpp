@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What the library returns for a run, as the reports of `omnibal plan` tell it.
+/// Results of the library for a run, turned into the reports of `omnibal plan`.
 #pragma once
 
 #include <cstddef>
@@ -18,10 +18,10 @@
 
 namespace omnibal::cli {
 
-/// What was planned for.
+/// The run that is planned.
 struct plan_subject {
   const cost_source& costs;
-  const calibration& priced;
+  const calibration& calibrated;
   const plan_arguments& arguments;
   const std::vector<table_input>& inputs;
   std::size_t samples;
@@ -30,14 +30,14 @@ struct plan_subject {
 
 [[nodiscard]] run_setting setting_of(const plan_subject& subject);
 
-/// All but Megatron-LM's arguments, the shapes that were tried and the seconds spent.
+/// The report but for Megatron-LM's arguments, the cluster shapes tried and the seconds spent.
 [[nodiscard]] run_report report_of(const plan_subject& subject, const run_plan& plan);
 
 [[nodiscard]] megatron_report report_of(const plan_subject& subject, const megatron_layout& layout);
 
 [[nodiscard]] std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidates);
 
-[[nodiscard]] repriced_report report_of(const plan_subject& subject, const evaluated_run& run,
-                                        double promised_seconds);
+[[nodiscard]] evaluation_report report_of(const plan_subject& subject, const evaluated_run& run,
+                                          double promised_seconds);
 
 }  // namespace omnibal::cli

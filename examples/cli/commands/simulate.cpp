@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// omnibal simulate: the exact times and memory of a schedule.
+// omnibal simulate: exact times and memory of a pipeline schedule.
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,7 +32,7 @@ struct simulate_arguments {
 struct simulation_problem {
   schedule_shape shape;
   stage_times<std::int64_t> times = {};
-  std::vector<std::int64_t> recomputation = {};  ///< The part of each backward that recomputes.
+  std::vector<std::int64_t> recomputation = {};  ///< The part of each backward.
   std::vector<std::int64_t> activation = {};
   std::vector<std::vector<pipeline_operation>> orders = {};
 };
@@ -120,10 +120,11 @@ timeline draw(const operation_graph& graph, const simulation_problem& problem,
 
 simulation_report to_report(const simulation_problem& problem,
                             const simulation<std::int64_t>& run) {
-  // Half of what a unit of activation holds stays until the weight gradient where that is apart.
+  // Where the weight gradient is an operation of its own, half of the saved activations stay until
+  // it.
   const auto bytes = [&](const pipeline_operation& work) {
-    const std::int64_t kept = problem.activation[work.stage];
-    return activation_bytes{.saved = kept, .saved_for_weight_gradient = kept / 2};
+    const std::int64_t saved = problem.activation[work.stage];
+    return activation_bytes{.saved = saved, .saved_for_weight_gradient = saved / 2};
   };
   simulation_report report{
       .makespan = run.makespan, .bubble_ratio = run.bubble_ratio(), .busy = run.busy};
@@ -162,7 +163,7 @@ void add_simulate(CLI::App& application, command_context& context) {
   command->add_option("--out", arguments->out, "Where to write the result as JSON");
   command->add_option("--trace", arguments->trace,
                       "Where to write the timeline, for Perfetto or chrome://tracing");
-  command->add_option("--svg", arguments->svg, "Where to write the timeline as a picture");
+  command->add_option("--svg", arguments->svg, "Where to write the timeline as an SVG picture");
   command->footer(
       "\nExamples:\n  omnibal simulate --problem step.json --svg step.svg --trace step-trace.json");
   command->callback([&context, arguments] {

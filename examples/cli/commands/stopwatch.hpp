@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How long things took, for reports.
+/// Seconds spent, for reports.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,7 @@
 
 namespace omnibal::cli {
 
-/// Measures seconds from its making, or from the last lap.
+/// Measures seconds since its construction, or since the last lap.
 class stopwatch {
  public:
   [[nodiscard]] double lap() {

@@ -37,7 +37,7 @@ class descriptor {
 
   [[nodiscard]] int get() const noexcept { return number_; }
 
-  /// Closes now, for what only closing tells. Returns 0 or an error number.
+  /// Closes now: some write errors are reported only by closing. Returns 0 or an error number.
   int close() noexcept { return ::close(std::exchange(number_, -1)) == 0 ? 0 : errno; }
 
  private:
@@ -76,7 +76,7 @@ int write_device(const std::string& path, std::string_view bytes) {
   return file.close();
 }
 
-/// Fills a new file and gives it its name once all of it is on disk. Returns 0 or an error number.
+/// Writes a new file and renames it once all of it is on disk. Returns 0 or an error number.
 int fill_and_rename(descriptor& file, const std::string& beside, const std::string& target,
                     std::string_view bytes) {
   if (const int error = write_all(file.get(), bytes)) return error;
@@ -95,7 +95,7 @@ int replace_file(const std::string& target, std::string_view bytes) {
   return error;
 }
 
-/// Where a name leads through links, so that renaming replaces the file and not a link to it.
+/// The path behind symbolic links, so that renaming replaces the file and not a link to it.
 std::string final_path(const std::string& path) {
   std::error_code error;
   const std::filesystem::path target = std::filesystem::canonical(path, error);
@@ -112,14 +112,15 @@ file_bytes::file_bytes(std::string_view source, const std::string& path) {
   if (file.get() < 0) fail(reason(errno));
   struct stat about {};
   if (::fstat(file.get(), &about) != 0) fail(reason(errno));
-  // Pipes do not tell their size: start small and double. One byte more than a file is said to
-  // hold shows its end without growing.
-  std::size_t room = std::max<std::size_t>(static_cast<std::size_t>(about.st_size) + 1, 1 << 16);
-  bytes_ = allocate(room);
+  // Pipes have no known size: start small and double. One byte more than the size of a file shows
+  // its end without growing.
+  std::size_t reserved =
+      std::max<std::size_t>(static_cast<std::size_t>(about.st_size) + 1, 1 << 16);
+  bytes_ = allocate(reserved);
   try {
-    while ((size_ += read_all(file.get(), bytes_.get() + size_, room - size_)) == room) {
-      room *= 2;
-      buffer larger = allocate(room);
+    while ((size_ += read_all(file.get(), bytes_.get() + size_, reserved - size_)) == reserved) {
+      reserved *= 2;
+      buffer larger = allocate(reserved);
       std::copy_n(bytes_.get(), size_, larger.get());
       bytes_ = std::move(larger);
     }
@@ -145,7 +146,7 @@ file_bytes::buffer file_bytes::allocate(std::size_t size) {
 std::string sha256(std::string_view bytes) {
   unsigned char digest[32];
   if (EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr) != 1)
-    throw std::runtime_error("SHA-256 is not to be had from the cryptography library");
+    throw std::runtime_error("the cryptography library does not provide SHA-256");
   std::string text;
   for (const unsigned char byte : digest) {
     text += "0123456789abcdef"[byte >> 4];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Files in and out: inputs are read whole and once, outputs appear whole or not at all.
+/// Input and output files: inputs are read once and whole, outputs appear whole or not at all.
 #pragma once
 
 #include <cstddef>
@@ -11,13 +11,13 @@
 
 namespace omnibal::cli {
 
-/// The bytes of a file, read whole. Vectorised parsers read past the end, so `padding` more bytes
-/// follow that are ours but hold nothing.
+/// The bytes of a file, read whole. Vectorised parsers read past the end, so `padding` unused
+/// bytes follow.
 class file_bytes {
  public:
   static constexpr std::size_t padding = 64;
 
-  /// `source` names where the file's name came from, `--lengths` say. Throws invalid_input naming
+  /// `source` is the option that named the file, such as `--lengths`. Throws invalid_input naming
   /// both when the file cannot be read.
   file_bytes(std::string_view source, const std::string& path);
 
@@ -29,7 +29,7 @@ class file_bytes {
   };
   using buffer = std::unique_ptr<char, release>;
 
-  /// Room for this many bytes and the padding.
+  /// Reserves this many bytes and the padding.
   static buffer allocate(std::size_t size);
 
   buffer bytes_;
@@ -39,12 +39,12 @@ class file_bytes {
 /// The SHA-256 of bytes as 64 lower-case hexadecimal digits.
 [[nodiscard]] std::string sha256(std::string_view bytes);
 
-/// Throws unwritable_output now rather than after an hour's search when the folder of `path` is
-/// missing or closed to us. An empty path is no output and never fails.
+/// Throws unwritable_output, before a long search rather than after it, when the folder of `path`
+/// is missing or may not be written. An empty path is no output and never fails.
 void expect_writable(const std::string& path);
 
 /// Writes bytes beside `path` and renames them into place, so that `path` holds either what it
-/// held before or all of them. Devices and pipes are written straight. Throws unwritable_output.
+/// held before or all of them. Devices and pipes are written directly. Throws unwritable_output.
 void write_file(const std::string& path, std::string_view bytes);
 
 /// Writes bytes to standard output. Throws unwritable_output.

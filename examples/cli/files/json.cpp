@@ -17,7 +17,7 @@ std::size_t line_of(std::string_view text, std::size_t offset) {
   return 1 + static_cast<std::size_t>(std::count(text.begin(), end, '\n'));
 }
 
-/// Throws where a key of an object comes again.
+/// Throws where an object repeats a key.
 class repetition_guard {
  public:
   explicit repetition_guard(const std::string& path) : path_(path) {}
@@ -27,7 +27,8 @@ class repetition_guard {
     if (event == parse_event::object_start) keys_.emplace_back();
     if (event == parse_event::object_end) keys_.pop_back();
     if (event == parse_event::key && !keys_.back().insert(parsed.get<std::string>()).second)
-      throw invalid_input(path_ + ": key", parsed.get<std::string>(), "is said twice in an object");
+      throw invalid_input(path_ + ": key", parsed.get<std::string>(),
+                          "is given twice in an object");
     return true;
   }
 

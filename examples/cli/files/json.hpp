@@ -14,18 +14,18 @@ namespace omnibal::cli {
 /// Keys stay in the order in which they were read or set.
 using json = nlohmann::ordered_json;
 
-/// The JSON value that a file holds. `source` names where the file's name came from, `--shape`
-/// say. Throws invalid_input naming source, file and line when the file cannot be read, is not
-/// JSON, or says a key of an object twice.
+/// The JSON value that a file holds. `source` is the option that named the file, such as
+/// `--shape`. Throws invalid_input naming source, file and line when the file cannot be read, is
+/// not JSON, or repeats a key in an object.
 [[nodiscard]] json read_json_file(std::string_view source, const std::string& path);
 
-/// The text of a value in one line. Bytes that are no UTF-8, in names of files say, are replaced.
+/// The text of a value in one line. Bytes that are not UTF-8, as in file names, are replaced.
 [[nodiscard]] std::string json_text(const json& value);
 
 /// Whether a text can be written as JSON as it is.
 [[nodiscard]] bool is_utf8(const std::string& text);
 
-/// What a parse error of nlohmann's says is wrong, without its number and place.
+/// The message of a parse error of nlohmann-json, without its number and position.
 [[nodiscard]] std::string parser_words(const std::exception& error);
 
 }  // namespace omnibal::cli

@@ -46,8 +46,8 @@ std::string to_text(const mixture_rate& rate) {
 mixture_rate parse_rate(std::string_view field, std::size_t index, std::string_view text) {
   if (const auto rate = try_parse_rate(text)) return *rate;
   throw invalid_input(field, index, text.empty() ? "nothing" : text,
-                      "must be a rate above 0 like 3, 5/2 or 2.5, of at most 32 bits above and "
-                      "below the line");
+                      "must be a rate above 0 like 3, 5/2 or 2.5, with numerator and "
+                      "denominator of at most 32 bits");
 }
 
 std::vector<mixture_rate> parse_rates(std::string_view option, std::string_view text) {

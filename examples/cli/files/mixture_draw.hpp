@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// A weighted mixture of tables as packs remember it: enough to draw the same samples again.
+/// A weighted mixture of tables as packs.json records it: enough to draw the same samples again.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@
 
 namespace omnibal::cli {
 
-/// What an epoch's samples are drawn by.
+/// The parameters from which the samples of an epoch are drawn.
 struct mixture_draw {
   std::vector<mixture_rate> rates = {};  ///< One per table.
-  std::vector<std::uint64_t> rows = {};  ///< Of each table. Not written: inputs say so.
+  std::vector<std::uint64_t> rows = {};  ///< Of each table. Not written: inputs have them.
   std::uint64_t seed = 0;
   std::uint64_t epoch = 0;
 
@@ -26,8 +26,8 @@ struct mixture_draw {
 };
 
 /// Rates in lowest terms from `1,5/2,2.5`. Throws invalid_input naming `option`, index and text
-/// where one is no whole number, fraction or decimal number, is 0 or has more than 32 bits above or
-/// below the line.
+/// where one is no whole number, fraction or decimal number, is 0, or has a numerator or
+/// denominator of more than 32 bits.
 [[nodiscard]] std::vector<mixture_rate> parse_rates(std::string_view option, std::string_view text);
 
 /// The same for the rate with this index alone.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Fields of JSON objects that people wrote, with errors that say where they are.
+/// Reads fields of JSON objects written by people, with errors that name the field.
 #pragma once
 
 #include <algorithm>
@@ -80,7 +80,7 @@ class object_reader {
                            where_ + "." + key + "[" + std::to_string(readers.size()) + "]");
     return readers;
   }
-  /// Refuses keys that are none of these, one of which was probably meant.
+  /// Refuses keys other than these, suggesting the nearest.
   void expect_keys(std::span<const std::string> known) const {
     for (const auto& [key, value] : object_.items())
       if (std::find(known.begin(), known.end(), key) == known.end())

@@ -93,7 +93,7 @@ std::string to_text(const packs_file& file, const json& more) {
 
 namespace {
 
-/// Reads a packs file, knowing where it is, for messages.
+/// Reads a packs file, with messages that name file and field.
 class packs_reader {
  public:
   packs_reader(const std::string& path, const length_tables& tables)
@@ -126,12 +126,12 @@ class packs_reader {
                "is a table that these packs were made from: give it with --lengths");
       if (input.value("sha256", "") != tables_.inputs[k].sha256)
         refuse("inputs", name,
-               "held other bytes than " + tables_.inputs[k].name +
-                   " holds: these packs were made from another table");
+               "had other bytes than " + tables_.inputs[k].name +
+                   " has: these packs were made from another table");
     }
   }
 
-  /// Whether the tables at hand are to be known by their keys rather than by their bytes.
+  /// Whether tables are identified by the keys of their samples rather than by their bytes.
   [[nodiscard]] bool by_keys() const { return !tables_.keys.empty(); }
 
   void read_keys(packs_file& packs) const {
@@ -156,7 +156,7 @@ class packs_reader {
     if (packs.fingerprint != fingerprint)
       refuse("keys_fingerprint", packs.fingerprint,
              "is not that of the tables, " + fingerprint +
-                 ": a sample weighs other than when these packs were made");
+                 ": the loads of a sample have changed since these packs were made");
     packs.keys = tables_.keys;
     if (!std::is_sorted(places.begin(), places.end())) packs.places = std::move(places);
   }
@@ -253,7 +253,7 @@ class packs_reader {
     return mask;
   }
 
-  /// Gathers the packs of the plan into the groups whose sizes the file says, and makes the plan
+  /// Collects the packs of the plan into the groups whose sizes the file gives, and makes the plan
   /// one of groups. A dropped pack is a group of its own.
   void gather_groups(packs_file& packs) const {
     const grouping<std::uint32_t> sizes = read_group_sizes(packs.plan);
@@ -270,8 +270,9 @@ class packs_reader {
     for_each_group(packs.plan, sizes, [&](std::span<const std::uint32_t> members, bool real) {
       const std::uint32_t group = group_of[members[0]];
       if (!std::ranges::equal(packs.groups[group], members))
-        refuse("group_sizes", std::to_string(members.size()),
-               "packs from " + std::to_string(members[0]) + " on are repeated, but are no group");
+        refuse(
+            "group_sizes", std::to_string(members.size()),
+            "packs from " + std::to_string(members[0]) + " on are repeated, but not as one group");
       plan.groups.push_back(group);
       if (!packs.plan.mask.empty()) plan.mask.push_back(real ? 1 : 0);
     });

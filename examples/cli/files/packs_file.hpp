@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// packs.json: which samples make a pack, and which rank runs which packs in which step.
+/// packs.json: the samples of every pack, and the packs of every step and rank.
 #pragma once
 
 #include <cstdint>
@@ -22,18 +22,18 @@ namespace omnibal::cli {
 struct packs_file {
   std::vector<table_input> inputs = {};
   std::vector<std::string> resources = {};
-  std::optional<mixture_draw> mixture = {};  ///< What the samples were drawn by, if not all once.
-  std::vector<std::string> keys = {};  ///< What names each sample of the inputs, if anything does.
-  std::string fingerprint = {};        ///< Of keys and loads, where there are keys.
-  std::vector<std::int64_t> capacity = {};  ///< One per resource.
+  std::optional<mixture_draw> mixture = {};  ///< How samples were drawn, if not each once.
+  std::vector<std::string> keys = {};        ///< The key of each sample of the inputs, if any.
+  std::string fingerprint = {};              ///< Of keys and loads, where there are keys.
+  std::vector<std::int64_t> capacity = {};   ///< One per resource.
   grouping<std::uint32_t> packs = {};
   /// The groups of packs that are micro-batches under sequence parallelism; empty where each pack
   /// is a micro-batch.
   grouping<std::uint32_t> groups = {};
-  dispatch_plan plan = {};  ///< Deals the groups, where there are any, or else the packs.
+  dispatch_plan plan = {};  ///< Assigns the groups, or the packs where there are none.
 
-  /// Where each sample that the file speaks of is in the tables that it was read for; empty where
-  /// that is as it was. Not written.
+  /// The position of each sample of the file in the tables that it was read for; empty where it is
+  /// unchanged. Not written.
   std::vector<std::uint32_t> places = {};
 
   friend bool operator==(const packs_file&, const packs_file&) = default;
@@ -45,10 +45,11 @@ struct packs_file {
 
 /// Reads a file written for these tables. Throws invalid_input where it is broken, where it was
 /// made from other tables, naming the first that differs, or where not every pack is in exactly
-/// one place. What the packs weigh is not looked at.
+/// one place. Does not check the loads of packs.
 ///
-/// Where the tables have keys, so must the file; then the tables must hold the same keys with the
-/// same loads, in whatever order, and the packs that are returned name samples as the tables do.
+/// Where the tables have keys, the file must have them too; the tables must then hold the same keys
+/// with the same loads, in any order, and the packs returned name samples by their ids in the
+/// tables.
 [[nodiscard]] packs_file read_packs_file(const std::string& path, const length_tables& tables);
 
 }  // namespace omnibal::cli

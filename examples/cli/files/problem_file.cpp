@@ -329,7 +329,7 @@ pipeline_problem problem_file::pipeline() const {
                            .tied = pairs("tied"),
                            .together = pairs("together"),
                            .apart = pairs("apart")};
-  // Checked as given: what is left out of frozen layers would hide bad values.
+  // Checked as given: leaving out the work of frozen layers could hide bad values.
   validate(problem);
   leave_out_gradients(problem.layers, gradients());
   return problem;

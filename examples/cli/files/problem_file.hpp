@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Problem files: planning problems as JSON (docs/command-line.md), told apart by `kind` or, where
-/// that is missing, taken to be what the sub-command expects. Keys it does not know are ignored.
+/// that is missing, taken to be of the kind that the sub-command expects. Keys it does not know are
+/// ignored.
 #pragma once
 
 #include <cstdint>
@@ -25,13 +26,13 @@ namespace omnibal::cli {
 /// Access to the values of a problem file; every error names the file and the field.
 class problem_file {
  public:
-  /// `option` names where the path came from.
+  /// `option` is the option that named the file.
   explicit problem_file(const std::string& path, const std::string& option = "--problem");
 
-  /// Throws unless the file's kind, if it says one, is among these.
+  /// Throws unless the file's kind, if given, is among these.
   void expect_kind(const std::vector<std::string>& kinds, const std::string& command) const;
 
-  /// Whether the problem has scenarios: by its kind, or, if it says none, because it lists some.
+  /// Whether the problem has scenarios: by its kind or, without a kind, because it lists some.
   [[nodiscard]] bool is_stochastic() const;
   [[nodiscard]] bool has(const std::string& key) const;
   [[nodiscard]] std::int64_t integer(const std::string& key) const;
@@ -48,7 +49,7 @@ class problem_file {
   /// The explicit orders, if the file gives them.
   [[nodiscard]] std::vector<std::vector<pipeline_operation>> device_order() const;
 
-  /// The problem, without the work that frozen layers do not have.
+  /// The problem, without the work that frozen layers leave out.
   [[nodiscard]] pipeline_problem pipeline() const;
   /// The steps of a stochastic problem, likewise.
   [[nodiscard]] std::vector<scenario> scenarios() const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Measured layers: profiles, as people measure them, and calibrations, the costs fitted to them.
+/// Files of measured layers: profiles, which are measurements, and calibrations, cost models fitted
+/// to them.
 /// docs/calibration.md describes both files.
 #pragma once
 
@@ -16,12 +17,12 @@
 
 namespace omnibal::cli {
 
-/// Fits, and what they were fitted to.
+/// Fits, and the file that they were fitted to.
 struct profile_fits {
   std::string name;  ///< Of the file, as it was given.
   std::string sha256;
   std::size_t measurements = 0;
-  std::optional<std::int64_t> tensor_parallel = {};  ///< Where the file says it.
+  std::optional<std::int64_t> tensor_parallel = {};  ///< Where the file gives it.
   workload largest = {};  ///< The most tiles and the most tokens of any measurement.
   std::vector<layer_fit> layers = {};
 };

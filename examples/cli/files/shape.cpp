@@ -12,7 +12,7 @@
 namespace omnibal::cli {
 namespace {
 
-/// A description being read: it knows where it is, for messages.
+/// Reads a description, with messages that name column and field.
 class shape_reader {
  public:
   explicit shape_reader(const std::string& path) : path_(path) {}
@@ -80,7 +80,7 @@ class shape_reader {
     return shares;
   }
 
-  /// The most that a column can come to; throws where that is beyond the limit.
+  /// The largest possible value of a column; throws where it is beyond the limit.
   std::int64_t greatest_value(const column_shape& column) const {
     std::int64_t most = 0;
     for (const bucket& some : column.buckets) most = std::max(most, some.most);
@@ -116,7 +116,7 @@ class shape_reader {
   const std::string& path_;
   std::string where_;
   std::vector<column_shape> shape_;
-  std::vector<std::int64_t> most_;  ///< What each column can come to.
+  std::vector<std::int64_t> most_;  ///< The largest possible value of each column.
 };
 
 std::int64_t draw(const column_shape& column, random_stream& random) {

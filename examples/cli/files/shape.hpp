@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Histograms from which length tables are drawn, so that a table of the right shape can be made
-/// where the real one cannot be had.
+/// Histograms from which length tables are drawn, so that a table of realistic lengths can be made
+/// where the real one is not available.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace omnibal::cli {
 
-/// The integers from `least` to `most`, all as likely.
+/// The integers from `least` to `most`, all equally likely.
 struct bucket {
   std::int64_t least = 0;
   std::int64_t most = 0;

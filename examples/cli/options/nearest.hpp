@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a mistyped word was meant to be.
+/// The known word nearest to a mistyped one.
 #pragma once
 
 #include <optional>

@@ -8,7 +8,7 @@
 
 namespace omnibal::cli {
 
-/// The text with control characters, and bytes that are no UTF-8, written as \x and their code.
+/// The text with control characters, and bytes that are not UTF-8, written as \x and their code.
 [[nodiscard]] std::string one_line(std::string_view text);
 
 }  // namespace omnibal::cli

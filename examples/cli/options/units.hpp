@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Values that people write: integers, bytes with units, amounts per resource. Nothing is
-/// rounded, wrapped or ignored; what cannot be taken exactly throws invalid_input naming the
-/// option.
+/// rounded, wrapped or ignored; what has no exact value throws invalid_input naming the option.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@
 namespace omnibal::cli {
 namespace {
 
-/// A coefficient and how sure it is: a share of itself, as people judge it.
+/// A coefficient and its standard error as a share of it.
 std::string coefficient_text(const linear_fit& fit, std::size_t c) {
   if (std::ranges::find(fit.undetermined, coefficient_names[c]) != fit.undetermined.end())
     return "?";
@@ -37,16 +37,16 @@ void add_row(text_table& table, const std::string& layer, const char* what,
 }
 
 std::string fits_table(const std::vector<layer_fit>& layers) {
-  text_table table{.headings = {"", "constant", "a tile", "a token", "a squared token", "rows",
-                                "off, rms", "at most"}};
+  text_table table{.headings = {"", "constant", "per tile", "per token", "per squared token",
+                                "measurements", "error, rms", "error, largest"}};
   for (const layer_fit& layer : layers) {
-    add_row(table, layer.name, "forward, ns", layer.forward_time);
-    add_row(table, layer.name, "backward, ns", layer.backward_time);
+    add_row(table, layer.name, "forward time, ns", layer.forward_time);
+    add_row(table, layer.name, "backward time, ns", layer.backward_time);
     for (const mode_fit& mode : layer.modes) {
       const std::string in_mode = layer.name + " " + mode.name;
-      add_row(table, in_mode, "extra, ns", mode.extra_time);
-      add_row(table, in_mode, "kept, bytes", mode.saved_bytes);
-      add_row(table, in_mode, "transient, bytes", mode.transient_bytes);
+      add_row(table, in_mode, "extra time, ns", mode.extra_time);
+      add_row(table, in_mode, "saved activations, bytes", mode.saved_bytes);
+      add_row(table, in_mode, "transient memory, bytes", mode.transient_bytes);
     }
   }
   return table.to_string();
@@ -59,15 +59,16 @@ std::string to_text(const profile_fits& fits) {
   std::string text = value_text(fits.measurements) + " measurements\n\n" + table + "\n";
   if (table.find('?') != std::string::npos)
     text +=
-        "?: these rows cannot tell this coefficient from the others; it is taken to be 0. Measure "
-        "workloads whose tiles, tokens and sequence lengths vary apart from each other.\n";
+        "?: the measurements do not determine this coefficient; it is taken to be 0. Measure "
+        "workloads "
+        "whose tiles, tokens and sequence lengths vary independently.\n";
   const double margin = suggested_margin(fits.layers);
   if (!std::isfinite(margin))
     return text +
-           "Bytes were measured where none are predicted: no margin covers them. Look for rows "
-           "that contradict each other, or give plan a --margin.\n";
+           "Bytes were measured where the fit predicts none, so no margin covers them. Look for "
+           "measurements that contradict each other, or give plan a --margin.\n";
   return text + "With a margin of " + percent(margin, 1) +
-         " the fitted bytes hold all that was measured; plan --profile takes it.\n";
+         " the fitted bytes cover every measurement; plan --profile uses this margin.\n";
 }
 
 }  // namespace omnibal::cli

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What people read of costs fitted to measurements.
+/// The report of `omnibal calibrate` as text for people.
 #pragma once
 
 #include <string>

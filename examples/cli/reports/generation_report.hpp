@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What `omnibal generate` tells of the table that it wrote.
+/// The report of `omnibal generate` about the table that it wrote.
 #pragma once
 
 #include <cstddef>

@@ -11,7 +11,7 @@ namespace {
   throw std::logic_error("HTML template: " + std::string(name) + " " + what);
 }
 
-/// What names mean at some place: the values at hand, and those around them.
+/// The values that names stand for in a section, and those of the sections around it.
 struct scope {
   const html_value& values;
   const scope* around = nullptr;
@@ -20,7 +20,7 @@ struct scope {
     if (name == ".") return values;
     if (const auto* members = std::get_if<html_value::object>(&values.value))
       if (const auto found = members->find(name); found != members->end()) return found->second;
-    if (around == nullptr) fail(name, "is not there");
+    if (around == nullptr) fail(name, "is missing");
     return around->find(name);
   }
 
@@ -32,7 +32,7 @@ struct scope {
   }
 };
 
-/// Takes the text up to the mark off the front, and the mark with it.
+/// Removes the text up to the mark, and the mark, from the front; returns the text.
 std::string_view take_until(std::string_view mark, std::string_view& page) {
   const std::size_t found = page.find(mark);
   if (found == std::string_view::npos) fail(mark, "is missing");

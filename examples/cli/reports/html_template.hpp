@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Fills HTML templates, in a small part of the language mustache: {{name}} is a text, escaped;
+/// Fills HTML templates, in a subset of the language mustache: {{name}} is a text, escaped;
 /// {{&name}} is HTML as it is; {{#name}} … {{/name}} is repeated for each element of a list, whose
-/// own texts hide those around it, and {{.}} is an element that is a text itself. A section holds
+/// own values hide those around it, and {{.}} is an element that is a text itself. A section holds
 /// none of its own name.
 #pragma once
 
@@ -32,8 +32,8 @@ struct html_value {
 /// The text with the characters escaped that mean something in HTML.
 [[nodiscard]] std::string escaped(std::string_view text);
 
-/// The page of a template. Throws std::logic_error where the template names what is not there or
-/// does not close what it opens.
+/// The page of a template. Throws std::logic_error where the template names a missing value or does
+/// not close a section.
 [[nodiscard]] std::string fill_template(std::string_view page, const html_value::object& values);
 
 }  // namespace omnibal::cli

@@ -13,7 +13,7 @@ json by_resource(const pack_report& report, const std::vector<Value>& values) {
   return object;
 }
 
-/// All but the capacities that were tried.
+/// The report without the capacities tried.
 json summary(const pack_report& report, const json& oversize) {
   json object{{"status", to_string(report.status)}, {"samples", report.samples}};
   if (report.drawn) object["drawn"] = *report.drawn;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What `omnibal pack` tells of packs, made now or before.
+/// The report of `omnibal pack`, for packs made now or before.
 #pragma once
 
 #include <cstddef>
@@ -15,12 +15,12 @@
 
 namespace omnibal::cli {
 
-/// A capacity that was looked at in the search for one.
+/// A capacity that the search for one tried.
 struct capacity_row {
   std::vector<std::int64_t> capacity = {};  ///< One per resource.
   double samples_per_pack = 0;
-  double room = 0;
-  std::string passed_over = {};  ///< Why it was not taken; empty for the one that was.
+  double room = 0;               ///< Capacity that packs take / loads of their samples.
+  std::string passed_over = {};  ///< Why it was not chosen; empty for the one that was.
 };
 
 struct pack_seconds {
@@ -51,15 +51,14 @@ struct pack_report {
   double full_steps_cost_ratio = 1;
   double window_deviation = 0;
   double pack_cost_variation = 0;
-  std::optional<double> group_cost_variation = {};  ///< Where packs are dealt in groups.
+  std::optional<double> group_cost_variation = {};  ///< Where packs are assigned in groups.
   std::vector<capacity_row> capacities = {};        ///< Empty where the capacity was given.
   pack_seconds seconds = {};
 };
 
 [[nodiscard]] json to_json(const pack_report& report);
 
-/// The number of oversize samples stands for their ids, and capacities that were tried are left
-/// out.
+/// Shows the number of oversize samples in place of their ids, and leaves out the capacities tried.
 [[nodiscard]] std::string to_text(const pack_report& report);
 
 }  // namespace omnibal::cli

@@ -48,7 +48,7 @@ html_list to_list(const std::vector<bar>& bars, double limit = 0) {
 
 std::string setting_text(const run_report& report) {
   const run_setting& setting = report.setting;
-  return fmt::format("dp {}, pp {}, tp {}, {}, {} a device; {} samples, {} a step",
+  return fmt::format("dp {}, pp {}, tp {}, {}, {} per device; {} samples, {} per step",
                      value_text(setting.data_parallel), value_text(setting.pipeline_parallel),
                      value_text(setting.tensor_parallel), setting.schedule,
                      gibibytes_text(setting.memory), value_text(report.samples),
@@ -66,11 +66,11 @@ html_list epochs(const run_report& report) {
   const auto add = [&](const char* name, double seconds) {
     bars.push_back({name, seconds, duration_text(seconds), name});
   };
-  for (const auto& [name, column] :
-       {std::pair{"unbalanced", &gain.unbalanced}, std::pair{"published", &gain.published},
+  for (const auto& [name, strategy] :
+       {std::pair{"unbalanced", &gain.unbalanced}, std::pair{"paper", &gain.published},
         std::pair{"planned", &report.planned}})
-    if (const epoch_figures* figures = figures_of(*column)) add(name, figures->epoch_seconds);
-  add("bound", gain.bound_seconds);
+    if (const epoch_figures* figures = figures_of(*strategy)) add(name, figures->epoch_seconds);
+  add("lower bound", gain.bound_seconds);
   return to_list(bars);
 }
 
@@ -118,7 +118,7 @@ std::string seconds_text(const std::optional<double>& seconds) {
   return seconds ? value_text(*seconds) : "";
 }
 
-/// A section that is there where anything was tried.
+/// The section about trials; left out where there were none.
 html_list section(html_list trials) {
   if (trials.empty()) return {};
   return {html_object{{"trials", std::move(trials)}}};
@@ -130,8 +130,8 @@ html_list capacities(const std::vector<capacity_trial>& trials) {
     rows.push_back(
         html_object{{"capacity", fmt::format("{} / {}", one.capacity.images, one.capacity.tokens)},
                     {"seconds", seconds_text(one.seconds_per_sample)},
-                    {"room", value_text(one.room)},
-                    {"packs", value_text(one.packs_over_bound)},
+                    {"wasted", value_text(one.room)},
+                    {"packs_over_bound", value_text(one.packs_over_bound)},
                     {"passed_over", one.passed_over}});
   return section(std::move(rows));
 }

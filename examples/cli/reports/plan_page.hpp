@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// A planned run as one page of HTML, which needs nothing beside itself: bars, tables, a step of
-/// the pipeline before and after.
+/// A planned run as one self-contained page of HTML: bars, tables, one step of the pipeline under
+/// every strategy.
 #pragma once
 
 #include <string>
@@ -12,8 +12,8 @@
 
 namespace omnibal::cli {
 
-/// The page of a report in which a plan was found (plan_page.html), with timelines to be drawn on
-/// one scale. The same bytes for the same plan.
+/// The page (plan_page.html) of a report in which a plan was found; its timelines share one scale.
+/// The same bytes for the same plan.
 [[nodiscard]] std::string plan_page(const run_report& report, const std::vector<timeline>& steps);
 
 }  // namespace omnibal::cli

@@ -5,8 +5,8 @@
 
 namespace omnibal::cli {
 
-const epoch_figures* figures_of(const column_report& column) {
-  return std::get_if<epoch_figures>(&column);
+const epoch_figures* figures_of(const strategy_report& strategy) {
+  return std::get_if<epoch_figures>(&strategy);
 }
 
 json to_json(const run_setting& setting) {
@@ -41,7 +41,7 @@ json to_json(const recomputed_modes& modes) {
   return counts;
 }
 
-/// Why there is no plan: without a status, which is the report's.
+/// Why there is no plan, without the status: the report has one.
 json why_not(const no_answer& why) {
   json object = {{"reason", why.reason}};
   if (why.shortage) {
@@ -52,14 +52,14 @@ json why_not(const no_answer& why) {
   return object;
 }
 
-json column_json(const column_report& column) {
-  if (const epoch_figures* figures = figures_of(column)) return cli::to_json(*figures);
+json strategy_json(const strategy_report& strategy) {
+  if (const epoch_figures* figures = figures_of(strategy)) return cli::to_json(*figures);
   json object = {{"status", to_string(search_status::infeasible)}};
-  object.update(why_not(std::get<no_answer>(column)));
+  object.update(why_not(std::get<no_answer>(strategy)));
   return object;
 }
 
-json speedup(const column_report& planned, const column_report& other) {
+json speedup(const strategy_report& planned, const strategy_report& other) {
   const epoch_figures* figures = figures_of(other);
   if (figures == nullptr) return nullptr;
   return figures->epoch_seconds / figures_of(planned)->epoch_seconds;
@@ -95,14 +95,14 @@ json shapes_json(const std::vector<shape_trial>& shapes) {
   return rows;
 }
 
-void add_gain(json& object, const column_report& planned, const run_gain& gain) {
+void add_gain(json& object, const strategy_report& planned, const run_gain& gain) {
   const double seconds = figures_of(planned)->epoch_seconds;
   object["objective"] = seconds;
   object["bound_seconds"] = gain.bound_seconds;
   object["gap"] = relative_gap(seconds, gain.bound_seconds);
-  object["unbalanced"] = column_json(gain.unbalanced);
-  object["published"] = column_json(gain.published);
-  object["planned"] = column_json(planned);
+  object["unbalanced"] = strategy_json(gain.unbalanced);
+  object["published"] = strategy_json(gain.published);
+  object["planned"] = strategy_json(planned);
   object["bound"] = {{"epoch_seconds", gain.bound_seconds}};
   object["speedup"] = {{"over_unbalanced", speedup(planned, gain.unbalanced)},
                        {"over_published", speedup(planned, gain.published)}};
@@ -111,7 +111,7 @@ void add_gain(json& object, const column_report& planned, const run_gain& gain) 
   object["assumptions"] = gain.assumptions;
 }
 
-/// What the reports of both begin with.
+/// The part with which both reports begin.
 template <typename Report>
 json heading(const Report& report, search_status status) {
   json object = {{"version", version}, {"inputs", cli::to_json(report.inputs)}};
@@ -164,7 +164,7 @@ json to_json(const run_report& report) {
     add_gain(object, report.planned, *report.gain);
   } else {
     object.update(why_not(std::get<no_answer>(report.planned)));
-    object["planned"] = column_json(report.planned);
+    object["planned"] = strategy_json(report.planned);
   }
   if (!report.shapes.empty()) object["shapes"] = shapes_json(report.shapes);
   object["seconds"] = {{"read", report.read_seconds}, {"plan", report.plan_seconds}};
@@ -172,7 +172,7 @@ json to_json(const run_report& report) {
   return object;
 }
 
-json to_json(const repriced_report& report) {
+json to_json(const evaluation_report& report) {
   const epoch_figures& evaluated = report.evaluated;
   json object =
       heading(report, evaluated.fits ? search_status::feasible : search_status::infeasible);

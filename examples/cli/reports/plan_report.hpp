@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What `omnibal plan` tells of a whole run.
+/// The report of `omnibal plan` about a whole run.
 #pragma once
 
 #include <array>
@@ -26,7 +26,7 @@ struct profile_source {
   std::string sha256 = {};
 };
 
-/// What was planned for.
+/// Model, cluster and memory of the run that is planned.
 struct run_setting {
   std::string model = {};
   std::string device = {};
@@ -37,12 +37,12 @@ struct run_setting {
   std::int64_t virtual_stages = 0;
   std::int64_t global_batch = 0;
   std::optional<profile_source> profile = {};
-  std::int64_t memory = 0;   ///< Bytes of a device.
-  std::int64_t reserve = 0;  ///< Bytes of it that are not for the plan.
+  std::int64_t memory = 0;   ///< Bytes per device.
+  std::int64_t reserve = 0;  ///< Bytes of it that the plan may not use.
   double margin = 0;
 };
 
-/// What a pack may hold.
+/// The most a pack may hold.
 struct pack_capacity {
   std::int64_t images = 0;
   std::int64_t tokens = 0;
@@ -58,7 +58,7 @@ struct pack_figures {
 /// The layers of a stage in each mode that recomputes: mode and number, in order of appearance.
 using recomputed_modes = std::vector<std::pair<std::string, std::size_t>>;
 
-/// What an epoch costs that is run in one way.
+/// Time, memory and balance of an epoch under one strategy.
 struct epoch_figures {
   double step_seconds = 0;
   double epoch_seconds = 0;
@@ -79,11 +79,11 @@ struct epoch_figures {
   std::vector<recomputed_modes> recomputed = {};  ///< Per stage.
 };
 
-/// One way to run the epoch, or why it cannot be run so.
-using column_report = std::variant<epoch_figures, no_answer>;
+/// The figures of a strategy, or why the epoch cannot be run with it.
+using strategy_report = std::variant<epoch_figures, no_answer>;
 
 /// The figures, where there are any.
-[[nodiscard]] const epoch_figures* figures_of(const column_report& column);
+[[nodiscard]] const epoch_figures* figures_of(const strategy_report& strategy);
 
 struct ablation_figures {
   std::string name = {};
@@ -97,8 +97,8 @@ struct capacity_trial {
   std::optional<double> seconds_per_sample = {};  ///< Where it fits the memory.
   double samples_per_step = 0;
   double packs_over_bound = 1;
-  double room = 0;
-  std::string passed_over = {};  ///< Why it was not taken; empty for the one that was.
+  double room = 0;               ///< Capacity that packs take / loads of their samples.
+  std::string passed_over = {};  ///< Why it was not chosen; empty for the one that was.
 };
 
 /// A shape of the cluster that was tried.
@@ -110,17 +110,17 @@ struct shape_trial {
   std::string passed_over = {};
 };
 
-/// The planned layers as arguments of Megatron-LM, with what these cannot say.
+/// The planned layers as arguments of Megatron-LM, with warnings of what these cannot express.
 struct megatron_report {
   std::vector<std::string> arguments = {};
   std::vector<std::size_t> vision_layers = {};
   std::vector<std::string> warnings = {};
 };
 
-/// What a run is worth that was planned.
+/// The plan beside the other strategies and the bound.
 struct run_gain {
-  column_report unbalanced = {};
-  column_report published = {};
+  strategy_report unbalanced = {};
+  strategy_report published = {};
   double bound_seconds = 0;
   std::vector<ablation_figures> ablation = {};
   std::vector<capacity_trial> capacities = {};
@@ -134,15 +134,15 @@ struct run_report {
   std::vector<table_input> inputs = {};
   run_setting setting = {};
   std::size_t samples = 0;
-  column_report planned = {};
+  strategy_report planned = {};
   std::optional<run_gain> gain = {};     ///< Where a plan was found.
   std::vector<shape_trial> shapes = {};  ///< Where a shape was searched for.
   double read_seconds = 0;
   double plan_seconds = 0;
 };
 
-/// A plan made before, at the costs of now: `omnibal plan --lengths --evaluate`.
-struct repriced_report {
+/// A plan made before, at present costs: `omnibal plan --lengths --evaluate`.
+struct evaluation_report {
   std::vector<table_input> inputs = {};
   run_setting setting = {};
   std::size_t samples = 0;
@@ -155,6 +155,6 @@ struct repriced_report {
 [[nodiscard]] json to_json(const epoch_figures& figures);
 [[nodiscard]] json to_json(const megatron_report& megatron);
 [[nodiscard]] json to_json(const run_report& report);
-[[nodiscard]] json to_json(const repriced_report& report);
+[[nodiscard]] json to_json(const evaluation_report& report);
 
 }  // namespace omnibal::cli

@@ -38,14 +38,14 @@ std::string megatron_arguments(const megatron_report& megatron) {
 
 namespace {
 
-/// A row of the comparison; "-" where a column does not have the value.
+/// A row of the comparison; "-" where a strategy does not have the value.
 template <typename Value>
-std::vector<std::string> row(const column_report& planned, const run_gain& gain,
+std::vector<std::string> row(const strategy_report& planned, const run_gain& gain,
                              const std::string& heading, const Value& value,
                              const std::string& bound = "-") {
   std::vector<std::string> cells = {heading};
-  for (const column_report* column : {&gain.unbalanced, &gain.published, &planned}) {
-    const epoch_figures* figures = figures_of(*column);
+  for (const strategy_report* strategy : {&gain.unbalanced, &gain.published, &planned}) {
+    const epoch_figures* figures = figures_of(*strategy);
     cells.push_back(figures == nullptr ? "does not fit" : value(*figures));
   }
   cells.push_back(bound);
@@ -69,7 +69,7 @@ std::string stage_sizes(const std::vector<std::size_t>& cuts) {
 }
 
 text_table ablation_table(const std::vector<ablation_figures>& ablation) {
-  text_table table{.headings = {"what each balance adds", "epoch", "gain", ""}};
+  text_table table{.headings = {"improvements, added one by one", "epoch time", "speedup", ""}};
   double before = 0;
   for (const auto& [name, seconds, fits] : ablation) {
     table.rows.push_back({name, duration_text(seconds),
@@ -82,7 +82,7 @@ text_table ablation_table(const std::vector<ablation_figures>& ablation) {
 
 std::string megatron_text(const megatron_report& megatron) {
   std::string text =
-      fmt::format("In Megatron-LM's words, with vision layers a stage: {}\n  {}\n",
+      fmt::format("Megatron-LM arguments (vision layers per stage: {}):\n  {}\n",
                   fmt::join(megatron.vision_layers, " "), megatron_arguments(megatron));
   for (const std::string& warning : megatron.warnings) text += "- " + warning + "\n";
   return text;
@@ -93,57 +93,58 @@ std::string why_no_plan(const no_answer& why) {
   if (why.shortage)
     text += fmt::format(", stage {} lacks {}", *why.shortage->binding_stage,
                         gibibytes_text(why.shortage->bytes));
-  return text + ". To mend it, " + why.suggestion + ".\n";
+  return text + ". To make one fit, " + why.suggestion + ".\n";
 }
 
 }  // namespace
 
-text_table comparison_table(const column_report& planned, const run_gain& gain) {
+text_table comparison_table(const strategy_report& planned, const run_gain& gain) {
   using figures = epoch_figures;
-  text_table table{.headings = {"", "unbalanced", "published", "planned", "bound"}};
+  text_table table{.headings = {"", "unbalanced", "paper", "planned", "lower bound"}};
   const auto add = [&](const std::string& heading, const auto& value,
                        const std::string& bound = "-") {
     table.rows.push_back(row(planned, gain, heading, value, bound));
   };
   add(
-      "epoch", [](const figures& of) { return duration_text(of.epoch_seconds); },
+      "epoch time", [](const figures& of) { return duration_text(of.epoch_seconds); },
       duration_text(gain.bound_seconds));
-  add("step, mean", [](const figures& of) { return duration_text(of.step_seconds); });
-  add("steps", [](const figures& of) { return value_text(of.steps); });
-  add("samples a step, mean",
+  add("mean step time", [](const figures& of) { return duration_text(of.step_seconds); });
+  add("steps per epoch", [](const figures& of) { return value_text(of.steps); });
+  add("mean samples per step",
       [](const figures& of) { return value_text(std::round(of.mean_samples_per_step * 10) / 10); });
-  add("micro-batches a rank",
+  add("micro-batches per rank and step",
       [](const figures& of) { return value_text(of.microbatches_per_rank); });
-  add("capacity, images / tokens", capacity_text);
-  add("padding", [](const figures& of) { return percent(of.pad_ratio); });
-  add("waiting between ranks",
+  add("pack capacity, images / tokens", capacity_text);
+  add("padding, share of tokens", [](const figures& of) { return percent(of.pad_ratio); });
+  add("lost to imbalance between ranks",
       [](const figures& of) { return percent(1.0 - 1.0 / of.cost_ratio); });
-  add("gained by their order",
+  add("speedup by reordering micro-batches",
       [](const figures& of) { return percent(of.order_gain.value_or(1.0) - 1.0); });
-  add("idle in all", [](const figures& of) { return percent(of.bubble_ratio); });
-  add("largest memory", largest_memory_text);
-  add("layers a stage", [](const figures& of) { return stage_sizes(of.cuts); });
+  add("device idle time in total", [](const figures& of) { return percent(of.bubble_ratio); });
+  add("largest peak memory of a device", largest_memory_text);
+  add("layers per stage", [](const figures& of) { return stage_sizes(of.cuts); });
   return table;
 }
 
-std::string remarks(const column_report& planned, const run_gain& gain) {
+std::string remarks(const strategy_report& planned, const run_gain& gain) {
   std::string text;
-  for (const auto& [name, column] :
-       {std::pair{"unbalanced", &gain.unbalanced}, std::pair{"published", &gain.published}}) {
-    const epoch_figures* figures = figures_of(*column);
+  for (const auto& [name, strategy] : {std::pair{"unbalanced", &gain.unbalanced},
+                                       std::pair{"the paper's method", &gain.published}}) {
+    const epoch_figures* figures = figures_of(*strategy);
     if (figures != nullptr && !figures->fits)
-      text += fmt::format("{} would not fit the memory; its times are as if it did.\n", name);
+      text += fmt::format("{} does not fit the memory; its times are those of a run with enough.\n",
+                          name);
   }
-  const auto warn_if_slower = [&](const char* left, const column_report& slow, const char* right,
-                                  const column_report& fast) {
+  const auto warn_if_slower = [&](const char* left, const strategy_report& slow, const char* right,
+                                  const strategy_report& fast) {
     const epoch_figures* a = figures_of(slow);
     const epoch_figures* b = figures_of(fast);
     if (a != nullptr && b != nullptr && a->epoch_seconds > b->epoch_seconds)
       text += fmt::format("Here {} is slower than {}.\n", left, right);
   };
-  warn_if_slower("planned", planned, "published", gain.published);
+  warn_if_slower("planned", planned, "the paper's method", gain.published);
   warn_if_slower("planned", planned, "unbalanced", gain.unbalanced);
-  warn_if_slower("published", gain.published, "unbalanced", gain.unbalanced);
+  warn_if_slower("the paper's method", gain.published, "unbalanced", gain.unbalanced);
   return text;
 }
 
@@ -151,14 +152,14 @@ std::string verdict(const run_report& report) {
   if (!report.gain) return why_no_plan(std::get<no_answer>(report.planned));
   const double seconds = figures_of(report.planned)->epoch_seconds;
   std::vector<std::string> gains;
-  for (const auto& [name, column] : {std::pair{"unbalanced", &report.gain->unbalanced},
-                                     std::pair{"published", &report.gain->published}})
-    if (const epoch_figures* figures = figures_of(*column))
+  for (const auto& [name, strategy] : {std::pair{"unbalanced", &report.gain->unbalanced},
+                                       std::pair{"the paper's method", &report.gain->published}})
+    if (const epoch_figures* figures = figures_of(*strategy))
       gains.push_back(
           fmt::format("{:.2f} times as fast as {}", figures->epoch_seconds / seconds, name));
   return fmt::format(
       "planned runs the epoch {}.\n"
-      "Its epoch is {} longer than the bound, which nothing can beat.\n",
+      "Its epoch takes {} longer than the proven lower bound.\n",
       fmt::join(gains, ", "), percent(seconds / report.gain->bound_seconds - 1.0, 1));
 }
 
@@ -171,7 +172,7 @@ std::string title(const run_setting& setting) {
 std::string to_text(const run_report& report) {
   const run_setting& setting = report.setting;
   std::string text =
-      fmt::format("{} (dp {}, pp {}, tp {}, {}), {} samples, {} a step\n\n", title(setting),
+      fmt::format("{} (dp {}, pp {}, tp {}, {}), {} samples, {} per step\n\n", title(setting),
                   value_text(setting.data_parallel), value_text(setting.pipeline_parallel),
                   value_text(setting.tensor_parallel), setting.schedule, value_text(report.samples),
                   value_text(setting.global_batch));
@@ -184,17 +185,17 @@ std::string to_text(const run_report& report) {
   return text;
 }
 
-std::string to_text(const repriced_report& report) {
+std::string to_text(const evaluation_report& report) {
   const epoch_figures& figures = report.evaluated;
   std::vector<std::string> peaks;
   for (const std::int64_t peak : figures.peak_memory) peaks.push_back(gibibytes_text(peak));
   std::string text = fmt::format(
-      "The plan's epoch takes {}; {} when it was made.\n"
-      "The bound is {}.\n"
-      "Largest memory of each stage: {}.\n",
+      "The epoch of the plan takes {}; {} were expected when it was made.\n"
+      "The proven lower bound is {}.\n"
+      "Peak memory per device: {}.\n",
       duration_text(figures.epoch_seconds), duration_text(report.promised_seconds),
       duration_text(report.bound_seconds), fmt::join(peaks, " "));
-  if (!figures.fits) text += "That does not fit the memory: plan again without --evaluate.\n";
+  if (!figures.fits) text += "This does not fit the memory: plan again without --evaluate.\n";
   return text;
 }
 

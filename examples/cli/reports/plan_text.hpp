@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What people read of a planned run: sentences and tables, from which text and page are made.
+/// Sentences and tables about a planned run, from which the text and the page are made.
 #pragma once
 
 #include <cstdint>
@@ -17,19 +17,19 @@ namespace omnibal::cli {
 /// The model and the devices.
 [[nodiscard]] std::string title(const run_setting& setting);
 
-/// Unbalanced, published, planned and bound side by side.
-[[nodiscard]] text_table comparison_table(const column_report& planned, const run_gain& gain);
+/// The strategies and the lower bound side by side.
+[[nodiscard]] text_table comparison_table(const strategy_report& planned, const run_gain& gain);
 
-/// The gain in a sentence, or what to do where no plan fits.
+/// The speedup in a sentence, or what to do where no plan fits.
 [[nodiscard]] std::string verdict(const run_report& report);
 
-/// What a reader must not overlook: who does not fit, and where the expected order does not hold.
-[[nodiscard]] std::string remarks(const column_report& planned, const run_gain& gain);
+/// Warnings: strategies that do not fit the memory, or are slower than one they should surpass.
+[[nodiscard]] std::string remarks(const strategy_report& planned, const run_gain& gain);
 
 /// Megatron-LM's arguments in lines that a shell takes.
 [[nodiscard]] std::string megatron_arguments(const megatron_report& megatron);
 
 [[nodiscard]] std::string to_text(const run_report& report);
-[[nodiscard]] std::string to_text(const repriced_report& report);
+[[nodiscard]] std::string to_text(const evaluation_report& report);
 
 }  // namespace omnibal::cli

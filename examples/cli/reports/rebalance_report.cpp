@@ -6,7 +6,7 @@
 namespace omnibal::cli {
 namespace {
 
-/// All but moves, frontier and seconds.
+/// The report without moves, frontier and seconds.
 json summary(const rebalance_report& report) {
   json object = {{"ranks", report.ranks},
                  {"samples", report.samples},
@@ -55,7 +55,7 @@ std::string to_text(const rebalance_report& report) {
   json shown = summary(report);
   shown["moves"] = report.moves.size();
   shown["seconds"] = report.seconds;
-  std::string text = describe(shown) + "\nfrontier\n" + frontier_text(report.frontier);
+  std::string text = describe(shown) + "\nPareto-optimal plans\n" + frontier_text(report.frontier);
   if (!report.moves.empty()) text += "\nmoves\n" + moves_text(report.moves);
   return text;
 }

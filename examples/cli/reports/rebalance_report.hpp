@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What `omnibal rebalance` tells: the moves, and the frontier of cost against bytes moved.
+/// The report of `omnibal rebalance`: the moves, and the Pareto frontier of cost and bytes sent.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ struct frontier_row {
   std::size_t moves = 0;
 };
 
-/// Ratios are to the mean cost of a rank.
+/// Ratios are to the mean cost per rank.
 struct rebalance_report {
   std::uint32_t ranks = 0;
   std::size_t samples = 0;

@@ -36,7 +36,7 @@ json to_json(const layer_modes& found) {
   return report;
 }
 
-json to_json(const priced_plan& plan) {
+json to_json(const evaluated_plan& plan) {
   json report = {{"status", to_string(plan.status)},
                  {"objective_numerator", plan.objective.numerator},
                  {"objective_denominator", plan.objective.denominator},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What a search answers: how it ended and what it proved, or why there is no answer; and the
-/// reports of the sub-commands that are one search each.
+/// The result of a search: how it ended and what it proved, or why there is no answer; and the
+/// reports of the sub-commands that consist of one search.
 #pragma once
 
 #include <cstddef>
@@ -19,13 +19,13 @@
 
 namespace omnibal::cli {
 
-/// The stage that lacks most memory, and what every device needs more.
+/// The stage that lacks most memory, and the bytes that every device needs beyond its limit.
 struct memory_shortage {
   std::optional<std::size_t> binding_stage = {};
   std::int64_t bytes = 0;
 };
 
-/// Why a search has no answer, and what the caller can do about it.
+/// Why a search has no answer, and a remedy.
 struct no_answer {
   search_status status = search_status::infeasible;
   std::string reason = {};
@@ -60,8 +60,8 @@ struct layer_modes {
 
 using recompute_report = std::variant<layer_modes, no_answer>;
 
-/// A plan for a problem of plain numbers, and what it costs.
-struct priced_plan {
+/// A plan for a problem of plain numbers, with its times and memory.
+struct evaluated_plan {
   search_status status = search_status::feasible;
   rational objective = {};
   std::optional<rational> bound = {};  ///< Where the plan was searched for.
@@ -77,13 +77,13 @@ struct priced_plan {
 
 /// `omnibal plan --problem`.
 struct problem_report {
-  std::variant<priced_plan, no_answer> answer = {};
+  std::variant<evaluated_plan, no_answer> answer = {};
   double seconds = 0;
 };
 
 [[nodiscard]] json to_json(const chain_cuts& found);
 [[nodiscard]] json to_json(const layer_modes& found);
-[[nodiscard]] json to_json(const priced_plan& plan);
+[[nodiscard]] json to_json(const evaluated_plan& plan);
 [[nodiscard]] json to_json(const partition_report& report);
 [[nodiscard]] json to_json(const recompute_report& report);
 [[nodiscard]] json to_json(const problem_report& report);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// What `omnibal simulate` tells of a schedule.
+/// The report of `omnibal simulate` about a schedule.
 #pragma once
 
 #include <cstddef>

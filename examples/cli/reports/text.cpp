@@ -10,7 +10,7 @@
 namespace omnibal::cli {
 namespace {
 
-/// How many places a word takes on a terminal: UTF-8 continuation bytes take none.
+/// The width of a word on a terminal: UTF-8 continuation bytes take none.
 std::size_t width(std::string_view word) {
   return static_cast<std::size_t>(std::count_if(word.begin(), word.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
@@ -32,7 +32,7 @@ std::string aligned(const std::vector<std::string>& row, const std::vector<std::
   return line + '\n';
 }
 
-/// Sets the thousands before the decimal point apart.
+/// Separates thousands before the decimal point.
 std::string grouped(std::string_view digits) {
   const std::size_t end = std::min(digits.find('.'), digits.size());
   std::string text;

@@ -19,7 +19,7 @@ struct text_table {
   [[nodiscard]] std::string to_string() const;
 };
 
-/// A value for people: numbers with four significant digits at least and thousands apart, words
+/// A value for people: numbers with at least four significant digits and thousands separated, words
 /// as they are, a list as its values with commas between, "-" for null.
 [[nodiscard]] std::string value_text(const json& value);
 

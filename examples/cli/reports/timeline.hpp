@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// A simulated step in Chrome's trace event format, which Perfetto and chrome://tracing show: one
-/// row a device, one slice an operation.
+/// row per device, one slice per operation.
 #pragma once
 
 #include <string>

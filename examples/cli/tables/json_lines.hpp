@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// JSON Lines: a JSON value a line.
+/// JSON Lines: one JSON value per line.
 #pragma once
 
 #include <algorithm>

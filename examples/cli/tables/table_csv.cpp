@@ -10,7 +10,7 @@
 namespace omnibal::cli {
 namespace {
 
-/// Takes rows off the front of a text, following RFC 4180.
+/// Reads rows from the front of a text, following RFC 4180.
 class csv_rows {
  public:
   explicit csv_rows(const table_text& table) : table_(table), rest_(table.bytes) {}
@@ -85,7 +85,7 @@ std::size_t find_column(const table_text& table, const std::vector<std::string>&
   const auto found = std::find(heading.begin(), heading.end(), wanted);
   if (found == heading.end()) refuse("lacks " + wanted);
   if (std::find(found + 1, heading.end(), wanted) != heading.end())
-    refuse("says " + wanted + " twice");
+    refuse("names " + wanted + " twice");
   return static_cast<std::size_t>(found - heading.begin());
 }
 

@@ -18,7 +18,7 @@
 
 namespace omnibal::cli {
 
-/// A file as its reader sees it: its bytes are followed by file_bytes::padding more.
+/// A file to be read: its bytes are followed by file_bytes::padding more.
 struct table_text {
   std::string name;
   std::string_view bytes;
@@ -26,7 +26,7 @@ struct table_text {
 
   /// The line of the byte at this offset, counted from 1. O(offset).
   [[nodiscard]] std::size_t line_of(std::size_t offset) const;
-  /// "name:line: field", what an error calls a field.
+  /// "name:line: field", the name of a field in errors.
   [[nodiscard]] std::string field_at(std::size_t line, std::string_view field) const;
 };
 
@@ -35,17 +35,17 @@ using load_table = std::vector<loads<Resources>>;
 
 enum class json_kind {
   list,   ///< One list of objects, pretty-printed or compact.
-  lines,  ///< JSON Lines: an object a line. Blank lines are passed over.
+  lines,  ///< JSON Lines: one object per line. Blank lines are skipped.
 };
 
-/// JSON of any layout. Fields that are no resource may hold anything; a resource said twice in an
+/// JSON of any layout. Fields that are no resource may hold anything; a resource given twice in an
 /// object is an error. Tries the two readers below in turn.
 template <std::size_t Resources>
 void append_json(json_kind kind, const table_text& table, load_table<Resources>& samples);
 
 /// Reads JSON where every record has the layout of the first, byte for byte but for the digits, as
 /// in tables that programs write: several times as fast as any parser. Returns false, with
-/// `samples` as before, where a table is not so; nothing is said about whether it is wrong.
+/// `samples` as before, where a table is not of this form, whether or not it is valid.
 template <std::size_t Resources>
 [[nodiscard]] bool append_uniform_json(json_kind kind, const table_text& table,
                                        load_table<Resources>& samples);
@@ -54,7 +54,7 @@ template <std::size_t Resources>
 template <std::size_t Resources>
 void append_any_json(json_kind kind, const table_text& table, load_table<Resources>& samples);
 
-/// Throws where the text stops being JSON, if that is in this record or one before it.
+/// Throws where the text is not valid JSON, if that is in this record or one before it.
 void expect_json(json_kind kind, const table_text& table, std::size_t last_record);
 
 /// Comma-separated values with a heading; fields may be quoted as in RFC 4180. Every row must have
@@ -67,7 +67,7 @@ void append_csv(const table_text& table, load_table<Resources>& samples);
 template <std::size_t Resources>
 void append_npy(const table_text& table, load_table<Resources>& samples);
 
-/// What a key must be, for messages.
+/// The requirement on a key, for messages.
 inline constexpr const char* key_advice =
     "must be a text in UTF-8 or an integer that names the sample";
 
@@ -75,7 +75,7 @@ inline constexpr const char* key_advice =
 void append_json_keys(json_kind kind, const table_text& table, const std::string& column,
                       std::vector<std::string>& keys);
 
-/// One column of comma-separated values that append_csv() took, as it is there.
+/// One column of comma-separated values that append_csv() took, as text.
 void append_csv_keys(const table_text& table, const std::string& column,
                      std::vector<std::string>& keys);
 
@@ -86,7 +86,7 @@ void append_csv_keys(const table_text& table, const std::string& column,
 [[noreturn]] void refuse_load(std::string_view characters, std::string_view field,
                               std::size_t record);
 
-/// At most forty bytes from where something is wrong, to show in a message.
+/// At most forty bytes from the position of an error, to show in a message.
 [[nodiscard]] std::string excerpt(std::string_view text);
 
 }  // namespace omnibal::cli

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads JSON tables of any layout with a vectorised parser that goes over the text once. What it
-// refuses it says by itself where that is a matter of tables; where the text is no JSON,
-// table_json_syntax.cpp finds out why.
+// Reads JSON tables of any layout with a vectorised parser that goes over the text once. Valid
+// JSON that is no table is refused here; where the text is not JSON, table_json_syntax.cpp finds
+// out why.
 #include <array>
 #include <optional>
 
@@ -48,7 +48,7 @@ void read_through(ondemand::object object, int depth) {
   }
 }
 
-/// Reads every part of a value nobody wants: the parser checks only what is read.
+/// Reads every part of an unused value: the parser checks only what is read.
 void read_through(ondemand::value value, int depth) {
   switch (value.type().value()) {
     case json_type::array: return read_through(value.get_array().value(), depth);
@@ -122,7 +122,8 @@ void for_each_record(json_kind kind, const table_text& table, const Visit& visit
   expect_end(document);
 }
 
-/// Does work on a table, and where that fails, says why. `records` is how many were read by then.
+/// Does work on a table, with an error that says why where that fails. `records` is how many were
+/// read by then.
 template <typename Work>
 void explain_failure(json_kind kind, const table_text& table, const std::size_t& records,
                      const Work& work) {
@@ -158,7 +159,7 @@ loads<Resources> read_loads(ondemand::object& record, const record_place& place)
       continue;
     }
     std::int64_t load = 0;
-    if (found[r]) place.refuse("says " + resources[r].column + " twice");
+    if (found[r]) place.refuse("gives " + resources[r].column + " twice");
     if (field.value().get_int64().get(load) != simdjson::SUCCESS || load < 0)
       refuse_value(field.value(), resources[r].column, place);
     found[r] = load;
@@ -181,7 +182,8 @@ class key_reader {
     std::string key;
     for (ondemand::field field : record) {
       if (field.unescaped_key().value() != column_) continue;
-      if (!key.empty()) refuse(index, key, "is not all: the record says " + column_ + " twice");
+      if (!key.empty())
+        refuse(index, key, "is one of two values: the record gives " + column_ + " twice");
       key = text_of(field.value(), index);
     }
     if (key.empty()) refuse(index, "nothing", "is missing: --key needs it of every sample");

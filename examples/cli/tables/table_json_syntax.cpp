@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds out where the text of a table stops being JSON, and why: with a parser that is slow, but
-// knows at each step what should be there.
+// Finds out where the text of a table is not valid JSON, and why: with a parser that is slow, but
+// knows what is expected at every position.
 #include <algorithm>
 #include <iterator>
 
@@ -13,7 +13,7 @@
 namespace omnibal::cli {
 namespace {
 
-/// Walks over bytes and leaves behind how far it came: the parser does not say.
+/// Iterates over bytes and records how far it came, which the parser does not report.
 class tracked_iterator {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -38,7 +38,7 @@ class tracked_iterator {
   const char** reached_;
 };
 
-/// Receives the parser's events, of which it wants to know which record they belong to.
+/// Receives the parser's events and counts the records that they belong to.
 class syntax_checker final : public nlohmann::json_sax<json> {
  public:
   syntax_checker(json_kind kind, const table_text& table, std::size_t last_record)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that writes a table writes every record alike. So the text between the numbers is
-// taken from the first record, and all others are held against it: a comparison of a few bytes for
-// each number, instead of a parse.
+// taken from the first record, and all others are compared with it: a few bytes per number, instead
+// of a parse.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -14,7 +14,7 @@ namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-/// Takes things off the front of a text that is followed by readable bytes which are no digits.
+/// Reads from the front of a text that is followed by readable bytes which are no digits.
 class text_cursor {
  public:
   explicit text_cursor(std::string_view text) : at_(text.data()), end_(at_ + text.size()) {}
@@ -64,7 +64,7 @@ struct number_slot {
   std::size_t resource;
 };
 
-/// What all records of a table share.
+/// The layout that all records of a table share.
 struct record_layout {
   std::vector<number_slot> numbers = {};
   std::string_view after = {};  ///< From the last number to the closing brace.

@@ -27,7 +27,7 @@ std::uint64_t read_unsigned(const char* bytes, std::size_t size, bool big_endian
   return value;
 }
 
-/// What the header of a file says of the array after it.
+/// The layout of the array, from the header of the file.
 struct array_layout {
   std::size_t item_size = 0;
   bool is_signed = false;
@@ -38,7 +38,7 @@ struct array_layout {
   std::string_view items = {};
 };
 
-/// Takes the header off the front of a file and returns it.
+/// Removes the header from the front of a file and returns it.
 std::string_view take_header(const table_text& table, std::string_view& bytes) {
   constexpr std::string_view magic = "\x93NUMPY";
   if (!bytes.starts_with(magic) || bytes.size() < 12)

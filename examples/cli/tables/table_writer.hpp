@@ -25,7 +25,7 @@ struct integer_table {
 void expect_table_format(const std::string& path);
 
 /// The bytes of a table in the format that the path's ending names, the same on every platform:
-/// JSON with an object a line, JSON Lines, CSV with a heading, or NumPy 64-bit integers.
+/// JSON with one object per line, JSON Lines, CSV with a heading, or NumPy 64-bit integers.
 [[nodiscard]] std::string table_bytes(const integer_table& table, const std::string& path);
 
 }  // namespace omnibal::cli

@@ -17,7 +17,7 @@ namespace {
 
 enum class table_format { json, json_lines, csv, npy };
 
-/// By the name's ending or, where that says nothing, by the first character.
+/// By the ending of the name or, for other endings, by the first character.
 table_format format_of(std::string_view name, std::string_view bytes) {
   if (name.ends_with(".json")) return table_format::json;
   if (name.ends_with(".jsonl") || name.ends_with(".ndjson")) return table_format::json_lines;
@@ -56,8 +56,8 @@ std::string_view without_byte_order_mark(std::string_view bytes) {
   return bytes.starts_with(mark) ? bytes.substr(mark.size()) : bytes;
 }
 
-/// Appends the samples of a file, and their keys where there are any, and returns what is
-/// remembered of it.
+/// Appends the samples of a file, and their keys where --key is given, and returns its entry in the
+/// inputs.
 template <std::size_t Resources>
 table_input read_file(const table_options& options, const std::string& name,
                       load_table<Resources>& samples, std::vector<std::string>& keys) {
@@ -112,7 +112,7 @@ std::vector<resource_column> parse_resources(const std::vector<std::string>& tex
 void add_table_options(CLI::App& application, table_options& options) {
   application
       .add_option("--lengths", options.files,
-                  "Length tables: .json, .jsonl, .csv or .npy; ids run on from file to file")
+                  "Length tables: .json, .jsonl, .csv or .npy; sample ids run on from file to file")
       ->required()
       ->type_name("FILE");
   add_resource_option(application, options);
@@ -125,8 +125,8 @@ void add_resource_option(CLI::App& application, table_options& options) {
           [&options](const std::vector<std::string>& texts) {
             options.resources = parse_resources(texts);
           },
-          "What samples weigh and where tables say it, in place of images=vit_num and "
-          "tokens=token_num; once for each of up to three resources")
+          "A resource and the field or column of the tables that holds it, in place of "
+          "images=vit_num and tokens=token_num; once for each of up to three resources")
       ->type_name("NAME=COLUMN");
 }
 

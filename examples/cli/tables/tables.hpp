@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Length tables: what every sample of a data set weighs, read from JSON, JSON Lines, CSV or NumPy
+/// Length tables: the loads of every sample of a data set, read from JSON, JSON Lines, CSV or NumPy
 /// files. Files are concatenated in the order given and sample ids run on.
 #pragma once
 
@@ -19,14 +19,14 @@ class App;
 
 namespace omnibal::cli {
 
-/// A resource and where tables keep it: the key of an object, the heading of a column, or in a
+/// A resource and the place of it in tables: the key of an object, the heading of a column, or in a
 /// NumPy file the number of a column.
 struct resource_column {
   std::string name;
   std::string column;
 };
 
-/// What to read.
+/// The tables to read, and the resources in them.
 struct table_options {
   std::string source = "--lengths";  ///< The option that the files came with, for messages.
   std::vector<std::string> files = {};
@@ -34,7 +34,7 @@ struct table_options {
   std::string key = {};  ///< The field that names samples; empty where none does.
 };
 
-/// A file that was read, as plans and packs remember it.
+/// A file that was read, as plans and packs record it.
 struct table_input {
   std::string name;  ///< As it was given.
   std::uint64_t samples = 0;
@@ -43,13 +43,13 @@ struct table_input {
   friend bool operator==(const table_input&, const table_input&) = default;
 };
 
-/// The samples of all files. The number of resources is known at run time, the library wants it at
-/// compile time: std::visit on `samples` takes the one to the other.
+/// The samples of all files. The number of resources is known at run time, but the library needs it
+/// at compile time: std::visit on `samples` gives it.
 struct length_tables {
   std::vector<std::string> resources;
   std::variant<std::vector<loads<1>>, std::vector<loads<2>>, std::vector<loads<3>>> samples;
   std::vector<table_input> inputs;
-  /// What names each sample; empty without table_options::key.
+  /// The key of each sample; empty without table_options::key.
   std::vector<std::string> keys = {};
 
   [[nodiscard]] std::size_t size() const {
