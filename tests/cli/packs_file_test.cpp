@@ -95,7 +95,8 @@ TEST_CASE("groups of packs come back as they were written") {
     return why_refused(changed.replace(changed.find(from), from.size(), to));
   };
   CHECK_THAT(refused("[[0,0],[]]", "[[0,1],[]]"), ContainsSubstring("two places"));
-  CHECK_THAT(refused("[[2],[]]],\n\"d", "[[1,1],[]]],\n\"d"), ContainsSubstring("are no group"));
+  CHECK_THAT(refused("[[2],[]]],\n\"d", "[[1,1],[]]],\n\"d"),
+             ContainsSubstring("not as one group"));
 }
 
 TEST_CASE("the bytes of a packs file are pinned") {
