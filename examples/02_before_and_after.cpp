@@ -41,9 +41,8 @@ int main(int argc, char** argv) {
   const auto samples = read_lengths(argc > 1 ? argv[1] : "examples/data/lengths.json");
 
   // What every layer costs in time and bytes, as a function of the micro-batch.
-  const auto chain =
-      omnibal::price_layers(omnibal::model_presets()[0], omnibal::device_presets()[0],
-                            {.tensor_parallel = 2, .data_parallel = 8});
+  const auto chain = omnibal::cost_layers(omnibal::model_presets()[0], omnibal::device_presets()[0],
+                                          {.tensor_parallel = 2, .data_parallel = 8});
   // Eight ranks of four pipeline stages, each of two tensor-parallel GPUs with 80 GiB, of which
   // 6 GiB are reserved for the libraries.
   constexpr std::int64_t gibibyte = std::int64_t{1} << 30;

@@ -43,8 +43,8 @@ double step_time(const omnibal::pipeline_problem& problem, const omnibal::pipeli
 int main() {
   const auto model = omnibal::model_presets()[0];  // InternVL-Chat-1.5 (6+20B)
   const auto predicted =
-      omnibal::price_layers(model, omnibal::device_presets()[0],
-                            {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
+      omnibal::cost_layers(model, omnibal::device_presets()[0],
+                           {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
   std::vector<omnibal::measured_layer> rows;
   for (const omnibal::layer_cost& layer : predicted) {
     if (layer.name == "vision0") measure(layer, "vision", 2.0, rows);

@@ -14,17 +14,17 @@ else()
   omnibal_add_catch_tests(cli LABEL serial SOURCES ${sources} LIBRARIES omnibal_cli_parts)
 endif()
 
-# Runs each <room>/*_test.py with the path of the command.
-function(omnibal_add_command_tests room label)
-  file(GLOB scripts CONFIGURE_DEPENDS "${room}/*_test.py")
+# Runs each <module>/*_test.py with the path of the command.
+function(omnibal_add_command_tests module label)
+  file(GLOB scripts CONFIGURE_DEPENDS "${module}/*_test.py")
   foreach(script IN LISTS scripts)
     if(NOT Python3_FOUND)
       message(FATAL_ERROR "${script} needs Python 3 (Debian: python3)")
     endif()
     cmake_path(GET script STEM name)
-    add_test(NAME "${room}: ${name}"
+    add_test(NAME "${module}: ${name}"
              COMMAND Python3::Interpreter -B "${script}" $<TARGET_FILE:omnibal_cli>)
-    set_tests_properties("${room}: ${name}" PROPERTIES LABELS ${label} TIMEOUT 600
+    set_tests_properties("${module}: ${name}" PROPERTIES LABELS ${label} TIMEOUT 600
                                                        SKIP_RETURN_CODE 77)
   endforeach()
 endfunction()

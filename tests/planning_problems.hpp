@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Random small planning problems and brute force over them, shared by the tests of several rooms.
+/// Random small planning problems and brute force over them, shared by the tests of several
+/// modules.
 #pragma once
 
 #include <cstddef>

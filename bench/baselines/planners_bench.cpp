@@ -18,8 +18,8 @@ using namespace omnibal;
 namespace {
 
 std::vector<layer_cost> preset_chain(const model_shape& model) {
-  return price_layers(model, device_presets()[0],
-                      {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
+  return cost_layers(model, device_presets()[0],
+                     {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
 }
 
 /// A preset at (9 tiles, 4096 tokens), in `percent` of the least memory in which any plan fits; 0

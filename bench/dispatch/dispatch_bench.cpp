@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dealing packs to ranks: time and cost ratio of a step at 64 ranks of 8 packs, beside how others
-// do it; windows of steps with one pack a rank; groups for sequence parallelism; the iterator.
-// Packs are those of two published tables where they lie beside the project, else of a generated
-// one.
+// Assigning packs to ranks: time and cost ratio of a step at 64 ranks of 8 packs, beside how
+// others do it; windows of steps with one pack per rank; groups for sequence parallelism; the
+// iterator. Packs are those of two published tables where they lie beside the project, else of a
+// generated one.
 #include <cstdint>
 #include <span>
 #include <string>
@@ -29,35 +29,35 @@ namespace {
 constexpr std::uint32_t microbatches = 8;
 
 /// Packs and what they cost: MFLOP of the forward pass of InternVL 6 + 20 B.
-struct priced_packs {
+struct packs_with_costs {
   std::vector<loads<2>> amounts;
   std::vector<std::uint64_t> costs = {};
   std::string table = {};
 };
 
-priced_packs packs_at(const loads<2>& capacity) {
+packs_with_costs packs_at(const loads<2>& capacity) {
   constexpr loads<2> cost{12'000'000, 38'600};
   const auto published = published_tables({"ai2d", "chartqa"});
   const length_table samples = published ? *published : tiled_table(30'730, 1);
   const auto packs = pack_balanced(samples, {.capacity = capacity, .cost = cost}).packs;
-  priced_packs priced{.amounts = pack_loads(packs, samples),
-                      .table = published ? "published" : "generated"};
+  packs_with_costs made{.amounts = pack_loads(packs, samples),
+                        .table = published ? "published" : "generated"};
   for (std::size_t k = 0; k < packs.size(); ++k) {
     std::int64_t squares = 0;
     for (const std::uint32_t id : packs[k]) squares += samples[id][1] * samples[id][1];
-    priced.costs.push_back(static_cast<std::uint64_t>(
-        cost[0] * priced.amounts[k][0] + cost[1] * priced.amounts[k][1] + squares * 59 / 100));
+    made.costs.push_back(static_cast<std::uint64_t>(
+        cost[0] * made.amounts[k][0] + cost[1] * made.amounts[k][1] + squares * 59 / 100));
   }
-  return priced;
+  return made;
 }
 
-priced_packs packs_of(const benchmark::State& state) {
+packs_with_costs packs_of(const benchmark::State& state) {
   return state.range(0) == 9 ? packs_at({9, 4096}) : packs_at({18, 6016});
 }
 
-std::span<const std::uint64_t> costs_of(const priced_packs& packs) { return packs.costs; }
+std::span<const std::uint64_t> costs_of(const packs_with_costs& packs) { return packs.costs; }
 
-void label(benchmark::State& state, const priced_packs& packs, const dispatch_plan& plan) {
+void label(benchmark::State& state, const packs_with_costs& packs, const dispatch_plan& plan) {
   state.SetLabel(packs.table);
   state.counters["cost_ratio"] = cost_ratio(plan, costs_of(packs));
   state.counters["full_steps"] = full_steps_cost_ratio(plan, costs_of(packs));
@@ -68,7 +68,7 @@ void label(benchmark::State& state, const priced_packs& packs, const dispatch_pl
 }
 
 void ours(benchmark::State& state) {
-  const priced_packs packs = packs_of(state);
+  const packs_with_costs packs = packs_of(state);
   const dispatch_options options{
       .ranks = static_cast<std::uint32_t>(state.range(1)),
       .microbatches = microbatches,
@@ -81,7 +81,7 @@ void ours(benchmark::State& state) {
 /// The same steps, full ones only, assigned by another.
 template <typename Assign>
 void peer(benchmark::State& state, const Assign& assign) {
-  const priced_packs packs = packs_of(state);
+  const packs_with_costs packs = packs_of(state);
   const auto ranks = static_cast<std::uint32_t>(state.range(1));
   const dispatch_plan steps = dispatch_packs(
       costs_of(packs),
@@ -115,7 +115,7 @@ void karmarkar_karp(benchmark::State& state) {
 
 /// One pack a rank, in windows.
 void window(benchmark::State& state) {
-  const priced_packs packs = packs_of(state);
+  const packs_with_costs packs = packs_of(state);
   const dispatch_options options{.ranks = static_cast<std::uint32_t>(state.range(1)),
                                  .last_step = last_step_policy::drop,
                                  .window = static_cast<std::uint32_t>(state.range(2))};
@@ -127,7 +127,7 @@ void window(benchmark::State& state) {
 
 /// Groups of packs, one for each of 8 ranks in a step: how uneven they are in both resources.
 void sequence_parallel(benchmark::State& state, bool leveled) {
-  const priced_packs packs = packs_of(state);
+  const packs_with_costs packs = packs_of(state);
   const auto size = static_cast<std::uint32_t>(state.range(1));
   const std::span<const loads<2>> amounts(packs.amounts);
   const auto alike = [](std::size_t) { return 0; };
@@ -145,7 +145,7 @@ void sequence_parallel(benchmark::State& state, bool leveled) {
 
 /// A step of the iterator beside what it hands out.
 void iterate(benchmark::State& state) {
-  const priced_packs packs = packs_at({9, 4096});
+  const packs_with_costs packs = packs_at({9, 4096});
   const auto plan_for = [&](std::uint64_t epoch) {
     return dispatch_packs(costs_of(packs), {.ranks = 64, .epoch = epoch});
   };

@@ -32,7 +32,7 @@ inline std::vector<std::uint32_t> most_valuable_first(std::span<const std::uint3
   return sorted;
 }
 
-/// Dearest first, to the ranks forth and back.
+/// Largest first, to the ranks forth and back.
 inline assignment snake(std::span<const std::uint32_t> packs, std::size_t ranks,
                         const std::vector<std::uint64_t>& costs) {
   assignment held(ranks);
@@ -46,7 +46,7 @@ inline assignment snake(std::span<const std::uint32_t> packs, std::size_t ranks,
 
 /// Karmarkar and Karp, "The differencing method of set partitioning", 1982, for equally many packs
 /// a rank: partial assignments of one pack a rank, of which the two whose ranks are furthest apart
-/// are joined, dearest to cheapest, until one is left. Precondition: ranks divides the packs.
+/// are joined, largest to smallest, until one is left. Precondition: ranks divides the packs.
 class largest_differencing {
  public:
   explicit largest_differencing(const std::vector<std::uint64_t>& costs) : costs_(costs) {}
@@ -81,7 +81,7 @@ class largest_differencing {
     std::uint64_t cost = 0;
     std::vector<std::uint32_t> packs;
   };
-  using partial = std::vector<share>;  // dearest first
+  using partial = std::vector<share>;  // largest first
 
   static std::uint64_t spread(const partial& one) { return one.front().cost - one.back().cost; }
 

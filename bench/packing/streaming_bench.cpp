@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The streaming packer on 1.2 M samples in random order, by size of its buffer; beside it the
-// offline packer, which knows all samples beforehand, and a rival that streams: best fit into 20
-// open packs. The counter over_offline is packs / packs of the offline packer, held the mean number
-// of samples that wait. Tables: rows of the two published tables where they are there
+// offline packer, which knows all samples beforehand, and another streaming packer: best fit into
+// 20 open packs. The counter over_offline is packs / packs of the offline packer, held the mean
+// number of buffered samples. Tables: rows of the two published tables where they are there
 // (OMNIBAL_SHARED), else generated ones of like shape; the same with as many rows of text only; and
 // text alone.
 #include <algorithm>
@@ -149,9 +149,9 @@ void streaming_good_enough(benchmark::State& state) {
                  .good_enough = static_cast<std::uint32_t>(state.range(2))});
 }
 
-/// The rival: a sample goes into the open pack that it leaves least room in, or into a new one;
+/// Best fit: a sample goes into the open pack that it leaves least slack in, or into a new one;
 /// with more than 20 open, the fullest leaves.
-void rival_20_open_packs(benchmark::State& state) {
+void best_fit_20_open_packs(benchmark::State& state) {
   struct open_pack {
     loads<2> sum = {};
     std::vector<std::uint64_t> ids = {};
@@ -197,7 +197,7 @@ BENCHMARK(offline)
     ->ArgNames({"text", "images"})
     ->ArgsProduct({{0, 50, 100}, {10, 18}})
     ->Unit(benchmark::kMillisecond);
-BENCHMARK(rival_20_open_packs)
+BENCHMARK(best_fit_20_open_packs)
     ->ArgNames({"text", "images"})
     ->ArgsProduct({{0, 50, 100}, {10, 18}})
     ->Unit(benchmark::kMillisecond);

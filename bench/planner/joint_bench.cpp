@@ -21,8 +21,8 @@ namespace {
 /// A preset at (9 tiles, 4096 tokens) with the memory in which only some layers must recompute.
 pipeline_problem preset_problem(const model_shape& model, std::size_t stages) {
   const auto chain =
-      price_layers(model, device_presets()[0],
-                   {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
+      cost_layers(model, device_presets()[0],
+                  {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
   const workload typical{.tiles = 7, .tokens = 3000, .squared_tokens = 5'000'000};
   const workload largest{.tiles = 9, .tokens = 4096};
   const schedule_shape shape{.stages = stages, .microbatches = 32};

@@ -14,8 +14,8 @@
 
 /// Splits numbers into `parts` parts of nearly even sums. Returns the part of each number. Each
 /// number starts as a partition of its own, with one part that holds it and others that hold
-/// nothing. Again and again the two partitions whose parts differ most are merged, the dearest
-/// parts of one with the cheapest of the other, until one is left. Earlier partitions win ties.
+/// nothing. Again and again the two partitions whose parts differ most are merged, the largest
+/// parts of one with the smallest of the other, until one is left. Earlier partitions win ties.
 /// Parts are numbered by ascending sums. O(n · (parts · log parts + log n)) and the lists' moves.
 inline std::vector<std::uint32_t> karmarkar_karp(std::span<const std::int64_t> numbers,
                                                  std::uint32_t parts) {

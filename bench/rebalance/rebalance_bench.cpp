@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rebalancing steps of four samples a rank, drawn from published tables ($OMNIBAL_SHARED, or made
-// up ones like them), beside the peer: the largest differencing method, whose part k goes to rank
-// k. Counters are means over the steps: cost of the dearest rank / mean, and bytes sent / bytes
-// held.
+// Rebalancing steps of four samples per rank, drawn from published tables ($OMNIBAL_SHARED, or
+// generated ones like them), beside another algorithm: the largest differencing method, whose part
+// k goes to rank k. Counters are means over the steps: cost of the slowest rank / mean, and bytes
+// sent / bytes owned.
 #include <cstddef>
 #include <cstdint>
 #include <vector>

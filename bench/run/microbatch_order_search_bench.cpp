@@ -37,8 +37,8 @@ void order(benchmark::State& state) {
   const auto stages = static_cast<std::size_t>(state.range(1));
   const auto microbatches = static_cast<std::size_t>(state.range(2));
   const auto chain =
-      price_layers(model, device_presets()[0],
-                   {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
+      cost_layers(model, device_presets()[0],
+                  {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
   const schedule_shape shape{.stages = stages, .microbatches = microbatches};
   const operation_graph graph(shape);
   const std::vector<std::int64_t> no_steps(stages, 0);

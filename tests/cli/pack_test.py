@@ -179,7 +179,7 @@ class Packs(CommandTest):
         return [sum(10**6 * sum(self.rows[i][r] for i in group) // capacity[r] for r in range(2))
                 for group in self.groups(packs)]
 
-    def test_epochs_are_packed_and_dealt_afresh(self):
+    def test_epochs_are_packed_and_assigned_afresh(self):
         _, first = self.pack()
         _, second = self.pack("--epoch", 1)
         self.assertEqual(self.pack("--epoch", 0)[1], first)
@@ -195,7 +195,7 @@ class Packs(CommandTest):
             first = sorted((costs[pack] for rank in packs["steps"][0] for pack in rank), reverse=True)
             self.assertEqual(first, sorted(costs, reverse=True)[:12])
 
-    def test_windows_even_the_ranks_at_the_price_of_random_steps(self):
+    def test_windows_even_the_ranks_at_the_cost_of_random_steps(self):
         ratios, deviations = [], []
         for window in (1, 4, 1000):
             report, packs = self.pack("--window", window, "--dp", 4)

@@ -21,7 +21,7 @@ std::vector<layer_cost> small_chain() {
     if (model.id == "internvl2-8b") {
       model.vision.layers = 12;
       model.language.layers = 3;
-      return price_layers(model, device_presets()[0], {});
+      return cost_layers(model, device_presets()[0], {});
     }
   return {};
 }

@@ -33,7 +33,7 @@ std::string refused_field(Change change) {
   training_setup setup;
   change(model, device, setup);
   try {
-    (void)price_layers(model, device, setup);
+    (void)cost_layers(model, device, setup);
   } catch (const invalid_input& error) {
     return error.field();
   }
@@ -81,7 +81,7 @@ TEST_CASE("FLOPs at the reference point: 4 tiles, one sequence of 4096 tokens") 
 TEST_CASE("A layer takes its FLOPs over the achieved rates, and its overhead") {
   const model_shape model = preset("internvl-chat-1.5");
   const device_shape device = a100();
-  const auto chain = price_layers(model, device, {});
+  const auto chain = cost_layers(model, device, {});
   const layer_cost& vision = layer_named(chain, "vision7");
   const double matrix =
       4.0 * static_cast<double>(vision_matrix_flops(model.vision)) / device.matrix_flops;
@@ -103,7 +103,7 @@ TEST_CASE("A layer takes its FLOPs over the achieved rates, and its overhead") {
 }
 
 TEST_CASE("Activation bytes at the reference point") {
-  const auto chain = price_layers(preset("internvl-chat-1.5"), a100(), {});
+  const auto chain = cost_layers(preset("internvl-chat-1.5"), a100(), {});
   const layer_cost& vision = layer_named(chain, "vision0");
   const layer_cost& language = layer_named(chain, "language0");
   REQUIRE(vision.modes.front().name == "none");
@@ -119,7 +119,7 @@ TEST_CASE("Activation bytes at the reference point") {
 TEST_CASE("Tensor and sequence parallelism divide time and bytes") {
   const model_shape model = preset("internvl-chat-1.5");
   const auto at = [&](const training_setup& setup) {
-    return layer_named(price_layers(model, a100(), setup), "language0");
+    return layer_named(cost_layers(model, a100(), setup), "language0");
   };
   const workload work{.tokens = 4096};
   const auto kept = [&](const training_setup& setup) {
@@ -142,7 +142,7 @@ TEST_CASE("Static bytes: 18 a parameter whole, 6 + 12/dp sharded, 2 frozen") {
   const model_shape model = preset("internvl2-8b");
   const std::int64_t parameters = language_layer_parameters(model.language);
   const auto bytes = [&](const training_setup& setup) {
-    return layer_named(price_layers(model, a100(), setup), "language3").static_bytes;
+    return layer_named(cost_layers(model, a100(), setup), "language3").static_bytes;
   };
   CHECK(bytes({}) == 18 * parameters);
   CHECK(bytes({.tensor_parallel = 4}) == 18 * parameters / 4);
@@ -154,8 +154,8 @@ TEST_CASE("Static bytes: 18 a parameter whole, 6 + 12/dp sharded, 2 frozen") {
 }
 
 TEST_CASE("A frozen vision part has no backward, keeps nothing and reduces nothing") {
-  const auto chain = price_layers(preset("internvl2-8b"), a100(),
-                                  {.data_parallel = 8, .freeze = frozen_part::vision});
+  const auto chain = cost_layers(preset("internvl2-8b"), a100(),
+                                 {.data_parallel = 8, .freeze = frozen_part::vision});
   const workload work{.tiles = 5, .tokens = 1500, .squared_tokens = 1500 * 1500};
   for (const layer_cost& layer : chain) {
     INFO(layer.name);
@@ -174,7 +174,7 @@ TEST_CASE("A frozen language part passes gradients through: one backward product
   const model_shape model = preset("internvl2-8b");
   device_shape device = a100();
   device.layer_overhead_seconds = 0;
-  const auto chain = price_layers(model, device, {.freeze = frozen_part::language});
+  const auto chain = cost_layers(model, device, {.freeze = frozen_part::language});
   const layer_cost& language = layer_named(chain, "language5");
   const workload no_attention{.tokens = 4096};
   CHECK(language.backward_time.of(no_attention) == language.forward_time.of(no_attention));
@@ -183,7 +183,7 @@ TEST_CASE("A frozen language part passes gradients through: one backward product
 }
 
 TEST_CASE("Windowed vision layers attend over their window only") {
-  const auto chain = price_layers(preset("qwen2.5-vl-7b"), a100(), {});
+  const auto chain = cost_layers(preset("qwen2.5-vl-7b"), a100(), {});
   int full = 0;
   std::int64_t most = 0;
   for (const layer_cost& layer : chain)

@@ -40,7 +40,7 @@ std::uint64_t cost_of(std::span<const std::uint32_t> packs,
   return sum;
 }
 
-std::uint64_t dearest_rank(const dispatch_plan& plan, std::uint64_t step,
+std::uint64_t slowest_rank(const dispatch_plan& plan, std::uint64_t step,
                            const std::vector<std::uint64_t>& costs) {
   std::uint64_t most_expensive = 0;
   for (std::uint32_t rank = 0; rank < plan.ranks; ++rank)
@@ -63,8 +63,8 @@ std::vector<std::uint32_t> first_integers(std::size_t count) {
   return values;
 }
 
-/// The least cost of the dearest of two ranks with equally many packs, by trying everything.
-std::uint64_t least_dearest(const std::vector<std::uint64_t>& costs) {
+/// The least cost of the slowest of two ranks with equally many packs, by trying everything.
+std::uint64_t least_of_slowest(const std::vector<std::uint64_t>& costs) {
   const std::uint64_t all = std::accumulate(costs.begin(), costs.end(), std::uint64_t{0});
   std::uint64_t least = all;
   for (std::uint32_t chosen = 0; chosen < 1U << costs.size(); ++chosen) {
@@ -123,10 +123,10 @@ TEST_CASE("dispatch_packs fills the last step with marked repetitions where aske
   CHECK(std::ranges::count(one.mask, 1) == 1);
 }
 
-TEST_CASE("dispatch_packs deals ranks nothing where there is too little") {
+TEST_CASE("dispatch_packs assigns ranks nothing where there is too little") {
   const auto plan = dispatch({5, 6}, {.ranks = 4, .microbatches = 2});
   CHECK(plan.steps() == 1);
-  CHECK(dearest_rank(plan, 0, {5, 6}) == 6);
+  CHECK(slowest_rank(plan, 0, {5, 6}) == 6);
   CHECK(cost_ratio<std::uint64_t>(plan, std::vector<std::uint64_t>{5, 6}) ==
         Approx(6.0 / (11.0 / 4)));
 }
@@ -136,19 +136,19 @@ TEST_CASE("dispatch_packs comes near the best that equally many packs a rank all
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     const auto costs = random_costs(12, seed);
     const auto plan = dispatch(costs, {.ranks = 2, .microbatches = 6, .seed = seed});
-    const auto best = static_cast<double>(least_dearest(costs));
-    const auto found = static_cast<double>(dearest_rank(plan, 0, costs));
+    const auto best = static_cast<double>(least_of_slowest(costs));
+    const auto found = static_cast<double>(slowest_rank(plan, 0, costs));
     REQUIRE(found >= best);
     excess += found / best - 1;
   }
   CHECK(excess / 200 < 0.002);
 }
 
-TEST_CASE("dispatch_packs leaves a dearest rank that no exchange makes cheaper") {
+TEST_CASE("dispatch_packs leaves a slowest rank that no exchange makes faster") {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const auto costs = random_costs(64, seed);
     const auto plan = dispatch(costs, {.ranks = 8, .microbatches = 8, .seed = seed});
-    const std::uint64_t most_expensive = dearest_rank(plan, 0, costs);
+    const std::uint64_t most_expensive = slowest_rank(plan, 0, costs);
     const auto helps = [&](std::uint32_t give, std::uint32_t other) {
       return std::ranges::any_of(plan.packs(0, other), [&](std::uint32_t take) {
         return costs[take] < costs[give] &&
@@ -166,7 +166,7 @@ TEST_CASE("dispatch_packs leaves a dearest rank that no exchange makes cheaper")
   }
 }
 
-TEST_CASE("dispatch_packs evens the ranks of a step far beyond a random deal") {
+TEST_CASE("dispatch_packs evens the ranks of a step far beyond a random assignment") {
   // Half the packs are underfull, as those of the published packer are at its end.
   std::vector<std::uint64_t> costs = random_costs(4096, 3);
   for (std::size_t k = 2048; k < costs.size(); ++k) costs[k] /= 2;
@@ -196,7 +196,7 @@ TEST_CASE("dispatch_packs gives late packs no worse a place than early ones (def
   }
 }
 
-TEST_CASE("dispatch_packs deals anew each epoch and drops others each time (defect 3)") {
+TEST_CASE("dispatch_packs assigns anew each epoch and drops others each time (defect 3)") {
   const auto costs = random_costs(1000, 2);
   const dispatch_options options{
       .ranks = 8, .microbatches = 4, .seed = 9, .last_step = last_step_policy::drop};
@@ -210,7 +210,7 @@ TEST_CASE("dispatch_packs deals anew each epoch and drops others each time (defe
 }
 
 TEST_CASE("dispatch_packs gives no rank the dear packs more often than another (defect 3)") {
-  // With one pack a rank the dearest pack of the step has to be somewhere.
+  // With one pack per rank the most expensive pack of the step has to be somewhere.
   constexpr std::size_t epochs = 4000;
   const auto costs = random_costs(4, 5);
   std::array<double, 4> most_expensive{};
@@ -226,7 +226,7 @@ TEST_CASE("dispatch_packs gives no rank the dear packs more often than another (
   CHECK(statistic < 17.7);  // exceeded once in 2000 draws
 }
 
-TEST_CASE("dispatch_packs deals the same steps to any ranks with the same global batch") {
+TEST_CASE("dispatch_packs assigns the same steps to any ranks with the same global batch") {
   const auto policy =
       GENERATE(last_step_policy::spread, last_step_policy::drop, last_step_policy::pad);
   const std::uint32_t window = GENERATE(1U, 3U);
@@ -255,7 +255,7 @@ TEST_CASE("dispatch_packs deals the same steps to any ranks with the same global
   CHECK(step_fingerprint(other) != fingerprint);
 }
 
-TEST_CASE("dispatch_packs begins with the dearest packs where asked to") {
+TEST_CASE("dispatch_packs begins with the most expensive packs where asked to") {
   const auto policy =
       GENERATE(last_step_policy::spread, last_step_policy::drop, last_step_policy::pad);
   const std::uint32_t window = GENERATE(1U, 4U);
@@ -277,7 +277,7 @@ TEST_CASE("dispatch_packs begins with the dearest packs where asked to") {
   }
 }
 
-TEST_CASE("dispatch_packs draws the steps after the dearest at random") {
+TEST_CASE("dispatch_packs draws the steps after the most expensive at random") {
   const auto costs = random_costs(4096, 9);
   const auto plan = dispatch(costs, {.ranks = 16, .seed = 3, .largest_first = true});
   auto next = dispatch(costs, {.ranks = 16, .seed = 3, .epoch = 1, .largest_first = true});
@@ -323,7 +323,7 @@ TEST_CASE("dispatch_packs shuffles the steps of a window and the packs of a step
   CHECK(sorted < plan.groups.size() / 4);  // one in 24 is, by chance
 }
 
-TEST_CASE("dispatch_packs keeps a rank's packs in the order in which they were dealt") {
+TEST_CASE("dispatch_packs keeps a rank's packs in the order in which they were assigned") {
   // With one rank nothing is exchanged: the order is the shuffle's, not that of cost.
   const auto costs = random_costs(64, 4);
   const auto plan = dispatch(costs, {.ranks = 1, .microbatches = 64});
@@ -363,7 +363,7 @@ TEST_CASE("dispatch_packs refuses broken options and costs") {
   const std::vector<std::uint64_t> huge(4, std::numeric_limits<std::uint64_t>::max());
   CHECK_THROWS_AS(dispatch(huge, {.ranks = 2, .microbatches = 2}), invalid_input);
   const std::vector<std::uint64_t> large(4, std::uint64_t{1} << 62);
-  CHECK(dearest_rank(dispatch(large, {.ranks = 2, .microbatches = 2}), 0, large) == std::uint64_t{1}
+  CHECK(slowest_rank(dispatch(large, {.ranks = 2, .microbatches = 2}), 0, large) == std::uint64_t{1}
                                                                                         << 63);
 }
 

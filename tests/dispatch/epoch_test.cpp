@@ -21,7 +21,7 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-/// A run as a trainer makes it: each epoch packs afresh and deals afresh.
+/// A run as a trainer makes it: each epoch packs and assigns afresh.
 struct trainer {
   const length_table* samples;
   std::uint32_t ranks = 4;

@@ -52,7 +52,7 @@ TEST_CASE("dist_ratio is the mean share of waiting over steps") {
   CHECK(ratio[1] == Approx(0));  // the second step has nothing to wait for
 }
 
-TEST_CASE("cost_ratio is the dearest rank over the mean") {
+TEST_CASE("cost_ratio is the slowest rank over the mean") {
   CHECK(cost_ratio<int>(plan, std::vector<int>{1, 2, 6, 4}) == Approx((6.0 + 4) / (4.5 + 2)));
   CHECK(cost_ratio<int>(plan, std::vector<int>{0, 0, 0, 0}) == 1.0);
 }

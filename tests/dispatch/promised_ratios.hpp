@@ -19,7 +19,7 @@ namespace omnibal::test {
 struct promise {
   loads<2> capacity;
   std::uint32_t ranks;
-  double most;  ///< that the dearest rank of full steps may cost, as a multiple of the mean
+  double most;  ///< that the slowest rank of full steps may cost, as a multiple of the mean
 };
 
 inline void check_promise(const length_table& table, const promise& promised) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Packing and dealing must not bias what a model sees together. Over 1,000 seeds, on a small table
-/// of two sources: where a sample lands, what share of a step a source has, and that an arrangement
-/// which is biased fails the same tests. The seeds are fixed, so the outcome is too.
+/// Packing and dispatch must not bias what a model sees together. Over 1,000 seeds, on a small
+/// table of two sources: where a sample lands, what share of a step a source has, and that an
+/// arrangement which is biased fails the same tests. The seeds are fixed, so the outcome is too.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@ constexpr std::uint32_t packs_in_step = 16;
 constexpr double alpha = 0.001;
 /// Where packs are full of samples that are alike, two of five tiles say, they are clusters of one
 /// source. In the packer's own order the source's share of a step varies more for it than that of a
-/// random draw of samples, here by 1.65; dealing by strata undoes that.
+/// random draw of samples, here by 1.65; assigning by strata undoes that.
 constexpr double alike_variance = 1.75;
 
 /// Steps as lists of packs.
@@ -282,7 +282,7 @@ inline std::string describe(const randomness& found) {
          ", same-source pairs " + std::to_string(found.same_source_pairs);
 }
 
-// How often a pack joins samples of one source is reported (run with -s), not judged: packs that
+// How often a pack joins samples of one source is reported (run with -s), not limited: packs that
 // are to be full and even must choose.
 inline void require_random(const two_sources& table, const arrangement& arrange,
                            const loads<2>& capacity, double most_variance) {
@@ -294,7 +294,7 @@ inline void require_random(const two_sources& table, const arrangement& arrange,
   CHECK(found.source_variance <= most_variance);
 }
 
-inline void check_dealt_packs_are_a_random_draw(const two_sources& table) {
+inline void check_assigned_packs_are_a_random_draw(const two_sources& table) {
   require_random(table, assigned, {18, 6016}, 1.1);
   require_random(table, assigned, {10, 4096}, 1.1);
   require_random(table, assigned, {15, 5056}, 1.1);

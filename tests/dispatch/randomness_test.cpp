@@ -19,8 +19,8 @@ TEST_CASE("critical values are those of the tables") {
   CHECK(critical_chi_square(50, 0.001) == Approx(86.661).epsilon(0.01));
 }
 
-TEST_CASE("packs dealt to steps are a random draw over 1,000 seeds") {
-  check_dealt_packs_are_a_random_draw(small_table());
+TEST_CASE("packs assigned to steps are a random draw over 1,000 seeds") {
+  check_assigned_packs_are_a_random_draw(small_table());
 }
 
 TEST_CASE("packs in the packer's own order are a random draw over 1,000 seeds") {
@@ -31,4 +31,4 @@ TEST_CASE("the tests of randomness find biased arrangements") {
   check_bias_is_found(small_table());
 }
 
-TEST_CASE("each epoch packs and deals afresh") { check_epochs_differ(small_table()); }
+TEST_CASE("each epoch packs and assigns afresh") { check_epochs_differ(small_table()); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever samples and options are, packers and dispatch keep their promises or refuse the input:
-// no sample twice or lost, no capacity exceeded, no bound above what was reached, every pack dealt
-// once.
+// no sample twice or lost, no capacity exceeded, no bound above what was reached, every pack
+// assigned once.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

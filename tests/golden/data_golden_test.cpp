@@ -370,13 +370,13 @@ TEST_CASE("Golden hashes of dispatch") {
   for (std::size_t k = 0; k < strata.size(); ++k) strata[k] = static_cast<std::uint32_t>(k % 3);
   const auto add = [&](const std::string& name, const dispatch_options& options) {
     const dispatch_plan plan = dispatch_packs(std::span<const std::int64_t>(costs), options);
-    const std::span<const std::int64_t> priced = costs;
+    const std::span<const std::int64_t> pack_costs = costs;
     golden.add(name, hash_of(plan));
     golden.add(name + ", measured",
-               plan_hash(step_fingerprint(plan), digits(cost_ratio(plan, priced)),
-                         digits(cost_ratio_bound(plan, priced)),
-                         digits(full_steps_cost_ratio(plan, priced)),
-                         digits(draw_deviation(plan, priced)), hash_of(to_bytes(plan, 77))));
+               plan_hash(step_fingerprint(plan), digits(cost_ratio(plan, pack_costs)),
+                         digits(cost_ratio_bound(plan, pack_costs)),
+                         digits(full_steps_cost_ratio(plan, pack_costs)),
+                         digits(draw_deviation(plan, pack_costs)), hash_of(to_bytes(plan, 77))));
   };
   for (const auto& [name, policy] : {std::pair{"spread", last_step_policy::spread},
                                      {"drop", last_step_policy::drop},
@@ -527,23 +527,23 @@ TEST_CASE("Golden hashes of rebalancing") {
 TEST_CASE("Golden hashes of costs") {
   golden_hashes golden;
   for (const model_shape& model : model_presets()) {
-    golden.add(model.id, hash_of(price_layers(model, device_presets()[0], {})));
+    golden.add(model.id, hash_of(cost_layers(model, device_presets()[0], {})));
     golden.add(model.id + ", parameters", plan_hash(total_parameters(model)));
   }
   const model_shape model = model_presets()[3];
   for (const device_shape& device : device_presets())
     golden.add("device " + device.id,
-               hash_of(price_layers(model, device, {.tensor_parallel = 4, .data_parallel = 16})));
-  const auto priced = [&](const training_setup& setup) {
-    return hash_of(price_layers(model, device_presets()[1], setup));
+               hash_of(cost_layers(model, device, {.tensor_parallel = 4, .data_parallel = 16})));
+  const auto pack_costs = [&](const training_setup& setup) {
+    return hash_of(cost_layers(model, device_presets()[1], setup));
   };
-  golden.add("vision frozen", priced({.freeze = frozen_part::vision}));
-  golden.add("language frozen", priced({.freeze = frozen_part::language}));
-  golden.add("divided", priced({.tensor_parallel = 2,
-                                .data_parallel = 8,
-                                .sequence_parallel = true,
-                                .shard_optimizer = true,
-                                .optimizer_bytes = 8}));
+  golden.add("vision frozen", pack_costs({.freeze = frozen_part::vision}));
+  golden.add("language frozen", pack_costs({.freeze = frozen_part::language}));
+  golden.add("divided", pack_costs({.tensor_parallel = 2,
+                                    .data_parallel = 8,
+                                    .sequence_parallel = true,
+                                    .shard_optimizer = true,
+                                    .optimizer_bytes = 8}));
   const std::vector<layer_fit> fits = fit_layers(some_measurements());
   golden.add("fits", plan_hash(each(fits, [](const layer_fit& one) { return hash_of(one); })));
   golden.add("margin", plan_hash(digits(suggested_margin(fits))));

@@ -171,7 +171,7 @@ run_problem some_run(std::span<const vision_language_sample> samples,
 
 std::vector<layer_cost> some_chain(const training_setup& setup = {.tensor_parallel = 2,
                                                                   .data_parallel = 2}) {
-  return price_layers(model_presets()[3], device_presets()[0], setup);
+  return cost_layers(model_presets()[3], device_presets()[0], setup);
 }
 
 std::uint64_t hash_of(const batch_plan& one) {
@@ -211,7 +211,7 @@ std::uint64_t hash_of(const capacity_search& one) {
                    }));
 }
 
-/// Layers named as in a priced chain.
+/// Layers named as in a chain with costs.
 pipeline_problem named_problem(random_stream& random, const schedule_shape& shape) {
   pipeline_problem problem{.schedule = shape};
   const auto add = [&](const std::string& name) {
@@ -669,22 +669,23 @@ TEST_CASE("Golden hashes of runs") {
 TEST_CASE("Golden hashes of cluster shapes") {
   golden_hashes golden;
   const auto samples = some_samples(200);
-  const auto price = [](const cluster_shape& shape) {
-    return price_layers(model_presets()[3], device_presets()[1],
-                        {.tensor_parallel = shape.tensor_parallel,
-                         .data_parallel = static_cast<std::int64_t>(shape.data_parallel)});
+  const auto costs_of = [](const cluster_shape& shape) {
+    return cost_layers(model_presets()[3], device_presets()[1],
+                       {.tensor_parallel = shape.tensor_parallel,
+                        .data_parallel = static_cast<std::int64_t>(shape.data_parallel)});
   };
   run_problem run = some_run(samples, {});
   run.memory.limit = 80 * gibibyte;
   for (const std::int64_t devices : {8, 12})
-    golden.add(std::to_string(devices) + " devices",
-               plan_hash(each(rank_shapes({.devices = devices, .layer_costs = price, .run = run}),
-                              [](const shape_candidate& one) {
-                                return plan_hash(one.shape.data_parallel, one.shape.stages,
-                                                 one.shape.tensor_parallel, one.fits,
-                                                 digits(one.time_per_sample), one.bytes_short,
-                                                 one.passed_over);
-                              })));
+    golden.add(
+        std::to_string(devices) + " devices",
+        plan_hash(each(rank_shapes({.devices = devices, .layer_costs = costs_of, .run = run}),
+                       [](const shape_candidate& one) {
+                         return plan_hash(one.shape.data_parallel, one.shape.stages,
+                                          one.shape.tensor_parallel, one.fits,
+                                          digits(one.time_per_sample), one.bytes_short,
+                                          one.passed_over);
+                       })));
   golden.expect({
       {"12 devices", 0x42d20de014e9ddba},
       {"8 devices", 0x8caa25066d96fea4},

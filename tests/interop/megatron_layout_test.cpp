@@ -17,7 +17,7 @@ using omnibal::test::draw;
 
 namespace {
 
-/// Layers with modes none, selective and full, as a priced chain has them.
+/// Layers with modes none, selective and full, as a chain with costs has them.
 pipeline_layer named_layer(random_stream& random, const std::string& name) {
   pipeline_layer one = test::random_layer(random, 0);
   one.name = name;

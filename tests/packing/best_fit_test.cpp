@@ -55,7 +55,7 @@ TEST_CASE("bit_row finds the next number as a set does") {
   }
 }
 
-TEST_CASE("pack_best_fit chooses the pack with the least room that is enough") {
+TEST_CASE("pack_best_fit chooses the pack with the least sufficient slack") {
   CHECK(pack({6, 5, 7, 3}, 10) == std::vector<std::uint64_t>{6, 5, 10});
   CHECK(pack({6, 5, 7, 4}, 10) == std::vector<std::uint64_t>{10, 5, 7});
   CHECK(pack({6, 5, 7, 5}, 10) == std::vector<std::uint64_t>{6, 10, 7});

@@ -34,14 +34,14 @@ TEST_CASE("limits on capacities are kept, for any resource") {
   check_limits_are_kept(mostly_five_tiles());
 }
 
-TEST_CASE("room is what packs take over what their samples fill") {
-  // Packs of 10 hold three of 3: 10/9 of the room of 9.
+TEST_CASE("capacity_ratio is what packs take over what their samples fill") {
+  // Packs of 10 hold three of 3: 10/9 of what 9 waste.
   const std::vector<loads<1>> samples(3000, {3});
-  const auto rooms = estimate_capacities<1>({.samples = samples});
-  REQUIRE(rooms.size() == 10);
-  CHECK(rooms.front().capacity[0] == 3);
-  CHECK(rooms.back().capacity[0] == 12);
-  for (const capacity_estimate<1>& one : rooms) {
+  const auto estimates = estimate_capacities<1>({.samples = samples});
+  REQUIRE(estimates.size() == 10);
+  CHECK(estimates.front().capacity[0] == 3);
+  CHECK(estimates.back().capacity[0] == 12);
+  for (const capacity_estimate<1>& one : estimates) {
     CHECK(std::int64_t(one.samples_per_pack) == one.capacity[0] / 3);
     CHECK(one.capacity_ratio == 1'000'000 * one.capacity[0] / (one.capacity[0] / 3 * 3));
   }

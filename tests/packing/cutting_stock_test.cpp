@@ -19,16 +19,16 @@ namespace {
 
 /// The highest value of a pack, by trying all numbers of copies.
 std::int64_t highest_value(std::span<const plane_point> items, std::span<const std::int64_t> values,
-                           plane_point room, bool exactly) {
+                           plane_point slack, bool exactly) {
   constexpr std::int64_t impossible = -(std::int64_t{1} << 60);
-  if (items.empty()) return exactly && room != plane_point{} ? impossible : 0;
+  if (items.empty()) return exactly && slack != plane_point{} ? impossible : 0;
   std::int64_t highest = impossible;
   for (std::int64_t copies = 0;; ++copies) {
     highest =
         std::max(highest, copies * values[0] +
-                              highest_value(items.subspan(1), values.subspan(1), room, exactly));
-    if (items[0].row > room.row || items[0].column > room.column) return highest;
-    room = {room.row - items[0].row, room.column - items[0].column};
+                              highest_value(items.subspan(1), values.subspan(1), slack, exactly));
+    if (items[0].row > slack.row || items[0].column > slack.column) return highest;
+    slack = {slack.row - items[0].row, slack.column - items[0].column};
   }
 }
 

@@ -49,7 +49,7 @@ TEST_CASE("The worst moments give the peak of every schedule, whatever its stage
     std::int64_t worst = 0;
     for (const peak_event& moment : moments) worst = std::max(worst, bytes_at(moment, chunks));
     REQUIRE(worst == peak_activation(device_order(shape, device), memory).bytes);
-    // Planning prices a stage that has a device to itself as one knapsack because of this.
+    // Planning treats a stage that has a device to itself as one knapsack because of this.
     if (shape.virtual_stages == 1) REQUIRE(moments.size() == 1);
   }
 }

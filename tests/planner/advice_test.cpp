@@ -80,7 +80,7 @@ TEST_CASE("The published plan fits and is never better than the optimum") {
     ++found;
     validate(problem, *plan);
     REQUIRE(test::overrun(problem, *plan) <= 0);
-    const rational value = test::price(problem, *plan, plan_objective::makespan);
+    const rational value = test::objective_value(problem, *plan, plan_objective::makespan);
     REQUIRE(!(value < exact.objective));
     worse += exact.objective < value;
   }

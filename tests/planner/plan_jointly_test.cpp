@@ -32,7 +32,7 @@ bool agrees_with_enumeration(const pipeline_problem& problem) {
       REQUIRE(found.objective == expected.best[k]);
       REQUIRE(found.bound == expected.best[k]);
       validate(problem, found.plan);
-      REQUIRE(test::price(problem, found.plan, objective) == expected.best[k]);
+      REQUIRE(test::objective_value(problem, found.plan, objective) == expected.best[k]);
       REQUIRE(test::overrun(problem, found.plan) <= 0);
     }
   }
@@ -116,7 +116,7 @@ TEST_CASE("Makespans of longer chains agree with the simulation of every partiti
 }
 
 TEST_CASE("Joint planning sees what cutting first and recomputing after cannot") {
-  // Cut in the middle, stage 0 must recompute both wide layers: 60 + 40. One cut earlier nobody
+  // Cut in the middle, stage 0 must recompute both wide layers: 60 + 40. One cut earlier no stage
   // recomputes: 30 and 90.
   const pipeline_layer wide{
       .forward_time = 10,
@@ -191,7 +191,7 @@ TEST_CASE("Tied layers weigh once on one device") {
   CHECK(found.why.bytes_short == 100);
 }
 
-TEST_CASE("A hundred layers of byte and nanosecond scale plan and re-price") {
+TEST_CASE("A hundred layers of byte and nanosecond scale are planned and evaluated") {
   random_stream random(43);
   pipeline_problem problem{.schedule = {.stages = 8, .microbatches = 32}};
   for (int l = 0; l < 100; ++l) problem.layers.push_back(test::random_layer(random, 3, 1'000'003));
@@ -200,7 +200,7 @@ TEST_CASE("A hundred layers of byte and nanosecond scale plan and re-price") {
     INFO(to_string(objective));
     const joint_plan found = plan_jointly(problem, objective);
     if (objective != plan_objective::makespan) REQUIRE(found.status == search_status::optimal);
-    REQUIRE(test::price(problem, found.plan, objective) == found.objective);
+    REQUIRE(test::objective_value(problem, found.plan, objective) == found.objective);
     REQUIRE(!(found.objective < found.bound));
     REQUIRE(test::overrun(problem, found.plan) <= 0);
   }
@@ -223,7 +223,8 @@ TEST_CASE("Searches that are cut short keep a plan and a bound below the optimum
     REQUIRE((found.status == search_status::stopped || found.status == search_status::optimal));
     REQUIRE(!(best < found.bound));
     REQUIRE(!(found.objective < best));
-    REQUIRE(test::price(problem, found.plan, plan_objective::makespan) == found.objective);
+    REQUIRE(test::objective_value(problem, found.plan, plan_objective::makespan) ==
+            found.objective);
   }
 }
 
@@ -242,7 +243,7 @@ TEST_CASE("Knapsacks that are cut short leave plans that fit and bounds that hol
       stopped += found.status == search_status::stopped;
       REQUIRE(!(expected.best[k] < found.bound));
       REQUIRE(test::overrun(problem, found.plan) <= 0);
-      REQUIRE(!(found.objective < test::price(problem, found.plan, test::objectives[k])));
+      REQUIRE(!(found.objective < test::objective_value(problem, found.plan, test::objectives[k])));
       if (found.status == search_status::optimal) REQUIRE(found.objective == expected.best[k]);
     }
   }

@@ -21,8 +21,8 @@ inline constexpr std::array objectives = {
     plan_objective::makespan,    plan_objective::variance};
 
 /// The objective of a plan, the makespan by simulation.
-inline rational price(const pipeline_problem& problem, const pipeline_plan& plan,
-                      plan_objective objective) {
+inline rational objective_value(const pipeline_problem& problem, const pipeline_plan& plan,
+                                plan_objective objective) {
   const auto stages = stage_costs(problem, plan);
   const std::size_t devices = problem.schedule.stages;
   switch (objective) {
@@ -78,7 +78,7 @@ struct oracle {
       least_overrun = std::min(least_overrun, over);
       if (over > 0) return;
       for (std::size_t k = 0; k < objectives.size(); ++k)
-        best[k] = std::min(best[k], price(problem, plan, objectives[k]));
+        best[k] = std::min(best[k], objective_value(problem, plan, objectives[k]));
     });
   }
   [[nodiscard]] bool feasible() const { return !(best[0] == rational{none}); }

@@ -32,7 +32,7 @@ shape_problem some_problem(std::span<const vision_language_sample> samples, std:
   return {.devices = devices,
           .layer_costs =
               [](const cluster_shape& shape) {
-                return price_layers(
+                return cost_layers(
                     model_presets()[3], device_presets()[0],
                     {.tensor_parallel = shape.tensor_parallel,
                      .data_parallel = static_cast<std::int64_t>(shape.data_parallel)});

@@ -78,12 +78,12 @@ searched_rank search_and_enumerate(std::uint64_t seed, std::size_t microbatches)
   times.evaluate(stages, load, ids, shape.microbatches);
   searched_rank rank{.found =
                          search_microbatch_order(prepared.graph, times, microbatches, step_times)};
-  // Enumerated by pricing each order itself.
+  // Enumerated by simulating each order.
   std::vector<std::uint32_t> order = ids;
   const auto time_of_order = [&] {
-    microbatch_times priced;
-    priced.evaluate(stages, load, order, shape.microbatches);
-    const auto run = simulate(prepared.graph, priced);
+    microbatch_times evaluated;
+    evaluated.evaluate(stages, load, order, shape.microbatches);
+    const auto run = simulate(prepared.graph, evaluated);
     std::int64_t end = 0;
     for (std::size_t d = 0; d < shape.stages; ++d) end = std::max(end, run.end[d] + step_times[d]);
     return end;

@@ -27,7 +27,7 @@ std::vector<vision_language_sample> some_samples(std::size_t count, std::uint64_
 }
 
 std::vector<layer_cost> small_chain(const training_setup& setup = {.data_parallel = 4}) {
-  return price_layers(model_presets()[3], device_presets()[0], setup);
+  return cost_layers(model_presets()[3], device_presets()[0], setup);
 }
 
 run_problem small_run(std::span<const vision_language_sample> samples,
@@ -144,7 +144,8 @@ TEST_CASE("An automatic capacity is no slower than the paper's") {
     for (std::size_t r = 0; r < 2; ++r) REQUIRE(sample[r] <= automatic.capacities.best[r]);
 }
 
-TEST_CASE("A plan never holds more than it was planned for, and simulated memory re-prices") {
+TEST_CASE(
+    "A plan never holds more than it was planned for, and is evaluated with simulated memory") {
   const auto samples = some_samples(500, 5);
   const auto chain = small_chain();
   run_problem problem = small_run(samples, chain);
@@ -187,34 +188,34 @@ TEST_CASE("A run is planned under every schedule") {
   }
 }
 
-TEST_CASE("A plan made before re-prices, and is refused where it is not for this run") {
+TEST_CASE("A plan made before is evaluated, and refused where it is not for this run") {
   const auto samples = some_samples(800, 9);
   const auto chain = small_chain();
   run_problem problem = small_run(samples, chain);
   const run_strategy planned = plan_run(problem).planned;
-  const auto reprice = [&](const dispatch_plan& dispatch, const pipeline_plan& plan) {
+  const auto evaluate_again = [&](const dispatch_plan& dispatch, const pipeline_plan& plan) {
     return evaluate_run(problem, planned.data.packing.packs, dispatch, *planned.capacity, plan);
   };
-  const evaluated_run same = reprice(planned.data.dispatch, planned.plan);
+  const evaluated_run same = evaluate_again(planned.data.dispatch, planned.plan);
   CHECK(same.strategy.epoch.time == planned.epoch.time);
   CHECK(same.strategy.epoch.peak_memory == planned.epoch.peak_memory);
   CHECK(same.strategy.fits);
   CHECK(same.bound_epoch_time <= same.strategy.epoch.time);
 
   problem.memory.limit = same.strategy.epoch.peak_memory[0] - 1;
-  CHECK_FALSE(reprice(planned.data.dispatch, planned.plan).strategy.fits);
+  CHECK_FALSE(evaluate_again(planned.data.dispatch, planned.plan).strategy.fits);
 
   dispatch_plan dispatch = planned.data.dispatch;
   dispatch.dropped.push_back(0);
-  CHECK_THROWS_AS(reprice(dispatch, planned.plan), invalid_input);
+  CHECK_THROWS_AS(evaluate_again(dispatch, planned.plan), invalid_input);
   pipeline_plan plan = planned.plan;
   plan.cuts.pop_back();
-  CHECK_THROWS_AS(reprice(planned.data.dispatch, plan), invalid_input);
+  CHECK_THROWS_AS(evaluate_again(planned.data.dispatch, plan), invalid_input);
   problem.samples = problem.samples.first(700);
-  CHECK_THROWS_AS(reprice(planned.data.dispatch, planned.plan), invalid_input);
+  CHECK_THROWS_AS(evaluate_again(planned.data.dispatch, planned.plan), invalid_input);
   problem.samples = samples;
   problem.data_parallel = 2;
-  CHECK_THROWS_AS(reprice(planned.data.dispatch, planned.plan), invalid_input);
+  CHECK_THROWS_AS(evaluate_again(planned.data.dispatch, planned.plan), invalid_input);
 }
 
 TEST_CASE("An interleaved epoch is filled up with empty micro-batches") {

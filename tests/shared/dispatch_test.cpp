@@ -37,8 +37,8 @@ TEST_CASE("dispatch_packs keeps the ranks of published tables within the promise
                          promise{{18, 6016}, 8, 1.002}, promise{{9, 4096}, 8, 1.01}));
 }
 
-TEST_CASE("packs of published tables dealt to steps are a random draw over 1,000 seeds") {
-  check_dealt_packs_are_a_random_draw(small_table());
+TEST_CASE("packs of published tables assigned to steps are a random draw over 1,000 seeds") {
+  check_assigned_packs_are_a_random_draw(small_table());
 }
 
 TEST_CASE("packs of published tables in the packer's own order are a random draw") {
@@ -49,7 +49,7 @@ TEST_CASE("the tests of randomness find biased arrangements of published tables"
   check_bias_is_found(small_table());
 }
 
-TEST_CASE("each epoch packs and deals published tables afresh") {
+TEST_CASE("each epoch packs and assigns published tables afresh") {
   check_epochs_differ(small_table());
 }
 

@@ -5,7 +5,7 @@
 usage: check_includes.py INCLUDE-DIRECTORY [USER-DIRECTORY...] | --self-test
 
 A header <module>/x.hpp is public. <module>/detail/ is the machinery of the module and
-<module>/impl/ holds the bodies of its functions: nobody outside the module includes either, nor
+<module>/impl/ holds the bodies of its functions: no file outside the module includes either, nor
 does a program in a USER-DIRECTORY. <module>.hpp, the umbrella of the module, includes all its
 public headers and nothing else; omnibal.hpp includes all umbrellas.
 """
@@ -46,7 +46,7 @@ OUTSIDE = {
     "comm/nccl.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
 }
 STANDARD = r"[a-z_0-9]+"  # the headers of the C++ standard library have neither / nor .
-INSIDE = ("detail", "impl")  # folders of a module that nobody else may look into
+INSIDE = ("detail", "impl")  # folders of a module closed to other modules
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]*)>|"([^"]*)"|(.*))')
 PUBLIC_NAMESPACE = re.compile(r"^namespace omnibal::inline v\d+(?!::detail)\b", re.M)

@@ -32,7 +32,7 @@ std::string size_text(const workload& work) {
 }  // namespace
 
 calibration cost_source::layer_costs(const training_setup& setup) const {
-  std::vector<layer_cost> chain = price_layers(model, device, setup);
+  std::vector<layer_cost> chain = cost_layers(model, device, setup);
   if (!profile) return {.chain = std::move(chain)};
   if (profile->tensor_parallel.value_or(setup.tensor_parallel) != setup.tensor_parallel)
     throw invalid_input(profile->name + ": tp", *profile->tensor_parallel,

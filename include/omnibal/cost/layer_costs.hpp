@@ -4,7 +4,7 @@
 /// data parallelism, for the chain vision layers → projector → embedding → language layers → head.
 /// Use it to plan before anything has been measured.
 ///
-///     const auto chain = omnibal::price_layers(model, device, {.tensor_parallel = 8});
+///     const auto chain = omnibal::cost_layers(model, device, {.tensor_parallel = 8});
 ///
 /// Time: FLOPs over the achieved rate, split over t tensor-parallel devices, plus two all-reduces
 /// of the layer's activations and a fixed overhead per direction. The backward does twice the
@@ -91,9 +91,9 @@ void validate(const training_setup& setup, const model_shape& model);
 
 /// The costs of a model's layers, in the order of the chain. Throws invalid_input if an argument is
 /// out of range. O(layers).
-[[nodiscard]] std::vector<layer_cost> price_layers(const model_shape& model,
-                                                   const device_shape& device,
-                                                   const training_setup& setup);
+[[nodiscard]] std::vector<layer_cost> cost_layers(const model_shape& model,
+                                                  const device_shape& device,
+                                                  const training_setup& setup);
 
 }  // namespace omnibal::inline v0
 

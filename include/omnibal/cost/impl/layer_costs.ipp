@@ -298,9 +298,9 @@ struct transformer_layer {
 
 }  // namespace detail
 
-OMNIBAL_INLINE std::vector<layer_cost> price_layers(const model_shape& model,
-                                                    const device_shape& device,
-                                                    const training_setup& setup) {
+OMNIBAL_INLINE std::vector<layer_cost> cost_layers(const model_shape& model,
+                                                   const device_shape& device,
+                                                   const training_setup& setup) {
   validate(model);
   validate(device);
   validate(setup, model);
