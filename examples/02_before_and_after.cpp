@@ -9,11 +9,10 @@
 #include <vector>
 
 #include <omnibal/cost.hpp>
+#include <omnibal/interop.hpp>
 #include <omnibal/run.hpp>
 
 #include "claim.hpp"
-#include "step_timeline.hpp"
-#include "timeline_svg.hpp"
 
 using omnibal::examples::claim;
 
@@ -31,10 +30,11 @@ std::vector<omnibal::vision_language_sample> read_lengths(const char* path) {
   return samples;
 }
 
-std::string times_of(const omnibal::examples::timeline& step, const omnibal::run_strategy& run) {
-  char minutes[32];
-  std::snprintf(minutes, sizeof minutes, "%.1f min", run.epoch_seconds() / 60);
-  return "this step " + omnibal::examples::seconds_text(step) + ", the epoch " + minutes;
+std::string times_of(const omnibal::timeline& step, const omnibal::run_strategy& run) {
+  char text[64];
+  std::snprintf(text, sizeof text, "this step %.1f s, the epoch %.1f min",
+                static_cast<double>(step.end()) * 1e-9, run.epoch_seconds() / 60);
+  return text;
 }
 
 int main(int argc, char** argv) {
@@ -54,8 +54,8 @@ int main(int argc, char** argv) {
                          .global_batch = 256,
                          .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte}});
 
-  auto before = omnibal::examples::step_timeline(plan.unbalanced, chain);
-  auto after = omnibal::examples::step_timeline(plan.planned, chain);
+  auto before = omnibal::step_timeline(plan.unbalanced, chain);
+  auto after = omnibal::step_timeline(plan.planned, chain);
   before.title =
       "before: random micro-batches, layers split by parameters, everything recomputed; " +
       times_of(before, plan.unbalanced);
@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
   const double gain = plan.unbalanced.epoch_seconds() / plan.planned.epoch_seconds();
   std::printf("%s\n%s\n", before.title.c_str(), after.title.c_str());
   std::printf("planned runs the epoch %.2f times as fast as unbalanced\n", gain);
-  if (argc > 2) std::ofstream(argv[2]) << omnibal::examples::timelines_svg({before, after});
+  if (argc > 2) std::ofstream(argv[2]) << omnibal::timelines_svg(std::vector{before, after});
 
   claim(gain > 2, "balance makes the epoch more than twice as fast");
   claim(plan.planned.fits, "the plan stays within the memory");

@@ -17,5 +17,6 @@
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
+#include <omnibal/pipeline/timeline.hpp>
 
 #pragma GCC diagnostic pop

@@ -16,5 +16,6 @@
 #include <omnibal/run/microbatches.hpp>
 #include <omnibal/run/plan_run.hpp>
 #include <omnibal/run/problem.hpp>
+#include <omnibal/run/step_timeline.hpp>
 
 #pragma GCC diagnostic pop

@@ -5,13 +5,15 @@
 #include <variant>
 #include <vector>
 
+#include <fmt/core.h>
+
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/interop/megatron_layout.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
 #include <omnibal/run/plan_run.hpp>
+#include <omnibal/run/step_timeline.hpp>
 
-#include "../step_timeline.hpp"
 #include "commands/deadline.hpp"
 #include "commands/deliver.hpp"
 #include "commands/plan_arguments.hpp"
@@ -148,8 +150,9 @@ std::vector<timeline> first_steps(const run_plan& plan, const std::vector<layer_
                                        {"paper", &plan.published},
                                        {"planned", &plan.planned}}) {
     if (strategy->status == search_status::infeasible) continue;
-    steps.push_back(examples::step_timeline(*strategy, chain));
-    steps.back().title = std::string(name) + ", " + examples::seconds_text(steps.back());
+    steps.push_back(step_timeline(*strategy, chain));
+    steps.back().title =
+        fmt::format("{}, {:.1f} s", name, static_cast<double>(steps.back().end()) * 1e-9);
   }
   return steps;
 }

@@ -6,9 +6,12 @@
 
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
+#include <omnibal/interop/chrome_trace.hpp>
+#include <omnibal/interop/svg.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/simulate.hpp>
+#include <omnibal/pipeline/timeline.hpp>
 
 #include "commands/commands.hpp"
 #include "commands/deliver.hpp"
@@ -16,7 +19,6 @@
 #include "files/problem_file.hpp"
 #include "options/options.hpp"
 #include "reports/simulation_report.hpp"
-#include "reports/timeline.hpp"
 
 namespace omnibal::cli {
 namespace {
@@ -100,22 +102,14 @@ simulation_problem read_problem(const problem_file& file) {
   return problem;
 }
 
-timeline draw(const operation_graph& graph, const simulation_problem& problem,
-              const std::vector<std::int64_t>& ends, const simulation<std::int64_t>& run) {
-  timeline drawn{.title = "makespan " + std::to_string(run.makespan), .devices = graph.devices()};
-  for (std::size_t position = 0; position < ends.size(); ++position) {
-    const operation_graph::node& node = graph.nodes()[position];
-    const bool recomputes = node.work.kind == operation_kind::backward;
-    drawn.bars.push_back(
-        {.device = node.device,
-         .begin = ends[position] - problem.times.duration(node.work),
-         .end = ends[position],
-         .recomputed = recomputes ? problem.recomputation[node.work.stage] *
-                                        problem.times.microbatch_scale[node.work.microbatch]
-                                  : 0,
-         .work = node.work});
-  }
-  return drawn;
+timeline draw(const operation_graph& graph, const simulation_problem& problem) {
+  timeline step =
+      simulate_timeline(graph, problem.times, [&](const pipeline_operation& work) -> std::int64_t {
+        if (work.kind != operation_kind::backward) return 0;
+        return problem.recomputation[work.stage] * problem.times.microbatch_scale[work.microbatch];
+      });
+  step.title = "makespan " + std::to_string(step.end());
+  return step;
 }
 
 simulation_report to_report(const simulation_problem& problem,
@@ -145,12 +139,10 @@ exit_status simulate_problem(const command_context& context, const simulate_argu
   expect_writable(arguments.svg);
   const operation_graph graph(problem.orders, problem.shape.total_stages(),
                               problem.shape.microbatches);
-  std::vector<std::int64_t> ends;
-  const simulation<std::int64_t> run = simulate(graph, problem.times, ends);
-  const std::vector<timeline> drawn = {draw(graph, problem, ends, run)};
-  if (!arguments.trace.empty()) write_file(arguments.trace, chrome_trace(drawn.front()));
-  if (!arguments.svg.empty()) write_file(arguments.svg, timelines_svg(drawn));
-  return deliver(context, true, arguments.out, to_report(problem, run));
+  const timeline step = draw(graph, problem);
+  if (!arguments.trace.empty()) write_file(arguments.trace, chrome_trace(step));
+  if (!arguments.svg.empty()) write_file(arguments.svg, timelines_svg({&step, 1}));
+  return deliver(context, true, arguments.out, to_report(problem, simulate(graph, problem.times)));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <omnibal/interop/svg.hpp>
 #include <omnibal/version.hpp>
 
 #include "reports/html_template.hpp"

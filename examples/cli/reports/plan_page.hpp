@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
+#include <omnibal/pipeline/timeline.hpp>
+
 #include "reports/plan_report.hpp"
-#include "reports/timeline.hpp"
 
 namespace omnibal::cli {
 

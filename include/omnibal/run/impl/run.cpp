@@ -8,3 +8,4 @@
 #include <omnibal/run/impl/microbatches.ipp>
 #include <omnibal/run/impl/plan_run.ipp>
 #include <omnibal/run/impl/problem.ipp>
+#include <omnibal/run/impl/step_timeline.ipp>

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <omnibal/interop/svg.hpp>
+
+#include "../catch.hpp"
+
+using namespace omnibal;
+
+namespace {
+
+std::size_t count(const std::string& text, std::string_view part) {
+  std::size_t found = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+timeline two_bars(std::int64_t length) {
+  timeline step{.title = "step", .devices = 1};
+  step.bars.push_back({.begin = 0, .end = length, .work = {.kind = operation_kind::forward}});
+  step.bars.push_back({.begin = length,
+                       .end = 2 * length,
+                       .recomputed = length / 2,
+                       .work = {.kind = operation_kind::backward}});
+  return step;
+}
+
+}  // namespace
+
+TEST_CASE("timelines_svg draws bars, recomputation and idle time on one scale") {
+  const std::string svg = timelines_svg(std::vector{two_bars(100), two_bars(50)});
+  CHECK(svg.starts_with("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1000.00 164.00'"));
+  CHECK(svg.ends_with("</svg>\n"));
+  // Two rows of idle time, two bars each, the recomputed part of one; five colours explained but
+  // weight gradients, which no bar has; and the background.
+  CHECK(count(svg, "<rect") == 2 * (1 + 2 + 1) + 4 + 1);
+  // 910 units of width for the longest, a time of 200.
+  CHECK(count(svg, "width='910.00'") == 1);
+  CHECK(count(svg, "width='455.00'") == 1 + 2);
+  CHECK(count(svg, "weight gradient") == 0);
+}
+
+TEST_CASE("timelines_svg explains weight gradients where there are any") {
+  timeline step = two_bars(10);
+  step.bars.front().work.kind = operation_kind::weight_gradient;
+  CHECK(count(timelines_svg({&step, 1}), "weight gradient") == 1);
+}
+
+TEST_CASE("timelines_svg escapes titles") {
+  timeline step = two_bars(10);
+  step.title = "<script>alert('x')</script> & \x01more";
+  const std::string svg = timelines_svg({&step, 1});
+  CHECK(count(svg, "<script>") == 0);
+  CHECK(count(svg, "&lt;script&gt;alert('x')&lt;/script&gt; &amp; more") == 1);
+}
+
+TEST_CASE("timelines_svg draws nothing, empty bars and the longest times") {
+  CHECK(timelines_svg({}).ends_with("</svg>\n"));
+  const timeline none{.title = "none", .devices = 3};
+  CHECK(count(timelines_svg({&none, 1}), "device ") == 3);
+  timeline longest{.devices = 1};
+  longest.bars.push_back({.begin = 0, .end = std::numeric_limits<std::int64_t>::max()});
+  CHECK(count(timelines_svg({&longest, 1}), "width='910.00'") == 2);
+}
