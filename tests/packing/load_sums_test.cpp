@@ -4,6 +4,7 @@
 
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/detail/load_sums.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 
 #include "catch.hpp"
 

@@ -37,6 +37,7 @@
 #include <omnibal/packing/detail/load_estimates.hpp>
 #include <omnibal/packing/detail/load_sums.hpp>
 #include <omnibal/packing/detail/pack_cost.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/detail/pack_list.hpp>
 #include <omnibal/packing/detail/pattern_packer.hpp>
 #include <omnibal/packing/detail/sort_by_key.hpp>

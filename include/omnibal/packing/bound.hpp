@@ -29,6 +29,7 @@
 #include <omnibal/packing/detail/cutting_stock.hpp>
 #include <omnibal/packing/detail/load_estimates.hpp>
 #include <omnibal/packing/detail/load_histogram.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/detail/pattern_knapsack.hpp>
 #include <omnibal/packing/detail/sample_clustering.hpp>
 #include <omnibal/packing/dual_bound.hpp>

@@ -27,6 +27,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/packer.hpp>
 
 namespace omnibal::inline v0 {

@@ -29,6 +29,7 @@
 #include <omnibal/packing/detail/finish_packing.hpp>
 #include <omnibal/packing/detail/load_estimates.hpp>
 #include <omnibal/packing/detail/load_sums.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/numpy_shuffle.hpp>
 #include <omnibal/packing/packer.hpp>
 #include <omnibal/packing/result.hpp>

@@ -24,6 +24,7 @@
 #include <omnibal/packing/detail/buffer_knapsack.hpp>
 #include <omnibal/packing/detail/buffer_values.hpp>
 #include <omnibal/packing/detail/load_sums.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/detail/pattern_knapsack.hpp>
 #include <omnibal/packing/detail/sample_buffer.hpp>
 #include <omnibal/packing/packer.hpp>

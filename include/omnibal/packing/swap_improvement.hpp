@@ -22,6 +22,7 @@
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/packing/detail/pack_cost.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/metrics.hpp>
 #include <omnibal/packing/packer.hpp>
 

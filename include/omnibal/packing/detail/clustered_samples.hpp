@@ -14,8 +14,8 @@
 #include <omnibal/config.hpp>
 #include <omnibal/packing/detail/load_estimates.hpp>
 #include <omnibal/packing/detail/load_sums.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/detail/sample_clustering.hpp>
-#include <omnibal/packing/packer.hpp>
 
 namespace omnibal::inline v0::detail {
 

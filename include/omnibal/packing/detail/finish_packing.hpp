@@ -13,6 +13,7 @@
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/detail/load_estimates.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/packer.hpp>
 #include <omnibal/packing/result.hpp>
 

@@ -23,8 +23,8 @@
 #include <omnibal/core/parallel.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/packing/detail/load_histogram.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/detail/pattern_knapsack.hpp>
-#include <omnibal/packing/packer.hpp>
 
 namespace omnibal::inline v0::detail {
 

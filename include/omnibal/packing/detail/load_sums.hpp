@@ -15,7 +15,7 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/loads.hpp>
-#include <omnibal/packing/packer.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 
 namespace omnibal::inline v0::detail {
 

@@ -14,7 +14,7 @@
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/loads.hpp>
-#include <omnibal/packing/packer.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 
 namespace omnibal::inline v0::detail {
 

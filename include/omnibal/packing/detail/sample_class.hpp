@@ -15,8 +15,8 @@
 #include <omnibal/packing/detail/load_estimates.hpp>
 #include <omnibal/packing/detail/load_sums.hpp>
 #include <omnibal/packing/detail/pack_cost.hpp>
+#include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/detail/pattern_planner.hpp>
-#include <omnibal/packing/packer.hpp>
 
 namespace omnibal::inline v0::detail {
 
