@@ -39,7 +39,7 @@ inline pipeline_layer random_layer(random_stream& random, std::size_t modes,
 }
 
 /// A problem in which some layers repeat, as in models, and memory may or may not bind.
-inline pipeline_problem random_problem(random_stream& random, schedule_kind kind,
+inline pipeline_problem random_problem(random_stream& random, any_schedule kind,
                                        std::size_t most_layers) {
   pipeline_problem problem;
   problem.schedule = {.kind = kind,

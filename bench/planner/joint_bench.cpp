@@ -11,6 +11,7 @@
 
 #include <omnibal/core/random.hpp>
 #include <omnibal/cost/presets.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/planner/plan_jointly.hpp>
 #include <omnibal/run/layer_binding.hpp>
 
@@ -77,7 +78,7 @@ void distinct_layers(benchmark::State& state, plan_objective objective) {
 /// Instance `seed` of the family: layers of three kinds of spread (any, nearly equal, repeated),
 /// four modes, latencies of none to a third of a layer, times and bytes of unit, 37 and nanosecond
 /// scale, memory that binds in four of five.
-pipeline_problem family(std::uint64_t seed, schedule_kind kind, std::size_t layers,
+pipeline_problem family(std::uint64_t seed, any_schedule kind, std::size_t layers,
                         std::size_t stages) {
   random_stream random(seed);
   const auto draw = [&](std::int64_t least, std::int64_t most) {
@@ -126,7 +127,7 @@ pipeline_problem family(std::uint64_t seed, schedule_kind kind, std::size_t laye
 }
 
 /// A hundred instances: how many are proven optimal, the longest time and the largest gap.
-void seeded_family(benchmark::State& state, schedule_kind kind) {
+void seeded_family(benchmark::State& state, any_schedule kind) {
   int plans = 0;
   int optimal = 0;
   double longest = 0;
@@ -188,6 +189,6 @@ DISTINCT_LAYERS(variance);
       ->Iterations(1)                          \
       ->Unit(benchmark::kMillisecond)
 
-SEEDED_FAMILY(gpipe, schedule_kind::gpipe);
-SEEDED_FAMILY(one_forward_one_backward, schedule_kind::one_forward_one_backward);
-SEEDED_FAMILY(zero_bubble_h1, schedule_kind::zero_bubble_h1);
+SEEDED_FAMILY(gpipe, schedules::gpipe{});
+SEEDED_FAMILY(one_forward_one_backward, schedules::one_forward_one_backward{});
+SEEDED_FAMILY(zero_bubble_h1, schedules::zero_bubble_h1{});

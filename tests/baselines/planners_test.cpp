@@ -9,6 +9,7 @@
 #include <omnibal/baselines/detail/paper_candidates.hpp>
 #include <omnibal/baselines/planners.hpp>
 #include <omnibal/baselines/uniform_recomputation.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 
 #include "../catch.hpp"
 #include "planner/plan_oracle.hpp"
@@ -45,7 +46,8 @@ instance random_instance(random_stream& random, int round) {
   constexpr std::int64_t scales[] = {1, 37, 1'000'000'007};
   instance one{.problem = test::random_problem(
                    random,
-                   round % 2 == 0 ? schedule_kind::one_forward_one_backward : schedule_kind::gpipe,
+                   round % 2 == 0 ? any_schedule(schedules::one_forward_one_backward{})
+                                  : any_schedule(schedules::gpipe{}),
                    9)};
   if (round % 3 > 0) test::vary(one.problem, random);
   const std::int64_t factor = scales[round % 5 % 3];
@@ -362,9 +364,9 @@ TEST_CASE("Baselines refuse what they cannot plan, by name") {
                     message("parameters"));
   CHECK_THROWS_WITH(plan_baselines(problem, std::vector<std::int64_t>{1, 2, 3}, {.top = 0}),
                     message("top = 0"));
-  problem.schedule.kind = schedule_kind::zero_bubble_h1;
+  problem.schedule.kind = schedules::zero_bubble_h1{};
   CHECK_THROWS_WITH(plan({1, 2, 3}), message("schedule = zbh1"));
-  problem.schedule.kind = schedule_kind::gpipe;
+  problem.schedule.kind = schedules::gpipe{};
   problem.layers[1].forward_time = -1;
   CHECK_THROWS_WITH(plan({1, 2, 3}), message("layers.fwd[1]"));
   problem.layers.resize(1);

@@ -243,10 +243,10 @@ class MainJob(MainJobTest):
         self.expect_failure(*words, "--evaluate", "plan.json", naming="--")
 
     def test_schedules(self):
-        for more in (["gpipe"], ["zbh1"], ["interleaved", "--virtual", 2], ["interleaved"]):
+        for more in (["gpipe"], ["zbh1"], ["interleaved", "--virtual", 2], ["interleaved"], ["zbv"]):
             report = self.succeed(*job("--schedule", *more, "--out", "plan.json", "--shard-optimizer"))
             self.check_order(report)
-            self.assertEqual(len(report["planned"]["cuts"]), 4 * (more[2] if len(more) > 1 else 1) + 1)
+            self.assertEqual(len(report["planned"]["cuts"]), 4 * (2 if more in (["interleaved", "--virtual", 2], ["zbv"]) else 1) + 1)
             self.assertEqual(len(report["planned"]["peak_memory"]), 4)
             self.assertEqual(json.loads(self.read("plan.json"))["schedule"], more[0])
 
@@ -267,6 +267,7 @@ class MainJob(MainJobTest):
         self.expect_failure(*job(capacity="images=0,tokens=4096"), naming=["images", "0"])
         self.expect_failure(*job("--virtual", 2), naming=["--virtual", "2", "interleaved"])
         self.expect_failure(*job("--schedule", "interleaved", "--virtual", 0), naming=["--virtual", "0"])
+        self.expect_failure(*job("--schedule", "zbv", "--virtual", 3), naming=["--virtual", "3", "must be 2", "zbv"])
         self.expect_failure(*job("--objective", "bottleneck"), naming=["bottleneck", "expected_makespan"])
         self.expect_failure(*job("--reprot", "r.html"), naming=("unknown option --reprot", "--report"))
         self.expect_failure("plan", naming=["--lengths", "--problem"])

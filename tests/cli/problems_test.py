@@ -106,6 +106,15 @@ class Simulate(CommandTest):
         order = [["F0.0", "F0.1", "B0.0", "B0.1"], ["F1.0", "F1.1", "B1.1", "B1.0"]]
         report = self.succeed("simulate", "--problem", self.write("p.json", {**SIMULATE, "device_order": order}))
         self.assertGreater(report["makespan"], 0)
+        # Devices may be numbered otherwise, and a stage may be on any of them.
+        swapped = self.succeed("simulate", "--problem", self.write("p.json", {**SIMULATE, "device_order": order[::-1]}))
+        self.assertEqual((swapped["makespan"], swapped["busy"]), (report["makespan"], report["busy"][::-1]))
+        alone = self.succeed("simulate", "--problem", self.write("p.json", {**SIMULATE, "device_order":
+                             [["F0.0", "F1.0", "B1.0", "B0.0", "F0.1", "F1.1", "B1.1", "B0.1"], []]}))
+        self.assertEqual(alone["busy"], [sum(report["busy"]), 0])
+        torn = [["F0.0", "F0.1", "B0.0", "B1.0"], ["F1.0", "F1.1", "B1.1", "B0.1"]]
+        self.expect_failure("simulate", "--problem", self.write("p.json", {**SIMULATE, "device_order": torn}),
+                            naming=["device_order", "F1.0", "device 0"])
 
     def test_bad_input(self):
         for change, words in [({"fwd": [1]}, ["fwd", "1"]), ({"bwd": [1, -1]}, ["bwd[1]", "-1"]),
@@ -152,8 +161,9 @@ class Plan(CommandTest):
             self.assertEqual(report["makespan"], 410)
         self.expect_failure("plan", "--problem", problem, "--objective", "botleneck", naming=["botleneck", "bottleneck"])
 
-    def test_zbh1_and_interleaved(self):
-        for more, makespan in [({"schedule": "zbh1"}, 140), ({"schedule": "interleaved", "virtual": 2}, 150)]:
+    def test_zero_bubble_and_interleaved(self):
+        for more, makespan in [({"schedule": "zbh1"}, 140), ({"schedule": "interleaved", "virtual": 2}, 150),
+                               ({"schedule": "zbv"}, 140)]:
             layers = [layer(wgrad=10)] * 4
             report = self.succeed("plan", "--problem", self.write("p.json", joint(layers, **{"microbatches": 2, **more})),
                                   "--objective", "makespan")
@@ -199,7 +209,7 @@ class Plan(CommandTest):
         self.assertEqual(plan(mem_limit=[6, 3], memory_margin=1, status=3)["bytes_short"], 1)
         tied = plan(tied=[[0, 5]])
         self.assertEqual(tied["gradient_reductions"], [[0, 5]])
-        self.assertEqual(plan(schedule="interleaved", virtual=2, tied=[[0, 5]], group_size=3)["status"], "optimal")
+        self.assertEqual(plan(schedule="interleaved", virtual=2, tied=[[0, 5]], group_size=3, microbatches=5)["status"], "optimal")
 
     def test_frozen_layers(self):
         # Two frozen layers without backward, two trained ones.

@@ -5,7 +5,8 @@ inputs() are files by name, generated() those that the command makes by itself f
 has, for each sub-command, the runs of each case, which follow each other in one folder.
 """
 
-SCHEDULES = ("gpipe", "1f1b", "interleaved", "zbh1")
+SCHEDULES = ("gpipe", "1f1b", "interleaved", "zbh1", "zbv")
+TWO_STAGES_PER_DEVICE = ("interleaved", "zbv")
 OBJECTIVES = ("bottleneck", "closed_form", "blocking_bottleneck", "period", "makespan", "variance")
 MODELS = ("internvl2-8b", "llava-1.5-7b", "llava-1.5-13b", "llava-onevision-7b",
           "qwen2-vl-7b", "qwen2.5-vl-7b")
@@ -38,7 +39,7 @@ def joint(layers=14, **more):
 
 def scheduled(schedule):
     """A problem whose memory binds, of a size that every search finishes."""
-    if schedule == "interleaved":
+    if schedule in TWO_STAGES_PER_DEVICE:
         return joint(stages=2, virtual=2, mem_limit=[440] * 2, schedule=schedule)
     return joint(mem_limit=[330] * 4 if schedule == "gpipe" else [230] * 4, schedule=schedule)
 
@@ -51,11 +52,11 @@ def stochastic():
 
 
 def simulate(schedule, **more):
-    stages = 6 if schedule == "interleaved" else 3
+    stages = 6 if schedule in TWO_STAGES_PER_DEVICE else 3
     times = {"fwd": [3 + number(s, 4) for s in range(stages)], "bwd": [7 + number(s + 9, 5) for s in range(stages)],
              "cf": [1] * (stages - 1), "cb": [2] * (stages - 1), "act": [10 + s for s in range(stages)],
              "recompute": [s % 3 for s in range(stages)]}
-    if schedule == "zbh1":
+    if schedule.startswith("zb"):
         times["wgrad"] = [2 + s % 2 for s in range(stages)]
     return {"kind": "simulate", "schedule": schedule, "stages": 3, "virtual": stages // 3, "microbatches": 6,
             **times, **more}

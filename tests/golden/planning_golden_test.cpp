@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <numeric>
 #include <span>
 #include <string>
@@ -25,6 +26,7 @@
 #include <omnibal/pipeline/frozen.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/planner/advice.hpp>
 #include <omnibal/planner/plan_jointly.hpp>
@@ -45,16 +47,22 @@ using test::golden_hashes;
 
 namespace {
 
-constexpr std::array schedules = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
-                                  schedule_kind::interleaved, schedule_kind::zero_bubble_h1};
+constexpr auto kinds =
+    std::to_array<any_schedule>({schedules::gpipe{}, schedules::one_forward_one_backward{},
+                                 schedules::interleaved{}, schedules::zero_bubble_h1{}});
 constexpr std::array objectives = {plan_objective::bottleneck,  plan_objective::blocking_bottleneck,
                                    plan_objective::closed_form, plan_objective::period,
                                    plan_objective::makespan,    plan_objective::variance};
 
-std::string name_of(schedule_kind kind) { return std::string(to_string(kind)); }
+/// In the list above, whose order is part of the record.
+std::ptrdiff_t position_of(any_schedule kind) {
+  return std::ranges::find(kinds, kind) - kinds.begin();
+}
 
-schedule_shape shape_of(schedule_kind kind, std::size_t stages, std::size_t microbatches) {
-  const bool interleaved = kind == schedule_kind::interleaved;
+std::string name_of(any_schedule kind) { return std::string(kind.name()); }
+
+schedule_shape shape_of(any_schedule kind, std::size_t stages, std::size_t microbatches) {
+  const bool interleaved = kind == schedules::interleaved{};
   return {.kind = kind,
           .stages = stages,
           .virtual_stages = interleaved ? 2U : 1U,
@@ -62,9 +70,9 @@ schedule_shape shape_of(schedule_kind kind, std::size_t stages, std::size_t micr
 }
 
 /// As test::random_problem, in a shape that the schedule can run.
-pipeline_problem some_problem(random_stream& random, schedule_kind kind, std::size_t most_layers) {
+pipeline_problem some_problem(random_stream& random, any_schedule kind, std::size_t most_layers) {
   pipeline_problem problem = test::random_problem(random, kind, most_layers);
-  if (kind != schedule_kind::interleaved) return problem;
+  if (kind != schedules::interleaved{}) return problem;
   problem.schedule.virtual_stages = 2;
   problem.schedule.microbatches = problem.schedule.stages * (1 + problem.schedule.microbatches % 2);
   return problem;
@@ -72,13 +80,12 @@ pipeline_problem some_problem(random_stream& random, schedule_kind kind, std::si
 
 /// The hash of what `answer` makes of each of `count` random problems.
 template <typename Answer>
-std::uint64_t over_problems(schedule_kind kind, std::uint64_t seed, int count,
+std::uint64_t over_problems(any_schedule kind, std::uint64_t seed, int count,
                             const Answer& answer) {
   random_stream random(seed);
   hash_stream hash;
   for (int k = 0; k < count; ++k)
-    add_to_hash(hash,
-                answer(some_problem(random, kind, kind == schedule_kind::interleaved ? 7 : 9)));
+    add_to_hash(hash, answer(some_problem(random, kind, kind == schedules::interleaved{} ? 7 : 9)));
   return hash.value();
 }
 
@@ -183,11 +190,11 @@ std::uint64_t hash_of(const batch_plan& one) {
 }
 
 std::uint64_t hash_of(const run_strategy& one) {
-  return plan_hash(one.status, one.schedule.kind, one.schedule.stages, one.schedule.virtual_stages,
-                   one.schedule.microbatches, one.capacity.value_or(loads<2>{}), hash_of(one.data),
-                   hash_of(one.plan), one.epoch.steps, one.epoch.time, one.epoch.peak_memory,
-                   digits(one.epoch.bubble_ratio), one.time_as_assigned, one.fits,
-                   hash_of(one.why));
+  return plan_hash(
+      one.status, position_of(one.schedule.kind), one.schedule.stages, one.schedule.virtual_stages,
+      one.schedule.microbatches, one.capacity.value_or(loads<2>{}), hash_of(one.data),
+      hash_of(one.plan), one.epoch.steps, one.epoch.time, one.epoch.peak_memory,
+      digits(one.epoch.bubble_ratio), one.time_as_assigned, one.fits, hash_of(one.why));
 }
 
 /// One hash of each column, so that a change says in which it is.
@@ -243,8 +250,8 @@ pipeline_problem named_problem(random_stream& random, const schedule_shape& shap
 TEST_CASE("Golden hashes of schedules") {
   golden_hashes golden;
   random_stream random(51);
-  for (const schedule_kind kind : schedules) {
-    const schedule_shape shape = shape_of(kind, 4, kind == schedule_kind::interleaved ? 3 : 9);
+  for (const any_schedule kind : kinds) {
+    const schedule_shape shape = shape_of(kind, 4, kind == schedules::interleaved{} ? 3 : 9);
     const auto orders = device_orders(shape);
     golden.add(
         name_of(kind) + ", orders", plan_hash(each(orders, [](const auto& order) {
@@ -285,7 +292,7 @@ TEST_CASE("Golden hashes of schedules") {
 
 TEST_CASE("Golden hashes of evaluated plans") {
   golden_hashes golden;
-  for (const schedule_kind kind : schedules)
+  for (const any_schedule kind : kinds)
     golden.add(name_of(kind), over_problems(kind, 52, 40, [](pipeline_problem problem) {
                  problem.memory_limit.clear();
                  problem.reserved.clear();
@@ -397,7 +404,7 @@ TEST_CASE("Golden hashes of recomputation") {
 
 TEST_CASE("Golden hashes of joint plans") {
   golden_hashes golden;
-  for (const schedule_kind kind : schedules)
+  for (const any_schedule kind : kinds)
     for (const plan_objective objective : objectives)
       golden.add(name_of(kind) + ", " + std::string(to_string(objective)),
                  over_problems(kind, 56, 300, [&](const pipeline_problem& problem) {
@@ -433,7 +440,7 @@ TEST_CASE("Golden hashes of joint plans") {
 
 TEST_CASE("Golden hashes of plans with rules, ties and unequal devices") {
   golden_hashes golden;
-  for (const schedule_kind kind : schedules)
+  for (const any_schedule kind : kinds)
     golden.add(name_of(kind), over_problems(kind, 57, 200, [](pipeline_problem problem) {
                  const std::size_t last = problem.layers.size() - 1;
                  problem.memory_margin = 3;
@@ -464,7 +471,7 @@ TEST_CASE("Golden hashes of plans over scenarios") {
                                    makespan_measure{.of = kind::worst},
                                    makespan_measure{.of = kind::cvar, .alpha = {1, 2}}};
   constexpr std::array names = {"mean", "worst", "cvar"};
-  for (const schedule_kind schedule : schedules)
+  for (const any_schedule schedule : kinds)
     for (std::size_t m = 0; m < measures.size(); ++m) {
       random_stream random(58);
       golden.add(name_of(schedule) + ", " + names[m],
@@ -494,7 +501,8 @@ TEST_CASE("Golden hashes of plans over scenarios") {
 
 TEST_CASE("Golden hashes of baselines and advice") {
   golden_hashes golden;
-  for (const schedule_kind kind : {schedule_kind::gpipe, schedule_kind::one_forward_one_backward}) {
+  for (const any_schedule kind : std::initializer_list<any_schedule>{
+           schedules::gpipe{}, schedules::one_forward_one_backward{}}) {
     golden.add(name_of(kind) + ", paper", over_problems(kind, 60, 60, [](const auto& problem) {
                  return hash_of(plan_by_paper(problem).value_or(pipeline_plan{}));
                }));
@@ -511,7 +519,7 @@ TEST_CASE("Golden hashes of baselines and advice") {
                                        [](const evaluated_plan& one) { return hash_of(one); }));
                }));
   }
-  for (const schedule_kind kind : schedules)
+  for (const any_schedule kind : kinds)
     golden.add(name_of(kind) + ", advice", over_problems(kind, 63, 200, [](const auto& problem) {
                  const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
                  if (found.why.reason != infeasibility::cause::memory) return std::uint64_t{0};
@@ -535,11 +543,11 @@ TEST_CASE("Golden hashes of baselines and advice") {
 
 TEST_CASE("Golden hashes of orders of micro-batches") {
   golden_hashes golden;
-  for (const schedule_kind kind : schedules)
+  for (const any_schedule kind : kinds)
     for (const std::size_t microbatches : {4U, 12U}) {
       random_stream random(64);
       schedule_shape shape = shape_of(kind, 4, microbatches);
-      if (kind == schedule_kind::interleaved) shape.microbatches = microbatches;
+      if (kind == schedules::interleaved{}) shape.microbatches = microbatches;
       const auto times = some_times(random, shape);
       const auto step_times = some_weights(random, 4);
       const microbatch_order found =
@@ -562,7 +570,7 @@ TEST_CASE("Golden hashes of orders of micro-batches") {
 TEST_CASE("Golden hashes of Megatron-LM's layout") {
   golden_hashes golden;
   random_stream random(65);
-  for (const schedule_kind kind : schedules) {
+  for (const any_schedule kind : kinds) {
     const pipeline_problem problem = named_problem(random, shape_of(kind, 4, 3));
     const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
     REQUIRE(!found.plan.cuts.empty());
@@ -583,7 +591,7 @@ TEST_CASE("Golden hashes of Megatron-LM's layout") {
 TEST_CASE("Golden hashes of chains as stages") {
   golden_hashes golden;
   const auto chain = some_chain();
-  for (const schedule_kind kind : schedules) {
+  for (const any_schedule kind : kinds) {
     const auto under = chain_under(kind, chain);
     const workload work{.tiles = 10, .tokens = 4096, .squared_tokens = 9'000'000};
     const pipeline_problem problem = problem_of(under, shape_of(kind, 4, 8), work, work,
@@ -610,10 +618,10 @@ TEST_CASE("Golden hashes of runs") {
   golden_hashes golden;
   const auto samples = some_samples(400);
   const auto chain = some_chain();
-  for (const schedule_kind kind : schedules) {
+  for (const any_schedule kind : kinds) {
     run_problem problem = some_run(samples, chain);
     problem.schedule = kind;
-    if (kind == schedule_kind::interleaved) problem.virtual_stages = 2;
+    if (kind == schedules::interleaved{}) problem.virtual_stages = 2;
     add_run(golden, name_of(kind), plan_run(problem));
   }
   const auto frozen = some_chain({.tensor_parallel = 2, .freeze = frozen_part::vision});

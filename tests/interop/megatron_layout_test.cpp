@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
 #include <omnibal/core/random.hpp>
 #include <omnibal/interop/megatron_layout.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/planner/plan_jointly.hpp>
 
 #include "../catch.hpp"
@@ -105,7 +107,7 @@ TEST_CASE("The layout says where each layer of the language model is") {
     pipeline_problem problem = chain_problem(random, static_cast<std::size_t>(draw(random, 0, 6)),
                                              static_cast<std::size_t>(draw(random, 3, 14)));
     problem.schedule = {.stages = static_cast<std::size_t>(draw(random, 1, 4)), .microbatches = 12};
-    if (round % 3 == 0) problem.schedule.kind = schedule_kind::interleaved;
+    if (round % 3 == 0) problem.schedule.kind = schedules::interleaved{};
     const pipeline_plan plan = random_plan(random, problem);
     const megatron_layout found = to_megatron_layout(problem, plan);
     CHECK(written_out(found.layout) == expected_symbols(problem, plan));
@@ -231,11 +233,11 @@ TEST_CASE("What recomputing the same number everywhere costs is said") {
 TEST_CASE("Schedules that Megatron-LM does not run are warned of") {
   random_stream random(5);
   pipeline_problem problem = chain_problem(random, 0, 6);
-  for (const schedule_kind kind :
-       {schedule_kind::one_forward_one_backward, schedule_kind::interleaved, schedule_kind::gpipe,
-        schedule_kind::zero_bubble_h1}) {
+  for (const any_schedule kind : std::initializer_list<any_schedule>{
+           schedules::one_forward_one_backward{}, schedules::interleaved{}, schedules::gpipe{},
+           schedules::zero_bubble_h1{}}) {
     problem.schedule = {.kind = kind, .stages = 2, .microbatches = 2};
-    const bool unknown = kind == schedule_kind::gpipe || kind == schedule_kind::zero_bubble_h1;
+    const bool unknown = kind == schedules::gpipe{} || kind == schedules::zero_bubble_h1{};
     CHECK(warns_of(to_megatron_layout(problem, random_plan(random, problem)),
                    "Megatron-LM runs 1f1b or interleaved") == unknown);
   }

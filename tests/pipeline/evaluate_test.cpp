@@ -54,11 +54,11 @@ TEST_CASE("Stage costs, objectives and memory of a plan worked out by hand") {
   CHECK(stages[1].time() == 24);
   CHECK(stages[0].latency() == 3);
   CHECK(stages[1].latency() == 0);
-  CHECK(bottleneck(stages, 2) == 24);
+  CHECK(bottleneck(problem.schedule, stages) == 24);
   CHECK(closed_form(stages, 4) == 11 + 24 + 3 + 3 * 24);
   CHECK(blocking_bottleneck(stages) == 27);
   CHECK(steady_period(stages) == rational{24, 1});
-  CHECK(scaled_forward_variance(stages, 2) == 2 * (9 + 81) - 144);
+  CHECK(scaled_forward_variance(problem.schedule, stages) == 2 * (9 + 81) - 144);
   // 1F1B: stage 0 holds two micro-batches and its transient, stage 1 one.
   CHECK(peak_memory(problem, stages) ==
         std::vector<std::int64_t>{11 + 100 + 2 * 2 + 10, 13 + 120 + 20});

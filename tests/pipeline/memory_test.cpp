@@ -3,6 +3,7 @@
 #include <vector>
 
 #include <omnibal/pipeline/memory.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
 
 #include "../catch.hpp"
@@ -25,14 +26,16 @@ std::int64_t bytes_at(const peak_event& moment, const std::vector<activation_byt
 TEST_CASE("The worst moments give the peak of every schedule, whatever its stages hold") {
   random_stream random(11);
   for (int round = 0; round < 2000; ++round) {
-    schedule_shape shape{.kind = static_cast<schedule_kind>(test::draw(random, 0, 3)),
+    schedule_shape shape{.kind = all_schedules[static_cast<std::size_t>(test::draw(random, 0, 4))],
                          .stages = static_cast<std::size_t>(test::draw(random, 1, 5)),
                          .microbatches = static_cast<std::size_t>(test::draw(random, 1, 12))};
-    if (shape.kind == schedule_kind::interleaved) {
+    if (shape.kind == schedules::interleaved{}) {
       shape.virtual_stages = static_cast<std::size_t>(test::draw(random, 1, 3));
-      shape.microbatches = shape.stages * static_cast<std::size_t>(test::draw(random, 1, 4));
       shape.group_size = shape.stages + static_cast<std::size_t>(test::draw(random, 0, 3));
     }
+    shape.virtual_stages =
+        std::max(shape.virtual_stages, shape.kind.capabilities().least_virtual_stages);
+    shape.microbatches = runnable_microbatches(shape, shape.microbatches);
     const auto device = static_cast<std::size_t>(
         test::draw(random, 0, static_cast<std::int64_t>(shape.stages) - 1));
     std::vector<activation_bytes> chunks(shape.virtual_stages);
@@ -70,7 +73,7 @@ TEST_CASE("Tied layers count once on a device, the largest of them") {
 
 TEST_CASE("Ties between devices are named") {
   const pipeline_problem problem{
-      .schedule = {.kind = schedule_kind::interleaved, .stages = 2, .virtual_stages = 2},
+      .schedule = {.kind = schedules::interleaved{}, .stages = 2, .virtual_stages = 2},
       .layers = std::vector<pipeline_layer>(4),
       .tied = {{0, 2}, {0, 3}}};
   const pipeline_plan plan{.cuts = {0, 1, 2, 3, 4}, .modes = {0, 0, 0, 0}};

@@ -3,6 +3,7 @@
 #include <map>
 
 #include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 
 #include "../catch.hpp"
@@ -89,18 +90,18 @@ TEST_CASE("The closed form is not the makespan") {
 
 TEST_CASE("Random pipelines of every schedule agree with the rules read literally") {
   random_stream random(11);
-  for (int round = 0; round < 400; ++round) {
-    constexpr schedule_kind kinds[] = {schedule_kind::gpipe,
-                                       schedule_kind::one_forward_one_backward,
-                                       schedule_kind::interleaved, schedule_kind::zero_bubble_h1};
-    schedule_shape shape{.kind = kinds[round % 4],
+  for (int round = 0; round < 500; ++round) {
+    const any_schedule kind = all_schedules[static_cast<std::size_t>(round) % all_schedules.size()];
+    schedule_shape shape{.kind = kind,
                          .stages = static_cast<std::size_t>(test::draw(random, 1, 5))};
     shape.microbatches = static_cast<std::size_t>(test::draw(random, 1, 8));
-    if (shape.kind == schedule_kind::interleaved) {
+    if (shape.kind == schedules::interleaved{}) {
       shape.microbatches *= shape.stages;
       shape.virtual_stages = static_cast<std::size_t>(test::draw(random, 1, 3));
       if (test::draw(random, 0, 1) == 1) shape.group_size = shape.stages + 1;
     }
+    shape.virtual_stages = std::max(shape.virtual_stages, kind.capabilities().least_virtual_stages);
+    shape.microbatches = runnable_microbatches(shape, shape.microbatches);
     stage_times<std::int64_t> times;
     for (std::size_t j = 0; j < shape.total_stages(); ++j) {
       times.forward.push_back(test::draw(random, 0, 20));

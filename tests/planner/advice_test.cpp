@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <omnibal/baselines/paper_plan.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/planner/advice.hpp>
 
 #include "../catch.hpp"
@@ -9,8 +10,8 @@ using namespace omnibal;
 
 TEST_CASE("Every piece of advice makes the problem fit, and a smaller change does not") {
   random_stream random(83);
-  constexpr schedule_kind kinds[] = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
-                                     schedule_kind::zero_bubble_h1};
+  constexpr any_schedule kinds[] = {schedules::gpipe{}, schedules::one_forward_one_backward{},
+                                    schedules::zero_bubble_h1{}};
   int microbatches = 0;
   int stages = 0;
   int layers = 0;
@@ -71,8 +72,11 @@ TEST_CASE("The published plan fits and is never better than the optimum") {
   int found = 0;
   int worse = 0;
   for (int round = 0; round < 400; ++round) {
-    pipeline_problem problem = test::random_problem(
-        random, round % 2 == 0 ? schedule_kind::gpipe : schedule_kind::one_forward_one_backward, 7);
+    pipeline_problem problem =
+        test::random_problem(random,
+                             round % 2 == 0 ? any_schedule(schedules::gpipe{})
+                                            : any_schedule(schedules::one_forward_one_backward{}),
+                             7);
     if (round % 3 == 0) test::vary(problem, random);
     const auto plan = plan_by_paper(problem);
     const joint_plan exact = plan_jointly(problem, plan_objective::makespan);
@@ -86,7 +90,7 @@ TEST_CASE("The published plan fits and is never better than the optimum") {
   }
   CHECK(found > 100);
   CHECK(worse > 5);
-  CHECK_THROWS_WITH(plan_by_paper({.schedule = {.kind = schedule_kind::zero_bubble_h1},
+  CHECK_THROWS_WITH(plan_by_paper({.schedule = {.kind = schedules::zero_bubble_h1{}},
                                    .layers = {pipeline_layer{}}}),
                     Catch::Matchers::ContainsSubstring("schedule = zbh1"));
 }

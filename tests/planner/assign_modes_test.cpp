@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <vector>
 
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/planner/assign_modes.hpp>
 
 #include "../catch.hpp"
@@ -13,11 +15,12 @@ using namespace omnibal;
 namespace {
 
 pipeline_problem random_problem(random_stream& random) {
-  constexpr std::array kinds = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
-                                schedule_kind::zero_bubble_h1, schedule_kind::interleaved};
-  const schedule_kind kind = kinds[uniform_below(random, kinds.size())];
+  constexpr auto kinds =
+      std::to_array<any_schedule>({schedules::gpipe{}, schedules::one_forward_one_backward{},
+                                   schedules::zero_bubble_h1{}, schedules::interleaved{}});
+  const any_schedule kind = kinds[uniform_below(random, kinds.size())];
   pipeline_problem problem = test::random_problem(random, kind, 6);
-  if (kind == schedule_kind::interleaved) {
+  if (kind == schedules::interleaved{}) {
     problem.schedule.virtual_stages = static_cast<std::size_t>(test::draw(random, 1, 2));
     problem.schedule.microbatches *= problem.schedule.stages;
   }
@@ -68,7 +71,7 @@ TEST_CASE("What a stage lacks is what no choice of modes can spare") {
   random_stream random(32);
   for (int trial = 0; trial < 200; ++trial) {
     pipeline_problem problem =
-        test::random_problem(random, schedule_kind::one_forward_one_backward, 5);
+        test::random_problem(random, schedules::one_forward_one_backward{}, 5);
     if (problem.memory_limit.empty()) continue;
     stage_memory memory(problem);
     test::for_each_partition(

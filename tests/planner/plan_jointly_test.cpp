@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <limits>
 
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/planner/plan_jointly.hpp>
 
 #include "../catch.hpp"
+#include "../pipeline/own_schedules.hpp"
 #include "plan_oracle.hpp"
 
 using namespace omnibal;
@@ -39,12 +41,24 @@ bool agrees_with_enumeration(const pipeline_problem& problem) {
   return expected.feasible();
 }
 
+/// Begins with the last micro-batch.
+struct last_first : schedules::gpipe {
+  static constexpr std::string_view name = "last first";
+
+  static std::vector<pipeline_operation> order(const schedule_size& size, std::size_t device) {
+    std::vector<pipeline_operation> order = schedules::gpipe::order(size, device);
+    for (pipeline_operation& work : order)
+      work.microbatch = static_cast<std::uint32_t>(size.microbatches) - 1 - work.microbatch;
+    return order;
+  }
+};
+
 }  // namespace
 
 TEST_CASE("Random problems agree with enumeration of partitions and modes") {
   random_stream random(41);
-  constexpr schedule_kind kinds[] = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
-                                     schedule_kind::zero_bubble_h1};
+  constexpr any_schedule kinds[] = {schedules::gpipe{}, schedules::one_forward_one_backward{},
+                                    schedules::zero_bubble_h1{}};
   int infeasible = 0;
   for (int round = 0; round < 2000; ++round) {
     pipeline_problem problem = test::random_problem(random, kinds[round % 3], 6);
@@ -59,13 +73,14 @@ TEST_CASE("Random interleaved problems agree with enumeration of partitions and 
   random_stream random(53);
   int infeasible = 0;
   for (int round = 0; round < 1200; ++round) {
-    pipeline_problem problem = test::random_problem(random, schedule_kind::interleaved, 7);
+    pipeline_problem problem = test::random_problem(random, schedules::interleaved{}, 7);
     schedule_shape& shape = problem.schedule;
     shape.stages = static_cast<std::size_t>(test::draw(random, 1, 3));
     shape.virtual_stages = static_cast<std::size_t>(test::draw(random, 1, 3));
     shape.microbatches = shape.stages * static_cast<std::size_t>(test::draw(random, 1, 3));
     if (round % 3 == 0)
       shape.group_size = shape.stages + static_cast<std::size_t>(test::draw(random, 0, 2));
+    shape.microbatches = runnable_microbatches(shape, shape.microbatches);
     problem.reserved.clear();
     if (!problem.memory_limit.empty()) problem.memory_limit.resize(shape.stages);
     problem.memory_limit.resize(problem.memory_limit.size(), 100);
@@ -77,19 +92,56 @@ TEST_CASE("Random interleaved problems agree with enumeration of partitions and 
   CHECK(infeasible < 900);
 }
 
+TEST_CASE("Random problems of ZB-V and of a user's own schedules agree with enumeration") {
+  random_stream random(59);
+  const auto kinds = std::to_array<any_schedule>(
+      {schedules::zero_bubble_v{}, test::neighbours{}, test::depth_first{}});
+  int infeasible = 0;
+  for (int round = 0; round < 1200; ++round) {
+    const any_schedule kind = kinds[static_cast<std::size_t>(round) % kinds.size()];
+    pipeline_problem problem = test::random_problem(random, kind, 6);
+    schedule_shape& shape = problem.schedule;
+    shape.stages = static_cast<std::size_t>(test::draw(random, 1, 3));
+    shape.virtual_stages = kind.capabilities().least_virtual_stages;
+    problem.reserved.clear();
+    if (!problem.memory_limit.empty()) problem.memory_limit.resize(shape.stages);
+    for (std::int64_t& limit : problem.memory_limit) limit = test::draw(random, 50, 1200);
+    while (problem.memory_limit.size() > 0 && problem.memory_limit.size() < shape.stages)
+      problem.memory_limit.push_back(test::draw(random, 50, 1200));
+    if (round % 2 == 0) test::vary(problem, random);
+    if (!agrees_with_enumeration(problem)) ++infeasible;
+  }
+  CHECK(infeasible > 100);
+  CHECK(infeasible < 900);
+}
+
+TEST_CASE("A schedule that takes micro-batches out of order is not planned") {
+  CHECK_THROWS_WITH(
+      plan_jointly({.schedule = {.kind = last_first{}, .stages = 2, .microbatches = 2},
+                    .layers = std::vector<pipeline_layer>(3)},
+                   plan_objective::makespan),
+      Catch::Matchers::ContainsSubstring("last first") &&
+          Catch::Matchers::ContainsSubstring("F0.1"));
+}
+
 TEST_CASE("Makespans of longer chains agree with the simulation of every partition") {
   random_stream random(97);
-  constexpr schedule_kind kinds[] = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
-                                     schedule_kind::zero_bubble_h1, schedule_kind::interleaved};
-  for (int round = 0; round < 2000; ++round) {
-    pipeline_problem problem{.schedule = {.kind = kinds[round % 4]}};
+  constexpr any_schedule kinds[] = {schedules::gpipe{}, schedules::one_forward_one_backward{},
+                                    schedules::zero_bubble_h1{}, schedules::interleaved{},
+                                    schedules::zero_bubble_v{}};
+  for (int round = 0; round < 2500; ++round) {
+    pipeline_problem problem{.schedule = {.kind = kinds[round % 5]}};
     schedule_shape& shape = problem.schedule;
     shape.stages = static_cast<std::size_t>(test::draw(random, 1, 6));
     shape.microbatches = static_cast<std::size_t>(test::draw(random, 1, 12));
-    if (shape.kind == schedule_kind::interleaved) {
+    if (shape.kind == schedules::interleaved{}) {
       shape.stages = static_cast<std::size_t>(test::draw(random, 1, 3));
       shape.virtual_stages = static_cast<std::size_t>(test::draw(random, 1, 3));
       shape.microbatches = shape.stages * static_cast<std::size_t>(test::draw(random, 1, 4));
+    }
+    if (shape.kind == schedules::zero_bubble_v{}) {
+      shape.stages = static_cast<std::size_t>(test::draw(random, 1, 3));
+      shape.virtual_stages = 2;
     }
     const auto layers = static_cast<std::int64_t>(shape.total_stages()) + test::draw(random, 0, 5);
     const std::int64_t latency = 20 * test::draw(random, 0, 3);
@@ -142,7 +194,7 @@ TEST_CASE("The chunks of a device share its memory") {
                           .modes = {{.saved_bytes = 10}, {.extra_time = extra}}};
   };
   pipeline_problem problem{
-      .schedule = {.kind = schedule_kind::interleaved, .virtual_stages = 2, .microbatches = 1},
+      .schedule = {.kind = schedules::interleaved{}, .virtual_stages = 2, .microbatches = 1},
       .layers = {with_extra(3), with_extra(5)},
       .memory_limit = {10}};
   const joint_plan found = plan_jointly(problem, plan_objective::makespan);
@@ -180,7 +232,7 @@ TEST_CASE("A device of half the speed gets half the layers") {
 TEST_CASE("Tied layers weigh once on one device") {
   const pipeline_layer one{.forward_time = 1, .backward_time = 2, .static_bytes = 100};
   pipeline_problem problem{
-      .schedule = {.kind = schedule_kind::interleaved, .virtual_stages = 2, .microbatches = 2},
+      .schedule = {.kind = schedules::interleaved{}, .virtual_stages = 2, .microbatches = 2},
       .layers = {one, one},
       .memory_limit = {100},
       .tied = {{0, 1}}};
@@ -209,10 +261,11 @@ TEST_CASE("A hundred layers of byte and nanosecond scale are planned and evaluat
 TEST_CASE("Searches that are cut short keep a plan and a bound below the optimum") {
   random_stream random(61);
   for (int round = 0; round < 60; ++round) {
-    pipeline_problem problem = test::random_problem(
-        random,
-        round % 2 == 0 ? schedule_kind::one_forward_one_backward : schedule_kind::zero_bubble_h1,
-        6);
+    pipeline_problem problem =
+        test::random_problem(random,
+                             round % 2 == 0 ? any_schedule(schedules::one_forward_one_backward{})
+                                            : any_schedule(schedules::zero_bubble_h1{}),
+                             6);
     problem.schedule.stages = 3;
     problem.memory_limit.clear();
     problem.reserved.clear();
@@ -233,7 +286,7 @@ TEST_CASE("Knapsacks that are cut short leave plans that fit and bounds that hol
   int stopped = 0;
   for (int round = 0; round < 300; ++round) {
     const pipeline_problem problem =
-        test::random_problem(random, schedule_kind::one_forward_one_backward, 6);
+        test::random_problem(random, schedules::one_forward_one_backward{}, 6);
     if (problem.layers.size() < problem.schedule.stages) continue;
     const test::oracle expected(problem);
     if (!expected.feasible()) continue;
@@ -252,34 +305,34 @@ TEST_CASE("Knapsacks that are cut short leave plans that fit and bounds that hol
 
 TEST_CASE("Plans are the same bytes everywhere") {
   struct expected {
-    schedule_kind kind;
+    any_schedule kind;
     std::int64_t makespan;
     pipeline_plan plan;
   };
   const expected golden[] = {
-      {schedule_kind::one_forward_one_backward,
+      {schedules::one_forward_one_backward{},
        2688,
        {.cuts = {0, 4, 8, 10, 14}, .modes = {2, 2, 1, 2, 2, 0, 1, 0, 2, 0, 1, 2, 0, 2}}},
-      {schedule_kind::gpipe,
+      {schedules::gpipe{},
        3128,
        {.cuts = {0, 4, 7, 10, 14}, .modes = {2, 2, 2, 2, 2, 0, 1, 0, 2, 1, 1, 2, 2, 2}}},
-      {schedule_kind::zero_bubble_h1,
+      {schedules::zero_bubble_h1{},
        2370,
        {.cuts = {0, 4, 8, 10, 14}, .modes = {2, 2, 1, 2, 2, 0, 1, 0, 2, 0, 1, 2, 0, 2}}},
-      {schedule_kind::interleaved,
+      {schedules::interleaved{},
        2445,
        {.cuts = {0, 1, 3, 6, 8, 9, 11, 12, 14},
         .modes = {2, 2, 2, 2, 2, 0, 1, 0, 2, 0, 1, 2, 0, 2}}}};
   for (const auto& [kind, makespan, plan] : golden) {
-    INFO(to_string(kind));
+    INFO(kind.name());
     random_stream random(101);
     pipeline_problem problem{
         .schedule = {.kind = kind,
                      .stages = 4,
-                     .virtual_stages = kind == schedule_kind::interleaved ? 2U : 1U,
+                     .virtual_stages = kind == schedules::interleaved{} ? 2U : 1U,
                      .microbatches = 8}};
     for (int l = 0; l < 14; ++l) problem.layers.push_back(test::random_layer(random, 3));
-    problem.memory_limit.assign(4, kind == schedule_kind::gpipe ? 700 : 450);
+    problem.memory_limit.assign(4, kind == schedules::gpipe{} ? 700 : 450);
     const joint_plan found = plan_jointly(problem, plan_objective::makespan);
     CHECK(found.status == search_status::optimal);
     CHECK(found.objective == rational{makespan});

@@ -24,15 +24,14 @@ inline constexpr std::array objectives = {
 inline rational objective_value(const pipeline_problem& problem, const pipeline_plan& plan,
                                 plan_objective objective) {
   const auto stages = stage_costs(problem, plan);
-  const std::size_t devices = problem.schedule.stages;
   switch (objective) {
-    case plan_objective::bottleneck: return {bottleneck(stages, devices)};
+    case plan_objective::bottleneck: return {bottleneck(problem.schedule, stages)};
     case plan_objective::blocking_bottleneck: return {blocking_bottleneck(stages)};
     case plan_objective::closed_form: return {closed_form(stages, problem.schedule.microbatches)};
     case plan_objective::period: return steady_period(stages);
     case plan_objective::makespan: return {makespan(problem.schedule, stages)};
     case plan_objective::variance:
-      return reduced(scaled_forward_variance(stages, devices), 1, "variance");
+      return reduced(scaled_forward_variance(problem.schedule, stages), 1, "variance");
   }
   return {};
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <functional>
 
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/planner/plan_jointly.hpp>
 
 #include "../catch.hpp"
@@ -83,12 +84,12 @@ rational defined(const makespan_measure& measure, std::vector<std::int64_t> make
 
 TEST_CASE("Plans for scenarios agree with enumeration of partitions and modes") {
   random_stream random(71);
-  constexpr schedule_kind kinds[] = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
-                                     schedule_kind::zero_bubble_h1, schedule_kind::interleaved};
+  constexpr any_schedule kinds[] = {schedules::gpipe{}, schedules::one_forward_one_backward{},
+                                    schedules::zero_bubble_h1{}, schedules::interleaved{}};
   int feasible = 0;
   for (int round = 0; round < 1500; ++round) {
     pipeline_problem problem = test::random_problem(random, kinds[round % 4], 6);
-    if (problem.schedule.kind == schedule_kind::interleaved) {
+    if (problem.schedule.kind == schedules::interleaved{}) {
       problem.schedule.stages = 2;
       problem.schedule.virtual_stages = 2;
       problem.schedule.microbatches = 4;

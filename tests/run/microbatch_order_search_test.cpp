@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <vector>
 
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/run/detail/prepared_schedule.hpp>
 #include <omnibal/run/microbatch_order_search.hpp>
 
@@ -51,9 +52,6 @@ epoch_load some_load(random_stream& random, std::size_t steps, std::size_t ranks
   return load;
 }
 
-constexpr std::array kinds = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
-                              schedule_kind::interleaved, schedule_kind::zero_bubble_h1};
-
 struct searched_rank {
   microbatch_order found;
   std::int64_t best = 0;  ///< Over all orders.
@@ -61,9 +59,9 @@ struct searched_rank {
 
 searched_rank search_and_enumerate(std::uint64_t seed, std::size_t microbatches) {
   random_stream random(seed);
-  schedule_shape shape{.kind = kinds[seed % 4],
+  schedule_shape shape{.kind = all_schedules[seed % all_schedules.size()],
                        .stages = static_cast<std::size_t>(test::draw(random, 1, 4))};
-  if (shape.kind == schedule_kind::interleaved) shape.virtual_stages = 2;
+  if (shape.shares_devices()) shape.virtual_stages = 2;
   shape.microbatches = runnable_microbatches(shape, microbatches);
   const auto stages = some_stages(random, shape);
   epoch_load load{.ranks = 1};
@@ -72,7 +70,7 @@ searched_rank search_and_enumerate(std::uint64_t seed, std::size_t microbatches)
   for (std::size_t k = 0; k < microbatches; ++k)
     load.microbatches.push_back(
         {.tiles = test::draw(random, 0, 9), .tokens = test::draw(random, 1, 20)});
-  const std::vector<std::int64_t> step_times = detail::device_step_times(stages, shape.stages);
+  const std::vector<std::int64_t> step_times = detail::device_step_times(stages, shape);
   const detail::prepared_schedule prepared(shape);
   microbatch_times times;
   times.evaluate(stages, load, ids, shape.microbatches);
@@ -131,8 +129,8 @@ TEST_CASE("the order of more micro-batches is near the best, and no order beats 
 TEST_CASE("an epoch in order holds the same micro-batches and takes no longer") {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     random_stream random(seed);
-    schedule_shape shape{.kind = kinds[seed % 4], .stages = 3};
-    if (shape.kind == schedule_kind::interleaved) shape.virtual_stages = 2;
+    schedule_shape shape{.kind = all_schedules[seed % all_schedules.size()], .stages = 3};
+    if (shape.shares_devices()) shape.virtual_stages = 2;
     const auto stages = some_stages(random, shape);
     const epoch_load load = some_load(random, 5, 3, 8);
     epoch_load ordered = load;
@@ -169,7 +167,7 @@ TEST_CASE("searches for an order end at their limits") {
     load.microbatches.push_back(
         {.tiles = test::draw(random, 0, 9), .tokens = test::draw(random, 1, 20)});
   const detail::prepared_schedule prepared(
-      {.kind = schedule_kind::one_forward_one_backward, .stages = 4, .microbatches = 12});
+      {.kind = schedules::one_forward_one_backward{}, .stages = 4, .microbatches = 12});
   microbatch_times times;
   times.evaluate(stages, load, ids, ids.size());
   const std::vector<std::int64_t> no_steps(4, 0);

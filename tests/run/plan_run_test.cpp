@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <initializer_list>
 #include <numeric>
 #include <stop_token>
 
 #include <omnibal/cost/presets.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/run/plan_run.hpp>
 
 #include "../catch.hpp"
@@ -166,11 +168,11 @@ TEST_CASE("A run is planned under every schedule") {
   const auto chain = small_chain();
   run_problem problem = small_run(samples, chain);
   const std::int64_t plain = plan_run(problem).planned.epoch.time;
-  for (const schedule_kind kind :
-       {schedule_kind::gpipe, schedule_kind::interleaved, schedule_kind::zero_bubble_h1}) {
-    CAPTURE(to_string(kind));
+  for (const any_schedule kind : std::initializer_list<any_schedule>{
+           schedules::gpipe{}, schedules::interleaved{}, schedules::zero_bubble_h1{}}) {
+    CAPTURE(kind.name());
     problem.schedule = kind;
-    problem.virtual_stages = kind == schedule_kind::interleaved ? 2 : 1;
+    problem.virtual_stages = kind == schedules::interleaved{} ? 2 : 1;
     const run_plan plan = plan_run(problem);
     REQUIRE(plan.planned.status == search_status::feasible);
     check_complete(plan.planned.data, samples.size());
@@ -181,7 +183,7 @@ TEST_CASE("A run is planned under every schedule") {
     CHECK(plan.planned.epoch.time <= plan.unbalanced.epoch.time);
     for (const ablation_row& row : plan.ablation)
       if (row.fits) CHECK(plan.planned.epoch.time <= row.epoch_time);
-    if (kind == schedule_kind::interleaved) {
+    if (kind == schedules::interleaved{}) {
       CHECK(plan.planned.data.microbatches_per_rank % 4 == 0);
       CHECK(plan.planned.epoch.time < plain);
     }
@@ -225,7 +227,7 @@ TEST_CASE("An interleaved epoch is filled up with empty micro-batches") {
   epoch_load load{.ranks = 1, .microbatches = {{.tokens = 10}}};
   load.assignment.append(std::vector<std::uint32_t>{0});
   const epoch_outcome outcome = simulate_epoch(
-      stages, {.kind = schedule_kind::interleaved, .stages = 2, .virtual_stages = 2}, load, 100);
+      stages, {.kind = schedules::interleaved{}, .stages = 2, .virtual_stages = 2}, load, 100);
   CHECK(outcome.time == 4 * 10 + 4 * 20 + 2 * 5);
   CHECK(outcome.peak_memory == std::vector<std::int64_t>{2120, 2120});
 }
@@ -239,16 +241,16 @@ TEST_CASE("ZB-H1 splits the backward and recomputes twice") {
       .modes = {{.name = "none", .saved_bytes = per_token},
                 {.name = "full", .extra_time = per_token, .transient_bytes = per_token}}};
   const std::vector<layer_cost> chain(2, layer);
-  CHECK(chain_under(schedule_kind::gpipe, chain)[0].weight_gradient_time == linear_cost{});
-  CHECK(chain_under(schedule_kind::gpipe, chain)[0].modes == layer.modes);
-  const auto split = chain_under(schedule_kind::zero_bubble_h1, chain);
+  CHECK(chain_under(schedules::gpipe{}, chain)[0].weight_gradient_time == linear_cost{});
+  CHECK(chain_under(schedules::gpipe{}, chain)[0].modes == layer.modes);
+  const auto split = chain_under(schedules::zero_bubble_h1{}, chain);
   CHECK(split[1].modes[1].extra_time == per_token + per_token);
 
   const auto stages = stage_models(split, {.cuts = {0, 1, 2}, .modes = {0, 0}});
   epoch_load load{.ranks = 1, .microbatches = {{.tokens = 10}, {.tokens = 20}}};
   load.assignment.append(std::vector<std::uint32_t>{0, 1});
   const epoch_outcome outcome =
-      simulate_epoch(stages, {.kind = schedule_kind::zero_bubble_h1, .stages = 2}, load, 0);
+      simulate_epoch(stages, {.kind = schedules::zero_bubble_h1{}, .stages = 2}, load, 0);
   // Stage 0: F 0-10, F 10-30, B 30-40, W 40-50, B 70-90, W 90-110.
   // Stage 1: F 10-20, B 20-30, F 30-50, B 50-70, W 70-80, W 80-100.
   CHECK(outcome.time == 110);

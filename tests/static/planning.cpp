@@ -9,6 +9,7 @@
 #include <omnibal/interop.hpp>
 #include <omnibal/partition.hpp>
 #include <omnibal/pipeline.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/planner.hpp>
 #include <omnibal/recompute.hpp>
 #include <omnibal/run.hpp>
@@ -21,10 +22,11 @@ namespace omnibal::statements {
 // --------------------------------------------------------------------------
 
 static_assert(plain_and_regular<schedule_shape> && schedule_shape{}.total_stages() == 1);
-static_assert(schedule_shape{}.kind == schedule_kind::one_forward_one_backward);
+static_assert(schedule_shape{}.kind == schedules::one_forward_one_backward{});
+static_assert(pipeline_schedule<schedules::zero_bubble_v> && !pipeline_schedule<schedule_shape>);
 static_assert(schedule_shape{.stages = 4, .virtual_stages = 2}.total_stages() == 8);
-static_assert(schedule_shape{.kind = schedule_kind::zero_bubble_h1}.splits_backward());
-static_assert(to_string(schedule_kind::one_forward_one_backward) == "1f1b");
+static_assert(schedule_shape{.kind = schedules::zero_bubble_h1{}}.splits_backward());
+static_assert(any_schedule(schedules::one_forward_one_backward{}).name() == "1f1b");
 static_assert(std::three_way_comparable<pipeline_operation> && bytes_alone<pipeline_operation, 12>);
 
 static_assert(plain_and_regular<recompute_mode> && plain_and_regular<pipeline_layer>);
@@ -61,8 +63,6 @@ static_assert(activation_model<activation_bytes (*)(const pipeline_operation&)>)
 static_assert(!activation_model<std::int64_t (*)(const pipeline_operation&)>);
 static_assert(!activation_model<activation_bytes>);
 static_assert(plain_with_defaults<device_peak> && bytes_alone<device_peak, 16>);
-static_assert(in_flight({.stages = 4, .microbatches = 8}, 0) == 4);
-static_assert(in_flight({.kind = schedule_kind::gpipe, .stages = 4, .microbatches = 8}, 0) == 8);
 
 // ---- answers: plain values that begin with a status and carry a bound
 // ----------------------------

@@ -48,6 +48,10 @@ OUTSIDE = {
 STANDARD = r"[a-z_0-9]+"  # the headers of the C++ standard library have neither / nor .
 INSIDE = ("detail", "impl")  # folders of a module closed to other modules
 
+# The members of a family, and who may name them: its list, and the header with its default.
+MEMBER = re.compile(r"pipeline/schedules/")
+LISTS = ["pipeline/schedules.hpp", "pipeline/schedule.hpp"]
+
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]*)>|"([^"]*)"|(.*))')
 PUBLIC_NAMESPACE = re.compile(r"^namespace omnibal::inline v\d+(?!::detail)\b", re.M)
 ANY_NAMESPACE = re.compile(r"^namespace omnibal::inline v\d+", re.M)
@@ -90,6 +94,8 @@ def fault_of_inner(header, target):
         return "a header includes what it uses, not a whole module"
     if target in OUTSIDE:
         return "only its user includes a header that needs a dependency"
+    if MEMBER.match(target) and not (MEMBER.match(header) or header in LISTS):
+        return "algorithms know no schedule by name: take any_schedule and its capabilities"
     if wanted != module and wanted not in MODULES[module]:
         return f"{module} may include {', '.join(MODULES[module]) or 'no other module'}"
     if wanted != module and is_inside(target):
@@ -197,6 +203,8 @@ PLANTED = [
     ("core/a.hpp", "#include <vector>", None),
     ("core/a.hpp", "#include <omnibal/config.hpp>", None),
     ("config.hpp", "#include <omnibal/stopped_by_the_error_above>", None),
+    ("pipeline/schedules.hpp", "#include <omnibal/pipeline/schedules/gpipe.hpp>", None),
+    ("planner/a.hpp", "#include <omnibal/pipeline/schedules/gpipe.hpp>", "no schedule by name"),
     ("core/a.hpp", "#include <omnibal/stopped_by_the_error_above>", "not a whole module"),
     ("dispatch/a.hpp", "#include <omnibal/packing/isf.hpp>", None),
     ("packing/a.hpp", "#include <omnibal/packing/detail/b.hpp>", None),

@@ -5,6 +5,7 @@
 #include <string>
 
 #include <omnibal/core/error.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 
 #include "commands/commands.hpp"
 #include "commands/plan_arguments.hpp"
@@ -12,6 +13,12 @@
 
 namespace omnibal::cli {
 namespace {
+
+std::vector<std::pair<std::string, any_schedule>> schedule_choices() {
+  std::vector<std::pair<std::string, any_schedule>> choices;
+  for (const any_schedule& one : all_schedules) choices.emplace_back(one.name(), one);
+  return choices;
+}
 
 void add_cluster_options(CLI::App& command, plan_arguments& arguments) {
   add_integer(command, "--dp", arguments.data_parallel, "Data-parallel ranks", {1, 1 << 20});
@@ -31,12 +38,9 @@ void add_cluster_options(CLI::App& command, plan_arguments& arguments) {
   command.add_option("--profile", arguments.profile,
                      "Measured layers, or the output of omnibal calibrate");
   add_choice(command, "--schedule", arguments.schedule, "Pipeline schedule [1f1b]",
-             {{"1f1b", schedule_kind::one_forward_one_backward},
-              {"gpipe", schedule_kind::gpipe},
-              {"interleaved", schedule_kind::interleaved},
-              {"zbh1", schedule_kind::zero_bubble_h1}});
+             schedule_choices());
   add_integer(command, "--virtual", arguments.virtual_stages,
-              "Virtual stages per device of the interleaved schedule [1]", {1, 1 << 10});
+              "Virtual stages per device of the interleaved schedule [1; 2 for zbv]", {1, 1 << 10});
 }
 
 void add_training_options(CLI::App& command, plan_arguments& arguments) {
@@ -122,6 +126,9 @@ void add_plan(CLI::App& application, command_context& context) {
       "    --memory 80GiB --global-batch 256 --out plan.json --report plan.html\n"
       "  omnibal plan --problem problem.json --objective makespan --time-limit 10");
   command->callback([&context, arguments] {
+    if (arguments->virtual_stages == 0)
+      arguments->virtual_stages =
+          static_cast<std::int64_t>(arguments->schedule.capabilities().least_virtual_stages);
     context.run = [&context, arguments] { return plan(context, *arguments); };
   });
 }

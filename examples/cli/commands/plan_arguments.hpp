@@ -31,8 +31,8 @@ struct plan_arguments {
   std::optional<double> margin = {};  ///< Absent: that of the profile, or 0.
   std::string profile = {};
   std::int64_t global_batch = 0;
-  schedule_kind schedule = schedule_kind::one_forward_one_backward;
-  std::int64_t virtual_stages = 1;
+  any_schedule schedule = {};
+  std::int64_t virtual_stages = 0;  ///< 0, if not given, becomes the least of the schedule.
   std::string capacity = "auto";
   frozen_part freeze = frozen_part::none;
   bool shard_optimizer = false;

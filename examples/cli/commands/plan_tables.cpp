@@ -38,6 +38,16 @@ void require(const char* option, bool given, const char* example) {
                       example);
 }
 
+void check_virtual_stages(const plan_arguments& arguments) {
+  const schedule_capabilities& can = arguments.schedule.capabilities();
+  const auto given = static_cast<std::size_t>(arguments.virtual_stages);
+  if (can.least_virtual_stages <= given && given <= can.most_virtual_stages) return;
+  throw invalid_input("--virtual", given,
+                      "must be " + std::to_string(can.most_virtual_stages) + " with --schedule " +
+                          std::string(arguments.schedule.name()) +
+                          "; --schedule interleaved takes any number");
+}
+
 void check(const plan_arguments& arguments) {
   if (!arguments.evaluate.empty() && !(arguments.out.empty() && arguments.report.empty()))
     throw usage_error("--out and --report have no meaning beside --evaluate, which makes no plan");
@@ -56,9 +66,7 @@ void check(const plan_arguments& arguments) {
     throw invalid_input(
         "--objective", *arguments.objective,
         "must be expected_makespan with --lengths: plans of a run are compared by their epoch");
-  if (arguments.virtual_stages > 1 && arguments.schedule != schedule_kind::interleaved)
-    throw invalid_input("--virtual", arguments.virtual_stages,
-                        "needs --schedule interleaved; other schedules have one stage per device");
+  check_virtual_stages(arguments);
 }
 
 /// The samples of a run, which have tiles and tokens, in this order.

@@ -122,14 +122,17 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_stra
                            : "") +
            ", contiguous shares of them per rank, the best of ten anchored partitions, adaptive "
            "recomputation"});
-  const schedule_kind schedule = subject.arguments.schedule;
-  if (schedule == schedule_kind::interleaved)
+  const schedule_shape schedule{
+      .kind = subject.arguments.schedule,
+      .stages = static_cast<std::size_t>(subject.arguments.pipeline_parallel),
+      .virtual_stages = static_cast<std::size_t>(subject.arguments.virtual_stages)};
+  if (runnable_microbatches(schedule, 1) > 1)
     list.emplace_back("every rank runs a multiple of pp micro-batches, filled up with empty ones");
-  if (schedule == schedule_kind::zero_bubble_h1)
+  if (schedule.splits_backward())
     list.emplace_back(
         "a layer that recomputes does so for the gradient of its inputs and again for "
         "that of its weights, and keeps its saved activations until the latter");
-  if (schedule != schedule_kind::gpipe && schedule != schedule_kind::one_forward_one_backward)
+  if (schedule.shares_devices() || schedule.splits_backward())
     list.emplace_back("paper runs 1f1b, the schedule that its method supports");
   return list;
 }
@@ -152,7 +155,7 @@ run_setting setting_of(const plan_subject& subject) {
                       .data_parallel = arguments.data_parallel,
                       .pipeline_parallel = arguments.pipeline_parallel,
                       .tensor_parallel = arguments.tensor_parallel,
-                      .schedule = std::string(to_string(arguments.schedule)),
+                      .schedule = std::string(arguments.schedule.name()),
                       .virtual_stages = arguments.virtual_stages,
                       .global_batch = arguments.global_batch,
                       .memory = subject.memory.limit,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <omnibal/core/error.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 
 #include "options/units.hpp"
 
@@ -190,22 +191,31 @@ std::vector<std::int64_t> problem_file::optional_integers(const std::string& key
   return has(key) ? integers(key) : std::vector<std::int64_t>{};
 }
 
+namespace {
+
+std::string schedule_names() {
+  std::string names;
+  for (const any_schedule& one : all_schedules)
+    names += (names.empty() ? "" : ", ") + std::string(one.name());
+  return names;
+}
+
+}  // namespace
+
 schedule_shape problem_file::schedule() const {
-  constexpr std::array kinds = {schedule_kind::gpipe, schedule_kind::one_forward_one_backward,
-                                schedule_kind::interleaved, schedule_kind::zero_bubble_h1};
   const json& name = at("schedule");
   const auto kind = std::ranges::find_if(
-      kinds, [&](schedule_kind one) { return name == std::string(to_string(one)); });
-  if (kind == kinds.end())
-    throw invalid_input(named("schedule"), json_text(name),
-                        "must be one of gpipe, 1f1b, interleaved, zbh1");
+      all_schedules, [&](const any_schedule& one) { return name == std::string(one.name()); });
+  if (kind == all_schedules.end())
+    throw invalid_input(named("schedule"), json_text(name), "must be one of " + schedule_names());
   const auto size = [&](const char* key, std::int64_t value) {
     if (value < 0) throw invalid_input(named(key), value, "must not be negative");
     return static_cast<std::size_t>(value);
   };
+  const auto least_virtual = static_cast<std::int64_t>(kind->capabilities().least_virtual_stages);
   schedule_shape shape{.kind = *kind,
                        .stages = size("stages", integer("stages")),
-                       .virtual_stages = size("virtual", integer("virtual", 1)),
+                       .virtual_stages = size("virtual", integer("virtual", least_virtual)),
                        .microbatches = size("microbatches", integer("microbatches")),
                        .group_size = size("group_size", integer("group_size", 0))};
   validate(shape);

@@ -68,8 +68,9 @@ void scale_times(stage_cost& stage, const rational& factor, bool splits_backward
 [[nodiscard]] stage_times<std::int64_t> simulation_times(const std::vector<stage_cost>& stages,
                                                          const schedule_shape& schedule);
 
-/// Largest sum of stage times on one of `devices` devices.
-[[nodiscard]] std::int64_t bottleneck(const std::vector<stage_cost>& stages, std::size_t devices);
+/// Largest sum of stage times on one device.
+[[nodiscard]] std::int64_t bottleneck(const schedule_shape& schedule,
+                                      const std::vector<stage_cost>& stages);
 
 /// Σ T + Σ C + (m − 1) · max T.
 [[nodiscard]] std::int64_t closed_form(const std::vector<stage_cost>& stages,
@@ -83,8 +84,8 @@ void scale_times(stage_cost& stage, const rational& factor, bool splits_backward
 
 /// p · Σ F² − (Σ F)² with F the forward time of a device: orders plans as the variance does,
 /// without a division.
-[[nodiscard]] wide_integer scaled_forward_variance(const std::vector<stage_cost>& stages,
-                                                   std::size_t devices);
+[[nodiscard]] wide_integer scaled_forward_variance(const schedule_shape& schedule,
+                                                   const std::vector<stage_cost>& stages);
 
 /// Peak bytes of each device: reserved, static and activations. A plan fits if these plus the
 /// margin are within the limits. O(p·m·v).

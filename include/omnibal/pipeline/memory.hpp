@@ -72,14 +72,10 @@ template <activation_model Memory>
   return peak;
 }
 
-/// The largest number of micro-batches in flight on stage s of a schedule without virtual stages:
-/// min(p − s, m) for 1F1B, m for GPipe. The peak of the stage is in_flight · saved + transient.
-/// Precondition: kind is gpipe or one_forward_one_backward.
-[[nodiscard]] constexpr std::size_t in_flight(const schedule_shape& shape,
-                                              std::size_t stage) noexcept {
-  return shape.kind == schedule_kind::gpipe ? shape.microbatches
-                                            : std::min(shape.stages - stage, shape.microbatches);
-}
+/// The most micro-batches in flight at one time on a stage that has its device to itself, e.g.
+/// min(p − s, m) for 1F1B and m for GPipe. With an unsplit backward the peak of the stage is
+/// in_flight · saved + transient. O(m). Precondition: !shape.shares_devices().
+[[nodiscard]] std::size_t in_flight(const schedule_shape& shape, std::size_t stage);
 
 /// A candidate for the peak of a device: the start of a backward, with the number of micro-batches
 /// whose activations each of its virtual stages, in order, has at that time.

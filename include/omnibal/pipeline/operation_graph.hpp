@@ -38,8 +38,9 @@ class operation_graph {
   explicit operation_graph(const schedule_shape& shape)
       : operation_graph(device_orders(shape), shape.total_stages(), shape.microbatches) {}
 
-  /// The graph of explicit orders, one per device. Throws invalid_input if an operation is missing,
-  /// appears twice, is out of range or is part of a cycle. O(operations).
+  /// The graph of explicit orders, one per device. A stage may be on any device. Throws
+  /// invalid_input if an operation is missing, appears twice, is out of range, is part of a cycle
+  /// or not on the device of its stage's other operations. O(operations).
   operation_graph(std::span<const std::vector<pipeline_operation>> orders, std::size_t total_stages,
                   std::size_t microbatches);
 

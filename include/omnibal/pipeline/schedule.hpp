@@ -1,82 +1,107 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Pipeline schedules (GPipe, 1F1B, interleaved 1F1B, ZB-H1): the order of operations on every
-/// device.
+/// Pipeline schedules: which device runs which stages, and the order of operations on every device.
 ///
-///     const auto order = omnibal::device_order({.stages = 4, .microbatches = 8}, 0);
+///     const omnibal::schedule_shape shape{
+///         .kind = omnibal::schedules::interleaved{}, .stages = 4, .virtual_stages = 2,
+///         .microbatches = 8};
+///     const auto order = omnibal::device_order(shape, 0);
 ///
-/// A pipeline of p devices has p·v virtual stages, stage j on device j mod p; every micro-batch
-/// passes forward through all stages and backward again. A schedule only gives an order of
-/// operations per device: start times follow from durations (pipeline/simulate.hpp), activation
-/// memory from the order alone (pipeline/memory.hpp).
+/// A pipeline of p devices has p·v virtual stages; every micro-batch passes forward through all of
+/// them and backward again. A schedule gives a device to every stage and an order of operations to
+/// every device: start times follow from durations (pipeline/simulate.hpp), activation memory from
+/// the order alone (pipeline/memory.hpp).
 ///
-/// Sources: GPipe, Huang et al., NeurIPS 2019. 1F1B, Narayanan et al., PipeDream, SOSP 2019, in
-/// the flushing form of Narayanan et al., SC 2021, which also gives the interleaved order. ZB-H1,
-/// Qi et al., "Zero Bubble Pipeline Parallelism", ICLR 2024.
+/// Every schedule is a type of its own, in pipeline/schedules/; pipeline/schedules.hpp lists them.
+/// A program may bring its own: a type that models pipeline_schedule is enough.
 #pragma once
 
-#include <compare>
 #include <cstddef>
-#include <cstdint>
 #include <string_view>
 #include <vector>
 
 #include <omnibal/config.hpp>
+#include <omnibal/pipeline/operation.hpp>
+#include <omnibal/pipeline/schedule_size.hpp>
+#include <omnibal/pipeline/schedules/one_forward_one_backward.hpp>
 
 namespace omnibal::inline v0 {
 
-enum class schedule_kind {
-  gpipe,                     ///< All forwards, then all backwards in the same order.
-  one_forward_one_backward,  ///< 1F1B: p − s warm-up forwards, then backward and forward in turn.
-  interleaved,               ///< 1F1B over v virtual stages per device, in groups of micro-batches.
-  zero_bubble_h1,            ///< 1F1B with the weight gradient as an operation of its own.
-};
+/// Any schedule, by value. Equal if the names are.
+class any_schedule {
+ public:
+  constexpr any_schedule() noexcept : any_schedule(schedules::one_forward_one_backward{}) {}
 
-[[nodiscard]] constexpr std::string_view to_string(schedule_kind kind) noexcept {
-  switch (kind) {
-    case schedule_kind::gpipe: return "gpipe";
-    case schedule_kind::one_forward_one_backward: return "1f1b";
-    case schedule_kind::interleaved: return "interleaved";
-    case schedule_kind::zero_bubble_h1: return "zbh1";
+  template <pipeline_schedule Schedule>
+  constexpr any_schedule(Schedule) noexcept : members_(&members_of<Schedule>) {}
+
+  [[nodiscard]] constexpr std::string_view name() const noexcept { return members_->name; }
+  [[nodiscard]] constexpr const schedule_capabilities& capabilities() const noexcept {
+    return members_->capabilities;
   }
-  return "unknown";
-}
+  void validate(const schedule_size& size) const { members_->validate(size); }
+  [[nodiscard]] std::size_t runnable_microbatches(const schedule_size& size,
+                                                  std::size_t microbatches) const {
+    return members_->runnable_microbatches(size, microbatches);
+  }
+  [[nodiscard]] std::size_t device(const schedule_size& size, std::size_t stage) const {
+    return members_->device(size, stage);
+  }
+  [[nodiscard]] std::vector<pipeline_operation> order(const schedule_size& size,
+                                                      std::size_t device) const {
+    return members_->order(size, device);
+  }
+
+  friend constexpr bool operator==(const any_schedule& left, const any_schedule& right) noexcept {
+    return left.name() == right.name();
+  }
+
+ private:
+  struct members {
+    std::string_view name;
+    schedule_capabilities capabilities;
+    void (*validate)(const schedule_size&);
+    std::size_t (*runnable_microbatches)(const schedule_size&, std::size_t);
+    std::size_t (*device)(const schedule_size&, std::size_t);
+    std::vector<pipeline_operation> (*order)(const schedule_size&, std::size_t);
+  };
+  template <typename Schedule>
+  static constexpr members members_of{Schedule::name,     Schedule::capabilities,
+                                      Schedule::validate, Schedule::runnable_microbatches,
+                                      Schedule::device,   Schedule::order};
+
+  const members* members_;
+};
 
 /// A schedule with its size.
 struct schedule_shape {
-  schedule_kind kind = schedule_kind::one_forward_one_backward;
+  any_schedule kind = {};
   std::size_t stages = 1;          ///< Devices, p.
-  std::size_t virtual_stages = 1;  ///< Per device, v; more than 1 only if interleaved.
+  std::size_t virtual_stages = 1;  ///< Per device, v.
   std::size_t microbatches = 1;    ///< Per step, m.
   std::size_t group_size = 0;      ///< Interleaved: consecutive micro-batches per stage; 0 means p.
 
+  [[nodiscard]] constexpr schedule_size size() const noexcept {
+    return {stages, virtual_stages, microbatches, group_size};
+  }
   [[nodiscard]] constexpr std::size_t total_stages() const noexcept {
     return stages * virtual_stages;
   }
   [[nodiscard]] constexpr bool splits_backward() const noexcept {
-    return kind == schedule_kind::zero_bubble_h1;
+    return kind.capabilities().splits_backward;
   }
+  /// Whether the virtual stages of a device may share its memory and time with others.
+  [[nodiscard]] constexpr bool shares_devices() const noexcept {
+    return kind.capabilities().most_virtual_stages > 1;
+  }
+  /// The device of a virtual stage. Preconditions: validate(*this) passes, stage < total_stages().
+  [[nodiscard]] std::size_t device(std::size_t stage) const { return kind.device(size(), stage); }
   friend bool operator==(const schedule_shape&, const schedule_shape&) = default;
 };
 
-/// The least number of micro-batches, at least this one, that a schedule can run: a multiple of the
-/// stages if interleaved.
-[[nodiscard]] constexpr std::size_t runnable_microbatches(const schedule_shape& schedule,
-                                                          std::size_t microbatches) noexcept {
-  if (schedule.kind != schedule_kind::interleaved) return microbatches;
-  return (microbatches + schedule.stages - 1) / schedule.stages * schedule.stages;
-}
-
-enum class operation_kind : std::uint8_t { forward, backward, weight_gradient };
-
-/// One operation: the forward, backward or weight gradient of one micro-batch on one virtual stage.
-struct pipeline_operation {
-  operation_kind kind = operation_kind::forward;
-  std::uint32_t stage = 0;
-  std::uint32_t microbatch = 0;
-
-  friend auto operator<=>(const pipeline_operation&, const pipeline_operation&) = default;
-};
+/// The least number of micro-batches, at least this one, that a schedule can run.
+[[nodiscard]] std::size_t runnable_microbatches(const schedule_shape& schedule,
+                                                std::size_t microbatches);
 
 /// Throws invalid_input naming a size that is out of range for the schedule. O(1).
 void validate(const schedule_shape& shape);
@@ -89,6 +114,9 @@ void validate(const schedule_shape& shape);
 /// The order of every device. O(p·m·v).
 [[nodiscard]] std::vector<std::vector<pipeline_operation>> device_orders(
     const schedule_shape& shape);
+
+/// The virtual stages of every device, in rising order. O(p·v).
+[[nodiscard]] std::vector<std::vector<std::size_t>> stages_of_devices(const schedule_shape& shape);
 
 }  // namespace omnibal::inline v0
 

@@ -32,7 +32,7 @@ struct memory_setup {
 /// for the gradient of its inputs and for that of its weights, and its saved activations stay until
 /// the latter; both recomputations count in the former. Otherwise the weight gradient is part of
 /// the backward. O(layers · modes).
-[[nodiscard]] std::vector<layer_cost> chain_under(schedule_kind schedule,
+[[nodiscard]] std::vector<layer_cost> chain_under(const any_schedule& schedule,
                                                   std::span<const layer_cost> chain);
 
 /// The planning problem: times of the mean micro-batch, bytes of the largest one, so that any

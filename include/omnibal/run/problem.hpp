@@ -21,7 +21,7 @@ namespace omnibal::inline v0 {
 struct run_problem {
   std::span<const vision_language_sample> samples = {};
   std::span<const layer_cost> chain = {};  ///< From cost_layers() or calibrated_chain().
-  schedule_kind schedule = schedule_kind::one_forward_one_backward;
+  any_schedule schedule = {};
   std::size_t stages = 1;          ///< Pipeline-parallel devices per rank.
   std::size_t virtual_stages = 1;  ///< Per device; more than 1 only if interleaved.
   std::size_t data_parallel = 1;   ///< Ranks.

@@ -20,9 +20,8 @@ namespace omnibal::inline v0 {
 OMNIBAL_INLINE std::optional<pipeline_plan> plan_by_paper(const pipeline_problem& problem,
                                                           const paper_options& options) {
   validate(problem);
-  if (problem.schedule.kind != schedule_kind::gpipe &&
-      problem.schedule.kind != schedule_kind::one_forward_one_backward)
-    throw invalid_input("schedule", to_string(problem.schedule.kind),
+  if (problem.schedule.shares_devices() || problem.schedule.splits_backward())
+    throw invalid_input("schedule", problem.schedule.kind.name(),
                         "is not supported by the paper's method; use 1f1b or gpipe");
   return detail::fastest_with_adaptive_recomputation(
       problem, detail::paper_candidates(problem, options, detail::candidate_memory::must_fit));

@@ -115,9 +115,8 @@ namespace detail {
 inline void validate_baselines(const pipeline_problem& problem,
                                std::span<const std::int64_t> parameters) {
   validate(problem);
-  if (problem.schedule.kind != schedule_kind::gpipe &&
-      problem.schedule.kind != schedule_kind::one_forward_one_backward)
-    throw invalid_input("schedule", to_string(problem.schedule.kind),
+  if (problem.schedule.shares_devices() || problem.schedule.splits_backward())
+    throw invalid_input("schedule", problem.schedule.kind.name(),
                         "has no baselines; use 1f1b or gpipe");
   if (parameters.size() != problem.layers.size())
     throw invalid_input("parameters", parameters.size(),

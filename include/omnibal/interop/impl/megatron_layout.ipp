@@ -162,10 +162,9 @@ inline void warn_of_modes(const pipeline_problem& problem, const pipeline_plan& 
 }
 
 inline void warn_of_schedule(const schedule_shape& schedule, megatron_layout& result) {
-  if (schedule.kind != schedule_kind::gpipe && schedule.kind != schedule_kind::zero_bubble_h1)
-    return;
+  if (schedule.kind.capabilities().in_megatron_lm) return;
   result.warnings.push_back("Megatron-LM runs 1f1b or interleaved schedules, not " +
-                            std::string(to_string(schedule.kind)) +
+                            std::string(schedule.kind.name()) +
                             ": its times and memory will be others");
 }
 

@@ -44,7 +44,7 @@ OMNIBAL_INLINE std::vector<stage_cost> stage_costs(const pipeline_problem& probl
       stage.activation.transient = std::max(stage.activation.transient, mode.transient_bytes);
       stage.activation.saved_for_weight_gradient += mode.saved_for_weight_gradient;
     }
-    scale_times(stage, problem.factor(j % problem.schedule.stages),
+    scale_times(stage, problem.factor(problem.schedule.device(j)),
                 problem.schedule.splits_backward());
     if (j + 1 < stages.size()) {
       stage.forward_latency = problem.layers[plan.cuts[j + 1] - 1].forward_latency;
@@ -68,9 +68,10 @@ OMNIBAL_INLINE stage_times<std::int64_t> simulation_times(const std::vector<stag
   return times;
 }
 
-OMNIBAL_INLINE std::int64_t bottleneck(const std::vector<stage_cost>& stages, std::size_t devices) {
-  std::vector<std::int64_t> time(devices, 0);
-  for (std::size_t j = 0; j < stages.size(); ++j) time[j % devices] += stages[j].time();
+OMNIBAL_INLINE std::int64_t bottleneck(const schedule_shape& schedule,
+                                       const std::vector<stage_cost>& stages) {
+  std::vector<std::int64_t> time(schedule.stages, 0);
+  for (std::size_t j = 0; j < stages.size(); ++j) time[schedule.device(j)] += stages[j].time();
   return *std::ranges::max_element(time);
 }
 
@@ -108,23 +109,25 @@ OMNIBAL_INLINE rational steady_period(const std::vector<stage_cost>& stages) {
   return largest;
 }
 
-OMNIBAL_INLINE wide_integer scaled_forward_variance(const std::vector<stage_cost>& stages,
-                                                    std::size_t devices) {
-  std::vector<wide_integer> forward(devices, 0);
-  for (std::size_t j = 0; j < stages.size(); ++j) forward[j % devices] += stages[j].forward_time;
+OMNIBAL_INLINE wide_integer scaled_forward_variance(const schedule_shape& schedule,
+                                                    const std::vector<stage_cost>& stages) {
+  std::vector<wide_integer> forward(schedule.stages, 0);
+  for (std::size_t j = 0; j < stages.size(); ++j)
+    forward[schedule.device(j)] += stages[j].forward_time;
   wide_integer sum = 0;
   wide_integer squares = 0;
   for (const wide_integer time : forward) {
     sum += time;
     squares += time * time;
   }
-  return static_cast<wide_integer>(devices) * squares - sum * sum;
+  return static_cast<wide_integer>(schedule.stages) * squares - sum * sum;
 }
 
 OMNIBAL_INLINE std::vector<std::int64_t> peak_memory(const pipeline_problem& problem,
                                                      const std::vector<stage_cost>& stages) {
   const std::size_t devices = problem.schedule.stages;
   const static_memory fixed(problem);
+  const std::vector<std::vector<std::size_t>> placed = stages_of_devices(problem.schedule);
   std::vector<std::int64_t> peaks(devices, 0);
   for (std::size_t device = 0; device < devices; ++device) {
     const auto bytes = [&](const pipeline_operation& work) {
@@ -133,8 +136,7 @@ OMNIBAL_INLINE std::vector<std::int64_t> peak_memory(const pipeline_problem& pro
     peaks[device] = peak_activation(device_order(problem.schedule, device), bytes).bytes;
     if (!problem.reserved.empty()) peaks[device] += problem.reserved[device];
     std::vector<layer_range> chunks;
-    for (std::size_t j = device; j < stages.size(); j += devices)
-      chunks.push_back(stages[j].layers);
+    for (const std::size_t j : placed[device]) chunks.push_back(stages[j].layers);
     peaks[device] += fixed.bytes(chunks);
   }
   return peaks;

@@ -26,13 +26,21 @@ namespace detail {
 
 }  // namespace detail
 
+OMNIBAL_INLINE std::size_t in_flight(const schedule_shape& shape, std::size_t stage) {
+  return peak_activation(device_order(shape, stage),
+                         [](const pipeline_operation&) { return activation_bytes{}; })
+      .in_flight;
+}
+
 OMNIBAL_INLINE std::vector<peak_event> peak_events(const schedule_shape& shape,
                                                    std::size_t device) {
+  const std::vector<std::size_t> stages = stages_of_devices(shape)[device];
   peak_event now{.whole = std::vector<std::size_t>(shape.virtual_stages, 0),
                  .waiting = std::vector<std::size_t>(shape.virtual_stages, 0)};
   std::vector<peak_event> events;
   for (const pipeline_operation& work : device_order(shape, device)) {
-    const std::size_t chunk = work.stage / shape.stages;
+    const auto chunk =
+        static_cast<std::size_t>(std::ranges::lower_bound(stages, work.stage) - stages.begin());
     switch (work.kind) {
       case operation_kind::forward: ++now.whole[chunk]; break;
       case operation_kind::backward:

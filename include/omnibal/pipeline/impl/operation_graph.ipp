@@ -57,6 +57,7 @@ OMNIBAL_INLINE void operation_graph::check(
     std::span<const std::vector<pipeline_operation>> orders) {
   if (orders.empty()) throw invalid_input("device_order", "nothing", "needs at least one device");
   std::vector<char> seen(3 * stages_ * microbatches_, 0);
+  std::vector<std::uint32_t> device_of(stages_, nothing);
   std::size_t weight_gradients = 0;
   std::size_t operations = 0;
   for (std::size_t device = 0; device < orders.size(); ++device)
@@ -64,9 +65,12 @@ OMNIBAL_INLINE void operation_graph::check(
       if (work.stage >= stages_ || work.microbatch >= microbatches_)
         throw invalid_input("device_order", device, to_string(work),
                             "names a stage or micro-batch that does not exist");
-      if (work.stage % orders.size() != device)
+      if (device_of[work.stage] == nothing)
+        device_of[work.stage] = static_cast<std::uint32_t>(device);
+      if (device_of[work.stage] != device)
         throw invalid_input("device_order", device, to_string(work),
-                            "belongs to another device: stage j runs on device j mod stages");
+                            "belongs to device " + std::to_string(device_of[work.stage]) +
+                                ", which runs other operations of its stage");
       if (std::exchange(seen[slot(work)], char{1}) != 0)
         throw invalid_input("device_order", device, to_string(work), "appears twice");
       weight_gradients += work.kind == operation_kind::weight_gradient;
@@ -80,7 +84,7 @@ OMNIBAL_INLINE void operation_graph::check(
       for (std::uint32_t microbatch = 0; microbatch < microbatches_; ++microbatch) {
         const pipeline_operation work{static_cast<operation_kind>(kind), stage, microbatch};
         if (seen[slot(work)] == 0)
-          throw invalid_input("device_order", stage % orders.size(), to_string(work), "is missing");
+          throw invalid_input("device_order", to_string(work), "is missing");
       }
 }
 

@@ -59,7 +59,7 @@ OMNIBAL_INLINE std::vector<layer_pair> split_ties(const pipeline_problem& proble
                                                   const pipeline_plan& plan) {
   const auto device = [&](std::size_t l) {
     const auto stage = std::ranges::upper_bound(plan.cuts, l) - plan.cuts.begin() - 1;
-    return static_cast<std::size_t>(stage) % problem.schedule.stages;
+    return problem.schedule.device(static_cast<std::size_t>(stage));
   };
   std::vector<layer_pair> split;
   for (const layer_pair& pair : problem.tied)

@@ -182,7 +182,7 @@ class cut_search {
     if constexpr (requires { Stages::assigns_modes; }) {
       const auto evaluate = [&](const std::vector<std::int64_t>& extra) {
         for (std::size_t j = 0; j < total_; ++j)
-          times_.stage(j % problem_.schedule.stages, cuts[j], cuts[j + 1], extra[j],
+          times_.stage(problem_.schedule.device(j), cuts[j], cuts[j + 1], extra[j],
                        suffix_.durations(j));
         return measured();
       };
@@ -203,7 +203,7 @@ class cut_search {
   bool place(std::size_t j, std::size_t begin, std::size_t end) {
     latest_[j] = stages_.least_extra(j, begin, end);
     if (latest_[j] == unreached) return false;
-    times_.stage(j % problem_.schedule.stages, begin, end, latest_[j], suffix_.durations(j));
+    times_.stage(problem_.schedule.device(j), begin, end, latest_[j], suffix_.durations(j));
     suffix_.set_latency(j, forward_latency(end), backward_latency(end));
     return true;
   }
@@ -253,6 +253,10 @@ class cut_search {
         }
       }
     }
+    forwards_first_ = !problem_.schedule.shares_devices() && !problem_.schedule.splits_backward() &&
+                      std::ranges::all_of(order_, [&](const stage_order& order) {
+                        return order.forwards_before_backward == problem_.schedule.microbatches;
+                      });
   }
 
   /// The paths through a stage with these durations of one scenario.
@@ -314,7 +318,7 @@ class cut_search {
   /// Whether the interval's work is below the best plan's value. Leaves its durations in spare_.
   [[nodiscard]] bool works_within(std::size_t j, std::size_t begin, std::size_t end,
                                   std::int64_t extra) {
-    times_.stage(j % problem_.schedule.stages, begin, end, extra, spare_);
+    times_.stage(problem_.schedule.device(j), begin, end, extra, spare_);
     per_scenario work(scenarios_);
     for (std::size_t k = 0; k < scenarios_; ++k)
       work[k] = paths(j, spare_.data() + k * times_.columns()).work;
@@ -399,10 +403,10 @@ class cut_search {
     return measure_.value(bounds);
   }
 
-  /// GPipe with equal micro-batches is two flow shops of identical jobs, one after the other:
-  /// Σ (T + C) + (m − 1) · (max F + max B).
+  /// All forwards first (GPipe) with equal micro-batches is two flow shops of identical jobs, one
+  /// after the other: Σ (T + C) + (m − 1) · (max F + max B).
   [[nodiscard]] bool closed_form_is_exact() const {
-    return problem_.schedule.kind == schedule_kind::gpipe && times_.columns() == 1;
+    return forwards_first_ && times_.columns() == 1;
   }
 
   /// Bounds, without a simulation, on the suffix extended by the stage in spare_.
@@ -480,6 +484,7 @@ class cut_search {
   std::vector<operation_durations> spare_;
   std::vector<std::int64_t> latest_;  ///< Recomputation of the placed stages.
   std::vector<stage_order> order_;
+  bool forwards_first_ = false;  ///< On every device all forwards come before all backwards.
   std::vector<char> reached_;
   std::vector<prefix> prefixes_;
   std::vector<std::size_t> cuts_;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -43,8 +44,9 @@ struct device_choices {
 /// it.
 class device_mode_chooser {
  public:
-  static constexpr std::size_t point_limit = 20'000;      ///< Most points enumerated per chunk.
-  static constexpr std::size_t choice_limit = 2'000'000;  ///< Most choices enumerated per device.
+  static constexpr std::size_t point_limit = 20'000;       ///< Most points enumerated per chunk.
+  static constexpr std::size_t split_point_limit = 2'000;  ///< The same with a split backward.
+  static constexpr std::size_t choice_limit = 2'000'000;   ///< Most choices enumerated per device.
 
   explicit device_mode_chooser(const pipeline_problem& problem)
       : problem_(problem), fixed_(problem) {
@@ -89,15 +91,20 @@ class device_mode_chooser {
   /// flight at once: one knapsack, with layers weighted by that number. Empty if none fits.
   [[nodiscard]] device_choice conservative(std::size_t device,
                                            std::span<const layer_range> chunks) const {
-    std::vector<std::size_t> most(chunks.size(), 0);
+    std::vector<std::size_t> whole(chunks.size(), 0);
+    std::vector<std::size_t> waiting(chunks.size(), 0);
     for (const peak_event& event : events_[device])
-      for (std::size_t c = 0; c < most.size(); ++c) most[c] = std::max(most[c], event.whole[c]);
+      for (std::size_t c = 0; c < chunks.size(); ++c) {
+        whole[c] = std::max(whole[c], event.whole[c]);
+        waiting[c] = std::max(waiting[c], event.waiting[c]);
+      }
     std::vector<pipeline_layer> weighed;
     for (std::size_t c = 0; c < chunks.size(); ++c)
       for (std::size_t l = chunks[c].begin; l < chunks[c].end; ++l) {
         weighed.push_back(problem_.layers[l]);
         for (recompute_mode& mode : weighed.back().modes)
-          mode.saved_bytes *= static_cast<std::int64_t>(most[c]);
+          mode.saved_bytes = mode.saved_bytes * static_cast<std::int64_t>(whole[c]) +
+                             mode.saved_for_weight_gradient * static_cast<std::int64_t>(waiting[c]);
       }
     const recompute_choice choice =
         recompute_chooser(weighed).choose(0, weighed.size(), 1, budget(device, chunks));
@@ -111,7 +118,7 @@ class device_mode_chooser {
   }
 
   /// Bytes by which the minimum-memory choice overruns the device's memory, negative if it fits.
-  /// Exact if each layer has a mode of both least saved and least transient bytes or if choices are
+  /// Exact if each layer has a mode of least saved, waiting and transient bytes or if choices are
   /// few; otherwise an upper bound.
   [[nodiscard]] std::int64_t overrun(std::size_t device, std::span<const layer_range> chunks) {
     combination all{
@@ -129,6 +136,7 @@ class device_mode_chooser {
  private:
   struct point {
     std::int64_t saved = 0;
+    std::int64_t waiting = 0;  ///< Saved for the weight gradient; 0 with an unsplit backward.
     std::int64_t transient = 0;
     std::int64_t extra = 0;
     std::uint32_t parent = 0;  ///< Point of the layers before.
@@ -167,7 +175,7 @@ class device_mode_chooser {
     all.levels.push_back({point{}});
     for (std::size_t l = range.begin; l < range.end; ++l) {
       all.levels.push_back(extended(all.levels.back(), problem_.layers[l]));
-      if (all.levels.back().size() <= point_limit) continue;
+      if (all.levels.back().size() <= most_points()) continue;
       all.complete = false;
       break;
     }
@@ -179,18 +187,24 @@ class device_mode_chooser {
   [[nodiscard]] std::vector<point> extended(const std::vector<point>& before,
                                             const pipeline_layer& one) const {
     const bool bounded = !problem_.memory_limit.empty();
+    const bool split = problem_.schedule.splits_backward();
     std::vector<point> next;
     for (std::uint32_t parent = 0; parent < before.size(); ++parent)
       for (std::uint32_t mode = 0; mode < one.modes.size(); ++mode) {
         const recompute_mode& by = one.modes[mode];
         const point& from = before[parent];
-        next.push_back({.saved = bounded ? from.saved + by.saved_bytes : 0,
-                        .transient = bounded ? std::max(from.transient, by.transient_bytes) : 0,
-                        .extra = from.extra + by.extra_time,
-                        .parent = parent,
-                        .mode = mode});
+        next.push_back(
+            {.saved = bounded ? from.saved + by.saved_bytes : 0,
+             .waiting = bounded && split ? from.waiting + by.saved_for_weight_gradient : 0,
+             .transient = bounded ? std::max(from.transient, by.transient_bytes) : 0,
+             .extra = from.extra + by.extra_time,
+             .parent = parent,
+             .mode = mode});
       }
-    keep_pareto_optimal(next);
+    if (split)
+      keep_pareto_optimal_of_split(next);
+    else
+      keep_pareto_optimal(next);
     return next;
   }
 
@@ -213,12 +227,32 @@ class device_mode_chooser {
     points = std::move(remaining);
   }
 
+  /// The same with bytes that wait for W: every point is compared with all that remain.
+  static void keep_pareto_optimal_of_split(std::vector<point>& points) {
+    const auto bytes = [](const point& one) {
+      return std::array{one.saved, one.waiting, one.transient, one.extra};
+    };
+    std::ranges::stable_sort(points, {}, bytes);
+    std::vector<point> remaining;
+    for (const point& one : points)
+      if (std::ranges::none_of(remaining, [&](const point& other) {
+            return std::ranges::equal(bytes(other), bytes(one), std::ranges::less_equal{});
+          }))
+        remaining.push_back(one);
+    points = std::move(remaining);
+  }
+
+  [[nodiscard]] std::size_t most_points() const noexcept {
+    return problem_.schedule.splits_backward() ? split_point_limit : point_limit;
+  }
+
   // ---- combinations -----------------------------------------------------------------------------
 
   [[nodiscard]] std::int64_t load(const combination& all, std::size_t chunk, const point& one,
                                   std::size_t event) const {
     const peak_event& when = events_[all.device][event];
     return static_cast<std::int64_t>(when.whole[chunk]) * one.saved +
+           static_cast<std::int64_t>(when.waiting[chunk]) * one.waiting +
            (when.running == chunk ? one.transient : 0);
   }
 
@@ -335,13 +369,15 @@ class device_mode_chooser {
         const recompute_mode& mode =
             *std::ranges::min_element(problem_.layers[l].modes, {}, &recompute_mode::saved_bytes);
         minimum[c].saved += mode.saved_bytes;
+        minimum[c].waiting += mode.saved_for_weight_gradient;
         minimum[c].transient = std::max(minimum[c].transient, mode.transient_bytes);
       }
     std::int64_t worst = 0;
     for (const peak_event& event : events_[device]) {
       std::int64_t bytes = minimum[event.running].transient;
       for (std::size_t c = 0; c < minimum.size(); ++c)
-        bytes += static_cast<std::int64_t>(event.whole[c]) * minimum[c].saved;
+        bytes += static_cast<std::int64_t>(event.whole[c]) * minimum[c].saved +
+                 static_cast<std::int64_t>(event.waiting[c]) * minimum[c].waiting;
       worst = std::max(worst, bytes);
     }
     return worst;

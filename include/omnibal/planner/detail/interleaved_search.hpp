@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Planning for interleaved schedules: virtual stage j runs on device j mod p, so the virtual
-/// stages of a device share its memory, and one may recompute so that another need not.
+/// Planning for schedules with several virtual stages per device: they share its memory, and one
+/// may recompute so that another need not.
 ///
 /// Cuts are searched with the recomputation that each virtual stage would need if it had the device
 /// to itself, a lower bound. Modes are then assigned to whole partitions: every device has a Pareto
@@ -12,6 +12,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -21,12 +22,16 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
 #include <omnibal/core/rational.hpp>
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/partition/chain.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/memory.hpp>
+#include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/partition_constraints.hpp>
 #include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/planner/detail/branch_and_bound.hpp>
 #include <omnibal/planner/detail/device_recompute_frontier.hpp>
 #include <omnibal/planner/detail/partition_local_search.hpp>
@@ -55,6 +60,7 @@ class interleaved_stages {
       : problem_(problem),
         rules_(problem),
         modes_(problem),
+        placed_(stages_of_devices(problem.schedule)),
         chooser_(problem.layers),
         extra_(problem.schedule.total_stages() * problem.layers.size() * problem.layers.size(),
                unknown) {
@@ -77,8 +83,9 @@ class interleaved_stages {
     const std::size_t layers = problem_.layers.size();
     std::int64_t& extra = extra_[(j * layers + begin) * layers + end - 1];
     if (extra != unknown) return extra;
-    const std::size_t device = j % problem_.schedule.stages;
-    const std::size_t chunk = j / problem_.schedule.stages;
+    const std::size_t device = problem_.schedule.device(j);
+    const std::vector<std::size_t>& own = placed_[device];
+    const auto chunk = static_cast<std::size_t>(std::ranges::lower_bound(own, j) - own.begin());
     std::size_t in_flight = 0;
     for (const peak_event& event : modes_.events(device))
       if (event.running == chunk) in_flight = std::max(in_flight, event.whole[chunk]);
@@ -159,22 +166,20 @@ class interleaved_stages {
   static constexpr std::int64_t unknown = -1;
 
   [[nodiscard]] std::size_t stage(std::size_t device, std::size_t chunk) const {
-    return chunk * problem_.schedule.stages + device;
+    return placed_[device][chunk];
   }
 
   [[nodiscard]] std::vector<layer_range> chunks_of(const std::vector<std::size_t>& cuts,
                                                    std::size_t device) const {
     std::vector<layer_range> chunks;
-    for (std::size_t j = device; j + 1 < cuts.size(); j += problem_.schedule.stages)
-      chunks.push_back({cuts[j], cuts[j + 1]});
+    for (const std::size_t j : placed_[device]) chunks.push_back({cuts[j], cuts[j + 1]});
     return chunks;
   }
 
   [[nodiscard]] std::vector<std::int64_t> of_device(const std::vector<std::int64_t>& values,
                                                     std::size_t device) const {
     std::vector<std::int64_t> own;
-    for (std::size_t j = device; j < values.size(); j += problem_.schedule.stages)
-      own.push_back(values[j]);
+    for (const std::size_t j : placed_[device]) own.push_back(values[j]);
     return own;
   }
 
@@ -236,6 +241,7 @@ class interleaved_stages {
   const pipeline_problem& problem_;
   partition_constraints rules_;
   device_mode_chooser modes_;
+  std::vector<std::vector<std::size_t>> placed_;  ///< Virtual stages per device.
   recompute_chooser chooser_;
   std::vector<std::int64_t> minimum_time_before_ = {0};
   std::vector<std::int64_t> extra_;
@@ -258,8 +264,10 @@ class virtual_stage_search {
         extra_(total_, 0),
         cuts_(total_ + 1, problem.layers.size()) {
     for (const pipeline_layer& one : problem.layers) {
-      sums_.push_back({.forward_time = sums_.back().forward_time + one.forward_time,
-                       .backward_time = sums_.back().backward_time + one.backward_time});
+      sums_.push_back(
+          {.forward_time = sums_.back().forward_time + one.forward_time,
+           .backward_time = sums_.back().backward_time + one.backward_time,
+           .weight_gradient_time = sums_.back().weight_gradient_time + one.weight_gradient_time});
     }
   }
 
@@ -289,8 +297,11 @@ class virtual_stage_search {
                                 std::int64_t extra) const {
     stage_cost one{.layers = {begin, end},
                    .forward_time = sums_[end].forward_time - sums_[begin].forward_time,
-                   .backward_time = sums_[end].backward_time - sums_[begin].backward_time + extra};
-    scale_times(one, problem_.factor(j % problem_.schedule.stages), false);
+                   .backward_time = sums_[end].backward_time - sums_[begin].backward_time + extra,
+                   .weight_gradient_time =
+                       sums_[end].weight_gradient_time - sums_[begin].weight_gradient_time};
+    scale_times(one, problem_.factor(problem_.schedule.device(j)),
+                problem_.schedule.splits_backward());
     if (end < layers_) {
       one.forward_latency = problem_.layers[end - 1].forward_latency;
       one.backward_latency = problem_.layers[end - 1].backward_latency;
@@ -371,8 +382,8 @@ class virtual_stage_search {
   /// A lower bound on every plan: all work divided evenly over devices or stages.
   [[nodiscard]] rational least_conceivable() const {
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
-    for (std::size_t d = 0; d < problem_.schedule.stages; ++d)
-      least = std::min(least, cost(d, 0, layers_, stages_.minimum_time_extra(0, layers_)).time());
+    for (std::size_t j = 0; j < total_; ++j)
+      least = std::min(least, cost(j, 0, layers_, stages_.minimum_time_extra(0, layers_)).time());
     const auto devices = static_cast<std::int64_t>(problem_.schedule.stages);
     const auto stages = static_cast<std::int64_t>(total_);
     const auto repeats = static_cast<std::int64_t>(problem_.schedule.microbatches - 1);
@@ -389,6 +400,7 @@ class virtual_stage_search {
   struct sums {
     std::int64_t forward_time = 0;
     std::int64_t backward_time = 0;
+    std::int64_t weight_gradient_time = 0;
   };
 
   /// Operations per virtual stage that assigning modes to a partition counts as.
@@ -483,6 +495,27 @@ class virtual_stage_search {
           .objective = reduced(found.value, denominator, "makespan"),
           .bound = reduced(found.bound, denominator, "makespan"),
           .plan = stages.plan_of(found.cuts, found.extra)};
+}
+
+/// Whether the modes of a device must be chosen together: its virtual stages share the memory, or
+/// its peak is not that of one event. Otherwise stage j has device j and is a knapsack by itself.
+[[nodiscard]] inline bool weighs_devices(const schedule_shape& schedule) {
+  if (schedule.shares_devices()) return true;
+  for (std::size_t d = 0; d < schedule.stages; ++d)
+    if (schedule.device(d) != d || peak_events(schedule, d).size() > 1) return true;
+  return false;
+}
+
+/// Bounds on makespans assume that F, B and W of a stage each take the micro-batches in order.
+inline void require_microbatches_in_order(const schedule_shape& schedule) {
+  std::vector<std::array<std::uint32_t, 3>> next(schedule.total_stages());
+  for (const std::vector<pipeline_operation>& order : device_orders(schedule))
+    for (const pipeline_operation& work : order)
+      if (work.microbatch != next[work.stage][static_cast<std::size_t>(work.kind)]++)
+        throw invalid_input("schedule", schedule.kind.name(),
+                            "runs " + to_string(work) +
+                                " before an earlier micro-batch; planning needs the micro-batches "
+                                "of every stage in order");
 }
 
 [[nodiscard]] inline joint_plan plan_interleaved(const pipeline_problem& problem,

@@ -39,8 +39,8 @@ class stage_table {
         fixed_(problem),
         bounded_(!problem.memory_limit.empty()),
         layers_(problem.layers.size()) {
-    if (problem.schedule.kind == schedule_kind::interleaved)
-      throw invalid_input("schedule", to_string(problem.schedule.kind),
+    if (problem.schedule.shares_devices())
+      throw invalid_input("schedule", problem.schedule.kind.name(),
                           "has virtual stages that share the memory of a device");
     sum_prefixes();
     weigh_modes(recompute);

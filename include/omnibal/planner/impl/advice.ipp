@@ -23,29 +23,29 @@ namespace detail {
   return !found.plan.cuts.empty();
 }
 
-/// Fewer micro-batches never need more memory, so the most that fit are found by bisection over the
-/// numbers that the schedule can run.
+/// Fewer micro-batches never need more memory, so the most that fit are found by bisection.
 [[nodiscard]] inline std::optional<std::size_t> most_microbatches_that_fit(
     pipeline_problem problem) {
-  const std::size_t step =
-      problem.schedule.kind == schedule_kind::interleaved ? problem.schedule.stages : 1;
-  const auto fit = [&](std::size_t steps) {
-    problem.schedule.microbatches = steps * step;
+  const auto runnable = [&](std::size_t microbatches) {
+    return runnable_microbatches(problem.schedule, microbatches);
+  };
+  const auto fit = [&](std::size_t microbatches) {
+    problem.schedule.microbatches = runnable(microbatches);
     return fits_memory(problem);
   };
-  std::size_t high = problem.schedule.microbatches / step;
-  if (high < 2 || !fit(1)) return std::nullopt;
-  std::size_t low = 1;
+  std::size_t high = problem.schedule.microbatches;
+  std::size_t low = runnable(1);
+  if (low >= high || !fit(low)) return std::nullopt;
   while (high - low > 1) {
     const std::size_t middle = low + (high - low) / 2;
     (fit(middle) ? low : high) = middle;
   }
-  return low * step;
+  return runnable(low);
 }
 
 /// The problem on more devices, each with the least memory and the lowest speed of the given ones.
 [[nodiscard]] inline std::optional<std::size_t> fewest_stages_that_fit(pipeline_problem problem) {
-  if (problem.schedule.kind == schedule_kind::interleaved) return std::nullopt;
+  if (problem.schedule.shares_devices()) return std::nullopt;
   const std::int64_t limit = *std::ranges::min_element(problem.memory_limit);
   const std::size_t most = std::min(problem.layers.size(), 2 * problem.schedule.stages + 4);
   while (problem.schedule.stages < most) {

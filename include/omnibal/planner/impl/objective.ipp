@@ -14,13 +14,13 @@ namespace omnibal::inline v0 {
 OMNIBAL_INLINE rational objective_of(const std::vector<stage_cost>& stages,
                                      const schedule_shape& schedule, plan_objective objective) {
   switch (objective) {
-    case plan_objective::bottleneck: return {bottleneck(stages, schedule.stages)};
+    case plan_objective::bottleneck: return {bottleneck(schedule, stages)};
     case plan_objective::blocking_bottleneck: return {blocking_bottleneck(stages)};
     case plan_objective::closed_form: return {closed_form(stages, schedule.microbatches)};
     case plan_objective::period: return steady_period(stages);
     case plan_objective::makespan: return {makespan(schedule, stages)};
     case plan_objective::variance:
-      return reduced(scaled_forward_variance(stages, schedule.stages), 1, "variance");
+      return reduced(scaled_forward_variance(schedule, stages), 1, "variance");
   }
   return {};
 }

@@ -124,7 +124,7 @@ OMNIBAL_INLINE std::vector<std::int64_t> scenario_makespans(const pipeline_probl
     std::int64_t extra = 0;
     for (std::size_t l = plan.cuts[j]; l < plan.cuts[j + 1]; ++l)
       extra += problem.layers[l].modes[plan.modes[l]].extra_time;
-    times.stage(j % problem.schedule.stages, plan.cuts[j], plan.cuts[j + 1], extra,
+    times.stage(problem.schedule.device(j), plan.cuts[j], plan.cuts[j + 1], extra,
                 simulator.durations(j));
     const pipeline_layer& last = problem.layers[plan.cuts[j + 1] - 1];
     simulator.set_latency(j, last.forward_latency, last.backward_latency);
@@ -137,10 +137,11 @@ OMNIBAL_INLINE std::vector<std::int64_t> scenario_makespans(const pipeline_probl
 OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem, plan_objective objective,
                                        const joint_options& options) {
   validate(problem);
+  detail::require_microbatches_in_order(problem.schedule);
   if (const infeasibility why = impossible_partition(problem);
       why.reason != infeasibility::cause::none)
     return {.why = why};
-  if (problem.schedule.kind == schedule_kind::interleaved)
+  if (detail::weighs_devices(problem.schedule))
     return detail::plan_interleaved(problem, objective, options);
   return detail::plan_stages(problem, objective, options);
 }
@@ -152,12 +153,13 @@ OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem,
   validate(problem);
   validate(problem, scenarios);
   validate(measure);
+  detail::require_microbatches_in_order(problem.schedule);
   if (const infeasibility why = impossible_partition(problem);
       why.reason != infeasibility::cause::none)
     return {.why = why};
   const pipeline_problem average = on_average(problem, scenarios);
   const detail::step_times times(problem, scenarios);
-  if (problem.schedule.kind == schedule_kind::interleaved)
+  if (detail::weighs_devices(problem.schedule))
     return detail::plan_interleaved_makespan(average, times, measure, options);
   return detail::plan_stages(average, times, measure, options);
 }

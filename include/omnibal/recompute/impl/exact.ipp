@@ -339,9 +339,8 @@ OMNIBAL_INLINE recompute_choice choose_recomputation(const recompute_problem& pr
   if (problem.in_flight == 0)
     throw invalid_input("inflight", problem.in_flight, "must be at least 1");
   if (problem.budget < 0) throw invalid_input("budget", problem.budget, "must not be negative");
-  validate(pipeline_problem{
-      .schedule = {.kind = schedule_kind::gpipe, .microbatches = problem.in_flight},
-      .layers = problem.layers});
+  validate(
+      pipeline_problem{.schedule = {.microbatches = problem.in_flight}, .layers = problem.layers});
   recompute_chooser chooser(problem.layers, options);
   return chooser.choose(0, problem.layers.size(), static_cast<std::int64_t>(problem.in_flight),
                         problem.budget);

@@ -44,9 +44,9 @@ class prepared_schedules {
 
 /// Per device: the step time of its virtual stages, nanoseconds.
 [[nodiscard]] inline std::vector<std::int64_t> device_step_times(
-    std::span<const stage_model> stages, std::size_t devices) {
-  std::vector<std::int64_t> times(devices, 0);
-  for (std::size_t j = 0; j < stages.size(); ++j) times[j % devices] += stages[j].step_time;
+    std::span<const stage_model> stages, const schedule_shape& schedule) {
+  std::vector<std::int64_t> times(schedule.stages, 0);
+  for (std::size_t j = 0; j < stages.size(); ++j) times[schedule.device(j)] += stages[j].step_time;
   return times;
 }
 

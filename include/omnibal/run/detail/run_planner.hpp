@@ -122,10 +122,9 @@ class run_planner {
 
   /// The paper treats schedules with one stage per device and an unsplit backward only.
   [[nodiscard]] schedule_shape paper_schedule() const {
-    return {.kind = problem_.schedule == schedule_kind::gpipe
-                        ? schedule_kind::gpipe
-                        : schedule_kind::one_forward_one_backward,
-            .stages = problem_.stages};
+    const schedule_shape asked = schedule();
+    const bool treated = !asked.shares_devices() && !asked.splits_backward();
+    return {.kind = treated ? asked.kind : any_schedule(), .stages = problem_.stages};
   }
 
   [[nodiscard]] batch_options batches(const schedule_shape& schedule) const {

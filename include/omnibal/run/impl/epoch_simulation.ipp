@@ -103,7 +103,7 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
   const std::size_t devices = schedule.stages;
   epoch_outcome outcome{.steps = load.steps(),
                         .peak_memory = std::vector<std::int64_t>(devices, 0)};
-  const std::vector<std::int64_t> step_times = detail::device_step_times(stages, devices);
+  const std::vector<std::int64_t> step_times = detail::device_step_times(stages, schedule);
   detail::prepared_schedules schedules(schedule);
   microbatch_times times;
   std::vector<std::int64_t> ends;
@@ -133,7 +133,7 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
   }
   for (std::size_t d = 0; d < devices; ++d) outcome.peak_memory[d] += reserved;
   for (std::size_t j = 0; j < stages.size(); ++j)
-    outcome.peak_memory[j % devices] += stages[j].static_bytes;
+    outcome.peak_memory[schedule.device(j)] += stages[j].static_bytes;
   const double total =
       static_cast<double>(outcome.time) * static_cast<double>(devices * load.ranks);
   outcome.bubble_ratio = total > 0 ? 1.0 - busy / total : 0.0;

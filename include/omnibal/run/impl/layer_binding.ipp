@@ -18,10 +18,10 @@
 
 namespace omnibal::inline v0 {
 
-OMNIBAL_INLINE std::vector<layer_cost> chain_under(schedule_kind schedule,
+OMNIBAL_INLINE std::vector<layer_cost> chain_under(const any_schedule& schedule,
                                                    std::span<const layer_cost> chain) {
   std::vector<layer_cost> layers(chain.begin(), chain.end());
-  const bool splits = schedule_shape{.kind = schedule}.splits_backward();
+  const bool splits = schedule.capabilities().splits_backward;
   for (layer_cost& layer : layers) {
     if (!splits) layer.weight_gradient_time = {};
     if (splits && layer.weight_gradient_time != linear_cost{})

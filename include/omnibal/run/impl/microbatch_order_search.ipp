@@ -25,7 +25,7 @@ class step_orderer {
                const epoch_load& load)
       : stages_(stages),
         load_(load),
-        step_times_(device_step_times(stages, schedule.stages)),
+        step_times_(device_step_times(stages, schedule)),
         searches_(load.ranks),
         schedules_(schedule) {}
 
