@@ -15,6 +15,7 @@
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/partition_constraints.hpp>
 #include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/recompute_kind.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/pipeline/schedule_size.hpp>
 #include <omnibal/pipeline/schedules.hpp>

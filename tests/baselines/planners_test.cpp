@@ -65,13 +65,20 @@ std::vector<cut_list> allowed_cuts(const pipeline_problem& problem) {
   return all;
 }
 
+std::size_t least_mode(
+    const pipeline_layer& one,
+    std::tuple<std::int64_t, std::int64_t, std::int64_t> (*by)(const recompute_mode&)) {
+  return static_cast<std::size_t>(std::ranges::min_element(one.modes, {}, by) - one.modes.begin());
+}
 std::size_t fastest(const pipeline_layer& one) {
-  return static_cast<std::size_t>(
-      std::ranges::min_element(one.modes, {}, &recompute_mode::extra_time) - one.modes.begin());
+  return least_mode(one, [](const recompute_mode& mode) {
+    return std::tuple(mode.extra_time, mode.saved_bytes, mode.transient_bytes);
+  });
 }
 std::size_t minimum_memory(const pipeline_layer& one) {
-  return static_cast<std::size_t>(
-      std::ranges::min_element(one.modes, {}, &recompute_mode::saved_bytes) - one.modes.begin());
+  return least_mode(one, [](const recompute_mode& mode) {
+    return std::tuple(mode.saved_bytes, mode.extra_time, mode.transient_bytes);
+  });
 }
 
 mode_list modes_of(const pipeline_problem& problem, std::size_t (*mode)(const pipeline_layer&)) {

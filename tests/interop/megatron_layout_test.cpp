@@ -24,15 +24,17 @@ pipeline_layer named_layer(random_stream& random, const std::string& name) {
   pipeline_layer one = test::random_layer(random, 0);
   one.name = name;
   const std::int64_t all = draw(random, 10, 60);
-  one.modes = {{.name = "none", .saved_bytes = all}};
+  one.modes = {{.name = "none", .kind = recompute_kind::none, .saved_bytes = all}};
   const bool transformer = name.starts_with("vision") || name.starts_with("language");
   if (transformer || name == "head") {
     one.modes.push_back({.name = "full",
+                         .kind = recompute_kind::full,
                          .extra_time = one.forward_time,
                          .saved_bytes = all / 8,
                          .transient_bytes = all});
     if (transformer)
       one.modes.push_back({.name = "selective",
+                           .kind = recompute_kind::selective,
                            .extra_time = one.forward_time / 10,
                            .saved_bytes = all / 2,
                            .transient_bytes = all / 2});

@@ -30,7 +30,7 @@ MODULES = {
                   "recompute", "planner"],
     "run": ["core", "dataset", "packing", "dispatch", "rebalance", "pipeline", "cost", "partition",
             "recompute", "planner", "baselines"],
-    "interop": ["core", "pipeline", "cost", "planner"],
+    "interop": ["core", "pipeline", "cost", "recompute", "planner"],
     "comm": ["core", "rebalance", "pipeline", "run"],
     "gpu": ["core"],
 }

@@ -24,12 +24,12 @@ std::vector<recomputed_modes> recomputed_layers(const std::vector<layer_cost>& c
   for (std::size_t s = 0; s + 1 < plan.cuts.size(); ++s) {
     recomputed_modes& counts = stages.emplace_back();
     for (std::size_t l = plan.cuts[s]; l < plan.cuts[s + 1]; ++l) {
-      const std::string& mode = chain[l].modes[plan.modes[l]].name;
-      if (mode == "none") continue;
+      const mode_cost& mode = chain[l].modes[plan.modes[l]];
+      if (mode.kind == recompute_kind::none) continue;
       const auto found =
-          std::ranges::find(counts, mode, [](const auto& count) { return count.first; });
+          std::ranges::find(counts, mode.name, [](const auto& count) { return count.first; });
       if (found == counts.end())
-        counts.emplace_back(mode, 1);
+        counts.emplace_back(mode.name, 1);
       else
         ++found->second;
     }

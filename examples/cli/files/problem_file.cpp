@@ -49,7 +49,9 @@ std::string name_of(const json& object, const std::string& otherwise) {
 
 recompute_mode as_mode(const json& value, const std::string& field) {
   if (!value.is_object()) throw invalid_input(field, json_text(value), "must be an object");
-  return {.name = name_of(value, "none"),
+  const std::string name = name_of(value, "none");
+  return {.name = name,
+          .kind = recompute_kind_named(name),
           .extra_time = member(value, "extra", field),
           .saved_bytes = member(value, "act", field),
           .transient_bytes = member(value, "trans", field, 0),

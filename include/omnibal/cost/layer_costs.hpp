@@ -37,6 +37,7 @@
 #include <omnibal/cost/device.hpp>
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/workload.hpp>
+#include <omnibal/pipeline/recompute_kind.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -57,6 +58,7 @@ struct training_setup {
 /// the backward, and transient bytes while the backward runs.
 struct mode_cost {
   std::string name = "none";
+  recompute_kind kind = recompute_kind::custom;
   linear_cost extra_time = {};
   linear_cost saved_bytes = {};
   linear_cost transient_bytes = {};
@@ -80,6 +82,14 @@ struct layer_cost {
 
   friend bool operator==(const layer_cost&, const layer_cost&) = default;
 };
+
+/// The index of the mode without recomputation: of that kind, otherwise the one that adds the least
+/// time at this workload. O(modes). Precondition: the layer has a mode.
+[[nodiscard]] std::size_t bare_mode(const layer_cost& layer, const workload& work);
+
+/// The index of the mode of full recomputation: of that kind, otherwise the one that saves the
+/// fewest bytes at this workload. O(modes). Precondition: the layer has a mode.
+[[nodiscard]] std::size_t full_mode(const layer_cost& layer, const workload& work);
 
 /// The kind of a layer: its name without the trailing number.
 [[nodiscard]] constexpr std::string_view layer_kind(std::string_view name) noexcept {

@@ -20,6 +20,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/rational.hpp>
+#include <omnibal/pipeline/recompute_kind.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 
 namespace omnibal::inline v0 {
@@ -27,6 +28,7 @@ namespace omnibal::inline v0 {
 /// One way to trade a layer's activation memory for time.
 struct recompute_mode {
   std::string name = "none";
+  recompute_kind kind = recompute_kind::custom;
   std::int64_t extra_time = 0;       ///< Added to the backward.
   std::int64_t saved_bytes = 0;      ///< Per micro-batch in flight, from F to B.
   std::int64_t transient_bytes = 0;  ///< While the stage's backward runs; the largest counts.

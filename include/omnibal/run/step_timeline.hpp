@@ -14,8 +14,8 @@
 namespace omnibal::inline v0 {
 
 /// The operations of a rank in a step, in nanoseconds. What a backward takes beyond that of every
-/// layer in its first mode is recomputation. A rank without micro-batches has no bars. `chain` is
-/// that of the run; preconditions: step < steps, rank < ranks of the strategy's dispatch.
+/// layer without recomputation is recomputation. A rank without micro-batches has no bars. `chain`
+/// is that of the run; preconditions: step < steps, rank < ranks of the strategy's dispatch.
 /// O(operations · layers).
 [[nodiscard]] timeline step_timeline(const run_strategy& strategy,
                                      std::span<const layer_cost> chain, std::size_t step = 0,

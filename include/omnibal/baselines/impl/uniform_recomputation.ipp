@@ -10,6 +10,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/recompute_kind.hpp>
 #include <omnibal/recompute/extreme_modes.hpp>
 
 namespace omnibal::inline v0 {
@@ -17,6 +18,7 @@ namespace omnibal::inline v0 {
 namespace detail {
 
 [[nodiscard]] inline std::size_t selective_mode(const pipeline_layer& one) {
+  if (const auto known = mode_of_kind(one.modes, recompute_kind::selective)) return *known;
   const auto [minimum_memory, minimum_time] = extreme_modes_of(one);
   const recompute_mode& none = one.modes[minimum_time];
   const auto saved = [&](std::size_t m) -> wide_integer {
@@ -28,7 +30,8 @@ namespace detail {
   std::optional<std::size_t> best;
   for (std::size_t m = 0; m < one.modes.size(); ++m) {
     if (m == minimum_memory || saved(m) <= 0) continue;
-    if (!best || saved(m) * cost(*best) > saved(*best) * cost(m)) best = m;
+    const wide_integer gain = best ? saved(m) * cost(*best) - saved(*best) * cost(m) : 1;
+    if (gain > 0 || (gain == 0 && saved(m) > saved(*best))) best = m;
   }
   return best.value_or(minimum_time);
 }
@@ -39,10 +42,9 @@ OMNIBAL_INLINE std::vector<std::size_t> modes_by_uniform_rule(
     std::span<const pipeline_layer> layers, uniform_rule rule) {
   std::vector<std::size_t> modes;
   for (const pipeline_layer& one : layers) {
-    const auto [minimum_memory, minimum_time] = extreme_modes_of(one);
-    modes.push_back(rule == uniform_rule::full        ? minimum_memory
+    modes.push_back(rule == uniform_rule::full        ? full_mode(one)
                     : rule == uniform_rule::selective ? detail::selective_mode(one)
-                                                      : minimum_time);
+                                                      : bare_mode(one));
   }
   return modes;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <omnibal/config.hpp>
@@ -11,6 +13,7 @@
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/workload.hpp>
+#include <omnibal/pipeline/recompute_kind.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -162,7 +165,7 @@ struct transformer_layer {
   layer.static_bytes = build.static_bytes(shape.parameters, trainable);
   layer.step_time = build.step_time(shape.parameters, trainable);
   if (!gradients.any()) {
-    layer.modes = {mode_cost{}};
+    layer.modes = {{.kind = recompute_kind::none}};
     return layer;
   }
   layer.backward_time =
@@ -180,12 +183,14 @@ struct transformer_layer {
   // Both norms read and write 2 h; the activation function reads one or two f and writes one.
   const double elementwise =
       shape.tokens * (build.replicated(8 * h) + build.divided((shape.gated ? 6 : 4) * shape.ffn));
-  layer.modes = {{.name = "none", .saved_bytes = all},
+  layer.modes = {{.name = "none", .kind = recompute_kind::none, .saved_bytes = all},
                  {.name = "selective",
+                  .kind = recompute_kind::selective,
                   .extra_time = build.seconds(shape.per, build.memory_seconds(elementwise)),
                   .saved_bytes = reduced,
                   .transient_bytes = build.cost(shape.per, restorable)},
                  {.name = "full",
+                  .kind = recompute_kind::full,
                   .extra_time = layer.forward_time,
                   .saved_bytes = build.cost(shape.per, input),
                   .transient_bytes = all}};
@@ -246,7 +251,9 @@ struct transformer_layer {
   layer.backward_latency = layer.forward_latency;
   layer.static_bytes = build.static_bytes(layer.parameters, true);
   layer.step_time = build.step_time(layer.parameters, true);
-  layer.modes = {{.name = "none", .saved_bytes = build.cost(unit::tile, tokens * saved)}};
+  layer.modes = {{.name = "none",
+                  .kind = recompute_kind::none,
+                  .saved_bytes = build.cost(unit::tile, tokens * saved)}};
   return layer;
 }
 
@@ -265,7 +272,8 @@ struct transformer_layer {
   layer.backward_latency = layer.forward_latency;
   layer.static_bytes = build.static_bytes(layer.parameters, trainable);
   layer.step_time = build.step_time(layer.parameters, trainable);
-  layer.modes = {{.name = "none", .saved_bytes = build.cost(unit::token, 8)}};
+  layer.modes = {
+      {.name = "none", .kind = recompute_kind::none, .saved_bytes = build.cost(unit::token, 8)}};
   return layer;
 }
 
@@ -288,15 +296,38 @@ struct transformer_layer {
   layer.step_time = build.step_time(layer.parameters, trainable);
   const linear_cost all =
       build.cost(unit::token, build.replicated(4 * h) + build.divided(6 * vocabulary));
-  layer.modes = {{.name = "none", .saved_bytes = all},
+  layer.modes = {{.name = "none", .kind = recompute_kind::none, .saved_bytes = all},
                  {.name = "full",
+                  .kind = recompute_kind::full,
                   .extra_time = layer.forward_time,
                   .saved_bytes = build.cost(unit::token, build.replicated(2 * h)),
                   .transient_bytes = all}};
   return layer;
 }
 
+template <typename Measure>
+[[nodiscard]] std::size_t least_mode(const layer_cost& layer, const Measure& measure) {
+  return static_cast<std::size_t>(std::ranges::min_element(layer.modes, {}, measure) -
+                                  layer.modes.begin());
+}
+
 }  // namespace detail
+
+OMNIBAL_INLINE std::size_t bare_mode(const layer_cost& layer, const workload& work) {
+  if (const auto known = mode_of_kind(layer.modes, recompute_kind::none)) return *known;
+  return detail::least_mode(layer, [&](const mode_cost& mode) {
+    return std::tuple(mode.extra_time.of(work), mode.saved_bytes.of(work),
+                      mode.transient_bytes.of(work));
+  });
+}
+
+OMNIBAL_INLINE std::size_t full_mode(const layer_cost& layer, const workload& work) {
+  if (const auto known = mode_of_kind(layer.modes, recompute_kind::full)) return *known;
+  return detail::least_mode(layer, [&](const mode_cost& mode) {
+    return std::tuple(mode.saved_bytes.of(work), mode.extra_time.of(work),
+                      mode.transient_bytes.of(work));
+  });
+}
 
 OMNIBAL_INLINE std::vector<layer_cost> cost_layers(const model_shape& model,
                                                    const device_shape& device,

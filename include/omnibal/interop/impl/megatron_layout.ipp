@@ -17,6 +17,8 @@
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/evaluated_plan.hpp>
 #include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/recompute_kind.hpp>
+#include <omnibal/recompute/extreme_modes.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -78,13 +80,6 @@ enum class megatron_part { vision, projector, embedding, language, head };
   return text;
 }
 
-/// The index of a layer's mode by name, or `otherwise` if the layer has no such mode.
-[[nodiscard]] inline std::size_t mode_named(const pipeline_layer& one, const char* name,
-                                            std::size_t otherwise) {
-  const auto found = std::ranges::find(one.modes, name, &recompute_mode::name);
-  return found == one.modes.end() ? otherwise : static_cast<std::size_t>(found - one.modes.begin());
-}
-
 /// The modes if the first `count` layers of every block recompute fully: the vision layers and the
 /// language layers of a virtual stage are a block each.
 [[nodiscard]] inline std::vector<std::size_t> megatron_modes(
@@ -95,11 +90,12 @@ enum class megatron_part { vision, projector, embedding, language, head };
     std::size_t in_block = 0;
     for (std::size_t l = cuts[j]; l < cuts[j + 1]; ++l) {
       if (l == cuts[j] || parts[l] != parts[l - 1]) in_block = 0;
-      const std::size_t none = mode_named(problem.layers[l], "none", 0);
+      const std::size_t none = bare_mode(problem.layers[l]);
       const bool of_block =
           parts[l] == megatron_part::vision || parts[l] == megatron_part::language;
-      modes[l] =
-          of_block && in_block++ < count ? mode_named(problem.layers[l], "full", none) : none;
+      modes[l] = of_block && in_block++ < count
+                     ? mode_of_kind(problem.layers[l].modes, recompute_kind::full).value_or(none)
+                     : none;
     }
   }
   return modes;

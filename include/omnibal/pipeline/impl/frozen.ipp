@@ -34,7 +34,7 @@ OMNIBAL_INLINE void leave_out_gradients(std::span<pipeline_layer> layers,
     leave_out_gradients(one.backward_time, one.weight_gradient_time, needs[l]);
     if (!needs[l].any()) one.backward_latency = 0;
     for (recompute_mode& mode : one.modes) {
-      if (!needs[l].any()) mode = {.name = mode.name};
+      if (!needs[l].any()) mode = {.name = mode.name, .kind = mode.kind};
       if (!needs[l].of_weights) mode.saved_for_weight_gradient = 0;
     }
   }

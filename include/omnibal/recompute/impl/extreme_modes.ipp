@@ -5,21 +5,38 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <tuple>
 
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/recompute_kind.hpp>
 #include <omnibal/recompute/extreme_modes.hpp>
 
 namespace omnibal::inline v0 {
 
 OMNIBAL_INLINE extreme_modes extreme_modes_of(const pipeline_layer& one) {
-  extreme_modes found;
-  for (std::size_t m = 1; m < one.modes.size(); ++m) {
-    const recompute_mode& mode = one.modes[m];
-    if (mode.saved_bytes < one.modes[found.minimum_memory].saved_bytes) found.minimum_memory = m;
-    if (mode.extra_time < one.modes[found.minimum_time].extra_time) found.minimum_time = m;
-  }
-  return found;
+  const auto bytes_first = [](const recompute_mode& mode) {
+    return std::tuple(mode.saved_bytes, mode.extra_time, mode.transient_bytes,
+                      mode.saved_for_weight_gradient);
+  };
+  const auto time_first = [](const recompute_mode& mode) {
+    return std::tuple(mode.extra_time, mode.saved_bytes, mode.transient_bytes,
+                      mode.saved_for_weight_gradient);
+  };
+  const auto least = [&](const auto& measure) {
+    return static_cast<std::size_t>(std::ranges::min_element(one.modes, {}, measure) -
+                                    one.modes.begin());
+  };
+  return {.minimum_memory = least(bytes_first), .minimum_time = least(time_first)};
+}
+
+OMNIBAL_INLINE std::size_t bare_mode(const pipeline_layer& one) {
+  return mode_of_kind(one.modes, recompute_kind::none).value_or(extreme_modes_of(one).minimum_time);
+}
+
+OMNIBAL_INLINE std::size_t full_mode(const pipeline_layer& one) {
+  return mode_of_kind(one.modes, recompute_kind::full)
+      .value_or(extreme_modes_of(one).minimum_memory);
 }
 
 OMNIBAL_INLINE std::int64_t activation_peak(std::span<const pipeline_layer> layers,

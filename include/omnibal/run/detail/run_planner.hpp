@@ -167,12 +167,12 @@ class run_planner {
     return strategy;
   }
 
-  [[nodiscard]] pipeline_plan even_and_full() const {
+  [[nodiscard]] pipeline_plan even_and_full(const workload& mean) const {
     std::vector<std::int64_t> parameters;
     pipeline_plan plan;
     for (const layer_cost& layer : problem_.chain) {
       parameters.push_back(layer.parameters);
-      plan.modes.push_back(layer.modes.size() - 1);
+      plan.modes.push_back(full_mode(layer, mean));
     }
     plan.cuts = partition_evenly(parameters, schedule().total_stages());
     return plan;
@@ -180,8 +180,8 @@ class run_planner {
 
   [[nodiscard]] run_strategy unbalanced() const {
     run_strategy strategy{.status = search_status::feasible,
-                          .data = unbalanced_batches(problem_.samples, batches(schedule())),
-                          .plan = even_and_full()};
+                          .data = unbalanced_batches(problem_.samples, batches(schedule()))};
+    strategy.plan = even_and_full(strategy.data.load.mean_microbatch());
     strategy.schedule = shape_for(schedule(), strategy.data);
     return simulated(std::move(strategy));
   }
@@ -280,10 +280,9 @@ class run_planner {
       best = std::move(candidate);
   }
 
-  /// The same problem with every layer in its minimum-memory mode.
+  /// The same problem with every layer recomputed fully.
   [[nodiscard]] static pipeline_problem fully_recomputed(pipeline_problem numbers) {
-    for (pipeline_layer& one : numbers.layers)
-      one.modes = {one.modes[extreme_modes_of(one).minimum_memory]};
+    for (pipeline_layer& one : numbers.layers) one.modes = {one.modes[full_mode(one)]};
     return numbers;
   }
 
@@ -302,7 +301,7 @@ class run_planner {
       least = time;
     }
     for (std::size_t l = 0; l < numbers.layers.size(); ++l)
-      best->modes[l] = extreme_modes_of(numbers.layers[l]).minimum_memory;
+      best->modes[l] = full_mode(numbers.layers[l]);
     return best;
   }
 
@@ -326,7 +325,7 @@ class run_planner {
       strategy.plan = *plan;
       rows.push_back(row(name, in_order(simulated(std::move(strategy)))));
     };
-    add("+ data", even_and_full());
+    add("+ data", even_and_full(assigned.data.load.mean_microbatch()));
     add("+ partition", balanced_and_full(numbers));
     add("+ recomputation", sequential(numbers));
     rows.push_back(row("joint", planned));

@@ -54,6 +54,7 @@ OMNIBAL_INLINE pipeline_problem problem_of(std::span<const layer_cost> chain,
     for (const mode_cost& mode : layer.modes) {
       const std::int64_t saved = bytes(mode.saved_bytes);
       plain.modes.push_back({.name = mode.name,
+                             .kind = mode.kind,
                              .extra_time = mode.extra_time.of(mean),
                              .saved_bytes = saved,
                              .transient_bytes = bytes(mode.transient_bytes),

@@ -34,7 +34,8 @@ OMNIBAL_INLINE timeline step_timeline(const run_strategy& strategy,
     return times;
   };
   pipeline_plan without_recomputation = strategy.plan;
-  without_recomputation.modes.assign(without_recomputation.modes.size(), 0);
+  for (std::size_t l = 0; l < layers.size(); ++l)
+    without_recomputation.modes[l] = bare_mode(layers[l], load.mean_microbatch());
   const microbatch_times times = times_with(strategy.plan);
   const microbatch_times least = times_with(without_recomputation);
   return simulate_timeline(operation_graph(shape), times, [&](const pipeline_operation& work) {
