@@ -242,6 +242,24 @@ class MainJob(MainJobTest):
         self.expect_failure(*job("--gpus", 64), naming="--gpus")
         self.expect_failure(*words, "--evaluate", "plan.json", naming="--")
 
+    def test_global_batch_is_kept_or_refused(self):
+        for batch, more in ((12, ()), (20, ()), (60, ()), (32, ("--schedule", "interleaved", "--virtual", 2))):
+            with self.subTest(batch=batch):
+                report = self.succeed(*job("--shard-optimizer", *more, batch=batch, capacity="auto"))
+                for strategy in ("unbalanced", "planned"):
+                    mean = report[strategy]["samples_per_step"]["mean"]
+                    self.assertLessEqual(abs(mean - batch), 0.1 * batch, strategy)
+                self.assertIn(report["compared_by"], ("epoch", "sample"))
+        report = self.succeed(*job("--shard-optimizer", batch=2, dp=8), status=3)
+        self.assertEqual((report["reason"], report["nearest_batch"]), ("global_batch", 8))
+        self.assertIn("--batch-tolerance", report["suggestion"])
+        text = self.call(*job("--shard-optimizer", "--format", "text", batch=2, dp=8)).stdout
+        self.assertIn("--global-batch of 8", text)
+        report = self.succeed(*job("--shard-optimizer", "--batch-tolerance", "100%", batch=4, dp=8))
+        self.assertEqual(report["planned"]["samples_per_step"]["mean"], 8)
+        for tolerance in ("-1", "101%", "2", "x", "", "%"):
+            self.expect_failure(*job("--batch-tolerance", tolerance), naming="--batch-tolerance")
+
     def test_schedules(self):
         for more in (["gpipe"], ["zbh1"], ["interleaved", "--virtual", 2], ["interleaved"], ["zbv"]):
             report = self.succeed(*job("--schedule", *more, "--out", "plan.json", "--shard-optimizer"))

@@ -100,3 +100,13 @@ TEST_CASE("amounts that say too little, too much or nonsense are refused") {
   CHECK_THAT(why("images=9,token=4096"), ContainsSubstring("did you mean tokens?"));
   CHECK_THAT(why("images=,tokens=4096"), ContainsSubstring("--capacity images = "));
 }
+
+TEST_CASE("Shares are decimal numbers or percentages") {
+  CHECK(parse_share("--batch-tolerance", "0.1") == 0.1);
+  CHECK(parse_share("--batch-tolerance", "10%") == 0.1);
+  CHECK(parse_share("--batch-tolerance", "12.5%") == 0.125);
+  CHECK(parse_share("--batch-tolerance", "0") == 0);
+  CHECK(parse_share("--batch-tolerance", "100%") == 1);
+  for (const char* wrong : {"", "%", "1.01", "100.1%", "-1", "1e-3", " 1", "ten"})
+    CHECK_THROWS_AS(parse_share("--batch-tolerance", wrong), invalid_input);
+}

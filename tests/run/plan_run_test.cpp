@@ -321,6 +321,7 @@ TEST_CASE("Text-only tables, one sample, one device") {
   CHECK(plan_run(problem).planned.status == search_status::feasible);
   const std::vector<vision_language_sample> one = {{1, 300}};
   problem.samples = one;
+  problem.global_batch = 1;
   const run_plan plan = plan_run(problem);
   CHECK(plan.planned.epoch.steps == 1);
   CHECK(plan.planned.epoch.time > 0);

@@ -49,6 +49,8 @@ void add_training_options(CLI::App& command, plan_arguments& arguments) {
   add_integer(command, "--global-batch", arguments.global_batch,
               "Mean number of samples per optimizer step",
               {1, std::numeric_limits<std::int32_t>::max()});
+  add_share(command, "--batch-tolerance", arguments.batch_tolerance,
+            "Share by which that mean may differ from --global-batch [10%]");
   command.add_option("--capacity", arguments.capacity,
                      "The most a pack may hold, such as images=9,tokens=4096, or auto [auto]");
   add_choice(command, "--freeze", arguments.freeze, "The part that is not trained [none]",
@@ -95,6 +97,10 @@ exit_status plan(const command_context& context, const plan_arguments& arguments
 std::string suggestion(const infeasibility& why) {
   if (why.reason == infeasibility::cause::fewer_layers_than_stages)
     return "use at most as many pipeline stages as the chain has layers";
+  if (why.reason == infeasibility::cause::global_batch)
+    return "ask for a --global-batch of " + std::to_string(why.nearest_batch) +
+           ", the nearest that this shape and table allow, use fewer data-parallel ranks, or allow "
+           "the difference with --batch-tolerance";
   return "give every device at least " + std::to_string(why.bytes_short) +
          " bytes more, use more pipeline stages or tensor-parallel devices, shard the optimizer, "
          "or lower the capacity of packs";

@@ -30,6 +30,7 @@ struct plan_arguments {
   std::int64_t reserve = std::int64_t{6} << 30;
   std::optional<double> margin = {};  ///< Absent: that of the profile, or 0.
   std::string profile = {};
+  double batch_tolerance = 0.1;
   std::int64_t global_batch = 0;
   any_schedule schedule = {};
   std::int64_t virtual_stages = 0;  ///< 0, if not given, becomes the least of the schedule.

@@ -2,6 +2,7 @@
 #include "commands/run_figures.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include <fmt/format.h>
@@ -67,6 +68,7 @@ strategy_report strategy_of(const plan_subject& subject, const run_strategy& str
   if (strategy.status != search_status::infeasible) return figures_of(subject, strategy);
   const infeasibility& why = strategy.why;
   no_answer answer{.reason = std::string(to_string(why.reason)), .suggestion = suggestion(why)};
+  if (why.reason == infeasibility::cause::global_batch) answer.nearest_batch = why.nearest_batch;
   if (why.reason == infeasibility::cause::memory)
     answer.shortage = memory_shortage{.binding_stage = why.binding_stage, .bytes = why.bytes_short};
   return answer;
@@ -122,6 +124,10 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_stra
                            : "") +
            ", contiguous shares of them per rank, the best of ten anchored partitions, adaptive "
            "recomputation"});
+  if (const std::size_t most = planned.data.most_samples_per_pack; most > 0)
+    list.push_back("packs have at most " + std::to_string(most) +
+                   (most == 1 ? " sample" : " samples") +
+                   ": larger ones would miss the global batch");
   const schedule_shape schedule{
       .kind = subject.arguments.schedule,
       .stages = static_cast<std::size_t>(subject.arguments.pipeline_parallel),
@@ -137,10 +143,21 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_stra
   return list;
 }
 
+/// Whether a strategy runs other numbers of samples per step than planned.
+bool differs_in_batch(const run_plan& plan, double tolerance) {
+  const double planned = plan.planned.data.mean_samples_per_step;
+  const auto differs = [&](const run_strategy& other) {
+    return other.status != search_status::infeasible &&
+           std::abs(other.data.mean_samples_per_step - planned) > tolerance * planned;
+  };
+  return differs(plan.unbalanced) || differs(plan.published);
+}
+
 run_gain gain_of(const plan_subject& subject, const run_plan& plan) {
   return {.unbalanced = strategy_of(subject, plan.unbalanced),
           .published = strategy_of(subject, plan.published),
           .bound_seconds = static_cast<double>(plan.bound_epoch_time) * seconds_per_nanosecond,
+          .compared_per_sample = differs_in_batch(plan, subject.arguments.batch_tolerance),
           .ablation = ablation_of(plan),
           .capacities = trials_of(plan.capacities),
           .assumptions = assumptions(subject, plan.planned)};

@@ -46,6 +46,12 @@ CLI::Option* add_number(CLI::App& application, const std::string& option,
                     [=](const std::string& text) { return parse_number(option, text); });
 }
 
+CLI::Option* add_share(CLI::App& application, const std::string& option, double& target,
+                       const std::string& description) {
+  return add_parsed(application, option, target, description, "SHARE",
+                    [=](const std::string& text) { return parse_share(option, text); });
+}
+
 CLI::Option* add_fraction(CLI::App& application, const std::string& option, fraction& target,
                           const std::string& description) {
   return add_parsed(application, option, target, description, "FRACTION",

@@ -97,6 +97,15 @@ fraction parse_fraction(std::string_view option, std::string_view text) {
   return {static_cast<std::uint32_t>(number->digits), static_cast<std::uint32_t>(number->scale)};
 }
 
+double parse_share(std::string_view option, std::string_view text) {
+  const bool percent = text.ends_with('%');
+  const std::optional<decimal> number = parse_decimal(text.substr(0, text.size() - percent));
+  const std::int64_t whole = percent ? 100 : 1;
+  if (!number || number->digits > whole * number->scale)
+    throw invalid_input(option, text, "must be a share from 0 to 1, as in 0.1 or 10%");
+  return static_cast<double>(number->digits) / static_cast<double>(number->scale * whole);
+}
+
 double parse_number(std::string_view option, std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -44,6 +44,9 @@ struct fraction {
 /// A decimal number from 0 to 1 with at most nine decimals.
 [[nodiscard]] fraction parse_fraction(std::string_view option, std::string_view text);
 
+/// A share of a whole from 0 to 1, as in `0.1` or `10%`.
+[[nodiscard]] double parse_share(std::string_view option, std::string_view text);
+
 /// A finite decimal number, not negative.
 [[nodiscard]] double parse_number(std::string_view option, std::string_view text);
 

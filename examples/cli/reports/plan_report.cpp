@@ -48,6 +48,7 @@ json why_not(const no_answer& why) {
     object["binding_stage"] = *why.shortage->binding_stage;
     object["bytes_short"] = why.shortage->bytes;
   }
+  if (why.nearest_batch) object["nearest_batch"] = *why.nearest_batch;
   object["suggestion"] = why.suggestion;
   return object;
 }
@@ -104,6 +105,7 @@ void add_gain(json& object, const strategy_report& planned, const run_gain& gain
   object["published"] = strategy_json(gain.published);
   object["planned"] = strategy_json(planned);
   object["bound"] = {{"epoch_seconds", gain.bound_seconds}};
+  object["compared_by"] = gain.compared_per_sample ? "sample" : "epoch";
   object["speedup"] = {{"over_unbalanced", speedup(planned, gain.unbalanced)},
                        {"over_published", speedup(planned, gain.published)}};
   object["ablation"] = ablation_json(gain.ablation);

@@ -122,6 +122,9 @@ struct run_gain {
   strategy_report unbalanced = {};
   strategy_report published = {};
   double bound_seconds = 0;
+  /// Whether a strategy runs other numbers of samples per step than planned, by more than the
+  /// tolerance. All process the same samples once, so ratios of epoch times are those per sample.
+  bool compared_per_sample = false;
   std::vector<ablation_figures> ablation = {};
   std::vector<capacity_trial> capacities = {};
   std::vector<std::string> assumptions = {};

@@ -89,6 +89,8 @@ std::string megatron_text(const megatron_report& megatron) {
 }
 
 std::string why_no_plan(const no_answer& why) {
+  if (why.nearest_batch)
+    return "No plan has this global batch. To get one, " + why.suggestion + ".\n";
   std::string text = "No plan fits: " + why.reason;
   if (why.shortage)
     text += fmt::format(", stage {} lacks {}", *why.shortage->binding_stage,
@@ -135,6 +137,8 @@ std::string remarks(const strategy_report& planned, const run_gain& gain) {
       text += fmt::format("{} does not fit the memory; its times are those of a run with enough.\n",
                           name);
   }
+  if (gain.compared_per_sample)
+    text += "Strategies differ in samples per step: speedups compare times per sample.\n";
   const auto warn_if_slower = [&](const char* left, const strategy_report& slow, const char* right,
                                   const strategy_report& fast) {
     const epoch_figures* a = figures_of(slow);

@@ -8,6 +8,7 @@ namespace omnibal::cli {
 json to_json(const no_answer& why) {
   json report = {{"status", to_string(why.status)}, {"reason", why.reason}};
   if (!why.suggestion.empty()) report["suggestion"] = why.suggestion;
+  if (why.nearest_batch) report["nearest_batch"] = *why.nearest_batch;
   if (!why.shortage) return report;
   if (why.shortage->binding_stage) report["binding_stage"] = *why.shortage->binding_stage;
   report["bytes_short"] = why.shortage->bytes;

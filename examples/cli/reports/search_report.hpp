@@ -29,7 +29,8 @@ struct memory_shortage {
 struct no_answer {
   search_status status = search_status::infeasible;
   std::string reason = {};
-  std::string suggestion = {};  ///< Empty where there is nothing to suggest.
+  std::string suggestion = {};                     ///< Empty where there is nothing to suggest.
+  std::optional<std::int64_t> nearest_batch = {};  ///< Where the global batch cannot be had.
   std::optional<memory_shortage> shortage = {};
 };
 

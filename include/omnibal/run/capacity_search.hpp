@@ -27,7 +27,7 @@ namespace omnibal::inline v0 {
 struct capacity_outcome {
   bool fits = false;
   double time_per_sample = 0;   ///< Seconds of the epoch per sample.
-  double samples_per_step = 0;  ///< Mean over full steps.
+  double samples_per_step = 0;  ///< Of full steps.
   double packs_over_bound = 1;  ///< Packs over their lower bound; 1 if proven fewest.
 };
 
@@ -52,13 +52,14 @@ struct capacity_problem {
   /// Plans with a capacity on a part of the samples.
   std::function<capacity_outcome(const loads<2>&, std::span<const loads<2>>)> evaluate = {};
   std::int64_t global_batch = 1;  ///< Samples per step, on average.
+  double batch_tolerance = 0.1;   ///< The share by which that average may differ from it.
   std::uint64_t seed = 0;
   std::size_t sample_limit = 12'000;  ///< Samples on which candidates are compared.
 };
 
 /// Tries the candidates and chooses the one of least time per sample among those that fit and stay
-/// within 10 % of the global batch; if there is none, the one of least time that fits; if none
-/// fits, the smallest. When asked to stop, it ends as soon as a candidate fits. One call of
+/// within the tolerance of the global batch; if there is none, the one of least time that fits; if
+/// none fits, the smallest. When asked to stop, it ends as soon as a candidate fits. One call of
 /// `evaluate` per candidate.
 [[nodiscard]] capacity_search search_capacity(const capacity_problem& problem,
                                               const search_control& control = {});

@@ -42,16 +42,18 @@ struct shape_problem {
 struct shape_candidate {
   cluster_shape shape = {};
   bool fits = false;
-  double time_per_sample = 0;    ///< Seconds, on the part of the samples.
-  std::int64_t bytes_short = 0;  ///< Bytes missing on a device if it does not fit.
-  std::string passed_over = {};  ///< Why the shape cannot be used, if so.
+  double time_per_sample = 0;      ///< Seconds, on the part of the samples.
+  std::int64_t bytes_short = 0;    ///< Bytes missing on a device if it does not fit.
+  std::int64_t nearest_batch = 0;  ///< If the shape cannot run the global batch.
+  std::string passed_over = {};    ///< Why the shape cannot be used, if so.
 };
 
 /// All ways to divide the devices: first those that fit, by rising time; then those that do not
-/// fit, by rising bytes_short; then those that the model does not allow. Each is planned on at most
-/// `sample_limit` random samples, at the run's capacity or, if there is none, at the faster of the
-/// paper's capacity and the largest sample. When asked to stop, it ends as soon as a shape fits.
-/// O(divisions) plans. Throws invalid_input unless there are between 1 and 2^20 devices.
+/// fit, by rising bytes_short; then those that the model does not allow or that cannot run the
+/// global batch. Each is planned on at most `sample_limit` random samples, at the run's capacity
+/// or, if there is none, at the faster of the paper's capacity and the largest sample. When asked
+/// to stop, it ends as soon as a shape fits. O(divisions) plans. Throws invalid_input unless there
+/// are between 1 and 2^20 devices.
 [[nodiscard]] std::vector<shape_candidate> rank_shapes(const shape_problem& problem,
                                                        const search_control& control = {});
 

@@ -26,7 +26,8 @@ using vision_language_sample = loads<2>;
 /// Micro-batches assigned to steps and ranks, with measures of their balance.
 struct batch_plan {
   epoch_load load = {};
-  packing_result packing = {};  ///< Micro-batch k has the samples packing.packs[k].
+  packing_result packing = {};            ///< Micro-batch k has the samples packing.packs[k].
+  std::size_t most_samples_per_pack = 0;  ///< A limit that the global batch sets; 0: none.
   dispatch_plan dispatch = {};
   std::size_t microbatches_per_rank = 1;  ///< In a full step.
   double mean_samples_per_step = 0;       ///< Without the last step if there are several.
@@ -41,6 +42,7 @@ struct batch_plan {
 struct batch_options {
   std::size_t ranks = 1;
   std::int64_t global_batch = 1;  ///< Samples per step, on average.
+  double batch_tolerance = 0.1;   ///< The share by which that average may differ from it.
   std::uint64_t seed = 1024;
   /// The number of micro-batches per rank in a full step is a multiple of this.
   std::size_t microbatch_multiple = 1;
@@ -48,19 +50,31 @@ struct batch_options {
   search_control control = {};
 };
 
+/// Whether steps of this many samples are within the tolerance of the global batch.
+[[nodiscard]] bool meets_batch(const batch_options& options, double samples_per_step) noexcept;
+
+/// The number of samples per step, nearest to the global batch, that a run can have: every rank
+/// runs at least `microbatch_multiple` micro-batches of at least one sample, and a step has at most
+/// all samples.
+[[nodiscard]] std::int64_t nearest_batch(const batch_options& options,
+                                         std::size_t samples) noexcept;
+
 /// Random micro-batches of `microbatch_samples` samples, padded to the longest sample of each
-/// micro-batch, in random order over steps and ranks. O(samples).
+/// micro-batch, in random order over steps and ranks; of fewer samples where the global batch would
+/// be missed otherwise. O(samples).
 [[nodiscard]] batch_plan unbalanced_batches(std::span<const vision_language_sample> samples,
                                             const batch_options& options,
                                             std::size_t microbatch_samples = 4);
 
 /// The paper's packs (threshold: all tiles, or tokens within 128 of the capacity; 50 iterations)
-/// and the paper's sampler: rank r takes the r-th contiguous share of the packs, in order.
+/// and the paper's sampler: rank r takes the r-th contiguous share of the packs, in order. Where
+/// the global batch would be missed otherwise, packs are split, those of most samples first.
 [[nodiscard]] batch_plan paper_batches(std::span<const vision_language_sample> samples,
                                        const loads<2>& capacity, const batch_options& options);
 
 /// Packs of pack_balanced(), assigned by dispatch_packs() so that the ranks of each step have even
-/// costs.
+/// costs. Where the global batch would be missed otherwise, packs hold fewer samples than fit, and
+/// some are split.
 [[nodiscard]] batch_plan balanced_batches(std::span<const vision_language_sample> samples,
                                           const loads<2>& capacity, const batch_options& options);
 

@@ -26,6 +26,7 @@ struct run_problem {
   std::size_t virtual_stages = 1;  ///< Per device; more than 1 only if interleaved.
   std::size_t data_parallel = 1;   ///< Ranks.
   std::int64_t global_batch = 1;   ///< Samples per optimizer step, on average.
+  double batch_tolerance = 0.1;    ///< The share by which that average may differ from it, 0 … 1.
   memory_setup memory = {};
   std::optional<loads<2>> capacity = {};  ///< Tiles and tokens per pack; searched for if absent.
   std::uint64_t seed = 1024;

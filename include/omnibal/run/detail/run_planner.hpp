@@ -56,6 +56,11 @@ class run_planner {
     run_plan result;
     result.unbalanced = unbalanced();
     result.published = published();
+    if (const std::int64_t nearest = nearest_possible(problem_.samples.size());
+        !meets_batch(batches(schedule()), static_cast<double>(nearest))) {
+      result.planned = missing_batch(nearest);
+      return result;
+    }
     if (problem_.capacity) {
       result.planned = planned(*problem_.capacity);
     } else {
@@ -85,6 +90,10 @@ class run_planner {
 
   /// Of the plans that are optimal for one of the objectives, the one of least epoch time.
   [[nodiscard]] run_strategy planned(const loads<2>& capacity) const {
+    // A part of the samples may be smaller than the batch; as many as asked for are enough.
+    const std::int64_t nearest = nearest_possible(std::numeric_limits<std::int32_t>::max());
+    if (!meets_batch(batches(schedule()), static_cast<double>(nearest)))
+      return missing_batch(nearest);
     const run_strategy assigned = balanced(capacity);
     const pipeline_problem numbers = problem_for(assigned);
     run_strategy best = assigned;
@@ -104,7 +113,7 @@ class run_planner {
   /// Precondition: the strategy has data, a schedule and a capacity.
   [[nodiscard]] pipeline_problem problem_for(const run_strategy& strategy) const {
     return problem_of(chain_under(strategy.schedule.kind, problem_.chain), strategy.schedule,
-                      strategy.data.load.mean_microbatch(), at_capacity(*strategy.capacity),
+                      strategy.data.load.mean_microbatch(), at_capacity(largest_pack(strategy)),
                       problem_.memory);
   }
 
@@ -130,10 +139,21 @@ class run_planner {
   [[nodiscard]] batch_options batches(const schedule_shape& schedule) const {
     return {.ranks = problem_.data_parallel,
             .global_batch = problem_.global_batch,
+            .batch_tolerance = problem_.batch_tolerance,
             .seed = problem_.seed,
             .microbatch_multiple = runnable_microbatches(schedule, 1),
             .cost = necessary_,
             .control = control_};
+  }
+
+  /// The samples per step nearest to the global batch that a table of this size allows.
+  [[nodiscard]] std::int64_t nearest_possible(std::size_t samples) const {
+    return nearest_batch(batches(schedule()), samples);
+  }
+
+  [[nodiscard]] static run_strategy missing_batch(std::int64_t nearest) {
+    return {.fits = false,
+            .why = {.reason = infeasibility::cause::global_batch, .nearest_batch = nearest}};
   }
 
   [[nodiscard]] static schedule_shape shape_for(schedule_shape schedule, const batch_plan& data) {
@@ -218,6 +238,21 @@ class run_planner {
         .data = balanced_batches(problem_.samples, capacity, batches(schedule()))};
     strategy.schedule = shape_for(schedule(), strategy.data);
     return strategy;
+  }
+
+  /// The most that a pack can hold: its capacity, or less where it may have few samples only.
+  [[nodiscard]] loads<2> largest_pack(const run_strategy& strategy) const {
+    loads<2> capacity = *strategy.capacity;
+    const std::size_t most_samples = strategy.data.most_samples_per_pack;
+    if (most_samples == 0) return capacity;
+    loads<2> largest = {1, 1};
+    for (const vision_language_sample& sample : problem_.samples)
+      for (std::size_t r = 0; r < 2; ++r) largest[r] = std::max(largest[r], sample[r]);
+    for (std::size_t r = 0; r < 2; ++r) {
+      const wide_integer all = static_cast<wide_integer>(largest[r]) * most_samples;
+      capacity[r] = static_cast<std::int64_t>(std::min<wide_integer>(capacity[r], all));
+    }
+    return capacity;
   }
 
   /// Also considers the plan of least mean makespan over the actual micro-batches of some ranks and
@@ -364,6 +399,14 @@ class run_planner {
     return static_cast<std::int64_t>(std::max(shared, longest >> fixed_point_bits));
   }
 
+  /// In a full step, also where the table is too small for one.
+  [[nodiscard]] static double expected_samples_per_step(const batch_plan& data) {
+    const grouping<std::uint32_t>& packs = data.packing.packs;
+    if (packs.empty()) return 0;
+    return static_cast<double>(packs.indices().size()) / static_cast<double>(packs.size()) *
+           static_cast<double>(data.load.ranks * data.microbatches_per_rank);
+  }
+
   [[nodiscard]] capacity_problem capacity_question() const {
     return {
         .samples = problem_.samples,
@@ -376,13 +419,14 @@ class run_planner {
                   .fits = strategy.status != search_status::infeasible,
                   .time_per_sample = strategy.epoch_seconds() /
                                      static_cast<double>(std::max<std::size_t>(1, samples.size())),
-                  .samples_per_step = strategy.data.mean_samples_per_step,
+                  .samples_per_step = expected_samples_per_step(strategy.data),
                   .packs_over_bound = strategy.data.packing.bound == 0
                                           ? 1.0
                                           : static_cast<double>(strategy.data.packing.objective) /
                                                 static_cast<double>(strategy.data.packing.bound)};
             },
         .global_batch = problem_.global_batch,
+        .batch_tolerance = problem_.batch_tolerance,
         .seed = problem_.seed};
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -22,13 +23,20 @@ namespace detail {
 /// Above this ratio of capacity to load, wasted capacity is named as the reason, millionths.
 inline constexpr std::int64_t wasteful_ratio = 1'100'000;
 
+[[nodiscard]] inline std::string percent_text(double share) {
+  const auto tenths = std::llround(share * 1000);
+  return std::to_string(tenths / 10) + (tenths % 10 == 0 ? "" : "." + std::to_string(tenths % 10)) +
+         " %";
+}
+
 [[nodiscard]] inline std::string verdict(const capacity_candidate& candidate,
                                          const capacity_problem& problem, double best_time) {
   const auto wanted = static_cast<double>(problem.global_batch);
   if (!candidate.outcome.fits) return "does not fit the memory";
-  if (candidate.outcome.samples_per_step > 1.1 * wanted ||
-      candidate.outcome.samples_per_step < 0.9 * wanted)
-    return "its steps cannot come within 10 % of the global batch";
+  if (candidate.outcome.samples_per_step > (1 + problem.batch_tolerance) * wanted ||
+      candidate.outcome.samples_per_step < (1 - problem.batch_tolerance) * wanted)
+    return "its steps cannot come within " + percent_text(problem.batch_tolerance) +
+           " of the global batch";
   if (candidate.outcome.time_per_sample <= best_time) return {};
   std::string reason = "slower";
   if (best_time > 0)

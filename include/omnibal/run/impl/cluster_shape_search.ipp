@@ -64,6 +64,12 @@ namespace detail {
   }
   for (const loads<2>& capacity : capacities_to_try(run)) {
     const run_strategy strategy = run_planner(run, {}).planned(capacity);
+    if (strategy.why.reason == infeasibility::cause::global_batch) {
+      candidate.nearest_batch = strategy.why.nearest_batch;
+      candidate.passed_over =
+          "has no steps of fewer than " + std::to_string(candidate.nearest_batch) + " samples";
+      return candidate;
+    }
     if (strategy.status == search_status::infeasible) {
       candidate.bytes_short = std::min(candidate.bytes_short, strategy.why.bytes_short);
       continue;
@@ -102,7 +108,7 @@ OMNIBAL_INLINE std::vector<shape_candidate> rank_shapes(const shape_problem& pro
     fits = fits || candidates.back().fits;
   }
   const auto rank = [](const shape_candidate& one) {
-    return std::tuple(!one.fits, one.time_per_sample, one.bytes_short);
+    return std::tuple(!one.fits, one.time_per_sample, one.bytes_short, one.nearest_batch);
   };
   std::ranges::stable_sort(candidates, {}, rank);
   return candidates;

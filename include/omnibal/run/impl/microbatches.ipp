@@ -2,11 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <queue>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <omnibal/baselines/trainer_samplers.hpp>
@@ -38,6 +41,57 @@ namespace detail {
   const wide_integer count = (2 * wanted + each) / (2 * each);
   return multiple *
          static_cast<std::size_t>(std::clamp<wide_integer>(count, 1, (1 << 20) / multiple));
+}
+
+/// The mean number of samples per micro-batch for steps of the global batch with the fewest
+/// micro-batches of at most `most` samples.
+struct microbatch_size {
+  std::size_t microbatches = 1;  ///< Per rank and step.
+  double samples = 1;            ///< Per micro-batch; at least 1.
+};
+
+[[nodiscard]] inline microbatch_size size_for_batch(const batch_options& options, double most,
+                                                    std::size_t more) {
+  const std::size_t multiple = options.microbatch_multiple;
+  const double each =
+      static_cast<double>(options.global_batch) / static_cast<double>(options.ranks * multiple);
+  const double rounds = std::max(1.0, std::ceil(each / most * (1 - 1e-9)));
+  const double turns = rounds + static_cast<double>(more);
+  return {.microbatches = multiple * static_cast<std::size_t>(turns),
+          .samples = std::max(1.0, each / turns)};
+}
+
+/// The number of packs with which that many samples make micro-batches of this mean size.
+[[nodiscard]] inline std::size_t packs_for(std::size_t samples, const microbatch_size& size) {
+  const double packs = std::round(static_cast<double>(samples) / size.samples);
+  return std::clamp<std::size_t>(static_cast<std::size_t>(packs), 1, samples);
+}
+
+/// Splits packs, those of most samples first, until there are `wanted`. The order of packs stays; a
+/// pack's parts follow each other and have every other of its samples. Precondition: wanted is at
+/// most the number of samples. O(samples · log packs).
+[[nodiscard]] inline grouping<std::uint32_t> split_packs(const grouping<std::uint32_t>& packs,
+                                                         std::size_t wanted) {
+  using part_count = std::pair<std::size_t, std::size_t>;  // Samples per part, rounded up; pack.
+  std::vector<std::size_t> parts(packs.size(), 1);
+  const auto less = [](const part_count& left, const part_count& right) {
+    return left.first != right.first ? left.first < right.first : left.second > right.second;
+  };
+  std::priority_queue<part_count, std::vector<part_count>, decltype(less)> largest(less);
+  for (std::size_t k = 0; k < packs.size(); ++k) largest.emplace(packs[k].size(), k);
+  for (std::size_t count = packs.size(); count < wanted; ++count) {
+    const std::size_t k = largest.top().second;
+    largest.pop();
+    ++parts[k];
+    largest.emplace((packs[k].size() + parts[k] - 1) / parts[k], k);
+  }
+  grouping<std::uint32_t> split;
+  for (std::size_t k = 0; k < packs.size(); ++k)
+    for (std::size_t part = 0; part < parts[k]; ++part) {
+      for (std::size_t i = part; i < packs[k].size(); i += parts[k]) split.push_back(packs[k][i]);
+      split.close_group();
+    }
+  return split;
 }
 
 /// Computes the epoch's load and its measures from packs and dispatch.
@@ -82,11 +136,124 @@ inline void load_packs(batch_plan& plan, std::span<const vision_language_sample>
   }
 }
 
+[[nodiscard]] inline std::size_t count_of_parts(std::size_t whole, std::size_t part) {
+  return (whole + part - 1) / part;
+}
+
+/// Samples per step if every rank runs as many of these packs as suit the global batch best.
+[[nodiscard]] inline double samples_per_step(const batch_options& options, std::size_t samples,
+                                             std::size_t packs) {
+  return static_cast<double>(samples) / static_cast<double>(packs) *
+         static_cast<double>(options.ranks * microbatches_for(options, samples, packs));
+}
+
+[[nodiscard]] inline bool meets_batch(const batch_options& options, std::size_t samples,
+                                      std::size_t packs) {
+  return omnibal::meets_batch(options, samples_per_step(options, samples, packs));
+}
+
+[[nodiscard]] inline double mean_size(std::size_t samples, std::size_t packs) {
+  return static_cast<double>(samples) / static_cast<double>(packs);
+}
+
+/// How many micro-batches: of `most` samples where that suits the global batch, otherwise of fewer.
+[[nodiscard]] inline std::size_t unbalanced_microbatches(std::size_t samples,
+                                                         const batch_options& options,
+                                                         std::size_t most) {
+  const std::size_t count = count_of_parts(samples, most);
+  if (count == 0 || meets_batch(options, samples, count)) return count;
+  return packs_for(samples, size_for_batch(options, static_cast<double>(most), 0));
+}
+
+/// Splits packs so that steps have the global batch.
+inline void split_for_batch(packing_result& packing, const batch_options& options,
+                            std::size_t samples) {
+  const std::size_t packs = packing.packs.size();
+  const microbatch_size size = size_for_batch(options, mean_size(samples, packs), 0);
+  packing.packs = split_packs(packing.packs, std::max(packs, packs_for(samples, size)));
+}
+
+[[nodiscard]] inline packing_result pack_all(std::span<const vision_language_sample> samples,
+                                             const loads<2>& capacity,
+                                             const batch_options& options) {
+  return pack_balanced(samples, {.capacity = capacity,
+                                 .cost = loads<2>{options.cost.per_tile, options.cost.per_token},
+                                 .seed = options.seed,
+                                 .names = {"images", "tokens"},
+                                 .control = options.control});
+}
+
+/// The same with a limit on the samples of a pack.
+[[nodiscard]] inline packing_result pack_few(std::span<const vision_language_sample> samples,
+                                             const loads<2>& capacity, const batch_options& options,
+                                             std::size_t most) {
+  return pack_balanced(samples,
+                       {.capacity = {capacity[0], capacity[1], static_cast<std::int64_t>(most)},
+                        .cost = loads<3>{options.cost.per_tile, options.cost.per_token, 0},
+                        .seed = options.seed,
+                        .names = {"images", "tokens", "samples"},
+                        .control = options.control},
+                       [](const vision_language_sample& sample) {
+                         return loads<3>{sample[0], sample[1], 1};
+                       });
+}
+
+/// Packs, and the most samples that each may have; 0 without such a limit.
+struct limited_packing {
+  packing_result packing = {};
+  std::size_t most_samples = 0;
+};
+
+/// The packing of fewest packs with which steps have the global batch; the nearest where there is
+/// none. Packs that are too large for it hold fewer samples, the nearest integer to what would
+/// suit, and are split where the next smaller one would be too small.
+[[nodiscard]] inline limited_packing pack_for_batch(std::span<const vision_language_sample> samples,
+                                                    const loads<2>& capacity,
+                                                    const batch_options& options) {
+  const std::size_t count = samples.size();
+  limited_packing best{.packing = pack_all(samples, capacity, options)};
+  const auto missed = [&](const packing_result& packing) {
+    return !packing.packs.empty() && !meets_batch(options, count, packing.packs.size());
+  };
+  const auto distance = [&](const packing_result& packing) {
+    return std::abs(samples_per_step(options, count, packing.packs.size()) -
+                    static_cast<double>(options.global_batch));
+  };
+  const double most = mean_size(count, std::max<std::size_t>(1, best.packing.packs.size()));
+  for (std::size_t more = 0; more < 3 && missed(best.packing); ++more) {
+    const microbatch_size size = size_for_batch(options, most, more);
+    limited_packing few{.most_samples = static_cast<std::size_t>(std::ceil(size.samples))};
+    few.packing = pack_few(samples, capacity, options, few.most_samples);
+    const std::size_t wanted = packs_for(count, size);
+    if (missed(few.packing) && few.packing.packs.size() < wanted)
+      few.packing.packs = split_packs(few.packing.packs, wanted);
+    few.packing.objective = few.packing.packs.size();
+    if (distance(few.packing) < distance(best.packing)) best = std::move(few);
+  }
+  return best;
+}
+
 }  // namespace detail
+
+OMNIBAL_INLINE bool meets_batch(const batch_options& options, double samples_per_step) noexcept {
+  const auto wanted = static_cast<double>(options.global_batch);
+  return samples_per_step >= wanted * (1 - options.batch_tolerance) &&
+         samples_per_step <= wanted * (1 + options.batch_tolerance);
+}
+
+OMNIBAL_INLINE std::int64_t nearest_batch(const batch_options& options,
+                                          std::size_t samples) noexcept {
+  const auto most = static_cast<std::int64_t>(samples);
+  const auto least =
+      std::min(most, static_cast<std::int64_t>(options.ranks * options.microbatch_multiple));
+  return std::clamp(options.global_batch, least, most);
+}
 
 OMNIBAL_INLINE batch_plan unbalanced_batches(std::span<const vision_language_sample> samples,
                                              const batch_options& options,
                                              std::size_t microbatch_samples) {
+  const std::size_t microbatches =
+      detail::unbalanced_microbatches(samples.size(), options, microbatch_samples);
   batch_plan plan;
   std::vector<std::uint32_t> ids(samples.size());
   std::iota(ids.begin(), ids.end(), 0U);
@@ -94,8 +261,11 @@ OMNIBAL_INLINE batch_plan unbalanced_batches(std::span<const vision_language_sam
   shuffle_randomly(ids, random);
   std::int64_t real = 0;
   std::int64_t computed = 0;
-  for (std::size_t begin = 0; begin < ids.size(); begin += microbatch_samples) {
-    const std::size_t end = std::min(begin + microbatch_samples, ids.size());
+  const bool whole = microbatches == detail::count_of_parts(ids.size(), microbatch_samples);
+  for (std::size_t k = 0; k < microbatches; ++k) {
+    const std::size_t begin = whole ? k * microbatch_samples : k * ids.size() / microbatches;
+    const std::size_t end = whole ? std::min(begin + microbatch_samples, ids.size())
+                                  : (k + 1) * ids.size() / microbatches;
     std::int64_t tiles = 0;
     std::int64_t longest = 0;
     for (std::size_t i = begin; i < end; ++i) {
@@ -132,6 +302,8 @@ OMNIBAL_INLINE batch_plan paper_batches(std::span<const vision_language_sample> 
                 .stream = isf_stream::published,
                 .names = {"images", "tokens"},
                 .control = options.control});
+  if (!detail::meets_batch(options, samples.size(), plan.packing.packs.size()))
+    detail::split_for_batch(plan.packing, options, samples.size());
   detail::load_packs(plan, samples);
   plan.microbatches_per_rank =
       detail::microbatches_for(options, samples.size(), plan.packing.packs.size());
@@ -145,13 +317,9 @@ OMNIBAL_INLINE batch_plan paper_batches(std::span<const vision_language_sample> 
 
 OMNIBAL_INLINE batch_plan balanced_batches(std::span<const vision_language_sample> samples,
                                            const loads<2>& capacity, const batch_options& options) {
-  batch_plan plan;
-  plan.packing =
-      pack_balanced(samples, {.capacity = capacity,
-                              .cost = loads<2>{options.cost.per_tile, options.cost.per_token},
-                              .seed = options.seed,
-                              .names = {"images", "tokens"},
-                              .control = options.control});
+  detail::limited_packing packed = detail::pack_for_batch(samples, capacity, options);
+  batch_plan plan{.packing = std::move(packed.packing),
+                  .most_samples_per_pack = packed.most_samples};
   detail::load_packs(plan, samples);
   plan.microbatches_per_rank =
       detail::microbatches_for(options, samples.size(), plan.packing.packs.size());

@@ -17,6 +17,9 @@ OMNIBAL_INLINE void validate(const run_problem& problem) {
     throw invalid_input("dp", problem.data_parallel, "must be between 1 and 2^20");
   if (problem.global_batch < 1)
     throw invalid_input("global-batch", problem.global_batch, "must be at least 1");
+  if (!(problem.batch_tolerance >= 0 && problem.batch_tolerance <= 1))
+    throw invalid_input("batch-tolerance", std::to_string(problem.batch_tolerance),
+                        "must be between 0 and 1");
   if (problem.memory.limit <= problem.memory.reserved)
     throw invalid_input(
         "memory", problem.memory.limit,
