@@ -8,10 +8,10 @@ if(OMNIBAL_COMMAND)
   # It takes the place of ours, whose parts are not compiled, nor the tests over them.
   get_target_property(directory omnibal_cli BINARY_DIR)
   configure_file("${OMNIBAL_COMMAND}" "${directory}/omnibal" COPYONLY)
-  set_target_properties(omnibal_cli omnibal_cli_parts PROPERTIES EXCLUDE_FROM_ALL ON)
+  set_target_properties(omnibal_cli omnibal_cli_parts omnibal_cli_base PROPERTIES EXCLUDE_FROM_ALL ON)
 else()
   file(GLOB sources CONFIGURE_DEPENDS "cli/*_test.cpp")
-  omnibal_add_catch_tests(cli LABEL serial SOURCES ${sources} LIBRARIES omnibal_cli_parts)
+  omnibal_add_catch_tests(cli LABEL serial SOURCES ${sources} LIBRARIES omnibal_cli_base)
 endif()
 
 # Runs each <module>/*_test.py with the path of the command.

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever is written on the command line, the command takes it or refuses it by an error of its
-// own: the lines of the input are its arguments. Nothing is run.
+// Whatever is written for a value, it is taken or refused by an error of its own: the lines of the
+// input are values of options.
 #include <cstddef>
 #include <cstdint>
 #include <sstream>
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include <omnibal/core/error.hpp>
 
-#include "commands/commands.hpp"
-#include "errors.hpp"
 #include "options/units.hpp"
 
 using namespace omnibal;
@@ -32,19 +28,7 @@ void survive(const Parse& parse) {
   try {
     parse();
   } catch (const invalid_input&) {
-  } catch (const usage_error&) {
-  } catch (const CLI::Error&) {
   }
-}
-
-void parse_command(const std::vector<std::string>& arguments) {
-  CLI::App application("", "omnibal");
-  application.require_subcommand(1);
-  command_context context;
-  for (const auto add : {add_pack, add_generate, add_partition, add_recompute, add_rebalance,
-                         add_simulate, add_plan})
-    add(application, context);
-  application.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
 }
 
 }  // namespace
@@ -52,7 +36,6 @@ void parse_command(const std::vector<std::string>& arguments) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::vector<std::string> arguments = lines_of(data, size);
   const std::vector<std::string> resources = {"images", "tokens"};
-  survive([&] { parse_command(arguments); });
   for (const std::string& text : arguments) {
     survive([&] { (void)parse_integer("-i", text, {}); });
     survive([&] { (void)parse_fraction("-f", text); });
