@@ -232,6 +232,15 @@ TEST_CASE("ZB-V leaves no device idle at unit times and needs the memory of 1F1B
     }
 }
 
+TEST_CASE("in_flight counts on the device that has the stage") {
+  const schedule_shape own{.kind = test::depth_first{}, .stages = 3, .microbatches = 4};
+  const schedule_shape shape{.stages = 3, .microbatches = 4};
+  for (std::size_t stage = 0; stage < 3; ++stage) {
+    CHECK(in_flight(own, stage) == 1);
+    CHECK(in_flight(shape, stage) == 3 - stage);
+  }
+}
+
 TEST_CASE("ZB-V with a micro-batch or two, written out") {
   const auto written = [](std::size_t device) {
     const schedule_shape shape{

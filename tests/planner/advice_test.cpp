@@ -4,6 +4,7 @@
 #include <omnibal/planner/advice.hpp>
 
 #include "../catch.hpp"
+#include "../pipeline/own_schedules.hpp"
 #include "plan_oracle.hpp"
 
 using namespace omnibal;
@@ -90,6 +91,12 @@ TEST_CASE("The published plan fits and is never better than the optimum") {
   }
   CHECK(found > 100);
   CHECK(worse > 5);
+  // Its stages lie on the devices in reverse, whose memory the method takes in order.
+  CHECK_THROWS_WITH(plan_by_paper({.schedule = {.kind = test::depth_first{}, .stages = 2},
+                                   .layers = std::vector<pipeline_layer>(3),
+                                   .memory_limit = {1, 1}},
+                                  {}),
+                    Catch::Matchers::ContainsSubstring("depth first"));
   CHECK_THROWS_WITH(plan_by_paper({.schedule = {.kind = schedules::zero_bubble_h1{}},
                                    .layers = {pipeline_layer{}}}),
                     Catch::Matchers::ContainsSubstring("schedule = zbh1"));

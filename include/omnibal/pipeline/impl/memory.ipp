@@ -27,7 +27,7 @@ namespace detail {
 }  // namespace detail
 
 OMNIBAL_INLINE std::size_t in_flight(const schedule_shape& shape, std::size_t stage) {
-  return peak_activation(device_order(shape, stage),
+  return peak_activation(device_order(shape, shape.device(stage)),
                          [](const pipeline_operation&) { return activation_bytes{}; })
       .in_flight;
 }

@@ -23,6 +23,7 @@
 #include <omnibal/pipeline/partition_constraints.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
+#include <omnibal/planner/detail/schedule_demands.hpp>
 #include <omnibal/recompute/exact.hpp>
 
 namespace omnibal::inline v0::detail {
@@ -39,9 +40,9 @@ class stage_table {
         fixed_(problem),
         bounded_(!problem.memory_limit.empty()),
         layers_(problem.layers.size()) {
-    if (problem.schedule.shares_devices())
+    if (weighs_devices(problem.schedule))
       throw invalid_input("schedule", problem.schedule.kind.name(),
-                          "has virtual stages that share the memory of a device");
+                          "does not give every stage a device of its own, in order, with one peak");
     sum_prefixes();
     weigh_modes(recompute);
     extra_.assign(problem.schedule.stages * layers_ * layers_, unknown);

@@ -14,6 +14,7 @@
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/assign_modes.hpp>
 #include <omnibal/planner/detail/interleaved_search.hpp>
+#include <omnibal/planner/detail/schedule_demands.hpp>
 #include <omnibal/planner/detail/stage_cost_table.hpp>
 
 namespace omnibal::inline v0 {

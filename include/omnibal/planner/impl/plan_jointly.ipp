@@ -14,6 +14,7 @@
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/detail/interleaved_search.hpp>
 #include <omnibal/planner/detail/makespan.hpp>
+#include <omnibal/planner/detail/schedule_demands.hpp>
 #include <omnibal/planner/detail/stage_recurrences.hpp>
 #include <omnibal/planner/detail/suffix_simulation.hpp>
 #include <omnibal/planner/detail/variance.hpp>
