@@ -4,6 +4,8 @@
 /// omnibal::invalid_input, as in the library.
 #pragma once
 
+#include <cstdint>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -15,7 +17,8 @@ enum class exit_status {
   bad_input = 2,
   infeasible = 3,  ///< A sub-command prints its report, which says why, and returns this.
   unwritable = 4,
-  internal_error = 70,  ///< Anything unforeseen, a failed allocation too.
+  internal_error = 70,  ///< Anything unforeseen.
+  out_of_memory = 71,
 };
 
 /// Bad input that is not the value of a field: an unknown option, say. Exit status bad_input.
@@ -29,6 +32,18 @@ class unwritable_output : public std::runtime_error {
  public:
   unwritable_output(std::string_view name, std::string_view reason)
       : std::runtime_error(std::string(name) + ": cannot be written: " + std::string(reason)) {}
+};
+
+/// A failed allocation of which it is known what it was for. Exit status out_of_memory.
+class out_of_memory : public std::bad_alloc {
+ public:
+  out_of_memory(std::string_view what, std::uint64_t bytes)
+      : message_("out of memory: " + std::string(what) + " needs " + std::to_string(bytes) +
+                 " bytes") {}
+  [[nodiscard]] const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_;
 };
 
 }  // namespace omnibal::cli

@@ -109,8 +109,19 @@ exit_status run(const std::vector<std::string>& arguments) {
 }
 
 exit_status fail(exit_status status, std::string_view message) {
-  std::fprintf(stderr, "omnibal: %s\n", one_line(message).c_str());
+  constexpr std::size_t most_characters = 400;
+  std::fprintf(stderr, "omnibal: %s\n", shortened(one_line(message), most_characters).c_str());
   return status;
+}
+
+/// The message with its value cut, so that a long one does not hide what is right.
+std::string message_of(const invalid_input& error) {
+  constexpr std::size_t most_characters = 80;
+  const std::string message = error.what();
+  const std::size_t value = message.find(" = " + error.value() + ": ");
+  if (value == std::string::npos) return message;
+  return message.substr(0, value + 3) + shortened(error.value(), most_characters) +
+         message.substr(value + 3 + error.value().size());
 }
 
 exit_status run_and_report(const std::vector<std::string>& arguments) {
@@ -121,11 +132,13 @@ exit_status run_and_report(const std::vector<std::string>& arguments) {
   } catch (const usage_error& error) {
     return fail(exit_status::bad_input, error.what());
   } catch (const invalid_input& error) {
-    return fail(exit_status::bad_input, error.what());
+    return fail(exit_status::bad_input, message_of(error));
   } catch (const unwritable_output& error) {
     return fail(exit_status::unwritable, error.what());
+  } catch (const out_of_memory& error) {
+    return fail(exit_status::out_of_memory, error.what());
   } catch (const std::bad_alloc&) {
-    return fail(exit_status::internal_error, "not enough memory");
+    return fail(exit_status::out_of_memory, "out of memory");
   } catch (const std::exception& error) {
     return fail(exit_status::internal_error,
                 std::string("internal error, please report it: ") + error.what());

@@ -132,7 +132,7 @@ TEST_CASE("packs made from other tables are refused, and the table is named") {
 
 TEST_CASE("broken packs files are refused") {
   CHECK_THAT(why_refused("{"), ContainsSubstring("is not JSON"));
-  CHECK_THAT(why_refused("[]"), ContainsSubstring("inputs = nothing: is missing"));
+  CHECK_THAT(why_refused("[]"), ContainsSubstring("must hold one JSON object, and holds array"));
   CHECK_THAT(why_refused(altered("\"offsets\":[0,2,3,5],\n", "")),
              ContainsSubstring("offsets = nothing: is missing"));
   CHECK_THAT(why_refused(altered("[0,2,3,5]", "[0,3,2,5]")), ContainsSubstring("offsets[2] = 2"));

@@ -15,7 +15,10 @@ class plan_reader {
  public:
   plan_reader(const std::string& path, const run_setting& setting,
               const std::vector<layer_cost>& chain)
-      : path_(path), setting_(setting), chain_(chain), file_(read_json_file("--evaluate", path)) {}
+      : path_(path),
+        setting_(setting),
+        chain_(chain),
+        file_(read_json_object("--evaluate", path)) {}
 
   earlier_plan read() const {
     expect("model", setting_.model);

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <new>
+#include <random>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -36,6 +36,10 @@ class descriptor {
   }
 
   [[nodiscard]] int get() const noexcept { return number_; }
+  void reset(int number) noexcept {
+    if (number_ >= 0) ::close(number_);
+    number_ = number;
+  }
 
   /// Closes now: some write errors are reported only by closing. Returns 0 or an error number.
   int close() noexcept { return ::close(std::exchange(number_, -1)) == 0 ? 0 : errno; }
@@ -70,36 +74,97 @@ int write_all(int file, std::string_view bytes) {
 
 /// Returns 0 or an error number.
 int write_device(const std::string& path, std::string_view bytes) {
-  descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
   if (file.get() < 0) return errno;
   if (const int error = write_all(file.get(), bytes)) return error;
   return file.close();
 }
 
-/// Writes a new file and renames it once all of it is on disk. Returns 0 or an error number.
-int fill_and_rename(descriptor& file, const std::string& beside, const std::string& target,
-                    std::string_view bytes) {
-  if (const int error = write_all(file.get(), bytes)) return error;
-  if (::fsync(file.get()) != 0) return errno;
-  if (const int error = file.close()) return error;
-  return ::rename(beside.c_str(), target.c_str()) == 0 ? 0 : errno;
+/// A new file of a name of its own in a folder. Removed unless it was renamed.
+class temporary_file {
+ public:
+  explicit temporary_file(const std::string& folder) {
+    std::random_device random;
+    for (int attempt = 0; attempt < 100 && file_.get() < 0; ++attempt) {
+      path_ = folder + "/.omnibal-" + std::to_string(random()) + ".part";
+      file_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+      if (file_.get() < 0 && errno != EEXIST) break;
+    }
+    error_ = file_.get() < 0 ? errno : 0;
+  }
+  temporary_file(const temporary_file&) = delete;
+  temporary_file& operator=(const temporary_file&) = delete;
+  ~temporary_file() {
+    if (error_ == 0 && !renamed_) ::unlink(path_.c_str());
+  }
+
+  [[nodiscard]] int error() const noexcept { return error_; }
+  [[nodiscard]] int get() const noexcept { return file_.get(); }
+
+  /// Gives the file its name once all of it is on disk. Returns 0 or an error number.
+  int rename_to(const std::string& target) {
+    if (::fsync(file_.get()) != 0) return errno;
+    if (const int error = file_.close()) return error;
+    if (::rename(path_.c_str(), target.c_str()) != 0) return errno;
+    renamed_ = true;
+    return 0;
+  }
+
+ private:
+  std::string path_;
+  descriptor file_{-1};
+  int error_ = 0;
+  bool renamed_ = false;
+};
+
+/// Gives a new file the permissions and the owner of the one that it replaces. Returns 0 or an
+/// error number.
+int take_after(int file, const std::string& replaced) {
+  struct stat old {};
+  struct stat now {};
+  if (::stat(replaced.c_str(), &old) != 0) return errno == ENOENT ? 0 : errno;
+  if (::fstat(file, &now) != 0) return errno;
+  if ((old.st_uid != now.st_uid || old.st_gid != now.st_gid) &&
+      ::fchown(file, old.st_uid, old.st_gid) != 0)
+    return errno;
+  return ::fchmod(file, old.st_mode & 07777) == 0 ? 0 : errno;
+}
+
+/// The new name lasts once the folder is on disk too. Not every file system can do that.
+void synchronize_folder(const std::string& folder) noexcept {
+  const descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened.get() >= 0) (void)::fsync(opened.get());
+}
+
+std::string folder_of(const std::string& path) {
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
 }
 
 /// Returns 0 or an error number.
 int replace_file(const std::string& target, std::string_view bytes) {
-  const std::string beside = target + ".part-" + std::to_string(::getpid());
-  descriptor file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (file.get() < 0) return errno;
-  const int error = fill_and_rename(file, beside, target, bytes);
-  if (error != 0) ::unlink(beside.c_str());
-  return error;
+  temporary_file file(folder_of(target));
+  if (file.error() != 0) return file.error();
+  if (const int error = take_after(file.get(), target)) return error;
+  if (const int error = write_all(file.get(), bytes)) return error;
+  if (const int error = file.rename_to(target)) return error;
+  synchronize_folder(folder_of(target));
+  return 0;
 }
 
-/// The path behind symbolic links, so that renaming replaces the file and not a link to it.
+/// The path behind symbolic links, also where nothing is there yet, so that renaming replaces the
+/// file and not a link to it. Throws unwritable_output where links lead round in a circle.
 std::string final_path(const std::string& path) {
+  constexpr int most_links = 40;  // as many as Linux follows
+  std::filesystem::path target = path;
   std::error_code error;
-  const std::filesystem::path target = std::filesystem::canonical(path, error);
-  return error ? path : target.string();
+  for (int links = 0; std::filesystem::is_symlink(target, error); ++links) {
+    if (links == most_links) throw unwritable_output(path, reason(ELOOP));
+    const std::filesystem::path next = std::filesystem::read_symlink(target, error);
+    if (error) throw unwritable_output(path, error.message());
+    target = next.is_absolute() ? next : target.parent_path() / next;
+  }
+  return target.string();
 }
 
 }  // namespace
@@ -136,7 +201,7 @@ file_bytes::buffer file_bytes::allocate(std::size_t size) {
   const std::size_t alignment = size < large_page ? alignof(std::max_align_t) : large_page;
   const std::size_t rounded = (size + padding + alignment - 1) / alignment * alignment;
   buffer bytes(static_cast<char*>(std::aligned_alloc(alignment, rounded)));
-  if (!bytes) throw std::bad_alloc();
+  if (!bytes) throw out_of_memory("reading a file", rounded);
 #if defined(MADV_HUGEPAGE)
   if (alignment == large_page) ::madvise(bytes.get(), rounded, MADV_HUGEPAGE);
 #endif
@@ -155,21 +220,28 @@ std::string sha256(std::string_view bytes) {
   return text;
 }
 
-void expect_writable(const std::string& path) {
+void expect_writable(const std::string& path) try {
   if (path.empty()) return;
-  const std::filesystem::path target = final_path(path);
+  const std::string target = final_path(path);
   if (std::filesystem::is_directory(target)) throw unwritable_output(path, reason(EISDIR));
-  const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : ".";
+  const std::string folder = folder_of(target);
   if (!std::filesystem::is_directory(folder))
-    throw unwritable_output(path, "there is no folder " + folder.string());
-  if (::access(folder.c_str(), W_OK) != 0 && !std::filesystem::exists(target))
-    throw unwritable_output(path, reason(errno));
+    throw unwritable_output(path, "there is no folder " + folder);
+  const bool exists = std::filesystem::exists(target);
+  if (exists && ::access(target.c_str(), W_OK) != 0) throw unwritable_output(path, reason(errno));
+  if (exists && !std::filesystem::is_regular_file(target)) return;
+  if (::access(folder.c_str(), W_OK | X_OK) != 0)
+    throw unwritable_output(path, "in folder " + folder + ": " + reason(errno));
+} catch (const std::filesystem::filesystem_error& error) {
+  throw unwritable_output(path, error.code().message());
 }
 
 void write_file(const std::string& path, std::string_view bytes) {
   expect_writable(path);
   const std::string target = final_path(path);
-  const bool device = std::filesystem::exists(target) && !std::filesystem::is_regular_file(target);
+  std::error_code unknown;
+  const bool device = std::filesystem::exists(target, unknown) &&
+                      !std::filesystem::is_regular_file(target, unknown);
   if (const int error = device ? write_device(target, bytes) : replace_file(target, bytes))
     throw unwritable_output(path, reason(error));
 }

@@ -44,7 +44,8 @@ class file_bytes {
 void expect_writable(const std::string& path);
 
 /// Writes bytes beside `path` and renames them into place, so that `path` holds either what it
-/// held before or all of them. Devices and pipes are written directly. Throws unwritable_output.
+/// held before or all of them; a file that is replaced keeps its permissions and owner, a symbolic
+/// link its target. What is no regular file is written directly. Throws unwritable_output.
 void write_file(const std::string& path, std::string_view bytes);
 
 /// Writes bytes to standard output. Throws unwritable_output.

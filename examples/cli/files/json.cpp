@@ -7,6 +7,7 @@
 
 #include <omnibal/core/error.hpp>
 
+#include "errors.hpp"
 #include "files/files.hpp"
 
 namespace omnibal::cli {
@@ -17,13 +18,19 @@ std::size_t line_of(std::string_view text, std::size_t offset) {
   return 1 + static_cast<std::size_t>(std::count(text.begin(), end, '\n'));
 }
 
-/// Throws where an object repeats a key.
-class repetition_guard {
- public:
-  explicit repetition_guard(const std::string& path) : path_(path) {}
+/// Far more than any file needs, and few enough for functions that call themselves.
+constexpr int deepest = 64;
 
-  bool operator()(int, json::parse_event_t event, json& parsed) {
+/// Throws where an object repeats a key, and where values are nested too deeply.
+class parse_guard {
+ public:
+  explicit parse_guard(const std::string& path) : path_(path) {}
+
+  bool operator()(int depth, json::parse_event_t event, json& parsed) {
     using parse_event = json::parse_event_t;
+    if (depth > deepest)
+      throw usage_error(path_ + ": lists and objects are nested more than " +
+                        std::to_string(deepest) + " deep, which no input needs");
     if (event == parse_event::object_start) keys_.emplace_back();
     if (event == parse_event::object_end) keys_.pop_back();
     if (event == parse_event::key && !keys_.back().insert(parsed.get<std::string>()).second)
@@ -42,7 +49,7 @@ class repetition_guard {
 json read_json_file(std::string_view source, const std::string& path) {
   const file_bytes bytes(source, path);
   try {
-    return json::parse(bytes.view(), repetition_guard(path));
+    return json::parse(bytes.view(), parse_guard(path));
   } catch (const json::parse_error& error) {
     throw invalid_input(source, path,
                         "is not JSON: line " + std::to_string(line_of(bytes.view(), error.byte)) +
@@ -50,6 +57,14 @@ json read_json_file(std::string_view source, const std::string& path) {
   } catch (const json::out_of_range& error) {
     throw invalid_input(source, path, "is not JSON: " + parser_words(error));
   }
+}
+
+json read_json_object(std::string_view source, const std::string& path) {
+  json value = read_json_file(source, path);
+  if (!value.is_object())
+    throw invalid_input(source, path,
+                        "must hold one JSON object, and holds " + std::string(value.type_name()));
+  return value;
 }
 
 std::string json_text(const json& value) {

@@ -16,8 +16,11 @@ using json = nlohmann::ordered_json;
 
 /// The JSON value that a file holds. `source` is the option that named the file, such as
 /// `--shape`. Throws invalid_input naming source, file and line when the file cannot be read, is
-/// not JSON, or repeats a key in an object.
+/// not JSON, or repeats a key in an object; usage_error where it is nested more than 64 deep.
 [[nodiscard]] json read_json_file(std::string_view source, const std::string& path);
+
+/// The same for files that hold one object.
+[[nodiscard]] json read_json_object(std::string_view source, const std::string& path);
 
 /// The text of a value in one line. Bytes that are not UTF-8, as in file names, are replaced.
 [[nodiscard]] std::string json_text(const json& value);

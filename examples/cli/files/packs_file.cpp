@@ -97,7 +97,7 @@ namespace {
 class packs_reader {
  public:
   packs_reader(const std::string& path, const length_tables& tables)
-      : path_(path), tables_(tables), file_(read_json_file("--evaluate", path)) {}
+      : path_(path), tables_(tables), file_(read_json_object("--evaluate", path)) {}
 
   packs_file read() {
     if (!by_keys()) check_inputs();
@@ -120,11 +120,12 @@ class packs_reader {
         refuse("inputs", tables_.inputs[k].name, "is a table that these packs were not made from");
       const json& input = inputs[k];
       if (!input.is_object()) refuse("inputs", json_text(input), "must be an object");
-      const std::string name = input.value("name", "?");
+      const std::string name =
+          member(input, "name", json::value_t::string).get_ref<const std::string&>();
       if (k >= tables_.inputs.size())
         refuse("inputs", name,
                "is a table that these packs were made from: give it with --lengths");
-      if (input.value("sha256", "") != tables_.inputs[k].sha256)
+      if (member(input, "sha256", json::value_t::string) != tables_.inputs[k].sha256)
         refuse("inputs", name,
                "had other bytes than " + tables_.inputs[k].name +
                    " has: these packs were made from another table");

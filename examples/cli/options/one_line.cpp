@@ -40,4 +40,11 @@ std::string one_line(std::string_view text) {
   return line;
 }
 
+std::string shortened(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return std::string(text);
+  std::size_t end = most - 3;
+  while (end > 0 && std::countl_one(static_cast<unsigned char>(text[end])) == 1) --end;
+  return std::string(text.substr(0, end)) + "...";
+}
+
 }  // namespace omnibal::cli

@@ -3,6 +3,7 @@
 /// Messages that quote files and their names stay one line that any terminal can show.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -10,5 +11,9 @@ namespace omnibal::cli {
 
 /// The text with control characters, and bytes that are not UTF-8, written as \x and their code.
 [[nodiscard]] std::string one_line(std::string_view text);
+
+/// The text if it has at most so many bytes; otherwise its beginning and "...", together no more.
+/// Characters of UTF-8 stay whole. Precondition: at least 3.
+[[nodiscard]] std::string shortened(std::string_view text, std::size_t most);
 
 }  // namespace omnibal::cli
