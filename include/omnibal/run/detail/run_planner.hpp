@@ -68,6 +68,8 @@ class run_planner {
       result.planned = planned(result.capacities.best);
     }
     result.planned = improved(std::move(result.planned));
+    for (const run_strategy* other : {&result.published, &result.unbalanced})
+      offer(result.planned, *other);
     result.ablation = ablation(result.unbalanced, result.planned);
     result.bound_epoch_time = bound(least_steps(result));
     return result;
@@ -266,6 +268,37 @@ class run_planner {
                                           {.of = makespan_measure::kind::mean}, plan_options());
     if (!joint.plan.cuts.empty()) consider(best, assigned, joint.plan);
     return best;
+  }
+
+  /// Replaces a plan by another strategy's micro-batches, without padding, and layers, where these
+  /// meet the same wishes (schedule, global batch, memory for any order of micro-batches) and are
+  /// faster: the best that was seen is always offered.
+  void offer(run_strategy& best, const run_strategy& other) const {
+    const batch_options wished = batches(schedule());
+    if (other.status == search_status::infeasible ||
+        !meets_batch(wished, other.data.mean_samples_per_step) ||
+        other.schedule.kind != problem_.schedule || other.schedule.stages != problem_.stages ||
+        other.schedule.virtual_stages != problem_.virtual_stages)
+      return;
+    run_strategy candidate = other;
+    candidate.data =
+        earlier_batches(problem_.samples, other.data.packing.packs, other.data.dispatch, wished);
+    candidate.data.packing.bound = other.data.packing.bound;
+    candidate.data.microbatches_per_rank = other.data.microbatches_per_rank;
+    const workload largest = candidate.data.load.largest();
+    if (!candidate.capacity)
+      candidate.capacity = loads<2>{std::max<std::int64_t>(1, largest.tiles),
+                                    std::max<std::int64_t>(1, largest.tokens)};
+    if (!fits_when_full(candidate)) return;
+    candidate = in_order(simulated(std::move(candidate)));
+    if (best.status == search_status::infeasible || candidate.epoch.time < best.epoch.time)
+      best = std::move(candidate);
+  }
+
+  [[nodiscard]] bool fits_when_full(const run_strategy& strategy) const {
+    const pipeline_problem numbers = problem_for(strategy);
+    return std::ranges::all_of(peak_memory(numbers, stage_costs(numbers, strategy.plan)),
+                               [&](std::int64_t peak) { return peak <= problem_.memory.limit; });
   }
 
   /// The times of every layer for ranks with the full number of micro-batches, chosen evenly over

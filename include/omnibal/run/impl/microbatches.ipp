@@ -206,12 +206,16 @@ struct limited_packing {
 
 /// The packing of fewest packs with which steps have the global batch; the nearest where there is
 /// none. Packs that are too large for it hold fewer samples, the nearest integer to what would
-/// suit, and are split where the next smaller one would be too small.
+/// suit, and are split where the next smaller one would be too small. `limit`, if not 0, is the
+/// most samples that packs may have in any case.
 [[nodiscard]] inline limited_packing pack_for_batch(std::span<const vision_language_sample> samples,
                                                     const loads<2>& capacity,
-                                                    const batch_options& options) {
+                                                    const batch_options& options,
+                                                    std::size_t limit = 0) {
   const std::size_t count = samples.size();
-  limited_packing best{.packing = pack_all(samples, capacity, options)};
+  limited_packing best{.packing = limit == 0 ? pack_all(samples, capacity, options)
+                                             : pack_few(samples, capacity, options, limit),
+                       .most_samples = limit};
   const auto missed = [&](const packing_result& packing) {
     return !packing.packs.empty() && !meets_batch(options, count, packing.packs.size());
   };
@@ -231,6 +235,34 @@ struct limited_packing {
     if (distance(few.packing) < distance(best.packing)) best = std::move(few);
   }
   return best;
+}
+
+[[nodiscard]] inline batch_plan assigned_evenly(limited_packing packed,
+                                                std::span<const vision_language_sample> samples,
+                                                const batch_options& options) {
+  batch_plan plan{.packing = std::move(packed.packing),
+                  .most_samples_per_pack = packed.most_samples};
+  load_packs(plan, samples);
+  plan.microbatches_per_rank = microbatches_for(options, samples.size(), plan.packing.packs.size());
+  std::vector<std::int64_t> costs;
+  for (const workload& one : plan.load.microbatches) costs.push_back(options.cost.of(one));
+  const std::vector<std::uint32_t> sizes = pack_sizes(plan.packing.packs);
+  plan.dispatch =
+      dispatch_packs(std::span<const std::int64_t>(costs),
+                     {.ranks = static_cast<std::uint32_t>(options.ranks),
+                      .microbatches = static_cast<std::uint32_t>(plan.microbatches_per_rank),
+                      .seed = options.seed,
+                      .strata = sizes});
+  measure(plan, options);
+  return plan;
+}
+
+[[nodiscard]] inline std::size_t largest_size(const grouping<std::uint32_t>& packs) {
+  return std::ranges::max(pack_sizes(packs));
+}
+
+[[nodiscard]] inline double batch_distance(const batch_plan& plan, const batch_options& options) {
+  return std::abs(plan.mean_samples_per_step - static_cast<double>(options.global_batch));
 }
 
 }  // namespace detail
@@ -317,22 +349,31 @@ OMNIBAL_INLINE batch_plan paper_batches(std::span<const vision_language_sample> 
 
 OMNIBAL_INLINE batch_plan balanced_batches(std::span<const vision_language_sample> samples,
                                            const loads<2>& capacity, const batch_options& options) {
-  detail::limited_packing packed = detail::pack_for_batch(samples, capacity, options);
-  batch_plan plan{.packing = std::move(packed.packing),
-                  .most_samples_per_pack = packed.most_samples};
-  detail::load_packs(plan, samples);
-  plan.microbatches_per_rank =
-      detail::microbatches_for(options, samples.size(), plan.packing.packs.size());
-  std::vector<std::int64_t> costs;
-  for (const workload& one : plan.load.microbatches) costs.push_back(options.cost.of(one));
-  const std::vector<std::uint32_t> sizes = pack_sizes(plan.packing.packs);
-  plan.dispatch =
-      dispatch_packs(std::span<const std::int64_t>(costs),
-                     {.ranks = static_cast<std::uint32_t>(options.ranks),
-                      .microbatches = static_cast<std::uint32_t>(plan.microbatches_per_rank),
-                      .seed = options.seed,
-                      .strata = sizes});
-  detail::measure(plan, options);
+  batch_plan plan =
+      detail::assigned_evenly(detail::pack_for_batch(samples, capacity, options), samples, options);
+  // In few steps the mean may be far from what packs of unequal sizes promise; others are nearer.
+  const auto missed = [&] {
+    return !plan.packing.packs.empty() && !meets_batch(options, plan.mean_samples_per_step);
+  };
+  const auto consider = [&](detail::limited_packing packed) {
+    batch_plan other = detail::assigned_evenly(std::move(packed), samples, options);
+    if (detail::batch_distance(other, options) < detail::batch_distance(plan, options))
+      plan = std::move(other);
+  };
+  if (missed())
+    for (std::size_t most = detail::largest_size(plan.packing.packs); most > 0 && missed();
+         most /= 2)
+      consider(detail::pack_for_batch(samples, capacity, options, most));
+  constexpr std::size_t most_splits = 16;
+  const detail::limited_packing whole{plan.packing, plan.most_samples_per_pack};
+  for (std::size_t more = 1; more <= most_splits && missed(); ++more) {
+    const std::size_t packs = whole.packing.packs.size() + more;
+    if (packs > samples.size()) break;
+    detail::limited_packing split = whole;
+    split.packing.packs = detail::split_packs(whole.packing.packs, packs);
+    split.packing.objective = packs;
+    consider(std::move(split));
+  }
   return plan;
 }
 

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// What plan_run() promises, on small tables, chains, clusters and batches drawn at random.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <omnibal/pipeline.hpp>
+#include <omnibal/run/plan_run.hpp>
+
+#include "../catch.hpp"
+#include "../planning_problems.hpp"
+
+using namespace omnibal;
+
+namespace {
+
+linear_cost amount(random_stream& random, std::int64_t per_tile, std::int64_t per_token) {
+  const std::int64_t one = std::int64_t{1} << fixed_point_bits;
+  return {.constant = test::draw(random, 0, 50) * one,
+          .per_tile = test::draw(random, 0, per_tile) * one,
+          .per_token = test::draw(random, 0, per_token) * one};
+}
+
+layer_cost drawn_layer(random_stream& random, bool vision) {
+  layer_cost layer{.forward_time = amount(random, vision ? 900 : 0, vision ? 0 : 6),
+                   .static_bytes = test::draw(random, 1000, 90'000),
+                   .step_time = test::draw(random, 0, 3000)};
+  layer.parameters = test::draw(random, 100, 4000);
+  layer.backward_time = layer.forward_time + layer.forward_time;
+  const linear_cost saved = amount(random, vision ? 300 : 0, vision ? 0 : 4);
+  linear_cost little = saved;
+  little.constant /= 4;
+  little.per_tile /= 4;
+  little.per_token /= 4;
+  layer.modes = {{.name = "none", .kind = recompute_kind::none, .saved_bytes = saved},
+                 {.name = "full",
+                  .kind = recompute_kind::full,
+                  .extra_time = layer.forward_time,
+                  .saved_bytes = little,
+                  .transient_bytes = saved}};
+  return layer;
+}
+
+struct drawn_run {
+  std::vector<vision_language_sample> samples = {};
+  std::vector<layer_cost> chain = {};
+  run_problem problem = {};
+};
+
+drawn_run draw_run(std::uint64_t seed) {
+  random_stream random(seed, 77);
+  drawn_run run;
+  const std::int64_t kind = test::draw(random, 0, 4);
+  const std::int64_t count = test::draw(random, 5, 60);
+  for (std::int64_t k = 0; k < count; ++k) {
+    const bool text = kind == 0 ? test::draw(random, 0, 9) > 0 : kind == 1;
+    const std::int64_t tiles = text ? 0 : test::draw(random, 1, 6);
+    const bool is_long = kind == 2 && test::draw(random, 0, 30) == 0;
+    const std::int64_t tokens = kind == 3 ? 500 : test::draw(random, 20, is_long ? 4000 : 400);
+    run.samples.push_back({tiles, 60 * tiles + tokens});
+  }
+  const std::int64_t vision = test::draw(random, 0, 4);
+  const std::int64_t layers = test::draw(random, 4, 10);
+  for (std::int64_t l = 0; l < layers; ++l) run.chain.push_back(drawn_layer(random, l < vision));
+  run.problem = {.stages = static_cast<std::size_t>(test::draw(random, 1, 4)),
+                 .data_parallel = static_cast<std::size_t>(test::draw(random, 1, 6)),
+                 .global_batch = test::draw(random, 1, 40),
+                 .memory = {.limit = test::draw(random, 60'000, 700'000), .reserved = 1000},
+                 .seed = seed};
+  if (test::draw(random, 0, 4) > 0) {
+    loads<2> capacity = {1, 1};
+    for (const auto& sample : run.samples)
+      for (std::size_t r = 0; r < 2; ++r) capacity[r] = std::max(capacity[r], sample[r]);
+    for (std::int64_t& one : capacity) one *= test::draw(random, 1, 3);
+    run.problem.capacity = capacity;
+  }
+  run.problem.samples = run.samples;
+  run.problem.chain = run.chain;
+  return run;
+}
+
+bool has_batch(const run_strategy& strategy, const run_problem& problem) {
+  const auto wanted = static_cast<double>(problem.global_batch);
+  const double mean = strategy.data.mean_samples_per_step;
+  return std::abs(mean - wanted) <= problem.batch_tolerance * wanted + 1e-9;
+}
+
+/// Whether its memory is enough for any micro-batches that fill the largest one, as is promised of
+/// plans.
+bool keeps_memory(const run_problem& problem, const run_strategy& strategy) {
+  run_strategy measured = strategy;
+  const workload largest = strategy.data.load.largest();
+  measured.capacity = loads<2>{largest.tiles, largest.tokens};
+  const pipeline_problem numbers = planning_problem(problem, measured);
+  const std::vector<std::int64_t> peaks = peak_memory(numbers, stage_costs(numbers, strategy.plan));
+  return std::ranges::all_of(peaks,
+                             [&](std::int64_t peak) { return peak <= problem.memory.limit; });
+}
+
+void check(const drawn_run& run) {
+  const run_problem& problem = run.problem;
+  const run_plan plan = plan_run(problem);
+  const run_strategy& planned = plan.planned;
+  if (planned.status == search_status::infeasible) {
+    if (planned.why.reason == infeasibility::cause::global_batch) {
+      // Steps of one sample per rank are the smallest, and one of all samples is the largest.
+      const std::size_t least = std::min(problem.data_parallel, problem.samples.size());
+      const auto nearest = static_cast<std::size_t>(planned.why.nearest_batch);
+      CHECK((nearest == least || nearest == problem.samples.size()));
+      return;
+    }
+    for (const run_strategy* other : {&plan.unbalanced, &plan.published})
+      CHECK_FALSE((other->status != search_status::infeasible && other->fits &&
+                   has_batch(*other, problem) && keeps_memory(problem, *other)));
+    return;
+  }
+  CHECK(has_batch(planned, problem));
+  CHECK(planned.fits);
+  CHECK(plan.bound_epoch_time <= planned.epoch.time);
+  for (const run_strategy* other : {&plan.unbalanced, &plan.published}) {
+    if (other->status == search_status::infeasible || !other->fits) continue;
+    CHECK(plan.bound_epoch_time <= other->epoch.time);
+    if (has_batch(*other, problem) && keeps_memory(problem, *other))
+      CHECK(planned.epoch.time <= other->epoch.time);
+  }
+  const evaluated_run again = evaluate_run(problem, planned.data.packing.packs,
+                                           planned.data.dispatch, *planned.capacity, planned.plan);
+  CHECK(again.strategy.fits);
+  CHECK(again.strategy.epoch.time == planned.epoch.time);
+  CHECK(again.strategy.epoch.peak_memory == planned.epoch.peak_memory);
+}
+
+void check_more_memory(const drawn_run& run) {
+  const run_plan plan = plan_run(run.problem);
+  if (plan.planned.status == search_status::infeasible) return;
+  run_problem more = run.problem;
+  more.memory.limit += more.memory.limit / 3;
+  const run_plan faster = plan_run(more);
+  REQUIRE(faster.planned.status != search_status::infeasible);
+  CHECK(static_cast<double>(faster.planned.epoch.time) <=
+        1.005 * static_cast<double>(plan.planned.epoch.time));
+}
+
+}  // namespace
+
+TEST_CASE("Runs drawn at random keep the batch, beat the other strategies and evaluate the same") {
+  for (std::uint64_t seed = 1; seed <= 120; ++seed) {
+    CAPTURE(seed);
+    check(draw_run(seed));
+  }
+}
+
+TEST_CASE("More memory makes no run slower") {
+  for (std::uint64_t seed = 1001; seed <= 1020; ++seed) {
+    CAPTURE(seed);
+    check_more_memory(draw_run(seed));
+  }
+}
