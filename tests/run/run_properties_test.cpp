@@ -99,6 +99,12 @@ bool keeps_memory(const run_problem& problem, const run_strategy& strategy) {
                              [&](std::int64_t peak) { return peak <= problem.memory.limit; });
 }
 
+bool keeps_capacity(const run_problem& problem, const run_strategy& strategy) {
+  const workload largest = strategy.data.load.largest();
+  return !problem.capacity ||
+         (largest.tiles <= (*problem.capacity)[0] && largest.tokens <= (*problem.capacity)[1]);
+}
+
 void check(const drawn_run& run) {
   const run_problem& problem = run.problem;
   const run_plan plan = plan_run(problem);
@@ -113,16 +119,19 @@ void check(const drawn_run& run) {
     }
     for (const run_strategy* other : {&plan.unbalanced, &plan.published})
       CHECK_FALSE((other->status != search_status::infeasible && other->fits &&
-                   has_batch(*other, problem) && keeps_memory(problem, *other)));
+                   has_batch(*other, problem) && keeps_memory(problem, *other) &&
+                   keeps_capacity(problem, *other)));
     return;
   }
   CHECK(has_batch(planned, problem));
+  CHECK(keeps_capacity(problem, planned));
   CHECK(planned.fits);
   CHECK(plan.bound_epoch_time <= planned.epoch.time);
   for (const run_strategy* other : {&plan.unbalanced, &plan.published}) {
     if (other->status == search_status::infeasible || !other->fits) continue;
     CHECK(plan.bound_epoch_time <= other->epoch.time);
-    if (has_batch(*other, problem) && keeps_memory(problem, *other))
+    if (has_batch(*other, problem) && keeps_memory(problem, *other) &&
+        keeps_capacity(problem, *other))
       CHECK(planned.epoch.time <= other->epoch.time);
   }
   const evaluated_run again = evaluate_run(problem, planned.data.packing.packs,

@@ -271,8 +271,8 @@ class run_planner {
   }
 
   /// Replaces a plan by another strategy's micro-batches, without padding, and layers, where these
-  /// meet the same wishes (schedule, global batch, memory for any order of micro-batches) and are
-  /// faster: the best that was seen is always offered.
+  /// meet the same wishes (schedule, capacity, global batch, memory for any order of micro-batches)
+  /// and are faster: the best that was seen is always offered.
   void offer(run_strategy& best, const run_strategy& other) const {
     const batch_options wished = batches(schedule());
     if (other.status == search_status::infeasible ||
@@ -286,6 +286,9 @@ class run_planner {
     candidate.data.packing.bound = other.data.packing.bound;
     candidate.data.microbatches_per_rank = other.data.microbatches_per_rank;
     const workload largest = candidate.data.load.largest();
+    if (problem_.capacity &&
+        (largest.tiles > (*problem_.capacity)[0] || largest.tokens > (*problem_.capacity)[1]))
+      return;
     if (!candidate.capacity)
       candidate.capacity = loads<2>{std::max<std::int64_t>(1, largest.tiles),
                                     std::max<std::int64_t>(1, largest.tokens)};
