@@ -43,27 +43,19 @@ namespace detail {
          static_cast<std::size_t>(std::clamp<wide_integer>(count, 1, (1 << 20) / multiple));
 }
 
-/// The mean number of samples per micro-batch for steps of the global batch with the fewest
-/// micro-batches of at most `most` samples.
-struct microbatch_size {
-  std::size_t microbatches = 1;  ///< Per rank and step.
-  double samples = 1;            ///< Per micro-batch; at least 1.
-};
-
-[[nodiscard]] inline microbatch_size size_for_batch(const batch_options& options, double most,
-                                                    std::size_t more) {
-  const std::size_t multiple = options.microbatch_multiple;
-  const double each =
-      static_cast<double>(options.global_batch) / static_cast<double>(options.ranks * multiple);
+/// The mean number of samples per micro-batch, at least 1, for steps of the global batch with the
+/// fewest micro-batches of at most `most` samples, or with `more` multiples of them than that.
+[[nodiscard]] inline double size_for_batch(const batch_options& options, double most,
+                                           std::size_t more) {
+  const double each = static_cast<double>(options.global_batch) /
+                      static_cast<double>(options.ranks * options.microbatch_multiple);
   const double rounds = std::max(1.0, std::ceil(each / most * (1 - 1e-9)));
-  const double turns = rounds + static_cast<double>(more);
-  return {.microbatches = multiple * static_cast<std::size_t>(turns),
-          .samples = std::max(1.0, each / turns)};
+  return std::max(1.0, each / (rounds + static_cast<double>(more)));
 }
 
 /// The number of packs with which that many samples make micro-batches of this mean size.
-[[nodiscard]] inline std::size_t packs_for(std::size_t samples, const microbatch_size& size) {
-  const double packs = std::round(static_cast<double>(samples) / size.samples);
+[[nodiscard]] inline std::size_t packs_for(std::size_t samples, double size) {
+  const double packs = std::round(static_cast<double>(samples) / size);
   return std::clamp<std::size_t>(static_cast<std::size_t>(packs), 1, samples);
 }
 
@@ -169,7 +161,7 @@ inline void load_packs(batch_plan& plan, std::span<const vision_language_sample>
 inline void split_for_batch(packing_result& packing, const batch_options& options,
                             std::size_t samples) {
   const std::size_t packs = packing.packs.size();
-  const microbatch_size size = size_for_batch(options, mean_size(samples, packs), 0);
+  const double size = size_for_batch(options, mean_size(samples, packs), 0);
   packing.packs = split_packs(packing.packs, std::max(packs, packs_for(samples, size)));
 }
 
@@ -225,8 +217,8 @@ struct limited_packing {
   };
   const double most = mean_size(count, std::max<std::size_t>(1, best.packing.packs.size()));
   for (std::size_t more = 0; more < 3 && missed(best.packing); ++more) {
-    const microbatch_size size = size_for_batch(options, most, more);
-    limited_packing few{.most_samples = static_cast<std::size_t>(std::ceil(size.samples))};
+    const double size = size_for_batch(options, most, more);
+    limited_packing few{.most_samples = static_cast<std::size_t>(std::ceil(size))};
     few.packing = pack_few(samples, capacity, options, few.most_samples);
     const std::size_t wanted = packs_for(count, size);
     if (missed(few.packing) && few.packing.packs.size() < wanted)
@@ -360,10 +352,9 @@ OMNIBAL_INLINE batch_plan balanced_batches(std::span<const vision_language_sampl
     if (detail::batch_distance(other, options) < detail::batch_distance(plan, options))
       plan = std::move(other);
   };
-  if (missed())
-    for (std::size_t most = detail::largest_size(plan.packing.packs); most > 0 && missed();
-         most /= 2)
-      consider(detail::pack_for_batch(samples, capacity, options, most));
+  if (!missed()) return plan;
+  for (std::size_t most = detail::largest_size(plan.packing.packs); most > 0 && missed(); most /= 2)
+    consider(detail::pack_for_batch(samples, capacity, options, most));
   constexpr std::size_t most_splits = 16;
   const detail::limited_packing whole{plan.packing, plan.most_samples_per_pack};
   for (std::size_t more = 1; more <= most_splits && missed(); ++more) {

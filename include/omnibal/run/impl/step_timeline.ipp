@@ -7,6 +7,7 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/cost/workload.hpp>
 #include <omnibal/pipeline/evaluated_plan.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/schedule.hpp>
@@ -34,8 +35,9 @@ OMNIBAL_INLINE timeline step_timeline(const run_strategy& strategy,
     return times;
   };
   pipeline_plan without_recomputation = strategy.plan;
+  const workload mean = load.mean_microbatch();
   for (std::size_t l = 0; l < layers.size(); ++l)
-    without_recomputation.modes[l] = bare_mode(layers[l], load.mean_microbatch());
+    without_recomputation.modes[l] = bare_mode(layers[l], mean);
   const microbatch_times times = times_with(strategy.plan);
   const microbatch_times least = times_with(without_recomputation);
   return simulate_timeline(operation_graph(shape), times, [&](const pipeline_operation& work) {
