@@ -64,7 +64,7 @@ int main() {
   const omnibal::memory_setup memory{.limit = std::int64_t{80} << 30};
   const auto believed = omnibal::problem_of(predicted, schedule, mean_batch, mean_batch, memory);
   const auto actual = omnibal::problem_of(measured.chain, schedule, mean_batch, mean_batch, memory);
-  const auto objective = omnibal::plan_objective::bottleneck;
+  const auto objective = omnibal::objectives::bottleneck{};
   const auto by_preset = omnibal::plan_jointly(believed, objective).plan;
   const auto by_profile = omnibal::plan_jointly(actual, objective).plan;
   for (const auto& plan : {by_preset, by_profile}) {

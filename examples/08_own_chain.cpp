@@ -46,7 +46,7 @@ int main() {
   for (int i = 0; i < 10; ++i) problem.layers.push_back(decoder_layer(i));
 
   // Partition and recomputation together, for the shortest simulated step.
-  const auto found = omnibal::plan_jointly(problem, omnibal::plan_objective::makespan);
+  const auto found = omnibal::plan_jointly(problem, omnibal::objectives::makespan{});
   claim(found.status == omnibal::search_status::optimal, "the plan is proven to be optimal");
 
   // Time and memory of the plan on every device, and the end of every operation of the step.

@@ -30,7 +30,7 @@ pipeline_problem preset_problem(const std::vector<layer_cost>& chain, std::size_
   const workload largest{.tiles = 9, .tokens = 4096};
   const schedule_shape shape{.stages = stages, .microbatches = 32};
   pipeline_problem problem = problem_of(chain, shape, typical, largest, {.limit = 0});
-  const std::int64_t least = plan_jointly(problem, plan_objective::bottleneck).why.bytes_short;
+  const std::int64_t least = plan_jointly(problem, objectives::bottleneck{}).why.bytes_short;
   problem.memory_limit.assign(stages, least / 100 * percent);
   if (percent == 0) problem.memory_limit.clear();
   return problem;
@@ -43,7 +43,7 @@ void baselines(benchmark::State& state, std::int64_t percent) {
       preset_problem(chain, static_cast<std::size_t>(state.range(1)), percent);
   std::vector<std::int64_t> parameters;
   for (const layer_cost& one : chain) parameters.push_back(one.parameters);
-  const joint_plan least = plan_jointly(problem, plan_objective::makespan);
+  const joint_plan least = plan_jointly(problem, objectives::makespan{});
   std::vector<evaluated_plan> found;
   for (auto _ : state) found = plan_baselines(problem, parameters);
   state.SetLabel(model.id + ", " + std::string(to_string(least.status)));

@@ -68,7 +68,7 @@ pipeline_problem problem_of_size(const size& wanted) {
   return problem;
 }
 
-void plan(benchmark::State& state, plan_objective objective, std::int64_t size::*varied) {
+void plan(benchmark::State& state, const any_objective& objective, std::int64_t size::*varied) {
   size wanted;
   wanted.*varied = state.range(0);
   const pipeline_problem problem = problem_of_size(wanted);
@@ -79,23 +79,23 @@ void plan(benchmark::State& state, plan_objective objective, std::int64_t size::
 
 }  // namespace
 
-#define GROWTH(objective)                                                                     \
-  BENCHMARK_CAPTURE(plan, objective##_layers, plan_objective::objective, &size::layers)       \
-      ->Arg(16)                                                                               \
-      ->Arg(32)                                                                               \
-      ->Arg(64)                                                                               \
-      ->Arg(96)                                                                               \
-      ->Arg(128)                                                                              \
-      ->Unit(benchmark::kMillisecond);                                                        \
-  BENCHMARK_CAPTURE(plan, objective##_stages, plan_objective::objective, &size::stages)       \
-      ->RangeMultiplier(2)                                                                    \
-      ->Range(2, 32)                                                                          \
-      ->Unit(benchmark::kMillisecond);                                                        \
-  BENCHMARK_CAPTURE(plan, objective##_modes, plan_objective::objective, &size::modes)         \
-      ->DenseRange(1, 4)                                                                      \
-      ->Unit(benchmark::kMillisecond);                                                        \
-  BENCHMARK_CAPTURE(plan, objective##_byte_bits, plan_objective::objective, &size::byte_bits) \
-      ->DenseRange(8, 32, 8)                                                                  \
+#define GROWTH(objective)                                                                   \
+  BENCHMARK_CAPTURE(plan, objective##_layers, objectives::objective{}, &size::layers)       \
+      ->Arg(16)                                                                             \
+      ->Arg(32)                                                                             \
+      ->Arg(64)                                                                             \
+      ->Arg(96)                                                                             \
+      ->Arg(128)                                                                            \
+      ->Unit(benchmark::kMillisecond);                                                      \
+  BENCHMARK_CAPTURE(plan, objective##_stages, objectives::objective{}, &size::stages)       \
+      ->RangeMultiplier(2)                                                                  \
+      ->Range(2, 32)                                                                        \
+      ->Unit(benchmark::kMillisecond);                                                      \
+  BENCHMARK_CAPTURE(plan, objective##_modes, objectives::objective{}, &size::modes)         \
+      ->DenseRange(1, 4)                                                                    \
+      ->Unit(benchmark::kMillisecond);                                                      \
+  BENCHMARK_CAPTURE(plan, objective##_byte_bits, objectives::objective{}, &size::byte_bits) \
+      ->DenseRange(8, 32, 8)                                                                \
       ->Unit(benchmark::kMillisecond)
 
 GROWTH(bottleneck);

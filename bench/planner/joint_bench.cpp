@@ -39,7 +39,7 @@ pipeline_problem preset_problem(const model_shape& model, std::size_t stages) {
   return problem;
 }
 
-void presets(benchmark::State& state, plan_objective objective) {
+void presets(benchmark::State& state, const any_objective& objective) {
   const model_shape model = model_presets()[static_cast<std::size_t>(state.range(0))];
   const pipeline_problem problem = preset_problem(model, static_cast<std::size_t>(state.range(1)));
   joint_plan found;
@@ -48,7 +48,7 @@ void presets(benchmark::State& state, plan_objective objective) {
   state.counters["gap"] = relative_gap(found.objective.value(), found.bound.value());
 }
 
-void distinct_layers(benchmark::State& state, plan_objective objective) {
+void distinct_layers(benchmark::State& state, const any_objective& objective) {
   random_stream random(5);
   pipeline_problem problem{
       .schedule = {.stages = static_cast<std::size_t>(state.range(1)), .microbatches = 64}};
@@ -137,7 +137,7 @@ void seeded_family(benchmark::State& state, any_schedule kind) {
       const pipeline_problem problem = family(seed, kind, static_cast<std::size_t>(state.range(0)),
                                               static_cast<std::size_t>(state.range(1)));
       const auto start = std::clock();
-      const joint_plan found = plan_jointly(problem, plan_objective::makespan);
+      const joint_plan found = plan_jointly(problem, objectives::makespan{});
       longest = std::max(longest, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
       if (found.plan.cuts.empty()) continue;
       ++plans;
@@ -157,23 +157,23 @@ void add_presets(benchmark::internal::Benchmark* bench) {
 
 }  // namespace
 
-BENCHMARK_CAPTURE(presets, bottleneck, plan_objective::bottleneck)
+BENCHMARK_CAPTURE(presets, bottleneck, objectives::bottleneck{})
     ->Apply(add_presets)
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(presets, closed_form, plan_objective::closed_form)
+BENCHMARK_CAPTURE(presets, closed_form, objectives::closed_form{})
     ->Apply(add_presets)
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(presets, period, plan_objective::period)
+BENCHMARK_CAPTURE(presets, period, objectives::period{})
     ->Apply(add_presets)
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(presets, makespan, plan_objective::makespan)
+BENCHMARK_CAPTURE(presets, makespan, objectives::makespan{})
     ->Apply(add_presets)
     ->Unit(benchmark::kMillisecond);
-#define DISTINCT_LAYERS(objective)                                         \
-  BENCHMARK_CAPTURE(distinct_layers, objective, plan_objective::objective) \
-      ->Args({32, 8})                                                      \
-      ->Args({95, 16})                                                     \
-      ->Args({128, 32})                                                    \
+#define DISTINCT_LAYERS(objective)                                       \
+  BENCHMARK_CAPTURE(distinct_layers, objective, objectives::objective{}) \
+      ->Args({32, 8})                                                    \
+      ->Args({95, 16})                                                   \
+      ->Args({128, 32})                                                  \
       ->Unit(benchmark::kMillisecond)
 
 DISTINCT_LAYERS(bottleneck);

@@ -51,7 +51,7 @@ TEST_CASE("The order of a layer's modes changes no plan's value and no baseline"
     const any_schedule kind = all_schedules[static_cast<std::size_t>(round) % 2];
     const pipeline_problem problem = with_kinds(test::random_problem(random, kind, 7), random);
     const pipeline_problem other = in_another_order(problem, random);
-    for (const plan_objective objective : test::objectives) {
+    for (const any_objective objective : all_objectives) {
       const joint_plan one = plan_jointly(problem, objective);
       const joint_plan two = plan_jointly(other, objective);
       REQUIRE(one.status == two.status);

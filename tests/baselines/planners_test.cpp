@@ -268,7 +268,7 @@ TEST_CASE("Every baseline is best by its own objective, and none beats the exact
     REQUIRE(found.empty() == allowed.empty());
     if (found.empty()) continue;
     ++planned;
-    const joint_plan least = plan_jointly(problem, plan_objective::makespan);
+    const joint_plan least = plan_jointly(problem, objectives::makespan{});
     REQUIRE(found.size() == fitted.size());
     for (std::size_t k = 0; k < found.size(); ++k) {
       check_sound(problem, found[k], least);

@@ -30,7 +30,7 @@ namespace {
     problem.layers.push_back({.forward_time = time, .backward_time = 2 * time});
     held.samples.push_back({.rank = k % 2, .cost = time, .bytes = 10 + k});
   }
-  return {omnibal::plan_jointly(problem, omnibal::plan_objective::makespan).plan,
+  return {omnibal::plan_jointly(problem, omnibal::objectives::makespan{}).plan,
           omnibal::rebalance(held).frontier};
 }
 

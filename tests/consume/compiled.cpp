@@ -17,7 +17,7 @@ int main() {
   omnibal::pipeline_problem problem{.schedule = {.stages = 2, .microbatches = 4}};
   for (const std::int64_t time : {3, 1, 1, 1})
     problem.layers.push_back({.forward_time = time, .backward_time = 2 * time});
-  const auto planned = omnibal::plan_jointly(problem, omnibal::plan_objective::bottleneck);
+  const auto planned = omnibal::plan_jointly(problem, omnibal::objectives::bottleneck{});
   const auto moved = omnibal::rebalance(
       {.ranks = 2,
        .samples = {{.rank = 0, .cost = 5, .bytes = 1}, {.rank = 0, .cost = 5, .bytes = 1}}});

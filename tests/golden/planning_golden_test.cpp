@@ -50,9 +50,6 @@ namespace {
 constexpr auto kinds =
     std::to_array<any_schedule>({schedules::gpipe{}, schedules::one_forward_one_backward{},
                                  schedules::interleaved{}, schedules::zero_bubble_h1{}});
-constexpr std::array objectives = {plan_objective::bottleneck,  plan_objective::blocking_bottleneck,
-                                   plan_objective::closed_form, plan_objective::period,
-                                   plan_objective::makespan,    plan_objective::variance};
 
 /// In the list above, whose order is part of the record.
 std::ptrdiff_t position_of(any_schedule kind) {
@@ -298,7 +295,7 @@ TEST_CASE("Golden hashes of evaluated plans") {
     golden.add(name_of(kind), over_problems(kind, 52, 40, [](pipeline_problem problem) {
                  problem.memory_limit.clear();
                  problem.reserved.clear();
-                 const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
+                 const joint_plan found = plan_jointly(problem, objectives::bottleneck{});
                  if (found.plan.cuts.empty()) return hash_of(found.why);
                  const auto stages = stage_costs(problem, found.plan);
                  const auto costs = each(stages, [](const stage_cost& one) {
@@ -306,7 +303,7 @@ TEST_CASE("Golden hashes of evaluated plans") {
                                     one.backward_time, one.weight_gradient_time, one.static_bytes,
                                     one.latency(), one.activation.saved, one.activation.transient);
                  });
-                 const auto values = each(objectives, [&](plan_objective objective) {
+                 const auto values = each(all_objectives, [&](const any_objective& objective) {
                    return hash_of(objective_of(problem, found.plan, objective));
                  });
                  return plan_hash(costs, values, peak_memory(problem, stages));
@@ -407,8 +404,8 @@ TEST_CASE("Golden hashes of recomputation") {
 TEST_CASE("Golden hashes of joint plans") {
   golden_hashes golden;
   for (const any_schedule kind : kinds)
-    for (const plan_objective objective : objectives)
-      golden.add(name_of(kind) + ", " + std::string(to_string(objective)),
+    for (const any_objective& objective : all_objectives)
+      golden.add(name_of(kind) + ", " + std::string(objective.name()),
                  over_problems(kind, 56, 300, [&](const pipeline_problem& problem) {
                    return hash_of(plan_jointly(problem, objective));
                  }));
@@ -453,7 +450,7 @@ TEST_CASE("Golden hashes of plans with rules, ties and unequal devices") {
                    problem.together = {{0, 1}};
                    problem.apart = {{1, 2}};
                  }
-                 const auto plans = each(objectives, [&](plan_objective objective) {
+                 const auto plans = each(all_objectives, [&](const any_objective& objective) {
                    return hash_of(plan_jointly(problem, objective));
                  });
                  return plan_hash(plans);
@@ -523,7 +520,7 @@ TEST_CASE("Golden hashes of baselines and advice") {
   }
   for (const any_schedule kind : kinds)
     golden.add(name_of(kind) + ", advice", over_problems(kind, 63, 200, [](const auto& problem) {
-                 const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
+                 const joint_plan found = plan_jointly(problem, objectives::bottleneck{});
                  if (found.why.reason != infeasibility::cause::memory) return std::uint64_t{0};
                  const fit_advice advice = advise(problem, found.why);
                  return plan_hash(advice.bytes, advice.microbatches.value_or(0),
@@ -574,7 +571,7 @@ TEST_CASE("Golden hashes of Megatron-LM's layout") {
   random_stream random(65);
   for (const any_schedule kind : kinds) {
     const pipeline_problem problem = named_problem(random, shape_of(kind, 4, 3));
-    const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
+    const joint_plan found = plan_jointly(problem, objectives::bottleneck{});
     REQUIRE(!found.plan.cuts.empty());
     const megatron_layout layout = to_megatron_layout(problem, found.plan);
     const auto text = [](const std::string& one) { return plan_hash(one); };
@@ -598,7 +595,7 @@ TEST_CASE("Golden hashes of chains as stages") {
     const workload work{.tiles = 10, .tokens = 4096, .squared_tokens = 9'000'000};
     const pipeline_problem problem = problem_of(under, shape_of(kind, 4, 8), work, work,
                                                 {.limit = 60 * gibibyte, .margin = 0.1});
-    const joint_plan found = plan_jointly(problem, plan_objective::closed_form);
+    const joint_plan found = plan_jointly(problem, objectives::closed_form{});
     REQUIRE(!found.plan.cuts.empty());
     const auto stages = each(stage_models(under, found.plan), [](const stage_model& one) {
       return plan_hash(hash_of(one.forward_time), hash_of(one.backward_time),

@@ -19,9 +19,9 @@ TEST_CASE("Every piece of advice makes the problem fit, and a smaller change doe
   for (int round = 0; round < 600; ++round) {
     pipeline_problem problem = test::random_problem(random, kinds[round % 3], 6);
     const auto infeasible = [](const pipeline_problem& changed) {
-      return plan_jointly(changed, plan_objective::bottleneck).status == search_status::infeasible;
+      return plan_jointly(changed, objectives::bottleneck{}).status == search_status::infeasible;
     };
-    const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
+    const joint_plan found = plan_jointly(problem, objectives::bottleneck{});
     if (found.why.reason != infeasibility::cause::memory) continue;
     const fit_advice advice = advise(problem, found.why);
     {
@@ -80,12 +80,12 @@ TEST_CASE("The published plan fits and is never better than the optimum") {
                              7);
     if (round % 3 == 0) test::vary(problem, random);
     const auto plan = plan_by_paper(problem);
-    const joint_plan exact = plan_jointly(problem, plan_objective::makespan);
+    const joint_plan exact = plan_jointly(problem, objectives::makespan{});
     if (!plan) continue;
     ++found;
     validate(problem, *plan);
     REQUIRE(test::overrun(problem, *plan) <= 0);
-    const rational value = test::objective_value(problem, *plan, plan_objective::makespan);
+    const rational value = objective_of(problem, *plan, objectives::makespan{});
     REQUIRE(!(value < exact.objective));
     worse += exact.objective < value;
   }

@@ -16,9 +16,9 @@ namespace {
 /// Plans for every objective and compares with enumeration; whether anything fits.
 bool agrees_with_enumeration(const pipeline_problem& problem) {
   const test::oracle expected(problem);
-  for (std::size_t k = 0; k < test::objectives.size(); ++k) {
-    const plan_objective objective = test::objectives[k];
-    INFO(to_string(objective));
+  for (std::size_t k = 0; k < all_objectives.size(); ++k) {
+    const any_objective objective = all_objectives[k];
+    INFO(objective.name());
     const joint_plan found = plan_jointly(problem, objective);
     if (problem.layers.size() < problem.schedule.total_stages()) {
       REQUIRE(found.why.reason == infeasibility::cause::fewer_layers_than_stages);
@@ -34,7 +34,7 @@ bool agrees_with_enumeration(const pipeline_problem& problem) {
       REQUIRE(found.objective == expected.best[k]);
       REQUIRE(found.bound == expected.best[k]);
       validate(problem, found.plan);
-      REQUIRE(test::objective_value(problem, found.plan, objective) == expected.best[k]);
+      REQUIRE(objective_of(problem, found.plan, objective) == expected.best[k]);
       REQUIRE(test::overrun(problem, found.plan) <= 0);
     }
   }
@@ -119,7 +119,7 @@ TEST_CASE("A schedule that takes micro-batches out of order is not planned") {
   CHECK_THROWS_WITH(
       plan_jointly({.schedule = {.kind = last_first{}, .stages = 2, .microbatches = 2},
                     .layers = std::vector<pipeline_layer>(3)},
-                   plan_objective::makespan),
+                   objectives::makespan{}),
       Catch::Matchers::ContainsSubstring("last first") &&
           Catch::Matchers::ContainsSubstring("F0.1"));
 }
@@ -160,7 +160,7 @@ TEST_CASE("Makespans of longer chains agree with the simulation of every partiti
                                    .modes = std::vector<std::size_t>(problem.layers.size(), 0)};
           best = std::min(best, makespan(shape, stage_costs(problem, plan)));
         });
-    const joint_plan found = plan_jointly(problem, plan_objective::makespan);
+    const joint_plan found = plan_jointly(problem, objectives::makespan{});
     REQUIRE(found.status == search_status::optimal);
     REQUIRE(found.objective == rational{best});
     REQUIRE(found.bound == rational{best});
@@ -178,12 +178,12 @@ TEST_CASE("Joint planning sees what cutting first and recomputing after cannot")
   pipeline_problem problem{.schedule = {.stages = 2, .microbatches = 8},
                            .layers = {wide, wide, slim, slim},
                            .memory_limit = {20, 13}};
-  const joint_plan joint = plan_jointly(problem, plan_objective::bottleneck);
+  const joint_plan joint = plan_jointly(problem, objectives::bottleneck{});
   REQUIRE(joint.status == search_status::optimal);
   CHECK(joint.objective == rational{90});
   CHECK(joint.plan == pipeline_plan{.cuts = {0, 1, 4}, .modes = {0, 0, 0, 0}});
   problem.memory_limit = {1000, 1000};
-  CHECK(plan_jointly(problem, plan_objective::bottleneck).objective == rational{60});
+  CHECK(plan_jointly(problem, objectives::bottleneck{}).objective == rational{60});
 }
 
 TEST_CASE("The chunks of a device share its memory") {
@@ -197,12 +197,12 @@ TEST_CASE("The chunks of a device share its memory") {
       .schedule = {.kind = schedules::interleaved{}, .virtual_stages = 2, .microbatches = 1},
       .layers = {with_extra(3), with_extra(5)},
       .memory_limit = {10}};
-  const joint_plan found = plan_jointly(problem, plan_objective::makespan);
+  const joint_plan found = plan_jointly(problem, objectives::makespan{});
   CHECK(found.status == search_status::optimal);
   CHECK(found.objective == rational{43});
   CHECK(found.plan.modes == std::vector<std::size_t>{1, 0});
   problem.memory_limit = {20};
-  CHECK(plan_jointly(problem, plan_objective::makespan).objective == rational{40});
+  CHECK(plan_jointly(problem, objectives::makespan{}).objective == rational{40});
 }
 
 TEST_CASE("The closed form trades the bottleneck against costly edges") {
@@ -212,7 +212,7 @@ TEST_CASE("The closed form trades the bottleneck against costly edges") {
     for (int l = 0; l < 9; ++l)
       problem.layers.push_back({.forward_time = test::draw(random, 1, 30),
                                 .forward_latency = test::draw(random, 0, 60)});
-    REQUIRE(plan_jointly(problem, plan_objective::closed_form).objective ==
+    REQUIRE(plan_jointly(problem, objectives::closed_form{}).objective ==
             test::oracle(problem).best[2]);
   }
 }
@@ -221,10 +221,10 @@ TEST_CASE("A device of half the speed gets half the layers") {
   const pipeline_layer one{.forward_time = 10, .backward_time = 20};
   pipeline_problem problem{.schedule = {.stages = 2, .microbatches = 16},
                            .layers = std::vector<pipeline_layer>(6, one)};
-  CHECK(plan_jointly(problem, plan_objective::makespan).plan.cuts ==
+  CHECK(plan_jointly(problem, objectives::makespan{}).plan.cuts ==
         std::vector<std::size_t>{0, 3, 6});
   problem.time_factor = {{1}, {2}};
-  const joint_plan found = plan_jointly(problem, plan_objective::bottleneck);
+  const joint_plan found = plan_jointly(problem, objectives::bottleneck{});
   CHECK(found.plan.cuts == std::vector<std::size_t>{0, 4, 6});
   CHECK(found.objective == rational{120});
 }
@@ -236,9 +236,9 @@ TEST_CASE("Tied layers weigh once on one device") {
       .layers = {one, one},
       .memory_limit = {100},
       .tied = {{0, 1}}};
-  CHECK(plan_jointly(problem, plan_objective::makespan).status == search_status::optimal);
+  CHECK(plan_jointly(problem, objectives::makespan{}).status == search_status::optimal);
   problem.tied.clear();
-  const joint_plan found = plan_jointly(problem, plan_objective::makespan);
+  const joint_plan found = plan_jointly(problem, objectives::makespan{});
   CHECK(found.status == search_status::infeasible);
   CHECK(found.why.bytes_short == 100);
 }
@@ -248,11 +248,11 @@ TEST_CASE("A hundred layers of byte and nanosecond scale are planned and evaluat
   pipeline_problem problem{.schedule = {.stages = 8, .microbatches = 32}};
   for (int l = 0; l < 100; ++l) problem.layers.push_back(test::random_layer(random, 3, 1'000'003));
   problem.memory_limit.assign(8, 3'000'000'000);
-  for (const plan_objective objective : test::objectives) {
-    INFO(to_string(objective));
+  for (const any_objective objective : all_objectives) {
+    INFO(objective.name());
     const joint_plan found = plan_jointly(problem, objective);
-    if (objective != plan_objective::makespan) REQUIRE(found.status == search_status::optimal);
-    REQUIRE(test::objective_value(problem, found.plan, objective) == found.objective);
+    if (objective != objectives::makespan{}) REQUIRE(found.status == search_status::optimal);
+    REQUIRE(objective_of(problem, found.plan, objective) == found.objective);
     REQUIRE(!(found.objective < found.bound));
     REQUIRE(test::overrun(problem, found.plan) <= 0);
   }
@@ -270,14 +270,12 @@ TEST_CASE("Searches that are cut short keep a plan and a bound below the optimum
     problem.memory_limit.clear();
     problem.reserved.clear();
     if (problem.layers.size() < 3) continue;
-    const rational best = plan_jointly(problem, plan_objective::makespan).objective;
-    const joint_plan found =
-        plan_jointly(problem, plan_objective::makespan, {.operation_limit = 0});
+    const rational best = plan_jointly(problem, objectives::makespan{}).objective;
+    const joint_plan found = plan_jointly(problem, objectives::makespan{}, {.operation_limit = 0});
     REQUIRE((found.status == search_status::stopped || found.status == search_status::optimal));
     REQUIRE(!(best < found.bound));
     REQUIRE(!(found.objective < best));
-    REQUIRE(test::objective_value(problem, found.plan, plan_objective::makespan) ==
-            found.objective);
+    REQUIRE(objective_of(problem, found.plan, objectives::makespan{}) == found.objective);
   }
 }
 
@@ -290,13 +288,13 @@ TEST_CASE("Knapsacks that are cut short leave plans that fit and bounds that hol
     if (problem.layers.size() < problem.schedule.stages) continue;
     const test::oracle expected(problem);
     if (!expected.feasible()) continue;
-    for (std::size_t k = 0; k < test::objectives.size(); ++k) {
+    for (std::size_t k = 0; k < all_objectives.size(); ++k) {
       const joint_plan found =
-          plan_jointly(problem, test::objectives[k], {.recompute = {.point_limit = 0}});
+          plan_jointly(problem, all_objectives[k], {.recompute = {.point_limit = 0}});
       stopped += found.status == search_status::stopped;
       REQUIRE(!(expected.best[k] < found.bound));
       REQUIRE(test::overrun(problem, found.plan) <= 0);
-      REQUIRE(!(found.objective < test::objective_value(problem, found.plan, test::objectives[k])));
+      REQUIRE(!(found.objective < objective_of(problem, found.plan, all_objectives[k])));
       if (found.status == search_status::optimal) REQUIRE(found.objective == expected.best[k]);
     }
   }
@@ -333,7 +331,7 @@ TEST_CASE("Plans are the same bytes everywhere") {
                      .microbatches = 8}};
     for (int l = 0; l < 14; ++l) problem.layers.push_back(test::random_layer(random, 3));
     problem.memory_limit.assign(4, kind == schedules::gpipe{} ? 700 : 450);
-    const joint_plan found = plan_jointly(problem, plan_objective::makespan);
+    const joint_plan found = plan_jointly(problem, objectives::makespan{});
     CHECK(found.status == search_status::optimal);
     CHECK(found.objective == rational{makespan});
     CHECK(found.plan == plan);

@@ -7,6 +7,7 @@
 #include <array>
 #include <limits>
 
+#include <omnibal/planner/objectives.hpp>
 #include <omnibal/planner/plan_jointly.hpp>
 
 #include "../planning_problems.hpp"
@@ -14,27 +15,6 @@
 namespace omnibal::test {
 
 inline constexpr std::int64_t none = std::numeric_limits<std::int64_t>::max();
-
-inline constexpr std::array objectives = {
-    plan_objective::bottleneck,  plan_objective::blocking_bottleneck,
-    plan_objective::closed_form, plan_objective::period,
-    plan_objective::makespan,    plan_objective::variance};
-
-/// The objective of a plan, the makespan by simulation.
-inline rational objective_value(const pipeline_problem& problem, const pipeline_plan& plan,
-                                plan_objective objective) {
-  const auto stages = stage_costs(problem, plan);
-  switch (objective) {
-    case plan_objective::bottleneck: return {bottleneck(problem.schedule, stages)};
-    case plan_objective::blocking_bottleneck: return {blocking_bottleneck(stages)};
-    case plan_objective::closed_form: return {closed_form(stages, problem.schedule.microbatches)};
-    case plan_objective::period: return steady_period(stages);
-    case plan_objective::makespan: return {makespan(problem.schedule, stages)};
-    case plan_objective::variance:
-      return reduced(scaled_forward_variance(problem.schedule, stages), 1, "variance");
-  }
-  return {};
-}
 
 /// By how much the plan and the margin overrun a device's memory, at the worst device; 0 or less
 /// when they fit.
@@ -67,8 +47,8 @@ void for_each_plan(const pipeline_problem& problem, const Visit& visit) {
 }
 
 struct oracle {
-  std::array<rational, objectives.size()> best;  ///< {none} where nothing fits.
-  std::int64_t least_overrun = none;             ///< none where no partition is allowed.
+  std::array<rational, all_objectives.size()> best;  ///< {none} where nothing fits.
+  std::int64_t least_overrun = none;                 ///< none where no partition is allowed.
 
   explicit oracle(const pipeline_problem& problem) {
     best.fill({none});
@@ -76,8 +56,8 @@ struct oracle {
       const std::int64_t over = overrun(problem, plan);
       least_overrun = std::min(least_overrun, over);
       if (over > 0) return;
-      for (std::size_t k = 0; k < objectives.size(); ++k)
-        best[k] = std::min(best[k], objective_value(problem, plan, objectives[k]));
+      for (std::size_t k = 0; k < all_objectives.size(); ++k)
+        best[k] = std::min(best[k], objective_of(problem, plan, all_objectives[k]));
     });
   }
   [[nodiscard]] bool feasible() const { return !(best[0] == rational{none}); }

@@ -79,8 +79,8 @@ static_assert(plain_with_defaults<run_plan>);
 
 static_assert(plain_with_defaults<joint_options> && plain_with_defaults<recompute_options>);
 static_assert(recompute_options{}.point_limit == 1'000'000);
-static_assert(to_string(plan_objective::makespan) == "makespan");
-static_assert(std::is_same_v<decltype(plan_jointly({}, plan_objective::makespan)), joint_plan>);
+static_assert(objective_named("makespan") == objectives::makespan{} && !objective_named("speed"));
+static_assert(std::is_same_v<decltype(plan_jointly({}, objectives::makespan{})), joint_plan>);
 static_assert(std::is_same_v<decltype(plan_run({})), run_plan>);
 static_assert(
     std::is_same_v<decltype(partition_chain(std::vector<short>(), 2)), chain_partition<short>>);

@@ -48,9 +48,12 @@ OUTSIDE = {
 STANDARD = r"[a-z_0-9]+"  # the headers of the C++ standard library have neither / nor .
 INSIDE = ("detail", "impl")  # folders of a module closed to other modules
 
-# The members of a family, and who may name them: its list, and the header with its default.
-MEMBER = re.compile(r"pipeline/schedules/")
-LISTS = ["pipeline/schedules.hpp", "pipeline/schedule.hpp"]
+# The members of a family, who may name them (its list, and the header with its default), and
+# whether others may, who ask for a member and do not ask what a member is.
+SCHEDULE = re.compile(r"pipeline/schedules/")
+SCHEDULE_LISTS = ["pipeline/schedules.hpp", "pipeline/schedule.hpp"]
+OBJECTIVE = re.compile(r"planner/(impl/)?objectives/|planner/objectives\.hpp")
+SEARCHES = re.compile(r"planner/(detail/|impl/search_partitions)")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]*)>|"([^"]*)"|(.*))')
 PUBLIC_NAMESPACE = re.compile(r"^namespace omnibal::inline v\d+(?!::detail)\b", re.M)
@@ -94,8 +97,10 @@ def fault_of_inner(header, target):
         return "a header includes what it uses, not a whole module"
     if target in OUTSIDE:
         return "only its user includes a header that needs a dependency"
-    if MEMBER.match(target) and not (MEMBER.match(header) or header in LISTS):
+    if SCHEDULE.match(target) and not (SCHEDULE.match(header) or header in SCHEDULE_LISTS):
         return "algorithms know no schedule by name: take any_schedule and its capabilities"
+    if OBJECTIVE.match(target) and SEARCHES.match(header):
+        return "searches know no objective by name: take any_objective"
     if wanted != module and wanted not in MODULES[module]:
         return f"{module} may include {', '.join(MODULES[module]) or 'no other module'}"
     if wanted != module and is_inside(target):
@@ -205,6 +210,9 @@ PLANTED = [
     ("config.hpp", "#include <omnibal/stopped_by_the_error_above>", None),
     ("pipeline/schedules.hpp", "#include <omnibal/pipeline/schedules/gpipe.hpp>", None),
     ("planner/a.hpp", "#include <omnibal/pipeline/schedules/gpipe.hpp>", "no schedule by name"),
+    ("planner/detail/a.hpp", "#include <omnibal/planner/objectives/period.hpp>",
+     "no objective by name"),
+    ("baselines/a.hpp", "#include <omnibal/planner/objectives/period.hpp>", None),
     ("core/a.hpp", "#include <omnibal/stopped_by_the_error_above>", "not a whole module"),
     ("dispatch/a.hpp", "#include <omnibal/packing/isf.hpp>", None),
     ("packing/a.hpp", "#include <omnibal/packing/detail/b.hpp>", None),

@@ -12,6 +12,7 @@
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/evaluated_plan.hpp>
 #include <omnibal/planner/advice.hpp>
+#include <omnibal/planner/objectives.hpp>
 #include <omnibal/planner/plan_jointly.hpp>
 
 #include "commands/deadline.hpp"
@@ -27,7 +28,7 @@ namespace {
 
 /// The objective: that of one step, or a measure over scenarios.
 struct asked_objective {
-  plan_objective of_step = plan_objective::makespan;
+  any_objective of_step = objectives::makespan{};
   std::optional<makespan_measure> over_scenarios = {};
 };
 
@@ -39,16 +40,13 @@ struct asked_problem {
 
 asked_objective read_objective(const plan_arguments& arguments, const problem_file& file) {
   using kind = makespan_measure::kind;
-  static const std::vector<std::pair<std::string, asked_objective>> known = {
-      {"bottleneck", {plan_objective::bottleneck}},
-      {"blocking_bottleneck", {plan_objective::blocking_bottleneck}},
-      {"closed_form", {plan_objective::closed_form}},
-      {"period", {plan_objective::period}},
-      {"makespan", {plan_objective::makespan}},
-      {"variance", {plan_objective::variance}},
-      {"expected_makespan", {.over_scenarios = makespan_measure{.of = kind::mean}}},
-      {"worst_makespan", {.over_scenarios = makespan_measure{.of = kind::worst}}},
-      {"cvar", {.over_scenarios = makespan_measure{.of = kind::cvar}}}};
+  std::vector<std::pair<std::string, asked_objective>> known;
+  for (const any_objective& one : all_objectives)
+    known.emplace_back(one.name(), asked_objective{one});
+  for (const auto& [measure, of] : {std::pair{"expected_makespan", kind::mean},
+                                    {"worst_makespan", kind::worst},
+                                    {"cvar", kind::cvar}})
+    known.emplace_back(measure, asked_objective{.over_scenarios = makespan_measure{.of = of}});
   const bool stochastic = file.is_stochastic();
   const std::string name =
       arguments.objective.value_or(stochastic ? "expected_makespan" : "bottleneck");

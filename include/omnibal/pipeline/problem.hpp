@@ -9,7 +9,7 @@
 ///         .layers = {{.forward_time = 3, .backward_time = 6}, {.forward_time = 2, .backward_time =
 ///         4}}};
 ///     const omnibal::joint_plan best =
-///         omnibal::plan_jointly(problem, omnibal::plan_objective::makespan);
+///         omnibal::plan_jointly(problem, omnibal::objectives::makespan{});
 #pragma once
 
 #include <cstddef>

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Objectives, options and result of joint planning (planner/plan_jointly.hpp).
+/// What a plan may be optimal for, and the options and result of joint planning
+/// (planner/plan_jointly.hpp).
+///
+///     const auto best = omnibal::plan_jointly(problem, omnibal::objectives::makespan{});
+///
+/// Every objective is a type of its own, in planner/objectives/; planner/objectives.hpp lists them.
+/// A program may bring its own: a type that models planning_objective is enough. In their
+/// documentation T is the forward plus backward time of a stage and C the latency of the edge after
+/// it (pipeline/evaluate.hpp).
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
+#include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/rational.hpp>
@@ -12,38 +23,10 @@
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/infeasibility.hpp>
+#include <omnibal/pipeline/problem.hpp>
 #include <omnibal/recompute/exact.hpp>
 
 namespace omnibal::inline v0 {
-
-/// The quantity to minimise, with T the forward plus backward time of a stage and C the latency of
-/// the edge after it (pipeline/evaluate.hpp).
-enum class plan_objective {
-  bottleneck,           ///< Largest Σ T on a device; of equals the least Σ (T + C).
-  blocking_bottleneck,  ///< Largest T plus the latencies of both edges; likewise.
-  closed_form,          ///< Σ (T + C) + (m − 1) · max T.
-  period,    ///< Steady period of 1F1B: max over intervals of (Σ T + Σ inner C) / stages.
-  makespan,  ///< The simulated time of a step.
-  variance,  ///< p · Σ F² − (Σ F)², as in OmniBal; the modes are those of least extra time that
-             ///< fit.
-};
-
-[[nodiscard]] constexpr std::string_view to_string(plan_objective objective) noexcept {
-  switch (objective) {
-    case plan_objective::bottleneck: return "bottleneck";
-    case plan_objective::blocking_bottleneck: return "blocking_bottleneck";
-    case plan_objective::closed_form: return "closed_form";
-    case plan_objective::period: return "period";
-    case plan_objective::makespan: return "makespan";
-    case plan_objective::variance: return "variance";
-  }
-  return "unknown";
-}
-
-/// The objective of stages under a schedule; the makespan is simulated. O(stages²) for the period,
-/// O(p·m·v) for the makespan, O(stages) for the others.
-[[nodiscard]] rational objective_of(const std::vector<stage_cost>& stages,
-                                    const schedule_shape& schedule, plan_objective objective);
 
 /// Limits and control of the search.
 struct joint_options {
@@ -63,8 +46,64 @@ struct joint_plan {
   infeasibility why = {};  ///< If infeasible.
 };
 
-}  // namespace omnibal::inline v0
+/// An objective: an empty type whose static members give its name in files and on the command line,
+/// its value, and how it is minimised.
+/// - `monotone`: the value does not decrease when a time of a stage grows. The value of one that is
+///   not monotone must not depend on backward times, since modes are chosen for the least extra
+///   time.
+/// - `value(stages, schedule)` is what is minimised.
+/// - `bound(problem)` is at most the value of every plan, whether it fits memory or not.
+/// - `search(problem, options)` finds the plan of least value that fits memory, with a proven lower
+///   bound; search_partitions() serves any objective. The problem is valid and has a layer for each
+///   stage.
+template <typename Objective>
+concept planning_objective = std::is_empty_v<Objective> && std::default_initializable<Objective> &&
+    requires(const std::vector<stage_cost>& stages, const schedule_shape& schedule,
+             const pipeline_problem& problem, const joint_options& options) {
+  { Objective::name } -> std::convertible_to<std::string_view>;
+  { Objective::monotone } -> std::convertible_to<bool>;
+  { Objective::value(stages, schedule) } -> std::same_as<rational>;
+  { Objective::bound(problem) } -> std::same_as<rational>;
+  { Objective::search(problem, options) } -> std::same_as<joint_plan>;
+};
 
-#if !defined(OMNIBAL_SEPARATE_COMPILATION)
-#include <omnibal/planner/impl/objective.ipp>
-#endif
+/// Any objective, by value. Equal if the names are.
+class any_objective {
+ public:
+  template <planning_objective Objective>
+  constexpr any_objective(Objective) noexcept : members_(&members_of<Objective>) {}
+
+  [[nodiscard]] constexpr std::string_view name() const noexcept { return members_->name; }
+  [[nodiscard]] constexpr bool monotone() const noexcept { return members_->monotone; }
+  [[nodiscard]] rational value(const std::vector<stage_cost>& stages,
+                               const schedule_shape& schedule) const {
+    return members_->value(stages, schedule);
+  }
+  [[nodiscard]] rational bound(const pipeline_problem& problem) const {
+    return members_->bound(problem);
+  }
+  [[nodiscard]] joint_plan search(const pipeline_problem& problem,
+                                  const joint_options& options) const {
+    return members_->search(problem, options);
+  }
+
+  friend constexpr bool operator==(const any_objective& left, const any_objective& right) noexcept {
+    return left.name() == right.name();
+  }
+
+ private:
+  struct members {
+    std::string_view name;
+    bool monotone;
+    rational (*value)(const std::vector<stage_cost>&, const schedule_shape&);
+    rational (*bound)(const pipeline_problem&);
+    joint_plan (*search)(const pipeline_problem&, const joint_options&);
+  };
+  template <typename Objective>
+  static constexpr members members_of{Objective::name, Objective::monotone, Objective::value,
+                                      Objective::bound, Objective::search};
+
+  const members* members_;
+};
+
+}  // namespace omnibal::inline v0

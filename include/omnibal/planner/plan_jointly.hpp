@@ -3,18 +3,17 @@
 /// The pipeline planner: chooses the partition of layers into stages and the recompute mode of
 /// every layer together, for the least objective such that every device fits its memory.
 ///
-///     const auto best = omnibal::plan_jointly(problem, omnibal::plan_objective::makespan);
+///     const auto best = omnibal::plan_jointly(problem, omnibal::objectives::makespan{});
 ///     if (best.status != omnibal::search_status::infeasible) use(best.plan.cuts, best.plan.modes);
 ///
 /// partition/chain.hpp solves the partition alone and recompute/exact.hpp the recomputation alone;
 /// solving one after the other misses plans that are better for both together when memory binds.
 ///
-/// | schedule          | objective                        | search (planner/detail/) |
-/// |-------------------|----------------------------------|---------------------------------------------|
-/// | gpipe, 1f1b, zbh1 | bottlenecks, closed form, period | stage_recurrences.hpp, dynamic programs
-/// | | gpipe, 1f1b, zbh1 | variance                         | variance.hpp, dynamic program | |
-/// gpipe, 1f1b, zbh1 | makespan, one or over scenarios  | branch_and_bound.hpp | | interleaved |
-/// all                              | interleaved_search.hpp, branch and bound    |
+/// | objective                        | one stage per device        | several, or shared memory |
+/// |----------------------------------|-----------------------------|---------------------------|
+/// | bottlenecks, closed form, period | dynamic programs            | branch and bound          |
+/// | variance                         | dynamic program             | branch and bound          |
+/// | makespan, one or over scenarios  | branch and bound            | branch and bound          |
 #pragma once
 
 #include <cstdint>
@@ -24,13 +23,14 @@
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/objective.hpp>
+#include <omnibal/planner/objectives.hpp>
 #include <omnibal/planner/scenarios.hpp>
 
 namespace omnibal::inline v0 {
 
 /// The objective of a plan; the makespan is simulated. Precondition: both are valid. O(p·m·v).
 [[nodiscard]] rational objective_of(const pipeline_problem& problem, const pipeline_plan& plan,
-                                    plan_objective objective);
+                                    const any_objective& objective);
 
 /// The simulated makespan of a plan in every scenario. Precondition: all are valid.
 /// O(scenarios · p·m·v).
@@ -44,7 +44,8 @@ namespace omnibal::inline v0 {
 /// the answer; the closed form adds O(p · w · n) per cap, the period per improvement. If a knapsack
 /// reached its limit, the status is `stopped`. Branch and bound is exponential in the worst case;
 /// at its limit the status is `stopped`, with the best plan and its bound.
-[[nodiscard]] joint_plan plan_jointly(const pipeline_problem& problem, plan_objective objective,
+[[nodiscard]] joint_plan plan_jointly(const pipeline_problem& problem,
+                                      const any_objective& objective,
                                       const joint_options& options = {});
 
 /// Plans for a measure of the makespans over scenarios, whose times replace those of the layers.

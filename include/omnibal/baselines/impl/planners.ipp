@@ -58,12 +58,12 @@ namespace detail {
   const std::vector<std::int64_t> ones(problem.layers.size(), 1);
   const std::vector<std::size_t> cuts = partition_evenly(ones, problem.schedule.stages);
   if (satisfies_constraints(problem, cuts)) return cuts;
-  return plan_jointly(weights_alone(problem, ones), plan_objective::variance).plan.cuts;
+  return plan_jointly(weights_alone(problem, ones), objectives::variance{}).plan.cuts;
 }
 
 [[nodiscard]] inline std::vector<std::size_t> cuts_of_even_parameters(
     const pipeline_problem& problem, std::span<const std::int64_t> parameters) {
-  return plan_jointly(weights_alone(problem, parameters), plan_objective::bottleneck).plan.cuts;
+  return plan_jointly(weights_alone(problem, parameters), objectives::bottleneck{}).plan.cuts;
 }
 
 /// The problem for planners with given recomputation and without latencies.
@@ -79,7 +79,7 @@ namespace detail {
 
 /// The best cuts for an objective without recomputation and with full recomputation.
 [[nodiscard]] inline std::vector<pipeline_plan> plans_of_global_recomputation(
-    const pipeline_problem& problem, plan_objective objective) {
+    const pipeline_problem& problem, const any_objective& objective) {
   std::vector<pipeline_plan> plans;
   for (const uniform_rule rule : {uniform_rule::none, uniform_rule::full}) {
     const std::vector<std::size_t> modes = modes_by_uniform_rule(problem.layers, rule);
@@ -91,7 +91,7 @@ namespace detail {
 
 [[nodiscard]] inline evaluated_plan plan_with_global_recomputation(const pipeline_problem& problem,
                                                                    const std::string& name,
-                                                                   plan_objective objective) {
+                                                                   const any_objective& objective) {
   std::vector<pipeline_plan> plans = plans_of_global_recomputation(problem, objective);
   if (plans.empty())
     plans = plans_of_global_recomputation(without_memory_limit(problem), objective);
@@ -144,8 +144,8 @@ OMNIBAL_INLINE std::vector<evaluated_plan> plan_baselines(const pipeline_problem
   const paper_options anywhere{.radius = problem.layers.size(), .top = options.top};
   return {uniformly("even layers", detail::cuts_of_even_layers(problem)),
           uniformly("even parameters", detail::cuts_of_even_parameters(problem, parameters)),
-          detail::plan_with_global_recomputation(problem, "alpa", plan_objective::closed_form),
-          detail::plan_with_global_recomputation(problem, "nnscaler", plan_objective::bottleneck),
+          detail::plan_with_global_recomputation(problem, "alpa", objectives::closed_form{}),
+          detail::plan_with_global_recomputation(problem, "nnscaler", objectives::bottleneck{}),
           detail::plan_by_variance(problem, "least variance", anywhere),
           detail::plan_by_variance(problem, "published", options)};
 }

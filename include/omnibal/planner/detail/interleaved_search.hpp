@@ -249,7 +249,7 @@ class interleaved_stages {
 /// gives a lower bound on every objective that does not decrease when costs grow.
 class virtual_stage_search {
  public:
-  virtual_stage_search(const pipeline_problem& problem, plan_objective objective,
+  virtual_stage_search(const pipeline_problem& problem, const any_objective& objective,
                        interleaved_stages& stages, const joint_options& options)
       : problem_(problem),
         objective_(objective),
@@ -274,7 +274,7 @@ class virtual_stage_search {
     if (found_)
       improve_cuts([&] { return best_cuts_; }, [&](const auto& cuts) { return consider(cuts); },
                    [&] { return stopped(); });
-    const rational least = least_conceivable();
+    const rational least = objective_.bound(problem_);
     explore(total_);
     if (!found_)
       return {.status = exhausted_ || open_ ? search_status::stopped : search_status::infeasible};
@@ -286,9 +286,7 @@ class virtual_stage_search {
   }
 
  private:
-  [[nodiscard]] rational value() const {
-    return objective_of(costs_, problem_.schedule, objective_);
-  }
+  [[nodiscard]] rational value() const { return objective_.value(costs_, problem_.schedule); }
 
   [[nodiscard]] stage_cost cost(std::size_t j, std::size_t begin, std::size_t end,
                                 std::int64_t extra) const {
@@ -363,7 +361,7 @@ class virtual_stage_search {
       operations_ += total_ * total_;
       clear_before(j);
       if (!place(j - 1, begin, end)) return;
-      if (found_ && objective_ != plan_objective::variance && !(value() < best_)) continue;
+      if (found_ && objective_.monotone() && !(value() < best_)) continue;
       const std::vector<stage_cost> before = costs_;
       cuts_[j - 1] = begin;
       explore(j - 1);
@@ -376,24 +374,6 @@ class virtual_stage_search {
     for (std::size_t i = 0; i + 1 < j; ++i) costs_[i] = {};
   }
 
-  /// A lower bound on every plan: all work divided evenly over devices or stages.
-  [[nodiscard]] rational least_conceivable() const {
-    std::int64_t least = std::numeric_limits<std::int64_t>::max();
-    for (std::size_t j = 0; j < total_; ++j)
-      least = std::min(least, cost(j, 0, layers_, stages_.minimum_time_extra(0, layers_)).time());
-    const auto devices = static_cast<std::int64_t>(problem_.schedule.stages);
-    const auto stages = static_cast<std::int64_t>(total_);
-    const auto repeats = static_cast<std::int64_t>(problem_.schedule.microbatches - 1);
-    switch (objective_) {
-      case plan_objective::bottleneck: return {divide_rounding_up(least, devices)};
-      case plan_objective::blocking_bottleneck: return {divide_rounding_up(least, stages)};
-      case plan_objective::closed_form:
-        return {least + repeats * divide_rounding_up(least, stages)};
-      case plan_objective::period: return {least, stages};
-      default: return {0};
-    }
-  }
-
   struct sums {
     std::int64_t forward_time = 0;
     std::int64_t backward_time = 0;
@@ -404,7 +384,7 @@ class virtual_stage_search {
   static constexpr std::uint64_t assignment_operations = 1000;
 
   const pipeline_problem& problem_;
-  plan_objective objective_;
+  any_objective objective_;
   interleaved_stages& stages_;
   const joint_options& options_;
   std::size_t total_;
@@ -492,19 +472,6 @@ class virtual_stage_search {
           .objective = reduced(found.value, denominator, "makespan"),
           .bound = reduced(found.bound, denominator, "makespan"),
           .plan = stages.plan_of(found.cuts, found.extra)};
-}
-
-[[nodiscard]] inline joint_plan plan_interleaved(const pipeline_problem& problem,
-                                                 plan_objective objective,
-                                                 const joint_options& options) {
-  if (objective == plan_objective::makespan)
-    return plan_interleaved_makespan(problem, step_times(problem),
-                                     {.of = makespan_measure::kind::worst}, options);
-  interleaved_stages stages(problem);
-  joint_plan found =
-      virtual_stage_search(problem, objective, stages, options).solve(even_cuts(problem));
-  if (found.plan.cuts.empty()) found.why = least_overrun(problem, stages);
-  return found;
 }
 
 }  // namespace omnibal::inline v0::detail

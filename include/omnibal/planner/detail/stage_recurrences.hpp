@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
@@ -27,7 +28,6 @@
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/detail/stage_cost_table.hpp>
-#include <omnibal/planner/objective.hpp>
 #include <omnibal/recompute/exact.hpp>
 
 namespace omnibal::inline v0::detail {
@@ -250,22 +250,25 @@ class stage_search {
   std::vector<std::vector<std::size_t>> from_;  ///< Per stage and end: where the stage begins.
 };
 
+/// Without cuts where nothing fits.
 struct objective_and_cuts {
   rational objective = {};
   std::vector<std::size_t> cuts = {};
 };
 
 [[nodiscard]] inline objective_and_cuts plan_for_bottleneck(stage_search& search,
-                                                            std::int64_t bottleneck,
                                                             stage_weight weight) {
+  const std::int64_t bottleneck = search.least_bottleneck(weight);
+  if (bottleneck == stage_search::infeasible) return {};
   objective_and_cuts best{.objective = {bottleneck}};
   (void)search.least_sum_within(bottleneck, weight, best.cuts);
   return best;
 }
 
 [[nodiscard]] inline objective_and_cuts plan_for_closed_form(stage_search& search,
-                                                             std::int64_t bottleneck,
                                                              std::size_t microbatches) {
+  const std::int64_t bottleneck = search.least_bottleneck(stage_weight::time);
+  if (bottleneck == stage_search::infeasible) return {};
   const auto repeats = static_cast<std::int64_t>(microbatches - 1);
   std::vector<std::size_t> best_cuts;
   std::int64_t best =
@@ -288,15 +291,15 @@ struct objective_and_cuts {
 }
 
 [[nodiscard]] inline objective_and_cuts plan_for_period(const pipeline_problem& problem,
-                                                        stage_search& search,
-                                                        std::int64_t bottleneck) {
-  objective_and_cuts best = plan_for_bottleneck(search, bottleneck, stage_weight::time);
-  while (true) {
+                                                        stage_search& search) {
+  objective_and_cuts best = plan_for_bottleneck(search, stage_weight::time);
+  while (!best.cuts.empty()) {
     best.objective = steady_period(stage_costs(problem, search.table().plan_of(best.cuts)));
-    const std::vector<std::size_t> cuts = search.cuts_of_period_below(best.objective);
-    if (cuts.empty()) return best;
-    best.cuts = cuts;
+    std::vector<std::size_t> cuts = search.cuts_of_period_below(best.objective);
+    if (cuts.empty()) break;
+    best.cuts = std::move(cuts);
   }
+  return best;
 }
 
 }  // namespace omnibal::inline v0::detail

@@ -17,15 +17,11 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/rational.hpp>
 #include <omnibal/planner/detail/stage_cost_table.hpp>
+#include <omnibal/planner/detail/stage_recurrences.hpp>
 
 namespace omnibal::inline v0::detail {
-
-struct variance_plan {
-  bool found = false;
-  wide_integer value = 0;  ///< p · Σ F² − (Σ F)².
-  std::vector<std::size_t> cuts = {};
-};
 
 /// A way to cut the first layers into stages.
 struct variance_label {
@@ -64,7 +60,7 @@ template <typename Fits>
 
 /// The partition of least variance that fits memory with minimum-memory modes.
 /// O(p·n² · labels²), with one label per cell on equal devices.
-[[nodiscard]] inline variance_plan plan_for_variance(stage_table& table) {
+[[nodiscard]] inline objective_and_cuts plan_for_variance(stage_table& table) {
   const std::size_t layers = table.layers();
   const auto stages = static_cast<wide_integer>(table.stages());
   std::int64_t longest = 0;
@@ -100,7 +96,7 @@ template <typename Fits>
   std::size_t at = 0;
   for (std::size_t k = 1; k < last.size(); ++k)
     if (rank(last[k]) < rank(last[at])) at = k;
-  variance_plan plan{.found = true, .value = rank(last[at])};
+  objective_and_cuts plan{.objective = reduced(rank(last[at]), 1, "variance")};
   plan.cuts.assign(table.stages() + 1, layers);
   for (std::size_t s = table.stages(); s > 0; --s) {
     const variance_label& one = labels[s][plan.cuts[s]][at];

@@ -19,7 +19,7 @@ namespace detail {
 
 [[nodiscard]] inline bool fits_memory(const pipeline_problem& problem) {
   const joint_plan found =
-      plan_jointly(problem, plan_objective::bottleneck, {.operation_limit = 10'000'000});
+      plan_jointly(problem, objectives::bottleneck{}, {.operation_limit = 10'000'000});
   return !found.plan.cuts.empty();
 }
 

@@ -99,7 +99,7 @@ class run_planner {
     const run_strategy assigned = balanced(capacity);
     const pipeline_problem numbers = problem_for(assigned);
     run_strategy best = assigned;
-    for (const plan_objective objective : objectives) {
+    for (const any_objective& objective : searched_objectives) {
       const joint_plan joint = plan_jointly(numbers, objective, plan_options());
       if (joint.plan.cuts.empty()) {
         best.why = joint.why;
@@ -122,8 +122,8 @@ class run_planner {
  private:
   using cuts_and_modes = std::optional<pipeline_plan>;
 
-  static constexpr std::array objectives = {plan_objective::bottleneck, plan_objective::closed_form,
-                                            plan_objective::period};
+  static constexpr auto searched_objectives = std::to_array<any_objective>(
+      {objectives::bottleneck{}, objectives::closed_form{}, objectives::period{}});
 
   [[nodiscard]] schedule_shape schedule() const {
     return {.kind = problem_.schedule,
@@ -363,7 +363,7 @@ class run_planner {
     const pipeline_problem full = fully_recomputed(numbers);
     cuts_and_modes best;
     std::int64_t least = 0;
-    for (const plan_objective objective : objectives) {
+    for (const any_objective& objective : searched_objectives) {
       const pipeline_plan plan = plan_jointly(full, objective, plan_options()).plan;
       if (plan.cuts.empty()) return std::nullopt;
       const std::int64_t time = makespan(full.schedule, stage_costs(full, plan));

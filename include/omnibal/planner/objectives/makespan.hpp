@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Makespan: the simulated time of a step, operation by operation. Search: branch and bound.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/rational.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/schedule.hpp>
+#include <omnibal/planner/objective.hpp>
+
+namespace omnibal::inline v0::objectives {
+
+struct makespan {
+  static constexpr std::string_view name = "makespan";
+  static constexpr bool monotone = true;
+
+  [[nodiscard]] static rational value(const std::vector<stage_cost>& stages,
+                                      const schedule_shape& schedule);
+  [[nodiscard]] static rational bound(const pipeline_problem& problem);
+  [[nodiscard]] static joint_plan search(const pipeline_problem& problem,
+                                         const joint_options& options);
+};
+
+}  // namespace omnibal::inline v0::objectives
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/planner/impl/objectives/makespan.ipp>
+#endif
