@@ -15,8 +15,7 @@
 namespace omnibal::inline v0::objectives {
 
 OMNIBAL_INLINE rational period::value(const std::vector<stage_cost>& stages,
-                                      const schedule_shape& schedule) {
-  (void)schedule;
+                                      const schedule_shape&) {
   return steady_period(stages);
 }
 
