@@ -644,7 +644,7 @@ TEST_CASE("Golden hashes of runs") {
       {"1f1b, paper", 0xcafae1e90b41469e},
       {"1f1b, planned", 0x9681859671de11d2},
       {"1f1b, unbalanced", 0x419817aab58c5f15},
-      {"capacities", 0xa06fed5be0f6070b},
+      {"capacities", 0xdb35bc373bfa4c86},
       {"capacity searched for, bound and ablation", 0xec37a959f631cde8},
       {"capacity searched for, paper", 0x7a9278e104eaacab},
       {"capacity searched for, planned", 0x718174684e496da4},

@@ -64,6 +64,26 @@ TEST_CASE("Stage costs, objectives and memory of a plan worked out by hand") {
         std::vector<std::int64_t>{11 + 100 + 2 * 2 + 10, 13 + 120 + 20});
 }
 
+TEST_CASE("The step ends when the slowest device has reduced its gradients") {
+  pipeline_problem problem{.schedule = {.stages = 2, .microbatches = 2},
+                           .layers = {{.forward_time = 1, .backward_time = 2, .step_time = 3},
+                                      {.forward_time = 1, .backward_time = 2, .step_time = 20},
+                                      {.forward_time = 1, .backward_time = 2, .step_time = 4}}};
+  const auto time = [&](std::size_t cut) {
+    return makespan(problem.schedule,
+                    stage_costs(problem, {.cuts = {0, cut, 3}, .modes = {0, 0, 0}}));
+  };
+  // Two layers and one: the second device ends at 8, the first at 13.
+  CHECK(time(2) == 13 + 23);
+  // One layer and two: the second device ends at 13, the first at 15.
+  CHECK(time(1) == 13 + 24);
+  problem.time_factor = {{2}, {1}};
+  CHECK(device_step_times(problem.schedule, stage_costs(problem, {{0, 1, 3}, {0, 0, 0}})) ==
+        std::vector<std::int64_t>{3, 24});
+  problem.layers[1].step_time = -1;
+  CHECK_THROWS_WITH(validate(problem), "layers.step[1] = -1: must not be negative");
+}
+
 TEST_CASE("The period exposes latency between balanced stages") {
   std::vector<stage_cost> stages(4);
   for (std::size_t s = 0; s < 4; ++s) {

@@ -337,3 +337,15 @@ TEST_CASE("Plans are the same bytes everywhere") {
     CHECK(found.plan == plan);
   }
 }
+
+TEST_CASE("A layer with much to reduce goes to the device that ends first") {
+  pipeline_problem problem{
+      .schedule = {.stages = 2, .microbatches = 4},
+      .layers = std::vector<pipeline_layer>(7, {.forward_time = 10, .backward_time = 20})};
+  problem.layers[3].step_time = 500;
+  const joint_plan found = plan_jointly(problem, objectives::makespan{});
+  CHECK(found.status == search_status::optimal);
+  CHECK(found.plan.cuts[1] == 3);
+  // Forward of 3 layers, then 4 rounds of 4 layers and the reduction.
+  CHECK(found.objective.numerator == 30 + 4 * 120 + 500);
+}

@@ -63,7 +63,8 @@ struct oracle {
   [[nodiscard]] bool feasible() const { return !(best[0] == rational{none}); }
 };
 
-/// Adds what a plain problem lacks: speeds, a margin, ties and rules, each now and then.
+/// Adds what a plain problem lacks: speeds, a margin, step times, ties and rules, each now and
+/// then.
 inline void vary(pipeline_problem& problem, random_stream& random) {
   const auto last = static_cast<std::int64_t>(problem.layers.size()) - 1;
   const auto pair = [&] {
@@ -75,6 +76,8 @@ inline void vary(pipeline_problem& problem, random_stream& random) {
     for (std::size_t d = 0; d < problem.schedule.stages; ++d)
       problem.time_factor.push_back({draw(random, 0, 4), draw(random, 1, 3)});
   if (draw(random, 0, 3) == 0) problem.memory_margin = draw(random, 1, 9);
+  if (draw(random, 0, 2) > 0)
+    for (pipeline_layer& one : problem.layers) one.step_time = draw(random, 0, 90);
   if (last < 1) return;
   if (draw(random, 0, 3) == 0) problem.tied.push_back(pair());
   if (draw(random, 0, 5) == 0) problem.tied.push_back(pair());

@@ -32,7 +32,7 @@ std::vector<scenario> random_scenarios(random_stream& random, const pipeline_pro
   return scenarios;
 }
 
-/// The makespan of a plan in a scenario, from the simulator.
+/// The makespan of a plan in a scenario, from the simulator, with the devices' step times after it.
 std::int64_t makespan_in(const pipeline_problem& problem, const pipeline_plan& plan,
                          const scenario& one) {
   struct times {
@@ -60,7 +60,12 @@ std::int64_t makespan_in(const pipeline_problem& problem, const pipeline_plan& p
       return 0;
     }
   };
-  return simulate(operation_graph(problem.schedule), times{problem, plan, one}).makespan;
+  std::vector<std::int64_t> ends =
+      simulate(operation_graph(problem.schedule), times{problem, plan, one}).end;
+  for (std::size_t j = 0; j + 1 < plan.cuts.size(); ++j)
+    for (std::size_t l = plan.cuts[j]; l < plan.cuts[j + 1]; ++l)
+      ends[problem.schedule.device(j)] += problem.layers[l].step_time;
+  return *std::ranges::max_element(ends);
 }
 
 /// The measure as its definition says, one scenario split into `alpha.denominator` equal parts.

@@ -36,6 +36,7 @@ struct simulation_problem {
   stage_times<std::int64_t> times = {};
   std::vector<std::int64_t> recomputation = {};  ///< The part of each backward.
   std::vector<std::int64_t> activation = {};
+  std::vector<std::int64_t> step = {};  ///< Per virtual stage, at the end of the step.
   std::vector<std::vector<pipeline_operation>> orders = {};
 };
 
@@ -57,7 +58,7 @@ void expect_sums_fit(const simulation_problem& problem) {
   std::int64_t time = 0;
   for (const auto* values :
        {&problem.times.forward, &problem.times.backward, &problem.times.weight_gradient,
-        &problem.times.forward_latency, &problem.times.backward_latency})
+        &problem.times.forward_latency, &problem.times.backward_latency, &problem.step})
     for (const std::int64_t value : *values) time = checked_add(time, value, "times");
   (void)checked_multiply(time, scale, "times");
   std::int64_t bytes = 0;
@@ -81,6 +82,8 @@ simulation_problem read_problem(const problem_file& file) {
   if (problem.times.microbatch_scale.empty())
     problem.times.microbatch_scale.assign(problem.shape.microbatches, 1);
   if (problem.activation.empty()) problem.activation.assign(stages, 1);
+  problem.step = file.optional_integers("step");
+  if (problem.step.empty()) problem.step.assign(stages, 0);
   expect_size("fwd", problem.times.forward, stages, "virtual stage");
   expect_size("bwd", problem.times.backward, stages, "virtual stage");
   expect_size("wgrad", problem.times.weight_gradient, stages, "virtual stage");
@@ -90,6 +93,7 @@ simulation_problem read_problem(const problem_file& file) {
       throw invalid_input("recompute", j, problem.recomputation[j],
                           "must not be more than bwd, of which it is a part");
   expect_size("act", problem.activation, stages, "virtual stage");
+  expect_size("step", problem.step, stages, "virtual stage");
   expect_size("cf", problem.times.forward_latency, stages - 1, "edge between stages");
   expect_size("cb", problem.times.backward_latency, stages - 1, "edge between stages");
   expect_size("mb_scale", problem.times.microbatch_scale, problem.shape.microbatches,
@@ -102,14 +106,22 @@ simulation_problem read_problem(const problem_file& file) {
   return problem;
 }
 
+/// Orders by hand may place stages anywhere, so the graph says on which device a stage is.
+std::vector<std::int64_t> device_step_times(const operation_graph& graph,
+                                            const simulation_problem& problem) {
+  std::vector<std::int64_t> times(problem.shape.stages, 0);
+  for (const operation_graph::node& node : graph.nodes())
+    if (node.work.kind == operation_kind::forward && node.work.microbatch == 0)
+      times[node.device] += problem.step[node.work.stage];
+  return times;
+}
+
 timeline draw(const operation_graph& graph, const simulation_problem& problem) {
-  timeline step =
-      simulate_timeline(graph, problem.times, [&](const pipeline_operation& work) -> std::int64_t {
+  return simulate_timeline(
+      graph, problem.times, [&](const pipeline_operation& work) -> std::int64_t {
         if (work.kind != operation_kind::backward) return 0;
         return problem.recomputation[work.stage] * problem.times.microbatch_scale[work.microbatch];
       });
-  step.title = "makespan " + std::to_string(step.end());
-  return step;
 }
 
 simulation_report to_report(const simulation_problem& problem,
@@ -139,10 +151,13 @@ exit_status simulate_problem(const command_context& context, const simulate_argu
   expect_writable(arguments.svg);
   const operation_graph graph(problem.orders, problem.shape.total_stages(),
                               problem.shape.microbatches);
-  const timeline step = draw(graph, problem);
+  const simulation<std::int64_t> run =
+      after_steps(simulate(graph, problem.times), device_step_times(graph, problem));
+  timeline step = draw(graph, problem);
+  step.title = "makespan " + std::to_string(run.makespan);
   if (!arguments.trace.empty()) write_file(arguments.trace, chrome_trace(step));
   if (!arguments.svg.empty()) write_file(arguments.svg, timelines_svg({&step, 1}));
-  return deliver(context, true, arguments.out, to_report(problem, simulate(graph, problem.times)));
+  return deliver(context, true, arguments.out, to_report(problem, run));
 }
 
 }  // namespace

@@ -110,7 +110,8 @@ pipeline_layer as_layer(const json& value, const std::string& field) {
                      .weight_gradient_time = member(value, "wgrad", field, 0),
                      .static_bytes = member(value, "static", field, 0),
                      .forward_latency = member(value, "cf", field, 0),
-                     .backward_latency = member(value, "cb", field, 0)};
+                     .backward_latency = member(value, "cb", field, 0),
+                     .step_time = member(value, "step", field, 0)};
   const auto modes = value.find("modes");
   if (modes == value.end()) return one;
   if (!modes->is_array())

@@ -16,7 +16,7 @@
 /// | blocking bottleneck | max over stages of T plus the latencies of both its edges          |
 /// | period              | max over stage intervals of (Σ T + Σ inner C) / stages of interval  |
 /// | variance            | p · Σ F² − (Σ F)², p² times the variance of devices' forward times |
-/// | makespan            | simulated                                                          |
+/// | makespan            | simulated: the last end of a device, its step time included         |
 ///
 /// Sources: closed form, Narayanan et al., SC 2021; variance, OmniBal, arXiv 2407.20761; period,
 /// the maximum cycle mean of the schedule's event graph (docs/planner.md).
@@ -46,6 +46,7 @@ struct stage_cost {
   std::int64_t static_bytes = 0;
   std::int64_t forward_latency = 0;   ///< Of the edge after the stage; 0 for the last.
   std::int64_t backward_latency = 0;  ///< Of the edge after the stage; 0 for the last.
+  std::int64_t step_time = 0;         ///< Once per step, at its end.
   activation_bytes activation = {};
 
   [[nodiscard]] constexpr std::int64_t time() const noexcept {
@@ -92,7 +93,12 @@ void scale_times(stage_cost& stage, const rational& factor, bool splits_backward
 [[nodiscard]] std::vector<std::int64_t> peak_memory(const pipeline_problem& problem,
                                                     const std::vector<stage_cost>& stages);
 
-/// The time of one step of the schedule, simulated. O(p·m·v).
+/// The step time of every device: the sum over its stages.
+[[nodiscard]] std::vector<std::int64_t> device_step_times(const schedule_shape& schedule,
+                                                          const std::vector<stage_cost>& stages);
+
+/// The time of one step of the schedule, simulated, with the step time of every device after its
+/// last operation. O(p·m·v).
 [[nodiscard]] std::int64_t makespan(const schedule_shape& schedule,
                                     const std::vector<stage_cost>& stages);
 

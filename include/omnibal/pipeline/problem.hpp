@@ -46,6 +46,9 @@ struct pipeline_layer {
   std::int64_t static_bytes = 0;          ///< Weights, gradients and optimizer state.
   std::int64_t forward_latency = 0;   ///< Of the forward edge, if a stage ends after this layer.
   std::int64_t backward_latency = 0;  ///< Of the backward edge, if a stage ends after this layer.
+  /// Once per step, after the device's last operation: gradient reduction and optimizer. Not scaled
+  /// by the device's factor.
+  std::int64_t step_time = 0;
   std::vector<recompute_mode> modes = {recompute_mode{}};
 
   friend bool operator==(const pipeline_layer&, const pipeline_layer&) = default;
@@ -103,6 +106,7 @@ inline void validate(const pipeline_layer& one, std::size_t index) {
   require_not_negative("layers.static", index, one.static_bytes);
   require_not_negative("layers.cf", index, one.forward_latency);
   require_not_negative("layers.cb", index, one.backward_latency);
+  require_not_negative("layers.step", index, one.step_time);
   if (one.weight_gradient_time > one.backward_time)
     throw invalid_input("layers.wgrad", index, one.weight_gradient_time,
                         "must not be more than bwd, of which it is a part");

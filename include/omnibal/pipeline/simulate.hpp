@@ -102,6 +102,18 @@ template <operation_times Times>
   return result;
 }
 
+/// The same step with a time of each device, for gradient reduction and optimizer, after its last
+/// operation. Precondition: one time per device.
+template <std::integral Time>
+[[nodiscard]] simulation<Time> after_steps(simulation<Time> run, const std::vector<Time>& steps) {
+  for (std::size_t device = 0; device < steps.size(); ++device) {
+    run.busy[device] += steps[device];
+    run.end[device] += steps[device];
+    run.makespan = std::max(run.makespan, run.end[device]);
+  }
+  return run;
+}
+
 /// The same for callers that do not need the ends.
 template <operation_times Times>
 [[nodiscard]] simulation<time_of<Times>> simulate(const operation_graph& graph,

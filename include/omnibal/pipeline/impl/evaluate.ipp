@@ -40,6 +40,7 @@ OMNIBAL_INLINE std::vector<stage_cost> stage_costs(const pipeline_problem& probl
       stage.forward_time += one.forward_time;
       stage.backward_time += one.backward_time + mode.extra_time;
       stage.weight_gradient_time += one.weight_gradient_time;
+      stage.step_time += one.step_time;
       stage.activation.saved += mode.saved_bytes;
       stage.activation.transient = std::max(stage.activation.transient, mode.transient_bytes);
       stage.activation.saved_for_weight_gradient += mode.saved_for_weight_gradient;
@@ -142,9 +143,18 @@ OMNIBAL_INLINE std::vector<std::int64_t> peak_memory(const pipeline_problem& pro
   return peaks;
 }
 
+OMNIBAL_INLINE std::vector<std::int64_t> device_step_times(const schedule_shape& schedule,
+                                                           const std::vector<stage_cost>& stages) {
+  std::vector<std::int64_t> times(schedule.stages, 0);
+  for (std::size_t j = 0; j < stages.size(); ++j) times[schedule.device(j)] += stages[j].step_time;
+  return times;
+}
+
 OMNIBAL_INLINE std::int64_t makespan(const schedule_shape& schedule,
                                      const std::vector<stage_cost>& stages) {
-  return simulate(operation_graph(schedule), simulation_times(stages, schedule)).makespan;
+  return after_steps(simulate(operation_graph(schedule), simulation_times(stages, schedule)),
+                     device_step_times(schedule, stages))
+      .makespan;
 }
 
 }  // namespace omnibal::inline v0

@@ -79,8 +79,8 @@ OMNIBAL_INLINE void validate_sums(const pipeline_problem& problem) {
       activation = std::max(
           activation, checked_add(mode.saved_bytes, mode.transient_bytes, "layers.modes.act"));
     }
-    for (const std::int64_t part :
-         {one.forward_time, one.backward_time, extra, one.forward_latency, one.backward_latency})
+    for (const std::int64_t part : {one.forward_time, one.backward_time, extra, one.forward_latency,
+                                    one.backward_latency, one.step_time})
       time = checked_add(time, part, "layers times");
     for (const std::int64_t part : {one.static_bytes, activation})
       bytes = checked_add(bytes, part, "layers bytes");

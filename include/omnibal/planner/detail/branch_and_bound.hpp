@@ -5,7 +5,8 @@
 /// Cuts are chosen from the last stage to the first. The stages chosen so far are simulated as a
 /// pipeline of their own; what comes before them is bounded by tables over (stages, layers) that
 /// dynamic programs fill once. For the stages s … last on layers b … n, in each scenario, with
-/// minima over all ways to cut b layers into s stages:
+/// minima over all ways to cut b layers into s stages, and with every device's step time after its
+/// last operation:
 /// - head: Σ (F + its latency) of the first micro-batch; no operation of the suffix starts earlier;
 /// - through: Σ (F of the first + B of the last micro-batch + latencies); the last backward of the
 ///   suffix's first stage must pass back through all of them;
@@ -78,7 +79,7 @@ struct cut_plan {
 template <stage_recomputation Stages>
 class cut_search {
  public:
-  cut_search(const pipeline_problem& problem, const step_times& times,
+  cut_search(const pipeline_problem& problem, const interval_times& times,
              const makespan_measure& measure, Stages& stages, const joint_options& options)
       : problem_(problem),
         times_(times),
@@ -129,11 +130,12 @@ class cut_search {
     std::int64_t first_forward = 0;
     std::int64_t first_round = 0;  ///< F and B of the first micro-batch.
     std::int64_t last_round = 0;   ///< F of the first, B of the last.
-    std::int64_t work = 0;         ///< All operations.
+    std::int64_t work = 0;         ///< All operations and the step time.
     std::int64_t span = 0;         ///< All up to the last backward.
     std::int64_t rest = 0;         ///< First F, then all from the first to the last backward.
     std::int64_t largest_forward = 0;
     std::int64_t largest_backward = 0;
+    std::int64_t end = 0;  ///< What follows the last backward of the first stage; 0 for others.
   };
 
   /// Minima over the ways to cut the first layers into stages, as described at the top.
@@ -204,6 +206,7 @@ class cut_search {
     latest_[j] = stages_.least_extra(j, begin, end);
     if (latest_[j] == unreached) return false;
     times_.stage(problem_.schedule.device(j), begin, end, latest_[j], suffix_.durations(j));
+    suffix_.set_step(j, times_.step(begin, end));
     suffix_.set_latency(j, forward_latency(end), backward_latency(end));
     return true;
   }
@@ -259,7 +262,17 @@ class cut_search {
                       });
   }
 
-  /// The paths through a stage with these durations of one scenario.
+  /// The paths through stage j of layers begin … end − 1 in one scenario, with the durations in
+  /// spare_.
+  [[nodiscard]] arc paths(std::size_t j, std::size_t begin, std::size_t end,
+                          std::size_t scenario) const {
+    arc path = paths(j, spare_.data() + scenario * times_.columns());
+    const std::int64_t step = times_.step(begin, end);
+    path.work += step;
+    if (j == 0) path.end = step;
+    return path;
+  }
+
   [[nodiscard]] arc paths(std::size_t j, const operation_durations* durations) const {
     const std::size_t m = problem_.schedule.microbatches;
     const stage_order& order = order_[j];
@@ -320,8 +333,7 @@ class cut_search {
                                   std::int64_t extra) {
     times_.stage(problem_.schedule.device(j), begin, end, extra, spare_);
     per_scenario work(scenarios_);
-    for (std::size_t k = 0; k < scenarios_; ++k)
-      work[k] = paths(j, spare_.data() + k * times_.columns()).work;
+    for (std::size_t k = 0; k < scenarios_; ++k) work[k] = paths(j, begin, end, k).work;
     return measure_.value(work) < best_.value;
   }
 
@@ -353,8 +365,7 @@ class cut_search {
         if (!reached(j + 1, end)) continue;
         for_each_begin(j, end, false, [&](std::size_t begin) {
           for (std::size_t k = 0; k < scenarios_; ++k)
-            extend(prefixes(j, begin)[k], paths(j, spare_.data() + k * times_.columns()), end,
-                   prefixes(j + 1, end)[k]);
+            extend(prefixes(j, begin)[k], paths(j, begin, end, k), end, prefixes(j + 1, end)[k]);
         });
       }
   }
@@ -364,11 +375,11 @@ class cut_search {
     const std::int64_t down = forward_latency(end);
     const std::int64_t both = down + backward_latency(end);
     to.head = std::min(to.head, from.head + path.first_forward + down);
-    to.through = std::min(to.through, from.through + path.last_round + both);
-    to.busy =
-        std::min(to.busy, std::max({from.busy, from.head + path.work, from.through + path.span}));
-    to.filled = std::min(to.filled, std::max(from.filled + path.first_round + both,
-                                             from.through + path.rest + both));
+    const std::int64_t through = from.through + path.end;
+    to.through = std::min(to.through, through + path.last_round + both);
+    to.busy = std::min(to.busy, std::max({from.busy, from.head + path.work, through + path.span}));
+    to.filled = std::min(
+        to.filled, std::max(from.filled + path.first_round + both, through + path.rest + both));
     to.work = std::min(to.work, from.work + path.work);
     to.forward_cap = std::min(to.forward_cap, std::max(from.forward_cap, path.largest_forward));
     to.backward_cap = std::min(to.backward_cap, std::max(from.backward_cap, path.largest_backward));
@@ -410,13 +421,13 @@ class cut_search {
   }
 
   /// Bounds, without a simulation, on the suffix extended by the stage in spare_.
-  [[nodiscard]] std::vector<chosen> extended(std::size_t j, std::size_t end,
+  [[nodiscard]] std::vector<chosen> extended(std::size_t j, std::size_t begin, std::size_t end,
                                              const std::vector<chosen>& state) const {
     std::vector<chosen> next(scenarios_);
     const std::int64_t down = forward_latency(end);
     const std::int64_t both = down + backward_latency(end);
     for (std::size_t k = 0; k < scenarios_; ++k) {
-      const arc path = paths(j, spare_.data() + k * times_.columns());
+      const arc path = paths(j, begin, end, k);
       next[k].ends.all = std::max(path.work, path.first_forward + down + state[k].ends.all);
       next[k].ends.backward = std::max(path.span, path.last_round + both + state[k].ends.backward);
       next[k].first_round = path.first_round + both + state[k].first_round;
@@ -452,7 +463,7 @@ class cut_search {
     for_each_begin(j - 1, end, false, [&](std::size_t begin) {
       if (stopped()) return;
       operations_ += total_ * times_.width();
-      std::vector<chosen> next = extended(j - 1, end, state);
+      std::vector<chosen> next = extended(j - 1, begin, end, state);
       if (bound_of(j - 1, begin, next) >= limit()) return;
       if (!place(j - 1, begin, end)) return;
       for (std::size_t k = 0; k < scenarios_; ++k) next[k].ends = simulate(j - 1, k);
@@ -473,7 +484,7 @@ class cut_search {
   }
 
   const pipeline_problem& problem_;
-  const step_times& times_;
+  const interval_times& times_;
   const makespan_measure& measure_;
   Stages& stages_;
   const joint_options& options_;

@@ -460,7 +460,7 @@ class virtual_stage_search {
 
 /// The plan of least makespan of an interleaved schedule, for one step or over scenarios.
 [[nodiscard]] inline joint_plan plan_interleaved_makespan(const pipeline_problem& problem,
-                                                          const step_times& times,
+                                                          const interval_times& times,
                                                           const makespan_measure& measure,
                                                           const joint_options& options) {
   interleaved_stages stages(problem);

@@ -37,7 +37,7 @@ namespace omnibal::inline v0::detail {
 
 /// `problem` has the mean times of all scenarios.
 [[nodiscard]] inline joint_plan search_makespan(const pipeline_problem& problem,
-                                                const step_times& times,
+                                                const interval_times& times,
                                                 const makespan_measure& measure,
                                                 const joint_options& options) {
   if (weighs_devices(problem.schedule))

@@ -22,24 +22,25 @@ namespace omnibal::inline v0::detail {
 /// F, B and W of one micro-batch, at operation_kind's index. W is 0 where it is a part of B.
 using operation_durations = std::array<std::int64_t, 3>;
 
-/// Prefix sums of layer times, with a column per micro-batch, or a single one if all are equal.
-class step_times {
+/// The times of any interval of layers, from prefix sums, with a column per micro-batch, or a
+/// single one if all are equal.
+class interval_times {
  public:
   /// One scenario in which all micro-batches take the layers' times.
-  explicit step_times(const pipeline_problem& problem)
-      : step_times(problem, 1, 1, [&](std::size_t l, std::size_t, std::size_t) {
+  explicit interval_times(const pipeline_problem& problem)
+      : interval_times(problem, 1, 1, [&](std::size_t l, std::size_t, std::size_t) {
           const pipeline_layer& one = problem.layers[l];
           return operation_durations{one.forward_time, one.backward_time, one.weight_gradient_time};
         }) {}
 
-  step_times(const pipeline_problem& problem, std::span<const scenario> scenarios)
-      : step_times(problem, scenarios.size(), problem.schedule.microbatches,
-                   [&](std::size_t l, std::size_t k, std::size_t column) {
-                     const scenario& one = scenarios[k];
-                     return operation_durations{
-                         one.forward[l][column], one.backward[l][column],
-                         one.weight_gradient.empty() ? 0 : one.weight_gradient[l][column]};
-                   }) {}
+  interval_times(const pipeline_problem& problem, std::span<const scenario> scenarios)
+      : interval_times(problem, scenarios.size(), problem.schedule.microbatches,
+                       [&](std::size_t l, std::size_t k, std::size_t column) {
+                         const scenario& one = scenarios[k];
+                         return operation_durations{
+                             one.forward[l][column], one.backward[l][column],
+                             one.weight_gradient.empty() ? 0 : one.weight_gradient[l][column]};
+                       }) {}
 
   [[nodiscard]] std::size_t scenarios() const noexcept { return scenarios_; }
   [[nodiscard]] std::size_t columns() const noexcept { return columns_; }
@@ -47,6 +48,11 @@ class step_times {
   [[nodiscard]] std::size_t width() const noexcept { return scenarios_ * columns_; }
   [[nodiscard]] std::size_t column_of(std::size_t microbatch) const noexcept {
     return columns_ == 1 ? 0 : microbatch;
+  }
+
+  /// The time at the end of a step of layers begin … end − 1.
+  [[nodiscard]] std::int64_t step(std::size_t begin, std::size_t end) const {
+    return step_before_[end] - step_before_[begin];
   }
 
   /// The durations of layers begin … end − 1 on a device with this extra time, by scenario and
@@ -65,12 +71,14 @@ class step_times {
 
  private:
   template <typename Times>
-  step_times(const pipeline_problem& problem, std::size_t scenarios, std::size_t columns,
-             const Times& times)
+  interval_times(const pipeline_problem& problem, std::size_t scenarios, std::size_t columns,
+                 const Times& times)
       : scenarios_(scenarios),
         columns_(columns),
         factors_(problem.time_factor),
         before_(width(), operation_durations{}) {
+    for (const pipeline_layer& one : problem.layers)
+      step_before_.push_back(step_before_.back() + one.step_time);
     const bool split = problem.schedule.splits_backward();
     before_.reserve((problem.layers.size() + 1) * width());
     for (std::size_t l = 0; l < problem.layers.size(); ++l)
@@ -89,11 +97,12 @@ class step_times {
   std::size_t columns_;
   std::vector<rational> factors_;
   std::vector<operation_durations> before_;
+  std::vector<std::int64_t> step_before_ = {0};
 };
 
 /// End times of the stages from some first one on if all their inputs are available at time 0.
 struct suffix_ends {
-  std::int64_t all = 0;       ///< End of their last operation.
+  std::int64_t all = 0;       ///< Largest end of a device: its last operation, then its step time.
   std::int64_t backward = 0;  ///< End of the first stage's last backward.
 };
 
@@ -102,12 +111,15 @@ struct suffix_ends {
 class suffix_simulator {
  public:
   /// O(stages² · m). Precondition: the schedule is valid.
-  suffix_simulator(const schedule_shape& schedule, const step_times& times)
+  suffix_simulator(const schedule_shape& schedule, const interval_times& times)
       : width_(times.width()),
         columns_(times.columns()),
         durations_(schedule.total_stages() * times.width()),
         latencies_(2 * schedule.total_stages() + 1, 0),
+        steps_(schedule.total_stages(), 0),
         device_ends_(schedule.stages) {
+    for (std::size_t j = 0; j < schedule.total_stages(); ++j)
+      devices_.push_back(schedule.device(j));
     const operation_graph graph(schedule);
     for (std::size_t first = 0; first < schedule.total_stages(); ++first)
       suffixes_.push_back(suffix_of(graph, first, schedule, times));
@@ -123,6 +135,9 @@ class suffix_simulator {
     latencies_[2 * stage + 1] = forward;
     latencies_[2 * stage + 2] = backward;
   }
+
+  /// The time of a stage at the end of a step.
+  void set_step(std::size_t stage, std::int64_t time) { steps_[stage] = time; }
 
   [[nodiscard]] std::size_t operations(std::size_t first) const noexcept {
     return suffixes_[first].nodes.size();
@@ -142,6 +157,7 @@ class suffix_simulator {
              durations[work.duration][work.kind];
       ends_[at + 1] = free;
     }
+    for (std::size_t j = first; j < steps_.size(); ++j) device_ends_[devices_[j]] += steps_[j];
     return {.all = *std::ranges::max_element(device_ends_),
             .backward = ends_[one.last_backward + 1]};
   }
@@ -160,7 +176,8 @@ class suffix_simulator {
   };
 
   [[nodiscard]] suffix suffix_of(const operation_graph& graph, std::size_t first,
-                                 const schedule_shape& schedule, const step_times& times) const {
+                                 const schedule_shape& schedule,
+                                 const interval_times& times) const {
     suffix result;
     std::vector<std::uint32_t> position(graph.nodes().size(), 0);
     for (std::size_t at = 0; at < graph.nodes().size(); ++at) {
@@ -195,6 +212,8 @@ class suffix_simulator {
   std::vector<suffix> suffixes_;
   std::vector<operation_durations> durations_;  ///< By stage, scenario and column.
   std::vector<std::int64_t> latencies_;         ///< 0, then forward and backward of every edge.
+  std::vector<std::int64_t> steps_;             ///< Per stage.
+  std::vector<std::size_t> devices_;            ///< Per stage.
   std::vector<std::int64_t> device_ends_;
   std::vector<std::int64_t> ends_;
 };

@@ -50,6 +50,7 @@ OMNIBAL_INLINE pipeline_problem problem_of(std::span<const layer_cost> chain,
                          .static_bytes = layer.static_bytes,
                          .forward_latency = layer.forward_latency.of(mean),
                          .backward_latency = layer.backward_latency.of(mean),
+                         .step_time = layer.step_time,
                          .modes = {}};
     for (const mode_cost& mode : layer.modes) {
       const std::int64_t saved = bytes(mode.saved_bytes);

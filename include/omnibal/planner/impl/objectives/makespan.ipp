@@ -28,7 +28,7 @@ OMNIBAL_INLINE rational makespan::bound(const pipeline_problem& problem) {
 
 OMNIBAL_INLINE joint_plan makespan::search(const pipeline_problem& problem,
                                            const joint_options& options) {
-  return detail::search_makespan(problem, detail::step_times(problem),
+  return detail::search_makespan(problem, detail::interval_times(problem),
                                  {.of = makespan_measure::kind::worst}, options);
 }
 
