@@ -23,6 +23,7 @@ enum class random_purpose : std::uint64_t {
   dispatch_ranks = 7,
   mixture_pass = 8,
   mixture_epoch = 9,
+  partition_walk = 10,
 };
 
 /// The stream for pass or epoch `index` of a purpose.

@@ -99,6 +99,10 @@ class cut_search {
   /// and none is found; if none was given, a stopped search may have no plan.
   [[nodiscard]] cut_plan solve(const std::vector<std::vector<std::size_t>>& starts) {
     for (const std::vector<std::size_t>& cuts : starts) consider(cuts);
+    if (problem_.schedule.shares_devices())
+      walk_partitions(
+          starts, cut_plan::none, [&](const auto& cuts) { return value_of(cuts); },
+          [&] { return stopped() || operations_ > options_.operation_limit / 4; });
     if (best_.value != cut_plan::none)
       improve_cuts([&] { return best_.cuts; }, [&](const auto& cuts) { return consider(cuts); },
                    [&] { return stopped(); });
@@ -170,13 +174,23 @@ class cut_search {
 
   /// Simulates a partition and stores it if it is better than the best.
   bool consider(const std::vector<std::size_t>& cuts) {
-    if (cuts.size() != total_ + 1) return false;
+    const wide_integer before = best_.value;
+    (void)value_of(cuts);
+    return best_.value < before;
+  }
+
+  /// The value of a partition, stored if it is better than the best; `none` if it cannot fit. Where
+  /// modes are assigned to whole partitions, the value of the least recomputation of every stage.
+  wide_integer value_of(const std::vector<std::size_t>& cuts) {
+    if (cuts.size() != total_ + 1) return cut_plan::none;
     for (std::size_t j = 0; j < total_; ++j) {
-      if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(cuts[j], cuts[j + 1])) return false;
-      if (!place(j, cuts[j], cuts[j + 1])) return false;
+      if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(cuts[j], cuts[j + 1]))
+        return cut_plan::none;
+      if (!place(j, cuts[j], cuts[j + 1])) return cut_plan::none;
     }
     const wide_integer value = measured();
-    return value < best_.value && remember(cuts, value);
+    if (value < best_.value) (void)remember(cuts, value);
+    return value;
   }
 
   /// Stores a partition whose stages are placed if it is still the best with its modes assigned.

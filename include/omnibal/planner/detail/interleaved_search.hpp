@@ -271,6 +271,9 @@ class virtual_stage_search {
   /// Searches, starting with the best of the given partitions; `stopped` at the limit.
   [[nodiscard]] joint_plan solve(const std::vector<std::vector<std::size_t>>& starts) {
     for (const std::vector<std::size_t>& cuts : starts) (void)consider(cuts);
+    walk_partitions(
+        starts, no_value, [&](const auto& cuts) { return least_value(cuts); },
+        [&] { return stopped() || operations_ > options_.operation_limit / 64; });
     if (found_)
       improve_cuts([&] { return best_cuts_; }, [&](const auto& cuts) { return consider(cuts); },
                    [&] { return stopped(); });
@@ -329,8 +332,7 @@ class virtual_stage_search {
     }
     if (found_ && !(evaluate(extra_) < best_)) return false;
     operations_ += assignment_operations * total_;
-    constexpr rational none = {std::numeric_limits<std::int64_t>::max()};
-    auto assigned = stages_.assign(cuts, evaluate, found_ ? best_ : none);
+    auto assigned = stages_.assign(cuts, evaluate, found_ ? best_ : no_value);
     open_ = open_ || !assigned.proven;
     if (assigned.extra.empty()) return false;
     found_ = true;
@@ -338,6 +340,22 @@ class virtual_stage_search {
     best_cuts_ = cuts;
     best_extra_ = std::move(assigned.extra);
     return true;
+  }
+
+  /// The value with the least recomputation of every stage; the partition is stored if it is better
+  /// than the best. `no_value` if it cannot fit.
+  [[nodiscard]] rational least_value(const std::vector<std::size_t>& cuts) {
+    if (cuts.size() != total_ + 1) return no_value;
+    operations_ += total_;
+    for (std::size_t j = 0; j < total_; ++j) {
+      if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(cuts[j], cuts[j + 1])) return no_value;
+      const std::int64_t extra = stages_.least_extra(j, cuts[j], cuts[j + 1]);
+      if (extra == interleaved_stages::infeasible) return no_value;
+      costs_[j] = cost(j, cuts[j], cuts[j + 1], extra);
+    }
+    const rational least = value();
+    if (!found_ || least < best_) (void)consider(cuts);
+    return least;
   }
 
   [[nodiscard]] bool stopped() {
@@ -380,6 +398,7 @@ class virtual_stage_search {
     std::int64_t weight_gradient_time = 0;
   };
 
+  static constexpr rational no_value = {std::numeric_limits<std::int64_t>::max()};
   /// Operations per virtual stage that assigning modes to a partition counts as.
   static constexpr std::uint64_t assignment_operations = 1000;
 
@@ -402,7 +421,29 @@ class virtual_stage_search {
   bool open_ = false;  ///< Whether the modes of some partition are unproven.
 };
 
-/// Partitions into even times and into even bytes of the minimum-memory modes.
+/// Cuts nearest to equal shares of the sum, every part non-empty. O(n).
+[[nodiscard]] inline std::vector<std::size_t> rounded_shares(
+    const std::vector<std::int64_t>& weights, std::size_t parts) {
+  wide_integer sum = 0;
+  for (const std::int64_t weight : weights) sum += weight;
+  std::vector<std::size_t> cuts = {0};
+  wide_integer before = 0;
+  std::size_t l = 0;
+  for (std::size_t part = 1; part < parts; ++part) {
+    const wide_integer share = sum * part;
+    const std::size_t last = weights.size() - (parts - part);
+    for (; l < last; ++l) {
+      const wide_integer after = before + weights[l];
+      if (l > cuts.back() && 2 * share < (before + after) * parts) break;
+      before = after;
+    }
+    cuts.push_back(l);
+  }
+  cuts.push_back(weights.size());
+  return cuts;
+}
+
+/// Partitions into even times, even numbers of layers and even bytes of the minimum-memory modes.
 [[nodiscard]] inline std::vector<std::vector<std::size_t>> even_cuts(
     const pipeline_problem& problem) {
   std::vector<std::int64_t> times;
@@ -414,7 +455,9 @@ class virtual_stage_search {
     bytes.push_back(one.static_bytes + saved);
   }
   const std::size_t stages = problem.schedule.total_stages();
-  return {partition_chain(times, stages).cuts, partition_chain(bytes, stages).cuts};
+  const std::vector<std::int64_t> ones(times.size(), 1);
+  return {partition_chain(times, stages).cuts, rounded_shares(times, stages),
+          rounded_shares(ones, stages), partition_chain(bytes, stages).cuts};
 }
 
 /// The least largest overrun, over all partitions if they are few, otherwise over the neighbours of

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Local search over partitions: consecutive cuts move together by one layer, which moves a layer
-/// from one stage to another and shifts all stages between them.
+/// from one stage to another and shifts all stages between them. improve_cuts() ends in the first
+/// local optimum; walk_partitions() leaves local optima by random moves (iterated local search).
+///
+/// Source: Lourenço, Martin and Stützle, "Iterated local search", 2003.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/random.hpp>
+#include <omnibal/core/random_streams.hpp>
 
 namespace omnibal::inline v0::detail {
 
@@ -28,6 +35,66 @@ void improve_cuts(const Best& best, const Consider& consider, const Done& done) 
     return false;
   };
   while (!done() && step()) {
+  }
+}
+
+/// A random neighbour: half of the moves shift one cut, the others any interval of cuts.
+[[nodiscard]] inline std::vector<std::size_t> random_neighbour(std::vector<std::size_t> cuts,
+                                                               random_stream& random) {
+  const auto inner = static_cast<std::uint32_t>(cuts.size() - 2);
+  std::size_t first = 1 + uniform_below(random, inner);
+  std::size_t last = uniform_below(random, 2) == 0 ? first : 1 + uniform_below(random, inner);
+  if (first > last) std::swap(first, last);
+  const bool up = uniform_below(random, 2) == 0;
+  for (std::size_t j = first; j <= last; ++j)
+    if (up)
+      ++cuts[j];
+    else
+      --cuts[j];
+  return cuts;
+}
+
+/// Minimises value(cuts), `none` for what is no partition, from several starts until done() returns
+/// true or many walks in a row end no better. The caller keeps the best partition it has evaluated.
+/// The same input gives the same walk.
+template <typename Number, typename Value, typename Done>
+void walk_partitions(const std::vector<std::vector<std::size_t>>& starts, const Number& none,
+                     const Value& value, const Done& done) {
+  constexpr int patience = 60;  // Walks without a better end.
+  struct point {
+    std::vector<std::size_t> cuts;
+    Number at;
+  };
+  random_stream random = stream_for(0, random_purpose::partition_walk, starts.size());
+  const auto descend = [&](point from) {
+    const std::size_t failures = 8 * from.cuts.size();
+    for (std::size_t failed = 0; failed < failures && !done(); ++failed) {
+      std::vector<std::size_t> cuts = random_neighbour(from.cuts, random);
+      const Number at = value(cuts);
+      if (from.at < at) continue;
+      if (at < from.at) failed = 0;
+      from = {std::move(cuts), at};
+    }
+    return from;
+  };
+  std::vector<point> ends;
+  for (const std::vector<std::size_t>& cuts : starts)
+    if (cuts.size() > 2) ends.push_back(descend({cuts, value(cuts)}));
+  if (ends.empty()) return;
+  point best = ends.front();
+  for (const point& end : ends)
+    if (end.at < best.at) best = end;
+  for (int walks = 0; walks < patience && !done(); ++walks) {
+    point from = best;
+    for (std::uint32_t moves = 2 + uniform_below(random, 3); moves > 0; --moves) {
+      std::vector<std::size_t> cuts = random_neighbour(from.cuts, random);
+      const Number at = value(cuts);
+      if (at < none) from = {std::move(cuts), at};
+    }
+    from = descend(std::move(from));
+    if (best.at < from.at) continue;
+    if (from.at < best.at) walks = 0;
+    best = std::move(from);
   }
 }
 
