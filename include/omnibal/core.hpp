@@ -9,6 +9,8 @@
 
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/byte_stream.hpp>
+#include <omnibal/core/deadline.hpp>
+#include <omnibal/core/emptied_when_moved.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/hash.hpp>

@@ -4,6 +4,7 @@
 /// that names the format and a checksum. The bytes are the same on every platform.
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +21,7 @@
 namespace omnibal::inline v0 {
 
 /// Writes a mark of eight letters, a version, any integers, and finally a hash of all these bytes.
+/// Nothing is written by a call that throws.
 class byte_writer {
  public:
   byte_writer(std::string_view mark, std::uint32_t version) {
@@ -29,15 +31,23 @@ class byte_writer {
 
   template <std::unsigned_integral Number>
   void add(Number number) {
+    std::array<std::byte, sizeof(Number)> bytes;
     for (std::size_t k = 0; k < sizeof(Number); ++k)
-      bytes_.push_back(static_cast<std::byte>(number >> (8 * k) & 0xFF));
+      bytes[k] = static_cast<std::byte>(number >> (8 * k) & 0xFF);
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   }
 
   /// Writes the number of elements, then the elements.
   template <std::unsigned_integral Number, std::size_t Extent>
   void add(std::span<const Number, Extent> numbers) {
-    add(std::uint64_t{numbers.size()});
-    for (const Number number : numbers) add(number);
+    const std::size_t before = bytes_.size();
+    try {
+      add(std::uint64_t{numbers.size()});
+      for (const Number number : numbers) add(number);
+    } catch (...) {
+      bytes_.resize(before);
+      throw;
+    }
   }
 
   /// Returns all bytes with the checksum appended. Nothing may be added afterwards.
@@ -52,8 +62,9 @@ class byte_writer {
   std::vector<std::byte> bytes_;
 };
 
-/// Reads what byte_writer wrote. Throws invalid_input naming `field` when the bytes have another
-/// mark or version, are too few or too many, or do not match their checksum.
+/// Reads what byte_writer wrote; the bytes must outlive the reader. Throws invalid_input naming
+/// `field` when the bytes have another mark or version, are too few or too many, or do not match
+/// their checksum.
 class byte_reader {
  public:
   byte_reader(std::string_view field, std::span<const std::byte> bytes, std::string_view mark,

@@ -19,7 +19,8 @@ struct table_row {
   friend bool operator==(const table_row&, const table_row&) = default;
 };
 
-/// Translates between sample ids and rows of the concatenated tables.
+/// Translates between sample ids and rows of the concatenated tables. An index that was moved from
+/// has no tables.
 class table_index {
  public:
   table_index() = default;
@@ -27,12 +28,12 @@ class table_index {
   /// sum exceeds 64 bits. O(tables).
   explicit table_index(std::span<const std::uint64_t> rows);
 
-  [[nodiscard]] std::size_t tables() const noexcept { return offsets_.size() - 1; }
+  [[nodiscard]] std::size_t tables() const noexcept { return ends_.size(); }
   /// The number of samples in all tables together.
-  [[nodiscard]] std::uint64_t samples() const noexcept { return offsets_.back(); }
+  [[nodiscard]] std::uint64_t samples() const noexcept { return begin(tables()); }
   /// The number of rows of a table. Precondition: table < tables().
   [[nodiscard]] std::uint64_t rows(std::size_t table) const noexcept {
-    return offsets_[table + 1] - offsets_[table];
+    return ends_[table] - begin(table);
   }
 
   /// The table and row of a sample; throws invalid_input unless sample < samples(). O(log tables).
@@ -44,7 +45,12 @@ class table_index {
   friend bool operator==(const table_index&, const table_index&) = default;
 
  private:
-  std::vector<std::uint64_t> offsets_ = {0};
+  /// The id of the first sample of a table, which is where the table before it ends.
+  [[nodiscard]] std::uint64_t begin(std::size_t table) const noexcept {
+    return table == 0 ? 0 : ends_[table - 1];
+  }
+
+  std::vector<std::uint64_t> ends_;
 };
 
 }  // namespace omnibal::inline v0

@@ -59,8 +59,8 @@ struct balanced_options {
   std::uint64_t epoch = 0;
   oversize_policy oversize = oversize_policy::reject;
   resource_names<Resources> names = {};
-  /// The number of threads for large tables; 0: as many as the hardware has. The packs do not
-  /// depend on it.
+  /// The most threads for large tables; 0, or more than the hardware has: as many as it has. The
+  /// packs do not depend on it.
   unsigned threads = 0;
   search_control control = {};
 };

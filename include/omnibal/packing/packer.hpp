@@ -22,7 +22,7 @@ enum class oversize_policy {
 };
 
 /// Names of the resources in messages, e.g. {"images", "tokens"}. Without a name a resource is
-/// called "resource 0", "resource 1", ….
+/// called "resource 0", "resource 1", …. Functions read them during the call; objects copy them.
 template <std::size_t Resources>
 using resource_names = std::array<std::string_view, Resources>;
 

@@ -12,19 +12,21 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/emptied_when_moved.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/packing/detail/buffer_knapsack.hpp>
 #include <omnibal/packing/detail/buffer_values.hpp>
 #include <omnibal/packing/detail/load_sums.hpp>
 #include <omnibal/packing/detail/pack_limits.hpp>
+#include <omnibal/packing/detail/pack_queue.hpp>
 #include <omnibal/packing/detail/pattern_knapsack.hpp>
 #include <omnibal/packing/detail/sample_buffer.hpp>
 #include <omnibal/packing/packer.hpp>
@@ -97,6 +99,10 @@ struct streaming_state {
 /// empty, and no pack exceeds a capacity except own packs of single oversize samples.
 /// Deterministic: the same pushes give the same packs on every platform.
 ///
+/// A call that throws, be it for lack of memory, changes nothing: the same call may be repeated.
+/// A packer owns all that it keeps. One that was moved from is a new packer with the same options,
+/// except that its resources have no names.
+///
 /// A push takes constant time until the buffer is full or its oldest sample reaches the age limit;
 /// then it makes one pack per 64 buffered samples, at least one. That takes one dynamic program
 /// over the occupied cells (detail/sample_buffer.hpp; at most 65 · 33) and the size of a pack in as
@@ -109,6 +115,13 @@ class streaming_packer {
   /// An empty packer. Throws invalid_input for capacities below 1, and for a buffer or good_enough
   /// out of range.
   explicit streaming_packer(const streaming_options<Resources>& options);
+  streaming_packer(const streaming_packer&) = default;
+  streaming_packer(streaming_packer&&) noexcept = default;
+  streaming_packer& operator=(const streaming_packer& other) {
+    return *this = streaming_packer(other);
+  }
+  streaming_packer& operator=(streaming_packer&&) noexcept = default;
+  ~streaming_packer() = default;
   /// A packer that continues from a state() of a packer with the same options: from there, the same
   /// pushes give the same packs. Throws invalid_input for a state of a packer with other options
   /// and for an inconsistent one.
@@ -123,7 +136,7 @@ class streaming_packer {
 
   /// Removes and returns the ids of the next pack, in the order in which packs were made;
   /// std::nullopt when none is ready. Never blocks.
-  [[nodiscard]] std::optional<std::vector<std::uint64_t>> pop();
+  [[nodiscard]] std::optional<std::vector<std::uint64_t>> pop() noexcept { return ready_.pop(); }
 
   /// Makes packs of all buffered samples, without waiting for more.
   void flush();
@@ -135,14 +148,14 @@ class streaming_packer {
   [[nodiscard]] std::size_t buffered() const noexcept { return samples_.size(); }
   [[nodiscard]] std::size_t ready() const noexcept { return ready_.size(); }
   /// The number of samples pushed so far: pushed() = packed() + skipped() + buffered().
-  [[nodiscard]] std::uint64_t pushed() const noexcept { return pushed_; }
-  [[nodiscard]] std::uint64_t packed() const noexcept { return packed_; }
-  [[nodiscard]] std::uint64_t skipped() const noexcept { return skipped_; }
+  [[nodiscard]] std::uint64_t pushed() const noexcept { return total().pushed; }
+  [[nodiscard]] std::uint64_t packed() const noexcept { return total().packed; }
+  [[nodiscard]] std::uint64_t skipped() const noexcept { return total().skipped; }
   /// The number of packs made so far, popped or not.
-  [[nodiscard]] std::uint64_t packs() const noexcept { return packs_; }
+  [[nodiscard]] std::uint64_t packs() const noexcept { return total().packs; }
   /// The number of pushes after that of the oldest buffered sample; 0 when none is buffered.
   [[nodiscard]] std::uint64_t oldest_age() const noexcept {
-    return samples_.empty() ? 0 : pushed_ - 1 - samples_[samples_.oldest()].arrival;
+    return samples_.empty() ? 0 : pushed() - 1 - samples_[samples_.oldest()].arrival;
   }
   /// The ids of oversize samples, skipped or in packs of their own, in order of arrival.
   [[nodiscard]] const std::vector<std::uint64_t>& oversize() const noexcept { return oversize_; }
@@ -151,13 +164,44 @@ class streaming_packer {
   using sums_type = detail::wide_sums<Resources>;
   using word = typename sums_type::word;
 
-  /// The pack being filled.
+  /// Numbers since the first push.
+  struct totals {
+    std::uint64_t pushed = 0;
+    std::uint64_t packed = 0;
+    std::uint64_t packs = 0;
+    std::uint64_t skipped = 0;
+
+    friend bool operator==(const totals&, const totals&) = default;
+  };
+
+  /// The pack being filled: the samples that this call took from the buffer since `first`.
   struct open_pack {
-    std::vector<std::uint32_t> slots;
+    std::size_t first;
     word sum;
   };
 
-  void insert(const detail::buffered_sample<Resources>& sample);
+  /// What is needed to undo a call: how much there was before it, the slot of its sample, and
+  /// copies of what cannot be undone step by step.
+  struct call_record {
+    totals total;
+    std::size_t oversize;
+    std::uint32_t inserted = detail::sample_buffer<Resources>::none;
+    std::optional<detail::buffer_values<Resources>> values = {};
+    std::optional<detail::sample_buffer<Resources>> samples = {};
+  };
+
+  template <typename Call>
+  void all_or_nothing(const Call& call);
+  void undo(call_record& before) noexcept;
+
+  void start();
+  [[nodiscard]] detail::cell_grid<Resources> first_grid() const {
+    return {limits_.capacity, 0, Resources > 1 ? 1 : 0};
+  }
+  [[nodiscard]] detail::buffer_values<Resources> first_values() const {
+    return {limits_.capacity, 2048 + 16 * std::uint64_t{buffer_size_}};
+  }
+  void insert(const detail::buffered_sample<Resources>& sample, call_record& before);
   void take_oversize(std::uint64_t id);
   void make_packs();
   [[nodiscard]] bool make_good_pack();
@@ -168,7 +212,9 @@ class streaming_packer {
   void top_up(open_pack& pack);
   void put(std::uint32_t slot, open_pack& pack);
   void deliver(std::vector<std::uint64_t> ids);
+  void put_back(std::size_t first) noexcept;
 
+  [[nodiscard]] const totals& total() const noexcept { return total_.value(); }
   [[nodiscard]] bool fits(std::uint32_t slot, const open_pack& pack) const noexcept;
   [[nodiscard]] std::uint32_t oldest_fit(std::uint32_t cell, const open_pack& pack) const noexcept;
   [[nodiscard]] std::uint32_t largest_fit(std::uint32_t cell, const open_pack& pack) const noexcept;
@@ -186,15 +232,13 @@ class streaming_packer {
   std::uint64_t age_limit_;
   std::optional<std::uint32_t> good_enough_;
   sums_type sums_;
-  detail::sample_buffer<Resources> samples_;
+  detail::sample_buffer<Resources> samples_;  // has cells from the first push on
   detail::buffer_values<Resources> values_;
   detail::buffer_knapsack knapsack_;
-  std::deque<std::vector<std::uint64_t>> ready_;
+  std::vector<std::uint32_t> taken_;  // slots taken by the current call, in order
+  detail::pack_queue ready_;
   std::vector<std::uint64_t> oversize_;
-  std::uint64_t pushed_ = 0;
-  std::uint64_t packed_ = 0;
-  std::uint64_t packs_ = 0;
-  std::uint64_t skipped_ = 0;
+  emptied_when_moved<totals> total_;
 };
 
 template <std::size_t Resources>
@@ -204,14 +248,12 @@ streaming_packer<Resources>::streaming_packer(const streaming_options<Resources>
       age_limit_(options.age_limit.value_or(8 * std::uint64_t{options.buffer})),
       good_enough_(options.good_enough),
       sums_({.capacity = options.capacity, .threshold = options.capacity}),
-      samples_(detail::cell_grid<Resources>(options.capacity, 0, Resources > 1 ? 1 : 0)),
-      values_(options.capacity, 2048 + 16 * std::uint64_t{options.buffer}) {
+      values_(first_values()) {
   constexpr std::uint32_t most = 1U << 20;
   if (buffer_size_ < 1 || buffer_size_ > most)
     throw invalid_input("buffer", buffer_size_, "must be from 1 to " + std::to_string(most));
   if (good_enough_ && (*good_enough_ < 1 || *good_enough_ > 1000))
     throw invalid_input("good_enough", *good_enough_, "must be from 1 to 1000 thousandths");
-  values_.start(samples_);
 }
 
 template <std::size_t Resources>
@@ -219,37 +261,84 @@ template <load_array Loads>
 requires(resource_count<Loads> ==
          Resources) void streaming_packer<Resources>::push(std::uint64_t id, const Loads& load) {
   const word given = detail::unsigned_loads<Resources>(load);
-  if (detail::fits_pack<Resources>(given, limits_.capacity)) {
-    insert({.id = id, .arrival = pushed_, .load = given});
-  } else {
-    detail::check_unfit(load, id, limits_);
-    take_oversize(id);
-  }
-  ++pushed_;
-  while (worth_a_try() && make_good_pack()) continue;
-  while (samples_.size() > buffer_size_ || (!samples_.empty() && oldest_age() >= age_limit_))
-    make_packs();
-}
-
-template <std::size_t Resources>
-std::optional<std::vector<std::uint64_t>> streaming_packer<Resources>::pop() {
-  if (ready_.empty()) return std::nullopt;
-  std::optional pack = std::move(ready_.front());
-  ready_.pop_front();
-  return pack;
+  const bool fitting = detail::fits_pack<Resources>(given, limits_.capacity);
+  if (!fitting) detail::check_unfit(load, id, limits_);
+  if (!samples_.has_cells()) start();
+  all_or_nothing([&](call_record& before) {
+    if (fitting)
+      insert({.id = id, .arrival = pushed(), .load = given}, before);
+    else
+      take_oversize(id);
+    ++total_.value().pushed;
+    while (worth_a_try() && make_good_pack()) continue;
+    while (samples_.size() > buffer_size_ || (!samples_.empty() && oldest_age() >= age_limit_))
+      make_packs();
+  });
 }
 
 template <std::size_t Resources>
 void streaming_packer<Resources>::flush() {
-  while (!samples_.empty()) make_packs();
+  all_or_nothing([&](call_record&) {
+    while (!samples_.empty()) make_packs();
+  });
+}
+
+// Undone step by step: a copy of the packer for every call would take O(buffer).
+template <std::size_t Resources>
+template <typename Call>
+void streaming_packer<Resources>::all_or_nothing(const Call& call) {
+  taken_.clear();
+  call_record before{.total = total(), .oversize = oversize_.size()};
+  try {
+    call(before);
+  } catch (...) {
+    undo(before);
+    throw;
+  }
 }
 
 template <std::size_t Resources>
-void streaming_packer<Resources>::insert(const detail::buffered_sample<Resources>& sample) {
+void streaming_packer<Resources>::undo(call_record& before) noexcept {
+  ready_.remove_newest(static_cast<std::size_t>(total().packs - before.total.packs));
+  oversize_.resize(before.oversize);
+  total_ = before.total;
+  if (before.samples)
+    samples_ = std::move(*before.samples);
+  else
+    put_back(0);
+  if (before.inserted != samples_.none) {
+    const detail::buffered_sample<Resources> sample = samples_.take(before.inserted);
+    if (!before.values) values_.remove(sample.load, samples_.cell_of(before.inserted));
+  }
+  if (before.values) values_ = std::move(*before.values);
+}
+
+// The first push allocates what the packer needs, not the constructor, so that a packer that was
+// moved from starts again as well.
+template <std::size_t Resources>
+void streaming_packer<Resources>::start() {
+  detail::sample_buffer<Resources> samples(first_grid());
+  detail::buffer_values<Resources> values = first_values();
+  values.start(samples);
+  samples_ = std::move(samples);
+  values_ = std::move(values);
+}
+
+template <std::size_t Resources>
+void streaming_packer<Resources>::insert(const detail::buffered_sample<Resources>& sample,
+                                         call_record& before) {
+  if (values_.halves_next()) before.values = values_;
   const std::uint32_t slot = samples_.insert(sample);
-  if (!values_.add(sample.load, samples_.cell_of(slot))) return;
+  const bool check_grid = values_.add(sample.load, samples_.cell_of(slot));
+  before.inserted = slot;
+  if (!check_grid) return;
   const auto grid = values_.tightest_grid();
   if (grid.same_as(samples_.grid())) return;
+  if (!before.values) {
+    before.values = values_;
+    before.values->remove(sample.load, samples_.cell_of(slot));
+  }
+  before.samples = samples_;
   samples_.arrange(grid);
   values_.start(samples_);
 }
@@ -258,9 +347,9 @@ template <std::size_t Resources>
 void streaming_packer<Resources>::take_oversize(std::uint64_t id) {
   oversize_.push_back(id);
   if (limits_.oversize == oversize_policy::own_pack)
-    deliver({id});
+    deliver(std::vector{id});
   else
-    ++skipped_;
+    ++total_.value().skipped;
 }
 
 // Makes packs, each with the oldest sample, from one dynamic program: as many as leave the item
@@ -290,7 +379,7 @@ bool streaming_packer<Resources>::make_good_pack() {
     deliver(pack);
     return true;
   }
-  for (std::size_t k = pack.slots.size(); k-- > 0;) samples_.put_back(pack.slots[k]);
+  put_back(pack.first);
   return false;
 }
 
@@ -310,7 +399,7 @@ auto streaming_packer<Resources>::fill() -> open_pack {
   const auto& grid = samples_.grid();
   const std::uint32_t oldest = samples_.oldest();
   const detail::plane_point first = grid.point(samples_.cell_of(oldest));
-  open_pack pack{.slots = {}, .sum = sums_.empty()};
+  open_pack pack{.first = taken_.size(), .sum = sums_.empty()};
   put(oldest, pack);
   std::vector<std::uint32_t> cells;
   knapsack_.choose({grid.corner().row - first.row, grid.corner().column - first.column},
@@ -343,23 +432,32 @@ void streaming_packer<Resources>::top_up(open_pack& pack) {
 
 template <std::size_t Resources>
 void streaming_packer<Resources>::put(std::uint32_t slot, open_pack& pack) {
-  pack.slots.push_back(slot);
+  taken_.push_back(slot);
   pack.sum = sums_.add(pack.sum, samples_.take(slot).load);
+}
+
+// Undoes the latest calls of put().
+template <std::size_t Resources>
+void streaming_packer<Resources>::put_back(std::size_t first) noexcept {
+  for (std::size_t k = taken_.size(); k-- > first;) samples_.put_back(taken_[k]);
+  taken_.resize(first);
 }
 
 template <std::size_t Resources>
 void streaming_packer<Resources>::deliver(const open_pack& pack) {
   std::vector<std::uint64_t> ids;
-  ids.reserve(pack.slots.size());
-  for (const std::uint32_t slot : pack.slots) ids.push_back(samples_[slot].id);
+  const auto slots = std::span(taken_).subspan(pack.first);
+  ids.reserve(slots.size());
+  for (const std::uint32_t slot : slots) ids.push_back(samples_[slot].id);
   deliver(std::move(ids));
 }
 
 template <std::size_t Resources>
 void streaming_packer<Resources>::deliver(std::vector<std::uint64_t> ids) {
-  packed_ += ids.size();
-  ++packs_;
-  ready_.push_back(std::move(ids));
+  const std::size_t samples = ids.size();
+  ready_.push(std::move(ids));
+  total_.value().packed += samples;
+  ++total_.value().packs;
 }
 
 template <std::size_t Resources>
@@ -413,16 +511,20 @@ template <std::size_t Resources>
 streaming_state<Resources> streaming_packer<Resources>::state() const {
   streaming_state<Resources> state{.capacity = limits_.capacity,
                                    .buffer = buffer_size_,
-                                   .pushed = pushed_,
-                                   .packed = packed_,
-                                   .packs = packs_,
-                                   .skipped = skipped_,
+                                   .pushed = pushed(),
+                                   .packed = packed(),
+                                   .packs = packs(),
+                                   .skipped = skipped(),
                                    .oversize = oversize_,
-                                   .ready = {ready_.begin(), ready_.end()},
-                                   .seen = values_.memory().seen,
-                                   .volume = values_.memory().volume};
-  state.plane = {static_cast<std::uint32_t>(samples_.grid().row_axis().resource()),
-                 static_cast<std::uint32_t>(samples_.grid().column_axis().resource())};
+                                   .ready = {ready_.packs().begin(), ready_.packs().end()}};
+  const auto grid = samples_.has_cells() ? samples_.grid() : first_grid();
+  state.plane = {static_cast<std::uint32_t>(grid.row_axis().resource()),
+                 static_cast<std::uint32_t>(grid.column_axis().resource())};
+  state.seen.resize(grid.cells());
+  if (samples_.has_cells()) {
+    state.seen = values_.memory().seen;
+    state.volume = values_.memory().volume;
+  }
   for (std::uint32_t slot = samples_.oldest(); slot != samples_.none; slot = samples_.newer(slot)) {
     state.buffered.push_back({.id = samples_[slot].id, .arrival = samples_[slot].arrival});
     for (std::size_t r = 0; r < Resources; ++r)
@@ -436,12 +538,12 @@ streaming_packer<Resources>::streaming_packer(const streaming_options<Resources>
                                               const streaming_state<Resources>& state)
     : streaming_packer(options) {
   validate(state);
-  pushed_ = state.pushed;
-  packed_ = state.packed;
-  packs_ = state.packs;
-  skipped_ = state.skipped;
+  total_ = totals{.pushed = state.pushed,
+                  .packed = state.packed,
+                  .packs = state.packs,
+                  .skipped = state.skipped};
   oversize_ = state.oversize;
-  ready_ = {state.ready.begin(), state.ready.end()};
+  ready_ = detail::pack_queue(state.ready);
   samples_.arrange({limits_.capacity, std::min(state.plane[0], state.plane[1]),
                     std::max(state.plane[0], state.plane[1])});
   restore_buffered(state);

@@ -15,19 +15,17 @@
 namespace omnibal::inline v0 {
 
 OMNIBAL_INLINE table_index::table_index(std::span<const std::uint64_t> rows) {
-  offsets_.reserve(rows.size() + 1);
-  for (const std::uint64_t count : rows)
-    offsets_.push_back(checked_add(offsets_.back(), count, "rows"));
+  ends_.reserve(rows.size());
+  for (const std::uint64_t count : rows) ends_.push_back(checked_add(samples(), count, "rows"));
 }
 
 OMNIBAL_INLINE table_row table_index::locate(std::uint64_t sample) const {
   if (sample >= samples())
     throw invalid_input("sample", sample, "must be less than " + std::to_string(samples()));
-  // The last table that starts at or before the sample: empty tables start at the same id as the
-  // table after them.
-  const auto after = std::upper_bound(offsets_.begin(), offsets_.end(), sample);
-  const auto table = static_cast<std::size_t>(after - offsets_.begin()) - 1;
-  return {.table = table, .row = sample - offsets_[table]};
+  // The first table that ends after the sample: an empty one ends where it begins.
+  const auto found = std::upper_bound(ends_.begin(), ends_.end(), sample);
+  const auto table = static_cast<std::size_t>(found - ends_.begin());
+  return {.table = table, .row = sample - begin(table)};
 }
 
 OMNIBAL_INLINE std::uint64_t table_index::sample(const table_row& at) const {
@@ -35,7 +33,7 @@ OMNIBAL_INLINE std::uint64_t table_index::sample(const table_row& at) const {
     throw invalid_input("table", at.table, "must be less than " + std::to_string(tables()));
   if (at.row >= rows(at.table))
     throw invalid_input("row", at.row, "must be less than " + std::to_string(rows(at.table)));
-  return offsets_[at.table] + at.row;
+  return begin(at.table) + at.row;
 }
 
 }  // namespace omnibal::inline v0

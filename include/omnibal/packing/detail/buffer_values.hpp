@@ -59,18 +59,26 @@ class buffer_values {
     count();
   }
 
+  /// Whether the next add() halves the statistics, which remove() cannot undo.
+  [[nodiscard]] bool halves_next() const noexcept { return seen_in_all_ + 1 >= 2 * samples_; }
+
   /// Adds a sample to the statistics. Returns whether the caller should check which resources are
   /// tightest: whenever their number of samples has doubled or was halved.
-  bool add(const fitting_loads<Resources>& load, std::uint32_t cell) {
-    for (std::size_t r = 0; r < Resources; ++r)
-      memory_.volume[r] +=
-          static_cast<std::uint64_t>((wide_integer{load[r]} << volume_bits) / capacity_[r]);
+  bool add(const fitting_loads<Resources>& load, std::uint32_t cell) noexcept {
+    for (std::size_t r = 0; r < Resources; ++r) memory_.volume[r] += share_of_pack(load, r);
     ++memory_.seen[cell];
     if (++seen_in_all_ < 2 * samples_) return std::has_single_bit(seen_in_all_);
     for (std::uint32_t& seen : memory_.seen) seen /= 2;
     for (std::uint64_t& volume : memory_.volume) volume /= 2;
     count();
     return true;
+  }
+
+  /// Undoes the latest add(), unless it halved the statistics.
+  void remove(const fitting_loads<Resources>& load, std::uint32_t cell) noexcept {
+    for (std::size_t r = 0; r < Resources; ++r) memory_.volume[r] -= share_of_pack(load, r);
+    --memory_.seen[cell];
+    --seen_in_all_;
   }
 
   /// The grid of the two tightest resources.
@@ -107,6 +115,12 @@ class buffer_values {
   // share of the stream, and the maximum. It keeps the value of whatever fits a pack below 2³¹.
   static constexpr std::int64_t usual = 1 << 8;
   static constexpr std::int64_t most_valuable = usual << 4;
+
+  // In units of 2⁻²⁰.
+  [[nodiscard]] std::uint64_t share_of_pack(const fitting_loads<Resources>& load,
+                                            std::size_t r) const noexcept {
+    return static_cast<std::uint64_t>((wide_integer{load[r]} << volume_bits) / capacity_[r]);
+  }
 
   void count() noexcept {
     seen_in_all_ = 0;

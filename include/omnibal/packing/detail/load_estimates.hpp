@@ -228,11 +228,12 @@ template <std::size_t Resources, typename Samples, typename Projection, typename
   load_estimates<Resources> estimates{
       .plane = make_plane<Resources>(samples, limits.capacity, projection)};
   std::vector<estimates_part<Resources>> parts(threads, {estimates.plane, limits.capacity});
-  parallel_for(threads, threads, [&](std::size_t part, std::size_t) {
-    const auto cut = [&](std::size_t k) {
-      return static_cast<std::uint32_t>(std::uint64_t{count} * k / threads);
-    };
-    parts[part].scan(samples, {cut(part), cut(part + 1)}, limits, projection, visit);
+  const auto cut = [&](std::size_t part) {
+    return static_cast<std::uint32_t>(std::uint64_t{count} * part / threads);
+  };
+  parallel_for(threads, threads, [&](std::size_t first, std::size_t last) {
+    for (std::size_t part = first; part < last; ++part)
+      parts[part].scan(samples, {cut(part), cut(part + 1)}, limits, projection, visit);
   });
   for (std::size_t part = 1; part < parts.size(); ++part) parts.front().merge(parts[part]);
   parts.front().finish(estimates);

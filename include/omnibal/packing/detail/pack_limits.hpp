@@ -19,16 +19,22 @@
 
 namespace omnibal::inline v0::detail {
 
-/// The options of a packer that decide which samples fit a pack.
+/// The options of a packer that decide which samples fit a pack. It owns the names: those of the
+/// caller may be gone before a sample is refused.
 template <std::size_t Resources>
 struct pack_limits {
   loads<Resources> capacity;
   oversize_policy oversize;
-  resource_names<Resources> names;
+  std::array<std::string, Resources> names;
+
+  pack_limits(const loads<Resources>& of, oversize_policy policy,
+              const resource_names<Resources>& named)
+      : capacity(of), oversize(policy) {
+    for (std::size_t r = 0; r < Resources; ++r) names[r] = named[r];
+  }
 
   [[nodiscard]] std::string name(std::size_t resource) const {
-    return names[resource].empty() ? "resource " + std::to_string(resource)
-                                   : std::string(names[resource]);
+    return names[resource].empty() ? "resource " + std::to_string(resource) : names[resource];
   }
 
   void validate() const {

@@ -11,10 +11,12 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/emptied_when_moved.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/detail/pattern_knapsack.hpp>
@@ -116,23 +118,27 @@ struct buffered_sample {
   fitting_loads<Resources> load = {};
 };
 
-/// Buffered samples in slots. Inserting and taking a sample takes constant time.
+/// Buffered samples in slots. Inserting and taking a sample takes constant time. A buffer that was
+/// moved from is like one made by the default constructor.
 template <std::size_t Resources>
 class sample_buffer {
  public:
   static constexpr std::uint32_t none = ~0U;
 
+  /// A buffer without cells: arrange() comes before insert().
+  sample_buffer() = default;
   explicit sample_buffer(const cell_grid<Resources>& grid) { arrange(grid); }
 
+  [[nodiscard]] bool has_cells() const noexcept { return !cells_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   [[nodiscard]] const cell_grid<Resources>& grid() const noexcept { return grid_; }
   [[nodiscard]] const buffered_sample<Resources>& operator[](std::uint32_t slot) const noexcept {
     return slots_[slot].sample;
   }
 
   /// Iterates over the slots from the oldest sample to the newest; `none` at the end.
-  [[nodiscard]] std::uint32_t oldest() const noexcept { return by_age_.first; }
+  [[nodiscard]] std::uint32_t oldest() const noexcept { return by_age_.value().first; }
   [[nodiscard]] std::uint32_t newer(std::uint32_t slot) const noexcept {
     return slots_[slot].by_age.next;
   }
@@ -153,34 +159,33 @@ class sample_buffer {
   /// The columns of a row that contain samples, one bit per column.
   [[nodiscard]] std::uint64_t filled(std::uint32_t row) const noexcept { return filled_[row]; }
 
-  /// Inserts a sample and returns its slot.
+  /// Inserts a sample and returns its slot. Strong guarantee.
   std::uint32_t insert(const buffered_sample<Resources>& sample) {
-    std::uint32_t slot = free_;
-    if (slot == none) {
-      slot = static_cast<std::uint32_t>(slots_.size());
+    std::uint32_t& free = free_.value().first;
+    if (free == none) {
       slots_.emplace_back();
-    } else {
-      free_ = slots_[slot].next_free;
+      free = static_cast<std::uint32_t>(slots_.size() - 1);
     }
+    const std::uint32_t slot = free;
+    free = slots_[slot].next_free;
     slots_[slot].sample = sample;
-    append(by_age_, &slot_data::by_age, slot);
+    append(by_age_.value(), &slot_data::by_age, slot);
     enter_cell(slot);
-    ++size_;
+    ++size_.value();
     return slot;
   }
 
   buffered_sample<Resources> take(std::uint32_t slot) noexcept {
     slot_data& taken = slots_[slot];
-    unlink(by_age_, &slot_data::by_age, slot);
+    unlink(by_age_.value(), &slot_data::by_age, slot);
     cell_data& cell = cells_[taken.cell];
     unlink(cell.queue, &slot_data::in_cell, slot);
     if (--cell.count == 0) {
       const plane_point point = grid_.point(taken.cell);
       filled_[point.row] &= ~(std::uint64_t{1} << point.column);
     }
-    taken.next_free = free_;
-    free_ = slot;
-    --size_;
+    taken.next_free = std::exchange(free_.value().first, slot);
+    --size_.value();
     return taken.sample;
   }
 
@@ -188,21 +193,23 @@ class sample_buffer {
   /// changes were undone, so several samples are put back in reverse order of taking.
   void put_back(std::uint32_t slot) noexcept {
     slot_data& taken = slots_[slot];
-    free_ = taken.next_free;
-    relink(by_age_, &slot_data::by_age, slot);
+    free_.value().first = taken.next_free;
+    relink(by_age_.value(), &slot_data::by_age, slot);
     cell_data& cell = cells_[taken.cell];
     relink(cell.queue, &slot_data::in_cell, slot);
     ++cell.count;
     const plane_point point = grid_.point(taken.cell);
     filled_[point.row] |= std::uint64_t{1} << point.column;
-    ++size_;
+    ++size_.value();
   }
 
-  /// Redistributes all samples to the cells of another grid.
+  /// Redistributes all samples to the cells of another grid. Strong guarantee.
   void arrange(const cell_grid<Resources>& grid) {
+    std::vector<cell_data> cells(grid.cells());
+    std::vector<std::uint64_t> filled(grid.corner().row + std::size_t{1});
     grid_ = grid;
-    cells_.assign(grid.cells(), {});
-    filled_.assign(grid.corner().row + std::size_t{1}, 0);
+    cells_ = std::move(cells);
+    filled_ = std::move(filled);
     for (std::uint32_t slot = oldest(); slot != none; slot = newer(slot)) enter_cell(slot);
   }
 
@@ -221,13 +228,15 @@ class sample_buffer {
   struct queue_ends {
     std::uint32_t first = none;
     std::uint32_t last = none;
+
+    friend bool operator==(const queue_ends&, const queue_ends&) = default;
   };
   struct cell_data {
     queue_ends queue;
     std::uint32_t count = 0;
   };
 
-  void enter_cell(std::uint32_t slot) {
+  void enter_cell(std::uint32_t slot) noexcept {
     const plane_point point = grid_.point(slots_[slot].sample.load);
     const std::uint32_t cell = grid_.index(point);
     slots_[slot].cell = cell;
@@ -255,11 +264,11 @@ class sample_buffer {
 
   cell_grid<Resources> grid_;
   std::vector<slot_data> slots_;
-  std::uint32_t free_ = none;  // a chain of free slots
-  queue_ends by_age_;
+  emptied_when_moved<queue_ends> free_;  // the first of a chain of free slots
+  emptied_when_moved<queue_ends> by_age_;
   std::vector<cell_data> cells_;
   std::vector<std::uint64_t> filled_;  // by row
-  std::size_t size_ = 0;
+  emptied_when_moved<std::size_t> size_;
 };
 
 }  // namespace omnibal::inline v0::detail
