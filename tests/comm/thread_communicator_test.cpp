@@ -165,6 +165,18 @@ TEST_CASE("an argument that is wrong on one rank does not leave the others waiti
   CHECK_THROWS_AS(run_as_ranks(3, body), omnibal::invalid_input);
 }
 
+TEST_CASE("a rank may wait for ever, and no negative time") {
+  run_as_ranks(3,
+               [](thread_communicator& rank) {
+                 if (rank.rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                 barrier(rank);
+               },
+               {.deadline = std::chrono::milliseconds::max()});
+  for (const auto deadline : {std::chrono::milliseconds(-1), std::chrono::milliseconds::min()})
+    CHECK_THROWS_WITH(make_thread_communicators(2, {.deadline = deadline}),
+                      ContainsSubstring("milliseconds must not be negative"));
+}
+
 TEST_CASE("a rank that does not come by the deadline is named") {
   std::latch others_gave_up(2);
   const auto errors = errors_of(3,

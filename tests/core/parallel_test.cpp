@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <mutex>
@@ -14,6 +15,7 @@
 #include "catch.hpp"
 
 using omnibal::parallel_for;
+using omnibal::thread_count;
 
 namespace {
 
@@ -45,18 +47,30 @@ TEST_CASE("every index is visited exactly once, whatever the number of threads")
 
 TEST_CASE("there are as many parts as threads, even in size, and none is empty") {
   CHECK(parts_of(0, 4).empty());
-  CHECK(parts_of(3, 8).size() == 3);
   CHECK(parts_of(10, 1) == std::vector<std::pair<std::size_t, std::size_t>>{{0, 10}});
-  const auto parts = parts_of(1003, 8);
-  REQUIRE(parts.size() == 8);
-  for (const auto& [begin, end] : parts) CHECK((end - begin == 125 || end - begin == 126));
+  for (const unsigned threads : {2U, 8U, 1'000'000'000U, ~0U}) {
+    CHECK(parts_of(3, threads).size() == std::min(thread_count(threads), 3U));
+    const auto parts = parts_of(1003, threads);
+    const std::size_t share = 1003 / parts.size();
+    REQUIRE(parts.size() == std::min(thread_count(threads), 1003U));
+    for (const auto& [begin, end] : parts)
+      CHECK((end - begin == share || end - begin == share + 1));
+  }
+}
+
+TEST_CASE("there are at most as many threads as the hardware has") {
+  const unsigned all = thread_count(0);
+  CHECK(all >= 1);
+  CHECK(thread_count(1) == 1);
+  for (const unsigned wanted : {all, all + 1, 1'000'000'000U, ~0U})
+    CHECK(thread_count(wanted) == all);
 }
 
 TEST_CASE("parts run at the same time, the first on the calling thread") {
-  std::atomic<int> running = 0;
+  std::atomic<std::size_t> running = 0;
   std::vector<std::thread::id> threads(3);
-  parallel_for(3, 3, [&](std::size_t begin, std::size_t) {
-    threads[begin] = std::this_thread::get_id();
+  omnibal::detail::run_parts(3, [&](std::size_t part) {
+    threads[part] = std::this_thread::get_id();
     ++running;
     while (running < 3) std::this_thread::yield();
   });
@@ -70,7 +84,9 @@ TEST_CASE("the exception of the first part in order is rethrown after all have e
     ++ended;
     if (begin != 0) throw std::runtime_error("part at " + std::to_string(begin));
   };
-  CHECK_THROWS_WITH(parallel_for(8, 4, fail), "part at 2");
+  CHECK_THROWS_WITH(
+      omnibal::detail::run_parts(4, [&](std::size_t part) { fail(2 * part, 2 * part + 2); }),
+      "part at 2");
   CHECK(ended == 4);
 }
 
@@ -79,12 +95,11 @@ TEST_CASE("an exception on the calling thread passes through") {
       parallel_for(5, 1, [](std::size_t, std::size_t) { throw std::runtime_error("alone"); }),
       "alone");
   std::atomic<int> ended = 0;
-  CHECK_THROWS_AS(parallel_for(5, 2,
-                               [&](std::size_t begin, std::size_t) {
-                                 ++ended;
-                                 if (begin == 0) throw std::logic_error("first");
-                                 throw std::runtime_error("second");
-                               }),
-                  std::logic_error);
+  const auto fail = [&](std::size_t part) {
+    ++ended;
+    if (part == 0) throw std::logic_error("first");
+    throw std::runtime_error("second");
+  };
+  CHECK_THROWS_AS(omnibal::detail::run_parts(2, fail), std::logic_error);
   CHECK(ended == 2);
 }

@@ -27,6 +27,7 @@
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
 
 #if NCCL_VERSION_CODE < NCCL_VERSION(2, 18, 0)
@@ -36,7 +37,8 @@
 namespace omnibal::inline v0 {
 
 struct nccl_communicator_options {
-  /// How long to wait for NCCL and for the device before the communicator is aborted.
+  /// How long to wait for NCCL and for the device before the communicator is aborted: 0 or more,
+  /// max() for ever.
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
 };
 
@@ -124,13 +126,14 @@ struct device_staging {
 /// them this class models communicator. They are for counts and plans, not for bulk data.
 class nccl_communicator {
  public:
-  /// To be called by all ranks with the same id and size. Throws invalid_input unless rank < size,
-  /// and communication_error when the ranks do not find each other.
+  /// To be called by all ranks with the same id and size. Throws invalid_input unless rank < size
+  /// and for a negative deadline, communication_error when the ranks do not find each other.
   nccl_communicator(const ncclUniqueId& id, std::size_t rank, std::size_t size,
                     const nccl_communicator_options& options = {})
       : rank_(rank), size_(size), options_(options) {
     if (size > INT_MAX) throw invalid_input("size", size, "must fit an int");
     detail::require_rank("rank", rank, size);
+    require_waiting_time("deadline", options.deadline);
     ncclConfig_t config = non_blocking();
     assign(ncclCommInitRankConfig(&handle_, to_int(size), id, to_int(rank), &config), "init");
   }
@@ -210,7 +213,7 @@ class nccl_communicator {
   /// reports an error, aborts the communicator and throws communication_error.
   void wait(cudaStream_t stream, std::string_view operation = "wait") {
     require_open(operation);
-    const auto end = std::chrono::steady_clock::now() + options_.deadline;
+    const auto end = deadline_after(options_.deadline);
     cudaError_t state = cudaErrorNotReady;
     while ((state = cudaStreamQuery(stream)) == cudaErrorNotReady) {
       const ncclResult_t result = asynchronous_error();
@@ -307,7 +310,7 @@ class nccl_communicator {
 
   /// Polls until NCCL has completed the last call; returns ncclInProgress at the deadline.
   [[nodiscard]] ncclResult_t poll() const noexcept {
-    const auto end = std::chrono::steady_clock::now() + options_.deadline;
+    const auto end = deadline_after(options_.deadline);
     ncclResult_t result = ncclInProgress;
     while ((result = asynchronous_error()) == ncclInProgress &&
            std::chrono::steady_clock::now() <= end)

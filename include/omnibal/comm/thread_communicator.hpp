@@ -26,12 +26,13 @@
 
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/config.hpp>
+#include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 
 struct thread_communicator_options {
-  /// How long a rank waits for the others at an operation.
+  /// How long a rank waits for the others at an operation: 0 or more, max() for ever.
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
 };
 
@@ -152,10 +153,12 @@ class thread_communicator {
   std::size_t rank_;
 };
 
-/// The communicators of `size` ranks, rank r at index r. Throws invalid_input for size 0.
+/// The communicators of `size` ranks, rank r at index r. Throws invalid_input for size 0 and
+/// a negative deadline.
 [[nodiscard]] inline std::vector<thread_communicator> make_thread_communicators(
     std::size_t size, const thread_communicator_options& options = {}) {
   if (size == 0) throw invalid_input("size", size, "must be at least 1");
+  require_waiting_time("deadline", options.deadline);
   const auto meeting = std::make_shared<detail::meeting_point>(size, options.deadline);
   std::vector<thread_communicator> ranks;
   ranks.reserve(size);
@@ -259,7 +262,7 @@ inline void meeting_point::take_seat(std::size_t rank, const rank_call& call) {
 inline void meeting_point::wait_for_others(std::unique_lock<std::mutex>& lock,
                                            std::uint64_t sequence) {
   const auto assigned = [&] { return started_ > sequence || !failure_.empty(); };
-  if (!changed_.wait_for(lock, deadline_, assigned))
+  if (!changed_.wait_until(lock, deadline_after(deadline_), assigned))
     fail(list(seat::away) + " did not come within " + std::to_string(deadline_.count()) + " ms");
 }
 
