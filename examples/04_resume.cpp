@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <utility>
 #include <vector>
 
 #include <omnibal/dataset.hpp>
@@ -26,26 +27,26 @@ std::vector<sample_loads> make_samples() {
 
 int main() {
   const std::vector<sample_loads> samples = make_samples();
-  const auto packs_of = [&](std::uint64_t epoch) {
-    return omnibal::pack_balanced(samples, {.capacity = {12, 4096}, .seed = 1, .epoch = epoch})
-        .packs;
-  };
-  // The plan of an epoch, for any number of ranks: computed from seed and epoch, so it need not be
-  // stored. The steps do not depend on the number of ranks while ranks * microbatches is the same.
+  // The packs of an epoch and their plan, for any number of ranks: computed from seed and epoch, so
+  // they need not be stored. The steps are the same while ranks * microbatches is.
   const auto plan_on = [&](std::uint32_t ranks, std::uint32_t microbatches) {
-    return [=, &packs_of, &samples](std::uint64_t epoch) {
-      const auto loads = omnibal::pack_loads(packs_of(epoch), samples);
-      return omnibal::dispatch_packs(
+    return [=, &samples](std::uint64_t epoch) {
+      auto packs =
+          omnibal::pack_balanced(samples, {.capacity = {12, 4096}, .seed = 1, .epoch = epoch})
+              .packs;
+      const auto loads = omnibal::pack_loads(packs, samples);
+      auto plan = omnibal::dispatch_packs(
           loads.size(), [&](std::size_t k) { return 300 * loads[k][0] + loads[k][1]; },
           {.ranks = ranks, .microbatches = microbatches, .seed = 1, .epoch = epoch});
+      return omnibal::epoch_plan{.packs = std::move(packs), .plan = std::move(plan)};
     };
   };
   // In place of training: the samples that all ranks together see in the next step.
-  const auto samples_of_step = [&](const auto& run) {
-    const auto packs = packs_of(run.epoch());
+  const auto samples_of_step = [](const auto& run) {
     std::vector<std::uint32_t> seen;
-    for (const std::uint32_t pack : run.plan().packs(run.step()))
-      seen.insert(seen.end(), packs[pack].begin(), packs[pack].end());
+    for (std::uint32_t rank = 0; rank < run.plan().ranks; ++rank)
+      for (const auto microbatch : run.samples(rank))
+        seen.insert(seen.end(), microbatch.begin(), microbatch.end());
     std::ranges::sort(seen);
     return seen;
   };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -147,7 +148,10 @@ void sequence_parallel(benchmark::State& state, bool leveled) {
 void iterate(benchmark::State& state) {
   const packs_with_costs packs = packs_at({9, 4096});
   const auto plan_for = [&](std::uint64_t epoch) {
-    return dispatch_packs(costs_of(packs), {.ranks = 64, .epoch = epoch});
+    grouping<std::uint32_t> ids;
+    for (std::uint32_t pack = 0; pack < packs.amounts.size(); ++pack) ids.append({&pack, 1});
+    return epoch_plan{.packs = std::move(ids),
+                      .plan = dispatch_packs(costs_of(packs), {.ranks = 64, .epoch = epoch})};
   };
   epoch_iterator run(plan_for);
   const epoch_state begin = run.state();

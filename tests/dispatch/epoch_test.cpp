@@ -3,10 +3,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include <omnibal/core/error.hpp>
 #include <omnibal/core/hash.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/epoch.hpp>
@@ -32,44 +34,51 @@ struct trainer {
   [[nodiscard]] grouping<std::uint32_t> packs(std::uint64_t epoch) const {
     return pack_balanced(*samples, {.capacity = {9, 4096}, .seed = seed, .epoch = epoch}).packs;
   }
-  dispatch_plan operator()(std::uint64_t epoch) const {
-    const auto loads = pack_loads(packs(epoch), *samples);
-    return dispatch_packs(loads.size(),
-                          [&](std::size_t k) { return 311 * loads[k][0] + loads[k][1]; },
-                          {.ranks = ranks,
-                           .microbatches = microbatches,
-                           .seed = seed,
-                           .epoch = epoch,
-                           .last_step = last_step,
-                           .largest_first = epoch == 0});
+  epoch_plan operator()(std::uint64_t epoch) const {
+    epoch_plan planned{.packs = packs(epoch)};
+    const auto loads = pack_loads(planned.packs, *samples);
+    planned.plan =
+        dispatch_packs(loads.size(), [&](std::size_t k) { return 311 * loads[k][0] + loads[k][1]; },
+                       {.ranks = ranks,
+                        .microbatches = microbatches,
+                        .seed = seed,
+                        .epoch = epoch,
+                        .last_step = last_step,
+                        .largest_first = epoch == 0});
+    return planned;
   }
 };
 
 /// The samples of a step, on all ranks, ascending.
-std::vector<std::uint32_t> samples_of_step(const epoch_iterator<trainer>& run,
-                                           const trainer& source) {
-  const auto packs = source.packs(run.epoch());
+template <typename Source>
+std::vector<std::uint32_t> samples_of_step(const epoch_iterator<Source>& run) {
   std::vector<std::uint32_t> samples;
-  for (std::uint32_t rank = 0; rank < source.ranks; ++rank)
-    for (const std::uint32_t pack : run.packs(rank))
-      samples.insert(samples.end(), packs[pack].begin(), packs[pack].end());
+  for (std::uint32_t rank = 0; rank < run.plan().ranks; ++rank)
+    for (const auto microbatch : run.samples(rank))
+      samples.insert(samples.end(), microbatch.begin(), microbatch.end());
   std::ranges::sort(samples);
   return samples;
 }
 
-/// Everything a rank sees from here on.
-std::vector<std::vector<std::uint32_t>> rest_of(epoch_iterator<trainer> run, std::uint32_t rank) {
+/// The samples of all micro-batches of a rank from here on.
+template <typename Source>
+std::vector<std::vector<std::uint32_t>> rest_of(epoch_iterator<Source> run, std::uint32_t rank) {
   std::vector<std::vector<std::uint32_t>> seen;
   for (; !run.done(); run.advance())
-    seen.emplace_back(run.packs(rank).begin(), run.packs(rank).end());
+    for (const auto microbatch : run.samples(rank))
+      seen.emplace_back(microbatch.begin(), microbatch.end());
   return seen;
 }
 
 /// Plans without packs but in some epochs, of one rank and one pack a step.
 struct counted_steps {
   std::vector<std::uint32_t> steps;
-  dispatch_plan operator()(std::uint64_t epoch) const {
-    return dispatch_packs(steps.at(epoch), [](std::size_t) { return 1; }, {.epoch = epoch});
+  epoch_plan operator()(std::uint64_t epoch) const {
+    epoch_plan planned{
+        .plan = dispatch_packs(steps.at(epoch), [](std::size_t) { return 1; }, {.epoch = epoch})};
+    for (std::uint32_t sample = 0; sample < steps[epoch]; ++sample)
+      planned.packs.append({&sample, 1});
+    return planned;
   }
 };
 
@@ -81,18 +90,18 @@ TEST_CASE("epoch_iterator runs every sample once an epoch, in fresh packs") {
   std::vector<std::vector<std::uint32_t>> seen(3);
   std::uint64_t steps = 0;
   for (epoch_iterator run(source, {.epochs = 3}); !run.done(); run.advance(), ++steps) {
-    const auto step = samples_of_step(run, source);
+    const auto step = samples_of_step(run);
     seen[run.epoch()].insert(seen[run.epoch()].end(), step.begin(), step.end());
     REQUIRE(run.step() < run.steps());
   }
-  CHECK(steps == source(0).steps() + source(1).steps() + source(2).steps());
+  CHECK(steps == source(0).plan.steps() + source(1).plan.steps() + source(2).plan.steps());
   for (auto& epoch : seen) {
     std::ranges::sort(epoch);
     REQUIRE(epoch.size() == samples.size());
     for (std::uint32_t id = 0; id < epoch.size(); ++id) REQUIRE(epoch[id] == id);
   }
   CHECK(source.packs(0) != source.packs(1));
-  CHECK(source(1) != source(2));
+  CHECK(source(1).plan != source(2).plan);
 }
 
 TEST_CASE("a run stopped anywhere goes on exactly where it stopped") {
@@ -124,7 +133,7 @@ TEST_CASE("a run goes on with other ranks over the same samples when the global 
   for (; !run.done(); run.advance(), resumed.advance()) {
     REQUIRE(resumed.epoch() == run.epoch());
     REQUIRE(resumed.step() == run.step());
-    REQUIRE(samples_of_step(resumed, after) == samples_of_step(run, before));
+    REQUIRE(samples_of_step(resumed) == samples_of_step(run));
   }
   CHECK(resumed.done());
 }
@@ -160,10 +169,14 @@ TEST_CASE("a state is refused where the run differs, and the field is named") {
     epoch_iterator target(other, options);
     target.advance();
     const epoch_state stood = target.state();
+    const auto samples_before = samples_of_step(target);
+    const auto rest = rest_of(target, 0);
     try {
       target.restore(wanted);
     } catch (const invalid_input& error) {
       CHECK(target.state() == stood);
+      CHECK(samples_of_step(target) == samples_before);
+      CHECK(rest_of(target, 0) == rest);
       return error.field();
     }
     return std::string("taken");
@@ -188,6 +201,60 @@ TEST_CASE("a state is refused where the run differs, and the field is named") {
   CHECK(refusal(other, options, state) == "state plan");
   const auto more_samples = tiled_table(201, 4);
   CHECK(refusal({&more_samples}, options, state) == "state plan");
+  // Of another epoch, so that its packs are made before it is refused.
+  wrong = state;
+  wrong.epoch = 1;
+  CHECK(refusal(source, options, wrong) == "state plan");
+}
+
+TEST_CASE("a state is refused for the same plan over other packs") {
+  const auto source = [](std::uint32_t first) {
+    return [first](std::uint64_t) {
+      epoch_plan planned{.plan = dispatch_packs(6, [](std::size_t) { return 1; }, {.ranks = 2})};
+      for (std::uint32_t pack = 0; pack < 6; ++pack) {
+        const std::uint32_t sample = pack ^ first;
+        planned.packs.append({&sample, 1});
+      }
+      return planned;
+    };
+  };
+  epoch_iterator run(source(0));
+  run.advance();
+  epoch_iterator other(source(1));
+  CHECK(other.plan() == run.plan());
+  CHECK_THROWS_WITH(other.restore(run.state()), ContainsSubstring("state plan"));
+  CHECK(other.step() == 0);
+}
+
+TEST_CASE("a plan that names a pack beyond the last is refused") {
+  const auto source = [](std::uint64_t) {
+    epoch_plan planned{.plan = dispatch_packs(2, [](std::size_t) { return 1; }, {})};
+    const std::uint32_t sample = 0;
+    planned.packs.append({&sample, 1});
+    return planned;
+  };
+  CHECK_THROWS_WITH(epoch_iterator(source),
+                    ContainsSubstring("= 1: must be less than the number of packs, 1"));
+}
+
+TEST_CASE("an iterator that was moved from is done, and copies share the source") {
+  std::optional<epoch_iterator<counted_steps>> run(std::in_place, counted_steps{{3, 2}},
+                                                   epoch_options{.epochs = 2});
+  run->advance();
+  epoch_iterator copy = *run;
+  epoch_iterator taken = std::move(*run);
+  CHECK(taken.state() == copy.state());
+  // NOLINTBEGIN(bugprone-use-after-move): what is tested
+  CHECK(run->done());
+  CHECK(run->steps() == 0);
+  CHECK(run->packs().empty());
+  CHECK_THROWS_AS(run->advance(), invalid_input);
+  CHECK_THROWS_AS(run->samples(0), invalid_input);
+  CHECK_THROWS_WITH(run->restore(taken.state()), ContainsSubstring("moved from"));
+  *run = copy;
+  // NOLINTEND(bugprone-use-after-move)
+  run->restore(taken.state());
+  CHECK(rest_of(*run, 0) == rest_of(taken, 0));
 }
 
 TEST_CASE("damaged states are refused") {
@@ -215,7 +282,7 @@ TEST_CASE("epoch_iterator refuses ranks and steps that are not there, and no epo
 
 TEST_CASE("a run stays where it is when the next epoch cannot be planned") {
   struct failing {
-    dispatch_plan operator()(std::uint64_t epoch) const {
+    epoch_plan operator()(std::uint64_t epoch) const {
       if (epoch == 2) throw std::runtime_error("no such file");
       return counted_steps{{2, 0}}(epoch);
     }

@@ -429,12 +429,14 @@ TEST_CASE("Golden hashes of epochs, mixtures, groups and keys") {
   const auto costs = some_costs(130, 31);
   epoch_iterator run(
       [&](std::uint64_t epoch) {
-        return dispatch_packs(std::span<const std::int64_t>(costs),
-                              {.ranks = 4,
-                               .microbatches = 3,
-                               .seed = 3,
-                               .epoch = epoch,
-                               .last_step = last_step_policy::pad});
+        epoch_plan planned{.plan = dispatch_packs(std::span<const std::int64_t>(costs),
+                                                  {.ranks = 4,
+                                                   .microbatches = 3,
+                                                   .seed = 3,
+                                                   .epoch = epoch,
+                                                   .last_step = last_step_policy::pad})};
+        for (std::uint32_t pack = 0; pack < costs.size(); ++pack) planned.packs.append({&pack, 1});
+        return planned;
       },
       {.epochs = 3, .inputs = 99});
   hash_stream epochs;

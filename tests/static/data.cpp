@@ -75,15 +75,17 @@ static_assert(plain_with_defaults<dispatch_options> && dispatch_options{}.window
 static_assert(dispatch_options{}.ranks == 1 && dispatch_options{}.microbatches == 1);
 static_assert(!dispatch_options{}.largest_first && dispatch_options{}.strata.empty());
 static_assert(dispatch_options{}.last_step == last_step_policy::spread);
-static_assert(plain_and_regular<dispatch_plan>);
+static_assert(plain_and_regular<dispatch_plan> && plain_and_regular<epoch_plan>);
 static_assert(plain_and_regular<epoch_state> && bytes_alone<epoch_state, 40>);
 static_assert(plain_with_defaults<epoch_options> && epoch_options{}.epochs == 1);
 
 struct plan_of_epoch {
-  dispatch_plan operator()(std::uint64_t epoch) const;
+  epoch_plan operator()(std::uint64_t epoch) const;
 };
-static_assert(plan_source<plan_of_epoch> && plan_source<dispatch_plan (*)(std::uint64_t)>);
-static_assert(plan_source<std::function<dispatch_plan(std::uint64_t)>>);
+static_assert(plan_source<plan_of_epoch> && plan_source<epoch_plan (*)(std::uint64_t)>);
+static_assert(plan_source<std::function<epoch_plan(std::uint64_t)>>);
+// A plan without its packs could meet those of another epoch.
+static_assert(!plan_source<dispatch_plan (*)(std::uint64_t)>);
 static_assert(!plan_source<dispatch_plan> && !plan_source<packing_result (*)(std::uint64_t)>);
 static_assert(!std::is_convertible_v<plan_of_epoch, epoch_iterator<plan_of_epoch>>);
 static_assert(

@@ -7,13 +7,16 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/emptied_when_moved.hpp>
 #include <omnibal/core/error.hpp>
+#include <omnibal/core/grouping.hpp>
 #include <omnibal/dispatch/plan.hpp>
 
 namespace omnibal::inline v0 {
@@ -25,7 +28,7 @@ struct epoch_state {
   std::uint64_t step = 0;          ///< The next step of that epoch.
   std::uint64_t global_batch = 0;  ///< Packs in a full step of that epoch.
   std::uint64_t inputs = 0;        ///< epoch_options::inputs.
-  std::uint64_t plan = 0;          ///< step_fingerprint of that epoch's plan.
+  std::uint64_t plan = 0;          ///< epoch_fingerprint of that epoch.
 
   friend bool operator==(const epoch_state&, const epoch_state&) = default;
 };
@@ -45,77 +48,103 @@ struct epoch_options {
   std::uint64_t inputs = 0;
 };
 
-/// A function from the number of an epoch to its plan.
+/// The packs of an epoch, each a group of samples, and their assignment to steps and ranks. They
+/// belong together: the plan over the packs of another epoch trains on wrong samples.
+struct epoch_plan {
+  grouping<std::uint32_t> packs = {};
+  dispatch_plan plan = {};
+
+  friend bool operator==(const epoch_plan&, const epoch_plan&) = default;
+};
+
+/// A fingerprint of the samples of each step, in their packs, the same on every platform and for
+/// every number of ranks. O(samples + packs · log(packs in a step)).
+[[nodiscard]] std::uint64_t epoch_fingerprint(const epoch_plan& epoch);
+
+/// Throws invalid_input unless the plan is consistent (dispatch/plan.hpp) and names no pack beyond
+/// the last. O(packs).
+void validate(const epoch_plan& epoch);
+
+/// A function from the number of an epoch to its packs and their plan.
 template <typename PlanFor>
 concept plan_source = requires(const PlanFor& plan_for, std::uint64_t epoch) {
-  { plan_for(epoch) } -> std::convertible_to<dispatch_plan>;
+  { plan_for(epoch) } -> std::convertible_to<epoch_plan>;
 };
 
 /// Iterates over the steps of all epochs:
 ///
 ///     for (epoch_iterator run(plan_for, {.epochs = 3}); !run.done(); run.advance())
-///       train(run.packs(rank), run.real(rank));
+///       for (const auto microbatch : run.samples(rank)) train(microbatch);
 ///
-/// plan_for(epoch) makes the plan of an epoch, usually by packing and dispatching with its number.
-/// It is called once per epoch, and must give the same steps every time it is called for the same
-/// epoch. The iterator stores the plan of one epoch. A step takes O(1), an epoch one call of
-/// plan_for and O(packs · log(packs in a step)) for the fingerprint. Epochs without steps are
-/// skipped.
+/// plan_for(epoch) makes the packs and the plan of an epoch, usually by packing and dispatching
+/// with its number. It is called once per epoch, and must give the same ones every time it is
+/// called for the same epoch. What it refers to must outlive the iterator and its copies, which
+/// share it. The iterator stores one epoch. A step takes O(1), an epoch one call of plan_for and
+/// the time of epoch_fingerprint. Epochs without steps are skipped.
+///
+/// A call that throws changes nothing. An iterator that was moved from is done, and cannot restore.
 template <plan_source PlanFor>
 class epoch_iterator {
  public:
   /// Starts at the first step of epoch 0. Throws invalid_input for no epochs and inconsistent
   /// plans.
   explicit epoch_iterator(PlanFor plan_for, const epoch_options& options = {})
-      : plan_for_(std::move(plan_for)), options_(options) {
+      : options_(options), plan_for_(std::make_shared<const PlanFor>(std::move(plan_for))) {
     if (options.epochs == 0) throw invalid_input("epochs", 0, "must be at least 1");
-    begin(0);
+    at_ = first_step_from(0);
   }
 
   /// Whether all steps of all epochs are done.
-  [[nodiscard]] bool done() const noexcept { return step_ == plan_.steps(); }
+  [[nodiscard]] bool done() const noexcept { return step() == steps(); }
   /// The current epoch and the current step in it.
-  [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
-  [[nodiscard]] std::uint64_t step() const noexcept { return step_; }
+  [[nodiscard]] std::uint64_t epoch() const noexcept { return at().epoch; }
+  [[nodiscard]] std::uint64_t step() const noexcept { return at().step; }
   /// The number of steps of this epoch.
-  [[nodiscard]] std::uint64_t steps() const noexcept { return plan_.steps(); }
-  /// The plan of this epoch.
-  [[nodiscard]] const dispatch_plan& plan() const noexcept { return plan_; }
+  [[nodiscard]] std::uint64_t steps() const noexcept { return plan().steps(); }
+  /// The packs of this epoch, and their plan.
+  [[nodiscard]] const grouping<std::uint32_t>& packs() const noexcept { return at().planned.packs; }
+  [[nodiscard]] const dispatch_plan& plan() const noexcept { return at().planned.plan; }
 
-  /// The packs of a rank's micro-batches in this step, in order; valid until the run advances.
-  /// Throws invalid_input for a rank beyond the last and after the last step.
+  /// The samples of each of a rank's micro-batches in this step, in order; valid until the run goes
+  /// to another epoch. Throws invalid_input for a rank beyond the last and after the last step.
+  [[nodiscard]] std::vector<std::span<const std::uint32_t>> samples(std::uint32_t rank) const {
+    std::vector<std::span<const std::uint32_t>> microbatches;
+    for (const std::uint32_t pack : packs(rank)) microbatches.push_back(packs()[pack]);
+    return microbatches;
+  }
+  /// The packs that these micro-batches are, as indices into packs(). Valid and throws likewise.
   [[nodiscard]] std::span<const std::uint32_t> packs(std::uint32_t rank) const {
     check(rank);
-    return plan_.packs(step_, rank);
+    return plan().packs(step(), rank);
   }
   /// Which of them are real (1) or repeated (0); empty when the epoch repeats none.
   [[nodiscard]] std::span<const std::uint8_t> real(std::uint32_t rank) const {
     check(rank);
-    return plan_.real(step_, rank);
+    return plan().real(step(), rank);
   }
 
   /// Goes to the next step, after the last step of an epoch to the next epoch. Throws invalid_input
-  /// when done; when plan_for throws, the position does not change.
+  /// when done, and what plan_for throws.
   void advance() {
-    if (done()) throw invalid_input("step", step_, "is beyond the last step of the last epoch");
-    if (step_ + 1 == plan_.steps() && epoch_ + 1 < options_.epochs)
-      begin(epoch_ + 1);
+    if (done()) throw invalid_input("step", step(), "is beyond the last step of the last epoch");
+    if (step() + 1 == steps() && epoch() + 1 < options_.epochs)
+      at_ = first_step_from(epoch() + 1);
     else
-      ++step_;
+      ++at_.value().step;
   }
 
   /// The position, for a checkpoint. O(1).
   [[nodiscard]] epoch_state state() const noexcept {
-    return {.epoch = epoch_,
-            .step = step_,
-            .global_batch = global_batch(plan_),
+    return {.epoch = epoch(),
+            .step = step(),
+            .global_batch = global_batch(plan()),
             .inputs = options_.inputs,
-            .plan = fingerprint_};
+            .plan = at().fingerprint};
   }
 
   /// Goes to the position of another run, which may have had other ranks or more epochs. Throws
   /// invalid_input when this run does not have the epoch, or has other inputs, another global batch
-  /// or other packs in its steps; the position then does not change. Calls plan_for for that epoch.
+  /// or other samples in its steps. Calls plan_for for that epoch.
   void restore(const epoch_state& state) {
     if (state.inputs != options_.inputs)
       throw invalid_input("state inputs", state.inputs,
@@ -125,56 +154,65 @@ class epoch_iterator {
       throw invalid_input(
           "state epoch", state.epoch,
           "must be less than this run's epochs, " + std::to_string(options_.epochs));
-    dispatch_plan plan = checked_plan(state.epoch);
-    check_plan_of(state, plan);
-    if (state.step == plan.steps() && state.epoch + 1 < options_.epochs)
-      begin(state.epoch + 1);
-    else
-      go_to(state.epoch, state.step, std::move(plan));
+    position restored = start_of(state.epoch);
+    check_state(state, restored);
+    restored.step = state.step;
+    if (state.step == restored.planned.plan.steps() && state.epoch + 1 < options_.epochs)
+      restored = first_step_from(state.epoch + 1);
+    at_ = std::move(restored);
   }
 
  private:
+  struct position {
+    epoch_plan planned = {};
+    std::uint64_t fingerprint = 0;
+    std::uint64_t epoch = 0;
+    std::uint64_t step = 0;
+
+    friend bool operator==(const position&, const position&) = default;
+  };
+
+  [[nodiscard]] const position& at() const noexcept { return at_.value(); }
+
   [[nodiscard]] static std::uint64_t global_batch(const dispatch_plan& plan) noexcept {
     return plan.steps() == 0 ? 0 : plan.packs(0).size();
   }
 
-  // Goes to the first step of this epoch, or of the next one that has steps.
-  void begin(std::uint64_t epoch) {
-    dispatch_plan plan = checked_plan(epoch);
-    while (plan.steps() == 0 && epoch + 1 < options_.epochs) plan = checked_plan(++epoch);
-    go_to(epoch, 0, std::move(plan));
+  [[nodiscard]] position start_of(std::uint64_t epoch) const {
+    if (!plan_for_)
+      throw invalid_input("epoch_iterator", "moved from", "has no packs and plans any more");
+    position start{.planned = (*plan_for_)(epoch), .epoch = epoch};
+    validate(start.planned);
+    start.fingerprint = epoch_fingerprint(start.planned);
+    return start;
   }
 
-  [[nodiscard]] dispatch_plan checked_plan(std::uint64_t epoch) const {
-    dispatch_plan plan = plan_for_(epoch);
-    validate(plan);
-    return plan;
-  }
-
-  void go_to(std::uint64_t epoch, std::uint64_t step, dispatch_plan plan) {
-    fingerprint_ = step_fingerprint(plan);
-    plan_ = std::move(plan);
-    epoch_ = epoch;
-    step_ = step;
+  // The first step of this epoch, or of the next one that has steps.
+  [[nodiscard]] position first_step_from(std::uint64_t epoch) const {
+    position start = start_of(epoch);
+    while (start.planned.plan.steps() == 0 && epoch + 1 < options_.epochs)
+      start = start_of(++epoch);
+    return start;
   }
 
   void check(std::uint32_t rank) const {
-    if (rank >= plan_.ranks)
-      throw invalid_input("rank", rank, "must be less than " + std::to_string(plan_.ranks));
-    if (done()) throw invalid_input("step", step_, "is beyond the last step of the last epoch");
+    if (rank >= plan().ranks)
+      throw invalid_input("rank", rank, "must be less than " + std::to_string(plan().ranks));
+    if (done()) throw invalid_input("step", step(), "is beyond the last step of the last epoch");
   }
 
-  void check_plan_of(const epoch_state& state, const dispatch_plan& plan) const {
-    const std::uint64_t fingerprint = step_fingerprint(plan);
+  static void check_state(const epoch_state& state, const position& epoch) {
+    const dispatch_plan& plan = epoch.planned.plan;
     if (state.global_batch != global_batch(plan))
       throw invalid_input("state global_batch", state.global_batch,
                           "is not the number of packs in this run's steps, " +
                               std::to_string(global_batch(plan)) +
                               ": ranks * microbatches must be what they were");
-    if (state.plan != fingerprint)
+    if (state.plan != epoch.fingerprint)
       throw invalid_input("state plan", state.plan,
                           "is not the fingerprint of this run's epoch " +
-                              std::to_string(state.epoch) + ", " + std::to_string(fingerprint) +
+                              std::to_string(state.epoch) + ", " +
+                              std::to_string(epoch.fingerprint) +
                               ": packs, costs, seed and options must be what they were");
     if (state.step > plan.steps())
       throw invalid_input(
@@ -182,12 +220,9 @@ class epoch_iterator {
           "must be at most the steps of the epoch, " + std::to_string(plan.steps()));
   }
 
-  PlanFor plan_for_;
+  emptied_when_moved<position> at_;
   epoch_options options_;
-  dispatch_plan plan_;
-  std::uint64_t fingerprint_ = 0;
-  std::uint64_t epoch_ = 0;
-  std::uint64_t step_ = 0;
+  std::shared_ptr<const PlanFor> plan_for_;
 };
 
 }  // namespace omnibal::inline v0

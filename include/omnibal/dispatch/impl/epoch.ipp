@@ -4,11 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/byte_stream.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/hash.hpp>
 #include <omnibal/dispatch/epoch.hpp>
 
 namespace omnibal::inline v0 {
@@ -36,6 +39,20 @@ OMNIBAL_INLINE epoch_state epoch_state_from_bytes(std::span<const std::byte> byt
     *number = reader.read<std::uint64_t>();
   reader.expect_end();
   return state;
+}
+
+OMNIBAL_INLINE std::uint64_t epoch_fingerprint(const epoch_plan& epoch) {
+  return plan_hash(step_fingerprint(epoch.plan), epoch.packs);
+}
+
+OMNIBAL_INLINE void validate(const epoch_plan& epoch) {
+  validate(epoch.plan);
+  const auto packs = epoch.plan.groups.indices();
+  for (std::size_t k = 0; k < packs.size(); ++k)
+    if (packs[k] >= epoch.packs.size())
+      throw invalid_input(
+          "plan pack", k, packs[k],
+          "must be less than the number of packs, " + std::to_string(epoch.packs.size()));
 }
 
 }  // namespace omnibal::inline v0
