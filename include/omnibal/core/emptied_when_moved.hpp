@@ -39,8 +39,6 @@ class emptied_when_moved {
   [[nodiscard]] constexpr Value& value() noexcept { return value_; }
   [[nodiscard]] constexpr const Value& value() const noexcept { return value_; }
 
-  friend bool operator==(const emptied_when_moved&, const emptied_when_moved&) = default;
-
  private:
   constexpr void swap(emptied_when_moved& other) noexcept {
     std::ranges::swap(value_, other.value_);

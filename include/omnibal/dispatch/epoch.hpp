@@ -168,8 +168,6 @@ class epoch_iterator {
     std::uint64_t fingerprint = 0;
     std::uint64_t epoch = 0;
     std::uint64_t step = 0;
-
-    friend bool operator==(const position&, const position&) = default;
   };
 
   [[nodiscard]] const position& at() const noexcept { return at_.value(); }

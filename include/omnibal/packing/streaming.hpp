@@ -170,8 +170,6 @@ class streaming_packer {
     std::uint64_t packed = 0;
     std::uint64_t packs = 0;
     std::uint64_t skipped = 0;
-
-    friend bool operator==(const totals&, const totals&) = default;
   };
 
   /// The pack being filled: the samples that this call took from the buffer since `first`.

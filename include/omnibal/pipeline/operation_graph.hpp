@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/emptied_when_moved.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 
 namespace omnibal::inline v0 {
@@ -24,6 +25,8 @@ namespace omnibal::inline v0 {
 /// - of F of stage j on F of stage j − 1, and of B of stage j on B of stage j + 1, each with the
 ///   latency of the edge between;
 /// - of B of the last stage on its F, and of W on its B.
+///
+/// A graph that was moved from has no operations and no devices.
 class operation_graph {
  public:
   static constexpr std::uint32_t nothing = std::numeric_limits<std::uint32_t>::max();
@@ -64,11 +67,12 @@ class operation_graph {
   /// goes on when that is done.
   void sort(std::span<const std::vector<pipeline_operation>> orders);
 
-  std::size_t devices_;
-  std::size_t stages_;
-  std::size_t microbatches_;
-  bool splits_backward_ = false;
+  // First, so that a copy that fails for lack of memory changes nothing.
   std::vector<node> nodes_;
+  emptied_when_moved<std::size_t> devices_;
+  emptied_when_moved<std::size_t> stages_;
+  emptied_when_moved<std::size_t> microbatches_;
+  bool splits_backward_ = false;
 };
 
 }  // namespace omnibal::inline v0

@@ -15,10 +15,18 @@
 namespace omnibal::inline v0 {
 
 /// The constraints `together` and `apart` of a problem, in a form that answers in O(1).
+/// Those that were moved from have no layers.
 class partition_constraints {
  public:
   /// O(layers · pairs). Precondition: the problem is valid.
   explicit partition_constraints(const pipeline_problem& problem);
+  partition_constraints(const partition_constraints&) = default;
+  partition_constraints(partition_constraints&&) noexcept = default;
+  partition_constraints& operator=(const partition_constraints& other) {
+    return *this = partition_constraints(other);
+  }
+  partition_constraints& operator=(partition_constraints&&) noexcept = default;
+  ~partition_constraints() = default;
 
   /// Whether a stage may begin or end after `cut` layers.
   [[nodiscard]] bool may_cut(std::size_t cut) const noexcept { return may_cut_[cut]; }

@@ -26,11 +26,16 @@ struct layer_range {
   friend bool operator==(const layer_range&, const layer_range&) = default;
 };
 
-/// Static bytes of intervals of one chain of layers.
+/// Static bytes of intervals of one chain of layers. One that was moved from has no layers.
 class static_memory {
  public:
   /// O(layers + ties · layers). Precondition: the problem is valid.
   explicit static_memory(const pipeline_problem& problem);
+  static_memory(const static_memory&) = default;
+  static_memory(static_memory&&) noexcept = default;
+  static_memory& operator=(const static_memory& other) { return *this = static_memory(other); }
+  static_memory& operator=(static_memory&&) noexcept = default;
+  ~static_memory() = default;
 
   /// Static bytes of a device that has these layers alone. O(tied layers).
   [[nodiscard]] std::int64_t bytes(const layer_range& layers) const {

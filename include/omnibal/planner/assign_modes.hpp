@@ -32,7 +32,8 @@ class stage_memory {
   explicit stage_memory(const pipeline_problem& problem);
 
   /// Bytes by which layers begin … end − 1 in their minimum-memory modes overrun the memory of the
-  /// stage; negative if they fit. O(layers of the stage · modes).
+  /// stage; negative if they fit. Throws invalid_input once moved from. O(layers of the stage ·
+  /// modes).
   [[nodiscard]] std::int64_t overrun(std::size_t stage, std::size_t begin, std::size_t end);
 
  private:

@@ -47,12 +47,20 @@ struct recompute_choice {
 };
 
 /// Chooses modes for any interval of one chain of layers, with the preparation done once.
-/// Not thread-safe: buffers are reused between calls.
+/// Not thread-safe: buffers are reused between calls. A call that throws leaves no trace in later
+/// ones; a chooser that was moved from has no layers.
 class recompute_chooser {
  public:
   /// O(layers · classes). Precondition: the layers are valid.
   explicit recompute_chooser(std::span<const pipeline_layer> layers,
                              recompute_options options = {});
+  recompute_chooser(const recompute_chooser&) = default;
+  recompute_chooser(recompute_chooser&&) noexcept = default;
+  recompute_chooser& operator=(const recompute_chooser& other) {
+    return *this = recompute_chooser(other);
+  }
+  recompute_chooser& operator=(recompute_chooser&&) noexcept = default;
+  ~recompute_chooser() = default;
 
   /// The least extra time of layers begin … end − 1 with `in_flight` micro-batches in flight and
   /// `budget` bytes for their activations; the caller subtracts static bytes first. Without modes.

@@ -54,8 +54,6 @@ class pack_queue {
   struct places {
     std::vector<pack> packs = {};
     std::size_t popped = 0;
-
-    friend bool operator==(const places&, const places&) = default;
   };
 
   emptied_when_moved<places> packs_;

@@ -228,8 +228,6 @@ class sample_buffer {
   struct queue_ends {
     std::uint32_t first = none;
     std::uint32_t last = none;
-
-    friend bool operator==(const queue_ends&, const queue_ends&) = default;
   };
   struct cell_data {
     queue_ends queue;

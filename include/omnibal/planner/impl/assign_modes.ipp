@@ -11,6 +11,7 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/assign_modes.hpp>
 #include <omnibal/planner/detail/interleaved_search.hpp>
@@ -52,6 +53,7 @@ OMNIBAL_INLINE stage_memory::stage_memory(const pipeline_problem& problem)
 
 OMNIBAL_INLINE std::int64_t stage_memory::overrun(std::size_t stage, std::size_t begin,
                                                   std::size_t end) {
+  if (!table_) throw invalid_input("stage_memory", "moved from", "has no problem any more");
   return table_->overrun(stage, begin, end);
 }
 
