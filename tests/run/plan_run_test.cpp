@@ -80,6 +80,8 @@ TEST_CASE("A run is planned from samples to simulated epoch") {
     CHECK(plan.bound_epoch_time <= column->epoch.time);
     CHECK(column->epoch.bubble_ratio > 0.0);
     CHECK(column->epoch.bubble_ratio < 1.0);
+    CHECK(column->epoch.rank_wait_ratio >= 0.0);
+    CHECK(column->epoch.rank_wait_ratio <= column->epoch.bubble_ratio);
     CHECK(column->plan.cuts.size() == 5);
     for (const std::int64_t peak : column->epoch.peak_memory) CHECK(peak <= 80 * gibibyte);
   }
@@ -272,6 +274,9 @@ TEST_CASE("An epoch worked out by hand") {
   CHECK(outcome.peak_memory == std::vector<std::int64_t>{1000 + 100 + 30, 1000 + 100 + 20});
   const double busy = 2 * 3 * (10 + 20 + 7) + 2 * 2 * 5;
   CHECK(outcome.bubble_ratio == Approx(1.0 - busy / (4 * 145.0)));
+  // Rank 1, stage 0: F 0-7, B 28-42. Stage 1: F 7-14, B 14-28. It waits for rank 0, which ends at
+  // 140 and 100.
+  CHECK(outcome.rank_wait_ratio == Approx((140 - 42 + 100 - 28) / (4 * 145.0)));
 }
 
 TEST_CASE("Memory that cannot suffice is explained, not thrown") {

@@ -50,6 +50,7 @@ epoch_figures figures_of(const plan_subject& subject, const run_strategy& strate
                         .order_gain = static_cast<double>(strategy.time_as_assigned) *
                                       seconds_per_nanosecond / strategy.epoch_seconds(),
                         .bubble_ratio = strategy.epoch.bubble_ratio,
+                        .rank_wait_ratio = strategy.epoch.rank_wait_ratio,
                         .pad_ratio = data.pad_ratio,
                         .dist_ratio = data.dist_ratio,
                         .cost_ratio = data.cost_ratio,

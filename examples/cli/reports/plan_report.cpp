@@ -137,6 +137,7 @@ json to_json(const epoch_figures& figures) {
   if (figures.order_gain) object["order_gain"] = *figures.order_gain;
   object.update(
       {{"bubble_ratio", figures.bubble_ratio},
+       {"rank_wait_ratio", figures.rank_wait_ratio},
        {"pad_ratio", figures.pad_ratio},
        {"dist_ratio", {{"images", figures.dist_ratio[0]}, {"tokens", figures.dist_ratio[1]}}},
        {"cost_ratio", figures.cost_ratio},

@@ -69,6 +69,7 @@ struct epoch_figures {
   std::size_t most_samples_per_step = 0;
   std::optional<double> order_gain = {};
   double bubble_ratio = 0;
+  double rank_wait_ratio = 0;  ///< Part of bubble_ratio.
   double pad_ratio = 0;
   std::array<double, 2> dist_ratio = {};  ///< Images and tokens.
   double cost_ratio = 1;

@@ -118,11 +118,12 @@ text_table comparison_table(const strategy_report& planned, const run_gain& gain
       [](const figures& of) { return value_text(of.microbatches_per_rank); });
   add("pack capacity, images / tokens", capacity_text);
   add("padding, share of tokens", [](const figures& of) { return percent(of.pad_ratio); });
-  add("lost to imbalance between ranks",
-      [](const figures& of) { return percent(1.0 - 1.0 / of.cost_ratio); });
   add("speedup by reordering micro-batches",
       [](const figures& of) { return percent(of.order_gain.value_or(1.0) - 1.0); });
-  add("device idle time in total", [](const figures& of) { return percent(of.bubble_ratio); });
+  add("device time idle", [](const figures& of) { return percent(of.bubble_ratio); });
+  add("- waiting for slower ranks", [](const figures& of) { return percent(of.rank_wait_ratio); });
+  add("- within the pipeline of a rank",
+      [](const figures& of) { return percent(of.bubble_ratio - of.rank_wait_ratio); });
   add("largest peak memory of a device", largest_memory_text);
   add("layers per stage", [](const figures& of) { return stage_sizes(of.cuts); });
   return table;

@@ -44,6 +44,9 @@ struct epoch_outcome {
   std::size_t steps = 0;
   std::int64_t time = 0;    ///< Nanoseconds of all steps, one after the other.
   double bubble_ratio = 0;  ///< Share of device time without computation or reduction.
+  /// The part of bubble_ratio in which a device has done its micro-batches of the step, and that of
+  /// the same stage on another rank has not.
+  double rank_wait_ratio = 0;
   std::vector<std::int64_t> peak_memory = {};  ///< Bytes per device, over all steps and ranks.
 };
 
@@ -52,7 +55,7 @@ struct epoch_outcome {
 class microbatch_times {
  public:
   /// Evaluates micro-batches of the load, given in their order in the step, followed by empty ones
-  /// up to `count` in total.
+  /// up to `count` in total. Changes nothing when it throws.
   void evaluate(std::span<const stage_model> stages, const epoch_load& load,
                 std::span<const std::uint32_t> microbatches, std::size_t count);
 
@@ -78,6 +81,7 @@ class microbatch_times {
 
   std::size_t count_ = 0;
   std::vector<cost> costs_;
+  std::vector<cost> next_;  // those being evaluated
 };
 
 /// Simulates every step of an epoch under a schedule. The schedule's number of micro-batches is

@@ -55,13 +55,14 @@ OMNIBAL_INLINE void microbatch_times::evaluate(std::span<const stage_model> stag
                                                const epoch_load& load,
                                                std::span<const std::uint32_t> microbatches,
                                                std::size_t count) {
-  count_ = count;
-  costs_.clear();
+  next_.clear();
   for (const stage_model& stage : stages) {
     for (const std::uint32_t id : microbatches)
-      costs_.push_back(cost_of(stage, load.microbatches[id]));
-    costs_.resize(costs_.size() + count - microbatches.size(), cost_of(stage, {}));
+      next_.push_back(cost_of(stage, load.microbatches[id]));
+    next_.resize(next_.size() + count - microbatches.size(), cost_of(stage, {}));
   }
+  count_ = count;
+  costs_.swap(next_);
 }
 
 OMNIBAL_INLINE std::int64_t microbatch_times::duration(
@@ -108,6 +109,7 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
   microbatch_times times;
   std::vector<std::int64_t> ends;
   double busy = 0;
+  double waiting = 0;
   for (std::size_t step = 0; step < outcome.steps; ++step) {
     if (step % 64 == 0) control.report_progress("simulate", step, outcome.steps);
     std::vector<std::int64_t> device_end(devices, 0);
@@ -120,6 +122,7 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
       for (std::size_t d = 0; d < devices; ++d) {
         device_end[d] = std::max(device_end[d], run.end[d]);
         busy += static_cast<double>(run.busy[d]);
+        waiting -= static_cast<double>(run.end[d]);
         outcome.peak_memory[d] =
             std::max(outcome.peak_memory[d], peak_activation(prepared.orders[d], times).bytes);
       }
@@ -128,6 +131,7 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
     for (std::size_t d = 0; d < devices; ++d) {
       step_end = std::max(step_end, device_end[d] + step_times[d]);
       busy += static_cast<double>(step_times[d]) * static_cast<double>(load.ranks);
+      waiting += static_cast<double>(device_end[d]) * static_cast<double>(load.ranks);
     }
     outcome.time = checked_add(outcome.time, step_end, "epoch time");
   }
@@ -137,6 +141,7 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
   const double total =
       static_cast<double>(outcome.time) * static_cast<double>(devices * load.ranks);
   outcome.bubble_ratio = total > 0 ? 1.0 - busy / total : 0.0;
+  outcome.rank_wait_ratio = total > 0 ? waiting / total : 0.0;
   return outcome;
 }
 
