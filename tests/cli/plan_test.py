@@ -37,9 +37,11 @@ class MainJob(MainJobTest):
         self.check_order(report)
         for column in ("unbalanced", "published", "planned"):
             figures = report[column]
-            for key in ("step_seconds", "epoch_seconds", "steps", "samples_per_step", "bubble_ratio", "pad_ratio",
-                        "dist_ratio", "cost_ratio", "peak_memory", "cuts", "recomputed_layers"):
+            for key in ("step_seconds", "epoch_seconds", "steps", "samples_per_step", "bubble_ratio", "rank_wait_ratio",
+                        "pad_ratio", "dist_ratio", "cost_ratio", "peak_memory", "cuts", "recomputed_layers"):
                 self.assertIn(key, figures, column)
+            self.assertLessEqual(0, figures["rank_wait_ratio"])
+            self.assertLessEqual(figures["rank_wait_ratio"], figures["bubble_ratio"])  # shares of one base
             self.assertAlmostEqual(figures["step_seconds"] * figures["steps"], figures["epoch_seconds"])
             self.assertEqual(len(figures["peak_memory"]), 4)
             self.assertEqual(len(figures["cuts"]), 5)

@@ -27,10 +27,11 @@ std::vector<pipeline_layer> random_layers(std::size_t count) {
   std::vector<pipeline_layer> layers(count);
   for (pipeline_layer& one : layers) {
     one.static_bytes = uniform_below(random, 50);
+    one.modes.clear();
     for (std::int64_t mode = 0; mode < 3; ++mode)
-      one.modes.push_back({.saved_bytes = 90 - 30 * mode + uniform_below(random, 10),
-                           .transient_bytes = uniform_below(random, 30),
-                           .extra_time = mode * (5 + uniform_below(random, 20))});
+      one.modes.push_back({.extra_time = mode * (5 + uniform_below(random, 20)),
+                           .saved_bytes = 90 - 30 * mode + uniform_below(random, 10),
+                           .transient_bytes = uniform_below(random, 30)});
   }
   return layers;
 }
@@ -69,7 +70,7 @@ TEST_CASE("graphs, memory and constraints are copied whole or not at all") {
   CHECK(other.nodes().size() == graph.nodes().size());
 
   pipeline_problem tied{.layers = random_layers(6)};
-  tied.ties = {{0, 5}};
+  tied.tied = {{0, 5}};
   pipeline_problem untied{.layers = random_layers(4)};
   const static_memory all(tied);
   static_memory some(untied);
