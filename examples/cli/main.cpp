@@ -15,6 +15,7 @@
 
 #include "commands/commands.hpp"
 #include "files/files.hpp"
+#include "files/given_files.hpp"
 #include "options/nearest.hpp"
 #include "options/one_line.hpp"
 #include "options/options.hpp"
@@ -86,6 +87,14 @@ void refuse_unknown_words(const CLI::App& application, const std::vector<std::st
   }
 }
 
+/// An empty value would be taken for an option that is not given.
+void refuse_empty_values(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& value : option->results())
+      if (value.empty())
+        throw invalid_input(option->get_name(), "nothing", "is empty; leave the option out");
+}
+
 /// Parses the arguments and runs what they ask for.
 exit_status run(const std::vector<std::string>& arguments) {
   CLI::App application("Plans balanced training of vision-language models.", "omnibal");
@@ -105,6 +114,8 @@ exit_status run(const std::vector<std::string>& arguments) {
     write_standard_output(text.str());
     return exit_status::done;
   }
+  refuse_empty_values(*application.get_subcommands().front());
+  refuse_shared_files(context.files);
   return context.run();
 }
 

@@ -29,11 +29,11 @@ void add_calibrate(CLI::App& application, command_context& context) {
   auto arguments = std::make_shared<calibrate_arguments>();
   CLI::App* command = application.add_subcommand(
       "calibrate", "Fit the cost models of layers, with their errors, to measurements");
-  command
-      ->add_option("--profile", arguments->profile,
-                   "The measurements: a profile, or a calibration made before")
+  add_input_file(*command, context.files, "--profile", arguments->profile,
+                 "The measurements: a profile, or a calibration made before")
       ->required();
-  command->add_option("--out", arguments->out, "Where to write the fits as JSON");
+  add_output_file(*command, context.files, "--out", arguments->out,
+                  "Where to write the fits as JSON");
   command->footer(
       "\nExamples:\n"
       "  omnibal calibrate --profile measured.json --out fitted.json\n"

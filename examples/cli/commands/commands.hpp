@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "errors.hpp"
+#include "files/given_files.hpp"
 
 namespace CLI {
 class App;
@@ -21,6 +22,8 @@ enum class report_format { as_text, as_json };
 struct command_context {
   std::optional<report_format> format = {};  ///< Absent: text on a terminal, else JSON.
   bool show_progress = false;                ///< Also where standard error is no terminal.
+
+  given_files files = {};  ///< Those that the options name.
 
   /// The chosen sub-command, called once all options are known to be good. Returns done or
   /// infeasible after printing its report; everything else is an exception.

@@ -22,11 +22,16 @@ concept reported_in_json_and_text = requires(const Report& report) {
 /// Whether reports are text for people: as the options say or, without them, on a terminal.
 [[nodiscard]] bool prefers_text(const command_context& context);
 
-/// Prints the report on standard output in the format asked for. Throws unwritable_output.
+/// Prints the report in the format asked for: on standard output or, where an output file takes
+/// that, on standard error. Throws unwritable_output.
 template <reported_in_json_and_text Report>
 void print_report(const command_context& context, const Report& report) {
-  write_standard_output(prefers_text(context) ? to_text(report)
-                                              : json_text(to_json(report)) + "\n");
+  const std::string text =
+      prefers_text(context) ? to_text(report) : json_text(to_json(report)) + "\n";
+  if (context.files.take_standard_output())
+    write_standard_error(text);
+  else
+    write_standard_output(text);
 }
 
 /// Writes the report to `out`, if that names a file. Throws unwritable_output.
@@ -36,12 +41,12 @@ void write_report(const std::string& out, const Report& report) {
 }
 
 /// Ends a sub-command whose report is also its output file: the file is written where there is an
-/// answer.
+/// answer. On standard output one of them is enough.
 template <reported_in_json_and_text Report>
 exit_status deliver(const command_context& context, bool answered, const std::string& out,
                     const Report& report) {
   if (answered) write_report(out, report);
-  print_report(context, report);
+  if (!answered || out != standard_stream) print_report(context, report);
   return answered ? exit_status::done : exit_status::infeasible;
 }
 

@@ -113,14 +113,10 @@ void add_generate(CLI::App& application, command_context& context) {
       "generate", "Make a length table from histograms, or by resampling a real table");
   const auto options = std::make_shared<generate_options>();
   constexpr std::int64_t most_samples = std::numeric_limits<std::uint32_t>::max() - 1;
-  command
-      ->add_option("--shape", options->shape,
-                   "Histograms from which samples are drawn, like examples/data/shape.json")
-      ->type_name("FILE");
-  command
-      ->add_option("--like", options->like,
-                   "A length table from which samples are drawn with replacement")
-      ->type_name("FILE");
+  add_input_file(*command, context.files, "--shape", options->shape,
+                 "Histograms from which samples are drawn, like examples/data/shape.json");
+  add_input_file(*command, context.files, "--like", options->like,
+                 "A length table from which samples are drawn with replacement");
   add_resource_option(*command, options->tables);
   add_fraction(*command, "--text-only", options->text_only,
                "Share of samples whose first resource, the images, is set to 0");
@@ -128,11 +124,11 @@ void add_generate(CLI::App& application, command_context& context) {
       ->required();
   add_integer(*command, "--seed", options->seed,
               "Random seed; the same seed gives the same bytes [0]", {});
-  command
-      ->add_option("--out", options->out,
-                   "The table to write; its ending .json, .jsonl, .csv or .npy names the format")
-      ->required()
-      ->type_name("FILE");
+  add_output_file(
+      *command, context.files, "--out", options->out,
+      "The table to write; its ending .json, .jsonl, .csv or .npy names the format, and "
+      "- is JSON on standard output")
+      ->required();
   command->footer(
       "\nExamples:\n"
       "  omnibal generate --shape examples/data/shape.json --samples 4000 --out lengths.json\n"

@@ -48,7 +48,7 @@ void add_pack(CLI::App& application, command_context& context) {
   CLI::App* command = application.add_subcommand(
       "pack", "Group samples into packs and assign the packs to steps and ranks");
   const auto options = std::make_shared<pack_options>();
-  add_pack_options(*command, *options);
+  add_pack_options(*command, context.files, *options);
   command->footer(
       "\nExamples:\n"
       "  omnibal pack --lengths lengths.json --capacity images=10,tokens=4096 --out packs.json\n"

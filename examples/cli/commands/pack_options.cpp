@@ -96,8 +96,8 @@ void add_dispatch_options(CLI::App& command, pack_options& options) {
 
 }  // namespace
 
-void add_pack_options(CLI::App& command, pack_options& options) {
-  add_table_options(command, options.tables);
+void add_pack_options(CLI::App& command, given_files& files, pack_options& options) {
+  add_table_options(command, files, options.tables);
   const auto take_key = [&options](const std::string& name) {
     if (name.empty()) throw invalid_input("--key", "nothing", "must be the name of a field");
     options.tables.key = name;
@@ -116,11 +116,9 @@ void add_pack_options(CLI::App& command, pack_options& options) {
   add_capacity_options(command, options);
   add_method_options(command, options);
   add_dispatch_options(command, options);
-  command
-      .add_option("--evaluate", options.evaluate,
-                  "Report the figures of the packs of this file instead of making packs")
-      ->type_name("FILE");
-  command.add_option("--out", options.out, "Where to write the packs, as JSON")->type_name("FILE");
+  add_input_file(command, files, "--evaluate", options.evaluate,
+                 "Report the figures of the packs of this file instead of making packs");
+  add_output_file(command, files, "--out", options.out, "Where to write the packs, as JSON");
 }
 
 void refuse_unused_options(const pack_options& options) {

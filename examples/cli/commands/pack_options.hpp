@@ -11,6 +11,7 @@
 #include <omnibal/packing/isf.hpp>
 #include <omnibal/packing/result.hpp>
 
+#include "files/given_files.hpp"
 #include "tables/tables.hpp"
 
 namespace omnibal::cli {
@@ -44,8 +45,9 @@ struct pack_options {
   std::string out = {};
 };
 
-/// Adds all of them. The options must outlive the command's parsing.
-void add_pack_options(CLI::App& command, pack_options& options);
+/// Adds all of them. Files and options must outlive the command's
+/// parsing.
+void add_pack_options(CLI::App& command, given_files& files, pack_options& options);
 
 /// No option may be ignored in silence: throws usage_error for one that has no meaning beside the
 /// others.

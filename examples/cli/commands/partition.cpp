@@ -49,8 +49,10 @@ void add_partition(CLI::App& application, command_context& context) {
   CLI::App* command = application.add_subcommand(
       "partition",
       "Cut a chain of weights into intervals whose largest sum is as small as possible");
-  command->add_option("--problem", arguments->problem, "The problem: kind ccp")->required();
-  command->add_option("--out", arguments->out, "Where to write the result as JSON");
+  add_input_file(*command, context.files, "--problem", arguments->problem, "The problem: kind ccp")
+      ->required();
+  add_output_file(*command, context.files, "--out", arguments->out,
+                  "Where to write the result as JSON");
   command->footer("\nExamples:\n  omnibal partition --problem chain.json");
   command->callback([&context, arguments] {
     context.run = [&context, arguments] { return partition(context, *arguments); };

@@ -20,32 +20,36 @@ std::vector<std::pair<std::string, any_schedule>> schedule_choices() {
   return choices;
 }
 
-void add_cluster_options(CLI::App& command, plan_arguments& arguments) {
+void add_cluster_options(CLI::App& command, given_files& files, plan_arguments& arguments) {
   add_integer(command, "--dp", arguments.data_parallel, "Data-parallel ranks", {1, 1 << 20});
   add_integer(command, "--pp", arguments.pipeline_parallel, "Pipeline stages", {1, 1 << 10});
   add_integer(command, "--tp", arguments.tensor_parallel, "Tensor-parallel devices per stage [1]",
               {1, 1 << 10});
   add_integer(command, "--gpus", arguments.devices,
               "Number of devices; --dp, --pp and --tp are then searched for", {1, 1 << 20});
-  command.add_option("--device", arguments.device,
-                     "a100, h100, h200 or a JSON file of achieved rates [a100]");
-  add_bytes(command, "--memory", arguments.memory, "Memory per device, as in 80GiB");
+  add_input_file(command, files, "--device", arguments.device,
+                 "a100, h100, h200 or a JSON file of achieved rates [a100]");
+  add_bytes(command, "--memory", arguments.memory, "Memory per device, as in 80GiB", 1);
   add_bytes(command, "--reserve", arguments.reserve,
             "Memory left to context, communication buffers and fragmentation [6GiB]");
   add_number(command, "--margin", arguments.margin,
              "Share added to predicted activation memory [0, or what the errors of --profile "
              "require]");
-  command.add_option("--profile", arguments.profile,
-                     "Measured layers, or the output of omnibal calibrate");
+  add_input_file(command, files, "--profile", arguments.profile,
+                 "Measured layers, or the output of omnibal calibrate");
   add_choice(command, "--schedule", arguments.schedule, "Pipeline schedule [1f1b]",
              schedule_choices());
   add_integer(command, "--virtual", arguments.virtual_stages,
               "Virtual stages per device of the interleaved schedule [1; 2 for zbv]", {1, 1 << 10});
 }
 
-void add_training_options(CLI::App& command, plan_arguments& arguments) {
-  command.add_option("--model", arguments.model,
-                     "A model's id, or FILE or FILE#ID of the same form");
+void add_training_options(CLI::App& command, given_files& files, plan_arguments& arguments) {
+  const auto take_model = [&](const std::string& name) {
+    arguments.model = name;
+    files.inputs.push_back({"--model", name.substr(0, name.rfind('#'))});
+  };
+  command.add_option_function<std::string>("--model", take_model,
+                                           "A model's id, or FILE or FILE#ID of the same form");
   add_integer(command, "--global-batch", arguments.global_batch,
               "Mean number of samples per optimizer step",
               {1, std::numeric_limits<std::int32_t>::max()});
@@ -67,7 +71,7 @@ void add_training_options(CLI::App& command, plan_arguments& arguments) {
               {0, std::numeric_limits<std::uint32_t>::max() - 1000});
 }
 
-void add_problem_options(CLI::App& command, plan_arguments& arguments) {
+void add_problem_options(CLI::App& command, given_files& files, plan_arguments& arguments) {
   command.add_option("--alpha", arguments.alpha,
                      "With cvar: the share of scenarios, the fastest, that are left out [0.95]");
   add_choice(
@@ -76,8 +80,8 @@ void add_problem_options(CLI::App& command, plan_arguments& arguments) {
       {{"exact", false}, {"published", true}});
   add_number(command, "--time-limit", arguments.time_limit,
              "Seconds after which the search stops with the best plan found");
-  command.add_option("--evaluate", arguments.evaluate,
-                     "Evaluate the plan of this file instead of searching for one");
+  add_input_file(command, files, "--evaluate", arguments.evaluate,
+                 "Evaluate the plan of this file instead of searching for one");
 }
 
 /// Plans tables or a problem, whichever the arguments give.
@@ -111,21 +115,21 @@ void add_plan(CLI::App& application, command_context& context) {
   CLI::App* command = application.add_subcommand(
       "plan",
       "Plan a run: packs, their assignment to ranks, layer partition, recomputation, and the gain");
-  add_table_options(*command, arguments->tables);
+  add_table_options(*command, context.files, arguments->tables);
   command->get_option("--lengths")->required(false);
-  command->add_option(
-      "--problem", arguments->problem,
-      "In place of --lengths, a problem of plain numbers: kind joint or stochastic");
+  add_input_file(*command, context.files, "--problem", arguments->problem,
+                 "In place of --lengths, a problem of plain numbers: kind joint or stochastic");
   command->add_option("--objective", arguments->objective,
                       "What to minimise: expected_makespan for --lengths; bottleneck, "
                       "blocking_bottleneck, closed_form, period, makespan, variance, "
                       "expected_makespan, worst_makespan or cvar for --problem");
-  add_problem_options(*command, *arguments);
-  add_training_options(*command, *arguments);
-  add_cluster_options(*command, *arguments);
-  command->add_option("--report", arguments->report,
-                      "With --lengths: where to write the plan as a page of HTML");
-  command->add_option("--out", arguments->out, "Where to write the plan as JSON");
+  add_problem_options(*command, context.files, *arguments);
+  add_training_options(*command, context.files, *arguments);
+  add_cluster_options(*command, context.files, *arguments);
+  add_output_file(*command, context.files, "--report", arguments->report,
+                  "With --lengths: where to write the plan as a page of HTML");
+  add_output_file(*command, context.files, "--out", arguments->out,
+                  "Where to write the plan as JSON");
   command->footer(
       "\nExamples:\n"
       "  omnibal plan --lengths lengths.json --model internvl-chat-1.5 --dp 8 --pp 4 --tp 2 \\\n"

@@ -13,12 +13,9 @@ namespace {
 /// Reads plan.json, which must be for the cluster and the layers of this run.
 class plan_reader {
  public:
-  plan_reader(const std::string& path, const run_setting& setting,
+  plan_reader(const json& content, const std::string& path, const run_setting& setting,
               const std::vector<layer_cost>& chain)
-      : path_(path),
-        setting_(setting),
-        chain_(chain),
-        file_(read_json_object("--evaluate", path)) {}
+      : path_(path), setting_(setting), chain_(chain), file_(content) {}
 
   earlier_plan read() const {
     expect("model", setting_.model);
@@ -72,14 +69,14 @@ class plan_reader {
   const std::string& path_;
   const run_setting& setting_;
   const std::vector<layer_cost>& chain_;
-  json file_;
+  const json& file_;
 };
 
 }  // namespace
 
-earlier_plan read_plan_file(const std::string& path, const run_setting& setting,
-                            const std::vector<layer_cost>& chain) {
-  return plan_reader(path, setting, chain).read();
+earlier_plan read_plan(const json& content, const std::string& path, const run_setting& setting,
+                       const std::vector<layer_cost>& chain) {
+  return plan_reader(content, path, setting, chain).read();
 }
 
 std::string plan_file_text(const run_report& report, std::int64_t seed,

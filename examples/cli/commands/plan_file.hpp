@@ -22,10 +22,11 @@ struct earlier_plan {
   double epoch_seconds = 0;
 };
 
-/// Reads plan.json, which must be for the cluster and the layers of this run: throws invalid_input
-/// where it is not. Does not read the packs.
-[[nodiscard]] earlier_plan read_plan_file(const std::string& path, const run_setting& setting,
-                                          const std::vector<layer_cost>& chain);
+/// Reads what plan.json at `path` holds, which must be for the cluster and the layers of this run:
+/// throws invalid_input where it is not. Does not read the packs.
+[[nodiscard]] earlier_plan read_plan(const json& content, const std::string& path,
+                                     const run_setting& setting,
+                                     const std::vector<layer_cost>& chain);
 
 /// The bytes of plan.json. Precondition: the report is that of this plan.
 [[nodiscard]] std::string plan_file_text(const run_report& report, std::int64_t seed,

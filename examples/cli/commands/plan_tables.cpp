@@ -100,9 +100,11 @@ evaluated_run evaluate(const plan_subject& subject, const run_problem& problem,
 exit_status evaluate_plan(const command_context& context, const plan_subject& subject,
                           const run_problem& problem, const length_tables& tables,
                           const search_control& control) {
+  const std::string& path = subject.arguments.evaluate;
+  const json content = read_json_object("--evaluate", path);
   const earlier_plan earlier =
-      read_plan_file(subject.arguments.evaluate, setting_of(subject), subject.calibrated.chain);
-  const packs_file file = read_packs_file(subject.arguments.evaluate, tables);
+      read_plan(content, path, setting_of(subject), subject.calibrated.chain);
+  const packs_file file = read_packs(content, path, tables);
   const evaluated_run run = evaluate(subject, problem, file, earlier.plan, control);
   print_report(context, report_of(subject, run, earlier.epoch_seconds));
   return run.strategy.fits ? exit_status::done : exit_status::infeasible;

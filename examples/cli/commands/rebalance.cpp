@@ -168,11 +168,9 @@ void add_rebalance(CLI::App& application, command_context& context) {
   auto arguments = std::make_shared<rebalance_arguments>();
   CLI::App* command = application.add_subcommand(
       "rebalance", "Plan moves of samples between ranks that balance the costs of the ranks");
-  command
-      ->add_option("--table", arguments->table,
-                   "The samples that each rank owns: number of ranks, and rank, bytes and cost of "
-                   "each sample")
-      ->type_name("FILE")
+  add_input_file(*command, context.files, "--table", arguments->table,
+                 "The samples that each rank owns: number of ranks, and rank, bytes and cost of "
+                 "each sample")
       ->required();
   command
       ->add_option("--resource", arguments->resource,
@@ -186,8 +184,8 @@ void add_rebalance(CLI::App& application, command_context& context) {
       *command, "--tolerance", arguments->tolerance,
       "Accept a cost of the slowest rank higher by this share of the mean, to send fewer bytes "
       "[0.005]");
-  command->add_option("--out", arguments->out, "Where to write the report as JSON")
-      ->type_name("FILE");
+  add_output_file(*command, context.files, "--out", arguments->out,
+                  "Where to write the report as JSON");
   command->footer(
       "\nExamples:\n"
       "  omnibal rebalance --table held.json\n"

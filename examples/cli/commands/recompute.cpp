@@ -45,8 +45,11 @@ void add_recompute(CLI::App& application, command_context& context) {
   auto arguments = std::make_shared<recompute_arguments>();
   CLI::App* command = application.add_subcommand(
       "recompute", "Choose the least recomputation with which a stage fits its memory");
-  command->add_option("--problem", arguments->problem, "The problem: kind knapsack")->required();
-  command->add_option("--out", arguments->out, "Where to write the result as JSON");
+  add_input_file(*command, context.files, "--problem", arguments->problem,
+                 "The problem: kind knapsack")
+      ->required();
+  add_output_file(*command, context.files, "--out", arguments->out,
+                  "Where to write the result as JSON");
   command->footer("\nExamples:\n  omnibal recompute --problem stage.json");
   command->callback([&context, arguments] {
     context.run = [&context, arguments] { return recompute(context, *arguments); };

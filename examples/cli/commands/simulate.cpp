@@ -166,11 +166,15 @@ void add_simulate(CLI::App& application, command_context& context) {
   auto arguments = std::make_shared<simulate_arguments>();
   CLI::App* command = application.add_subcommand(
       "simulate", "Simulate a pipeline schedule exactly: makespan, idle time, memory");
-  command->add_option("--problem", arguments->problem, "The problem: kind simulate")->required();
-  command->add_option("--out", arguments->out, "Where to write the result as JSON");
-  command->add_option("--trace", arguments->trace,
-                      "Where to write the timeline, for Perfetto or chrome://tracing");
-  command->add_option("--svg", arguments->svg, "Where to write the timeline as an SVG picture");
+  add_input_file(*command, context.files, "--problem", arguments->problem,
+                 "The problem: kind simulate")
+      ->required();
+  add_output_file(*command, context.files, "--out", arguments->out,
+                  "Where to write the result as JSON");
+  add_output_file(*command, context.files, "--trace", arguments->trace,
+                  "Where to write the timeline, for Perfetto or chrome://tracing");
+  add_output_file(*command, context.files, "--svg", arguments->svg,
+                  "Where to write the timeline as an SVG picture");
   command->footer(
       "\nExamples:\n  omnibal simulate --problem step.json --svg step.svg --trace step-trace.json");
   command->callback([&context, arguments] {

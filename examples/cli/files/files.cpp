@@ -19,6 +19,7 @@
 #include <omnibal/core/error.hpp>
 
 #include "errors.hpp"
+#include "files/given_files.hpp"
 
 namespace omnibal::cli {
 namespace {
@@ -73,7 +74,7 @@ int write_all(int file, std::string_view bytes) {
 }
 
 /// Returns 0 or an error number.
-int write_device(const std::string& path, std::string_view bytes) {
+int write_directly(const std::string& path, std::string_view bytes) {
   descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY));
   if (file.get() < 0) return errno;
   if (const int error = write_all(file.get(), bytes)) return error;
@@ -152,28 +153,14 @@ int replace_file(const std::string& target, std::string_view bytes) {
   return 0;
 }
 
-/// The path behind symbolic links, also where nothing is there yet, so that renaming replaces the
-/// file and not a link to it. Throws unwritable_output where links lead round in a circle.
-std::string final_path(const std::string& path) {
-  constexpr int most_links = 40;  // as many as Linux follows
-  std::filesystem::path target = path;
-  std::error_code error;
-  for (int links = 0; std::filesystem::is_symlink(target, error); ++links) {
-    if (links == most_links) throw unwritable_output(path, reason(ELOOP));
-    const std::filesystem::path next = std::filesystem::read_symlink(target, error);
-    if (error) throw unwritable_output(path, error.message());
-    target = next.is_absolute() ? next : target.parent_path() / next;
-  }
-  return target.string();
-}
-
 }  // namespace
 
 file_bytes::file_bytes(std::string_view source, const std::string& path) {
   const auto fail = [&](const std::string& why) {
     throw invalid_input(source, path, "cannot be read: " + why);
   };
-  const descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const descriptor file(path == standard_stream ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                                : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) fail(reason(errno));
   struct stat about {};
   if (::fstat(file.get(), &about) != 0) fail(reason(errno));
@@ -220,16 +207,30 @@ std::string sha256(std::string_view bytes) {
   return text;
 }
 
+std::string final_path(const std::string& path) {
+  constexpr int most_links = 40;  // as many as Linux follows
+  std::filesystem::path target = path;
+  std::error_code error;
+  for (int links = 0; std::filesystem::is_symlink(target, error); ++links) {
+    if (links == most_links) throw unwritable_output(path, reason(ELOOP));
+    const std::filesystem::path next = std::filesystem::read_symlink(target, error);
+    if (error) throw unwritable_output(path, error.message());
+    target = next.is_absolute() ? next : target.parent_path() / next;
+  }
+  return target.string();
+}
+
 void expect_writable(const std::string& path) try {
-  if (path.empty()) return;
+  if (path.empty() || path == standard_stream) return;
+  const std::filesystem::file_status at = std::filesystem::status(path);
+  if (std::filesystem::is_directory(at)) throw unwritable_output(path, reason(EISDIR));
+  const bool exists = std::filesystem::exists(at);
+  if (exists && ::access(path.c_str(), W_OK) != 0) throw unwritable_output(path, reason(errno));
+  if (exists && !std::filesystem::is_regular_file(at)) return;
   const std::string target = final_path(path);
-  if (std::filesystem::is_directory(target)) throw unwritable_output(path, reason(EISDIR));
   const std::string folder = folder_of(target);
   if (!std::filesystem::is_directory(folder))
     throw unwritable_output(path, "there is no folder " + folder);
-  const bool exists = std::filesystem::exists(target);
-  if (exists && ::access(target.c_str(), W_OK) != 0) throw unwritable_output(path, reason(errno));
-  if (exists && !std::filesystem::is_regular_file(target)) return;
   if (::access(folder.c_str(), W_OK | X_OK) != 0)
     throw unwritable_output(path, "in folder " + folder + ": " + reason(errno));
 } catch (const std::filesystem::filesystem_error& error) {
@@ -237,13 +238,20 @@ void expect_writable(const std::string& path) try {
 }
 
 void write_file(const std::string& path, std::string_view bytes) {
+  if (path == standard_stream) return write_standard_output(bytes);
   expect_writable(path);
-  const std::string target = final_path(path);
+  // Not by the name behind symbolic links: those of /proc lead to pipes that have none.
   std::error_code unknown;
-  const bool device = std::filesystem::exists(target, unknown) &&
-                      !std::filesystem::is_regular_file(target, unknown);
-  if (const int error = device ? write_device(target, bytes) : replace_file(target, bytes))
+  const bool direct =
+      std::filesystem::exists(path, unknown) && !std::filesystem::is_regular_file(path, unknown);
+  if (const int error =
+          direct ? write_directly(path, bytes) : replace_file(final_path(path), bytes))
     throw unwritable_output(path, reason(error));
+}
+
+void write_standard_error(std::string_view bytes) {
+  if (const int error = write_all(STDERR_FILENO, bytes))
+    throw unwritable_output("standard error", reason(error));
 }
 
 void write_standard_output(std::string_view bytes) {

@@ -17,7 +17,8 @@ class file_bytes {
  public:
   static constexpr std::size_t padding = 64;
 
-  /// `source` is the option that named the file, such as `--lengths`. Throws invalid_input naming
+  /// `source` is the option that named the file, such as `--lengths`; the file `-` is standard
+  /// input, which can be read once. Throws invalid_input naming
   /// both when the file cannot be read.
   file_bytes(std::string_view source, const std::string& path);
 
@@ -39,16 +40,24 @@ class file_bytes {
 /// The SHA-256 of bytes as 64 lower-case hexadecimal digits.
 [[nodiscard]] std::string sha256(std::string_view bytes);
 
+/// The path behind symbolic links, also where nothing is there yet, so that renaming replaces the
+/// file and not a link to it. Throws unwritable_output where links lead round in a circle.
+[[nodiscard]] std::string final_path(const std::string& path);
+
 /// Throws unwritable_output, before a long search rather than after it, when the folder of `path`
 /// is missing or may not be written. An empty path is no output and never fails.
 void expect_writable(const std::string& path);
 
 /// Writes bytes beside `path` and renames them into place, so that `path` holds either what it
 /// held before or all of them; a file that is replaced keeps its permissions and owner, a symbolic
-/// link its target. What is no regular file is written directly. Throws unwritable_output.
+/// link its target. What is no regular file is written directly, and `-` is standard output. Throws
+/// unwritable_output.
 void write_file(const std::string& path, std::string_view bytes);
 
 /// Writes bytes to standard output. Throws unwritable_output.
 void write_standard_output(std::string_view bytes);
+
+/// Writes bytes to standard error. Throws unwritable_output.
+void write_standard_error(std::string_view bytes);
 
 }  // namespace omnibal::cli

@@ -46,17 +46,20 @@ class parse_guard {
 
 }  // namespace
 
-json read_json_file(std::string_view source, const std::string& path) {
-  const file_bytes bytes(source, path);
+json parse_json(std::string_view source, const std::string& path, std::string_view bytes) {
   try {
-    return json::parse(bytes.view(), parse_guard(path));
+    return json::parse(bytes, parse_guard(path));
   } catch (const json::parse_error& error) {
     throw invalid_input(source, path,
-                        "is not JSON: line " + std::to_string(line_of(bytes.view(), error.byte)) +
-                            ": " + parser_words(error));
+                        "is not JSON: line " + std::to_string(line_of(bytes, error.byte)) + ": " +
+                            parser_words(error));
   } catch (const json::out_of_range& error) {
     throw invalid_input(source, path, "is not JSON: " + parser_words(error));
   }
+}
+
+json read_json_file(std::string_view source, const std::string& path) {
+  return parse_json(source, path, file_bytes(source, path).view());
 }
 
 json read_json_object(std::string_view source, const std::string& path) {

@@ -17,6 +17,10 @@ using json = nlohmann::ordered_json;
 /// The JSON value that a file holds. `source` is the option that named the file, such as
 /// `--shape`. Throws invalid_input naming source, file and line when the file cannot be read, is
 /// not JSON, or repeats a key in an object; usage_error where it is nested more than 64 deep.
+[[nodiscard]] json parse_json(std::string_view source, const std::string& path,
+                              std::string_view bytes);
+
+/// Reads a file and parses it.
 [[nodiscard]] json read_json_file(std::string_view source, const std::string& path);
 
 /// The same for files that hold one object.

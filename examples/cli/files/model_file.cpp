@@ -9,6 +9,7 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/presets.hpp>
 
+#include "files/given_files.hpp"
 #include "files/json.hpp"
 #include "files/object_reader.hpp"
 #include "options/units.hpp"
@@ -97,7 +98,7 @@ model_shape find_model(const std::string& name) {
     if (preset.id == name) return preset;
   const std::size_t mark = name.rfind('#');
   const std::string path = name.substr(0, mark);
-  if (std::filesystem::exists(path))
+  if (path == standard_stream || std::filesystem::exists(path))
     return read_model_file(path, mark == std::string::npos ? "" : name.substr(mark + 1));
   throw_not_among("--model", name, ids_of(model_presets()));
 }
@@ -105,7 +106,8 @@ model_shape find_model(const std::string& name) {
 device_shape find_device(const std::string& name) {
   for (const device_shape& preset : device_presets())
     if (preset.id == name) return preset;
-  if (!std::filesystem::exists(name)) throw_not_among("--device", name, ids_of(device_presets()));
+  if (name != standard_stream && !std::filesystem::exists(name))
+    throw_not_among("--device", name, ids_of(device_presets()));
   const json file = read_json_file("--device", name);
   const object_reader device(file, name);
   device_shape shape{.id = device.text("id", name),

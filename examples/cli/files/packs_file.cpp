@@ -96,8 +96,8 @@ namespace {
 /// Reads a packs file, with messages that name file and field.
 class packs_reader {
  public:
-  packs_reader(const std::string& path, const length_tables& tables)
-      : path_(path), tables_(tables), file_(read_json_object("--evaluate", path)) {}
+  packs_reader(const json& content, const std::string& path, const length_tables& tables)
+      : path_(path), tables_(tables), file_(content) {}
 
   packs_file read() {
     if (!by_keys()) check_inputs();
@@ -375,13 +375,17 @@ class packs_reader {
 
   const std::string& path_;
   const length_tables& tables_;
-  json file_;
+  const json& file_;
 };
 
 }  // namespace
 
 packs_file read_packs_file(const std::string& path, const length_tables& tables) {
-  return packs_reader(path, tables).read();
+  return read_packs(read_json_object("--evaluate", path), path, tables);
+}
+
+packs_file read_packs(const json& content, const std::string& path, const length_tables& tables) {
+  return packs_reader(content, path, tables).read();
 }
 
 }  // namespace omnibal::cli

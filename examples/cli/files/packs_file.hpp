@@ -52,4 +52,8 @@ struct packs_file {
 /// tables.
 [[nodiscard]] packs_file read_packs_file(const std::string& path, const length_tables& tables);
 
+/// The same from what was read of the file at `path`.
+[[nodiscard]] packs_file read_packs(const json& content, const std::string& path,
+                                    const length_tables& tables);
+
 }  // namespace omnibal::cli

@@ -190,9 +190,10 @@ json to_json(const layer_fit& layer) {
 }  // namespace
 
 profile_fits read_profile(const std::string& path) {
-  const json content = read_json_file("--profile", path);
+  const file_bytes bytes("--profile", path);
+  const json content = parse_json("--profile", path, bytes.view());
   const object_reader file(content, path);
-  profile_fits fits{.name = path, .sha256 = sha256(file_bytes("--profile", path).view())};
+  profile_fits fits{.name = path, .sha256 = sha256(bytes.view())};
   if (file.find("tp") != nullptr) {
     fits.tensor_parallel = file.integer("tp");
     if (*fits.tensor_parallel < 1)

@@ -28,10 +28,34 @@ CLI::Option* add_integer(CLI::App& application, const std::string& option,
                     [=](const std::string& text) { return parse_integer(option, text, range); });
 }
 
+namespace {
+
+CLI::Option* add_file(CLI::App& application, std::vector<given_file>& files,
+                      const std::string& option, std::string& target,
+                      const std::string& description) {
+  const auto take = [&files, &target, option](const std::string& path) {
+    target = path;
+    files.push_back({option, path});
+  };
+  return application.add_option_function<std::string>(option, take, description)->type_name("FILE");
+}
+
+}  // namespace
+
+CLI::Option* add_input_file(CLI::App& application, given_files& files, const std::string& option,
+                            std::string& target, const std::string& description) {
+  return add_file(application, files.inputs, option, target, description);
+}
+
+CLI::Option* add_output_file(CLI::App& application, given_files& files, const std::string& option,
+                             std::string& target, const std::string& description) {
+  return add_file(application, files.outputs, option, target, description);
+}
+
 CLI::Option* add_bytes(CLI::App& application, const std::string& option, std::int64_t& target,
-                       const std::string& description) {
+                       const std::string& description, std::int64_t least) {
   return add_parsed(application, option, target, description, "BYTES",
-                    [=](const std::string& text) { return parse_bytes(option, text); });
+                    [=](const std::string& text) { return parse_bytes(option, text, least); });
 }
 
 CLI::Option* add_number(CLI::App& application, const std::string& option, double& target,

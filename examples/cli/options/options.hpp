@@ -12,6 +12,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "files/given_files.hpp"
 #include "options/units.hpp"
 
 namespace omnibal::cli {
@@ -23,9 +24,17 @@ CLI::Option* add_integer(CLI::App& application, const std::string& option,
                          std::optional<std::int64_t>& target, const std::string& description,
                          integer_range range);
 
-/// Adds an option that takes bytes as parse_bytes() reads them.
+/// Adds an option that names a file to read.
+CLI::Option* add_input_file(CLI::App& application, given_files& files, const std::string& option,
+                            std::string& target, const std::string& description);
+
+/// Adds an option that names a file to write.
+CLI::Option* add_output_file(CLI::App& application, given_files& files, const std::string& option,
+                             std::string& target, const std::string& description);
+
+/// Adds an option that takes at least so many bytes, as parse_bytes() reads them.
 CLI::Option* add_bytes(CLI::App& application, const std::string& option, std::int64_t& target,
-                       const std::string& description);
+                       const std::string& description, std::int64_t least = 0);
 
 /// Adds an option that takes a finite number, not negative.
 CLI::Option* add_number(CLI::App& application, const std::string& option, double& target,

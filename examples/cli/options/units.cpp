@@ -115,7 +115,7 @@ double parse_number(std::string_view option, std::string_view text) {
   return value;
 }
 
-std::int64_t parse_bytes(std::string_view option, std::string_view text) {
+std::int64_t parse_bytes(std::string_view option, std::string_view text, std::int64_t least) {
   const std::size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
   const std::string_view unit_name = text.substr(digits);
   const auto unit = std::find_if(byte_units.begin(), byte_units.end(),
@@ -123,7 +123,11 @@ std::int64_t parse_bytes(std::string_view option, std::string_view text) {
   const auto number = parse_decimal(text.substr(0, digits));
   if (unit == byte_units.end() || !number)
     throw invalid_input(option, text, "must be bytes like 1024, 80GiB, 1.5GiB or 6GB");
-  if (const auto bytes = whole_product(*number, unit->bytes)) return *bytes;
+  if (const auto bytes = whole_product(*number, unit->bytes)) {
+    if (*bytes < least)
+      throw invalid_input(option, text, "must be at least " + std::to_string(least));
+    return *bytes;
+  }
   throw invalid_input(option, text, "must be a whole number of bytes below 2^63");
 }
 

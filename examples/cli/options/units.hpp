@@ -52,7 +52,8 @@ struct fraction {
 
 /// Bytes: `1024`, `80GiB`, `1.5GiB`, `6GB` (B; kB … TB are powers of 1000, KiB … TiB of 1024).
 /// Must be a whole number of bytes.
-[[nodiscard]] std::int64_t parse_bytes(std::string_view option, std::string_view text);
+[[nodiscard]] std::int64_t parse_bytes(std::string_view option, std::string_view text,
+                                       std::int64_t least = 0);
 
 /// `images=9,tokens=4096` in the order of `resources`; a resource may be left out, none may be
 /// named twice, and values lie within the range.

@@ -5,6 +5,7 @@
 
 #include <omnibal/core/error.hpp>
 
+#include "files/given_files.hpp"
 #include "files/json.hpp"
 
 namespace omnibal::cli {
@@ -94,11 +95,12 @@ std::string to_npy(const integer_table& table) {
 using table_format = std::string (*)(const integer_table&);
 
 table_format format_of(const std::string& path) {
+  if (path == standard_stream) return to_json_list;
   if (path.ends_with(".json")) return to_json_list;
   if (path.ends_with(".jsonl")) return to_json_lines;
   if (path.ends_with(".csv")) return to_csv;
   if (path.ends_with(".npy")) return to_npy;
-  throw invalid_input("--out", path, "must end in .json, .jsonl, .csv or .npy");
+  throw invalid_input("--out", path, "must end in .json, .jsonl, .csv or .npy, or be -");
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ struct integer_table {
   }
 };
 
-/// Throws invalid_input unless the path ends in .json, .jsonl, .csv or .npy.
+/// Throws invalid_input unless the path ends in .json, .jsonl, .csv or .npy, or is `-`, which is
+/// JSON on standard output.
 void expect_table_format(const std::string& path);
 
 /// The bytes of a table in the format that the path's ending names, the same on every platform:

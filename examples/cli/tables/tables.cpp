@@ -109,10 +109,15 @@ std::vector<resource_column> parse_resources(const std::vector<std::string>& tex
 
 }  // namespace
 
-void add_table_options(CLI::App& application, table_options& options) {
+void add_table_options(CLI::App& application, given_files& files, table_options& options) {
+  const auto take = [&files, &options](const std::vector<std::string>& paths) {
+    options.files = paths;
+    for (const std::string& path : paths) files.inputs.push_back({"--lengths", path});
+  };
   application
-      .add_option("--lengths", options.files,
-                  "Length tables: .json, .jsonl, .csv or .npy; sample ids run on from file to file")
+      .add_option_function<std::vector<std::string>>(
+          "--lengths", take,
+          "Length tables: .json, .jsonl, .csv or .npy; sample ids run on from file to file")
       ->required()
       ->type_name("FILE");
   add_resource_option(application, options);

@@ -11,6 +11,7 @@
 
 #include <omnibal/core/loads.hpp>
 
+#include "files/given_files.hpp"
 #include "files/json.hpp"
 
 namespace CLI {
@@ -58,7 +59,7 @@ struct length_tables {
 };
 
 /// Adds `--lengths` (required) and `--resource`.
-void add_table_options(CLI::App& application, table_options& options);
+void add_table_options(CLI::App& application, given_files& files, table_options& options);
 
 /// Adds `--resource` alone.
 void add_resource_option(CLI::App& application, table_options& options);
