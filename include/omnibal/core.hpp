@@ -21,5 +21,6 @@
 #include <omnibal/core/rational.hpp>
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/core/search_status.hpp>
+#include <omnibal/core/utf8.hpp>
 
 #pragma GCC diagnostic pop

@@ -106,6 +106,13 @@ TEST_CASE("JSON nested too deeply is refused while it is read") {
                     Catch::Matchers::ContainsSubstring("must hold one JSON object"));
 }
 
+TEST_CASE("Texts for terminals have no control characters and are UTF-8") {
+  CHECK(one_line("a\n\x1b[2J\x7F \xC3\xA9") == "a\\x0a\\x1b[2J\\x7f \xC3\xA9");
+  CHECK(printable("a\n\tb") == "a\n\\x09b");
+  CHECK(one_line("\xC2\x9B") == "\\xc2\\x9b");  // CSI as one character
+  CHECK(one_line("\xC0\x80\xED\xA0\x80") == "\\xc0\\x80\\xed\\xa0\\x80");
+}
+
 TEST_CASE("Shortened texts keep their characters whole") {
   CHECK(shortened("short", 5) == "short");
   CHECK(shortened("longer", 5) == "lo...");

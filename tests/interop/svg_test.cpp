@@ -57,6 +57,8 @@ TEST_CASE("timelines_svg escapes titles") {
   const std::string svg = timelines_svg({&step, 1});
   CHECK(count(svg, "<script>") == 0);
   CHECK(count(svg, "&lt;script&gt;alert('x')&lt;/script&gt; &amp; more") == 1);
+  step.title = "\xC3\xA9\xFF";
+  CHECK(count(timelines_svg({&step, 1}), ">\xC3\xA9\xEF\xBF\xBD<") == 1);
 }
 
 TEST_CASE("timelines_svg draws nothing, empty bars and the longest times") {

@@ -1,44 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options/one_line.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
+
+#include <omnibal/core/utf8.hpp>
 
 namespace omnibal::cli {
 namespace {
 
-/// How many bytes the UTF-8 character at the front takes, 0 where there is none.
-std::size_t character_size(std::string_view text) {
-  const int leading_ones = std::countl_one(static_cast<unsigned char>(text.front()));
-  const std::size_t size = leading_ones == 0 ? 1 : static_cast<std::size_t>(leading_ones);
-  if (leading_ones == 1 || leading_ones > 4 || size > text.size()) return 0;
-  for (const char byte : text.substr(1, size - 1))
-    if (std::countl_one(static_cast<unsigned char>(byte)) != 1) return 0;
-  return size;
+/// Those of ASCII and, in UTF-8, U+0080 to U+009F.
+bool is_control(std::string_view character) {
+  const auto byte = static_cast<unsigned char>(character.front());
+  if (character.size() == 1) return byte < 0x20 || byte == 0x7F;
+  return byte == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0;
 }
 
-bool is_control(char byte) { return (byte >= 0 && byte < ' ') || byte == '\x7F'; }
-
-}  // namespace
-
-std::string one_line(std::string_view text) {
+/// The text with what is not printable as \x and codes, but for the character `kept`.
+std::string shown(std::string_view text, char kept) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string line;
   while (!text.empty()) {
-    const std::size_t size = character_size(text);
-    if (size > 0 && !is_control(text.front())) {
-      line += text.substr(0, size);
-      text.remove_prefix(size);
+    const std::size_t size = utf8_character_size(text);
+    const std::string_view character = text.substr(0, std::max<std::size_t>(1, size));
+    if (size > 0 && (character.front() == kept || !is_control(character))) {
+      line += character;
     } else {
-      const auto code = static_cast<unsigned char>(text.front());
-      line += "\\x";
-      line += digits[code >> 4];
-      line += digits[code & 15];
-      text.remove_prefix(1);
+      for (const char byte : character) {
+        const auto code = static_cast<unsigned char>(byte);
+        line += "\\x";
+        line += digits[code >> 4];
+        line += digits[code & 15];
+      }
     }
+    text.remove_prefix(character.size());
   }
   return line;
 }
+
+}  // namespace
+
+std::string one_line(std::string_view text) { return shown(text, ' '); }
+
+std::string printable(std::string_view text) { return shown(text, '\n'); }
 
 std::string shortened(std::string_view text, std::size_t most) {
   if (text.size() <= most) return std::string(text);

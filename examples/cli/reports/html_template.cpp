@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "options/one_line.hpp"
+
 namespace omnibal::cli {
 namespace {
 
@@ -64,11 +66,12 @@ std::string fill(std::string_view page, const scope& known) {
 
 std::string escaped(std::string_view text) {
   std::string safe;
-  for (const char c : text) switch (c) {
+  for (const char c : printable(text)) switch (c) {
       case '&': safe += "&amp;"; break;
       case '<': safe += "&lt;"; break;
       case '>': safe += "&gt;"; break;
       case '"': safe += "&quot;"; break;
+      case '\'': safe += "&#39;"; break;
       default: safe += c;
     }
   return safe;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/utf8.hpp>
 #include <omnibal/interop/svg.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/schedule.hpp>
@@ -33,16 +34,24 @@ inline constexpr double svg_gap = 10;  ///< Below a timeline, and to its right.
   return std::to_string(hundredths / 100) + (fraction.size() < 2 ? ".0" : ".") + fraction;
 }
 
+/// Without control characters, which have no place in XML; U+FFFD for a byte that is not UTF-8.
 [[nodiscard]] inline std::string svg_escaped(std::string_view text) {
   std::string escaped;
-  for (const char c : text) switch (c) {
+  while (!text.empty()) {
+    const std::size_t size = utf8_character_size(text);
+    const std::string_view character = text.substr(0, std::max<std::size_t>(1, size));
+    switch (character.front()) {
       case '&': escaped += "&amp;"; break;
       case '<': escaped += "&lt;"; break;
       case '>': escaped += "&gt;"; break;
       default:
-        // Other control characters have no place in XML.
-        if (static_cast<unsigned char>(c) >= 0x20) escaped += c;
+        if (size == 0)
+          escaped += "\xEF\xBF\xBD";
+        else if (static_cast<unsigned char>(character.front()) >= 0x20)
+          escaped += character;
     }
+    text.remove_prefix(character.size());
+  }
   return escaped;
 }
 
