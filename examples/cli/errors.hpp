@@ -19,6 +19,8 @@ enum class exit_status {
   unwritable = 4,
   internal_error = 70,  ///< Anything unforeseen.
   out_of_memory = 71,
+  interrupted = 130,  ///< By SIGINT; what a search had found is printed and written.
+  terminated = 143,   ///< By SIGTERM, likewise.
 };
 
 /// Bad input that is not the value of a field: an unknown option, say. Exit status bad_input.

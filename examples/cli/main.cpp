@@ -14,6 +14,7 @@
 #include <omnibal/version.hpp>
 
 #include "commands/commands.hpp"
+#include "commands/interruption.hpp"
 #include "files/files.hpp"
 #include "files/given_files.hpp"
 #include "options/nearest.hpp"
@@ -96,12 +97,12 @@ void refuse_empty_values(const CLI::App& command) {
 }
 
 /// Parses the arguments and runs what they ask for.
-exit_status run(const std::vector<std::string>& arguments) {
+exit_status run(const std::vector<std::string>& arguments, interruption& signals) {
   CLI::App application("Plans balanced training of vision-language models.", "omnibal");
   application.set_version_flag("--version", "omnibal " + std::string(version));
   application.require_subcommand(1);
   application.get_formatter()->column_width(34);
-  command_context context;
+  command_context context{.interrupted = &signals};
   add_commands(application, context);
   for (CLI::App* command : application.get_subcommands({})) add_common_options(*command, context);
   try {
@@ -116,7 +117,8 @@ exit_status run(const std::vector<std::string>& arguments) {
   }
   refuse_empty_values(*application.get_subcommands().front());
   refuse_shared_files(context.files);
-  return context.run();
+  const exit_status status = context.run();
+  return signals.status().value_or(status);
 }
 
 exit_status fail(exit_status status, std::string_view message) {
@@ -137,7 +139,8 @@ std::string message_of(const invalid_input& error) {
 
 exit_status run_and_report(const std::vector<std::string>& arguments) {
   try {
-    return run(arguments);
+    interruption signals;
+    return run(arguments, signals);
   } catch (const CLI::ParseError& error) {
     return fail(exit_status::bad_input, error.what());
   } catch (const usage_error& error) {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <stop_token>
+#include <vector>
 
 #include <omnibal/baselines/adaptive_recomputation.hpp>
 #include <omnibal/recompute/exact.hpp>
@@ -122,6 +126,52 @@ TEST_CASE("When the search is cut short it still has a choice and a true bound")
   CHECK(cut.bound <= exact.objective);
   CHECK(cut.objective >= exact.objective);
   CHECK(activation_peak(problem.layers, cut.modes, 2) <= problem.budget);
+}
+
+TEST_CASE("Every limit leaves a choice that fits, no better than its bound nor the optimum") {
+  random_stream random(47);
+  std::stop_source stopped;
+  stopped.request_stop();
+  int cut = 0;
+  for (int round = 0; round < 60; ++round) {
+    recompute_problem problem{.layers = {}, .in_flight = 2, .budget = 0};
+    const pipeline_layer repeated = test::random_layer(random, 4, 1009);
+    for (int l = 0; l < 14; ++l)
+      problem.layers.push_back(l % 3 == 0 ? repeated : test::random_layer(random, 3, 1009));
+    recompute_chooser exactly(problem.layers);
+    problem.budget = exactly.least_bytes(0, 14, 2) + 12'000 * round;
+    const recompute_choice exact = choose_recomputation(problem);
+    REQUIRE(exact.status == search_status::optimal);
+    const std::vector<recompute_options> limits = {
+        {.point_limit = 0}, {.point_limit = 40},  {.point_limit = 400},
+        {.work_limit = 0},  {.work_limit = 3000}, {.control = {.stop = stopped.get_token()}}};
+    for (const recompute_options& options : limits) {
+      const recompute_choice found = choose_recomputation(problem, options);
+      REQUIRE(found.has_modes());
+      cut += found.status == search_status::stopped;
+      REQUIRE(found.bound <= exact.objective);
+      REQUIRE(found.objective >= exact.objective);
+      REQUIRE(activation_peak(problem.layers, found.modes, 2) <= problem.budget);
+      if (found.status == search_status::optimal) REQUIRE(found.objective == exact.objective);
+    }
+  }
+  CHECK(cut > 60);
+}
+
+TEST_CASE("Approximate choices are near the optimum, whatever is held") {
+  // A subset sum: the frontier has as many points as there are sums.
+  random_stream random(5);
+  recompute_problem problem{.layers = {}, .in_flight = 1, .budget = 0};
+  for (int l = 0; l < 120; ++l) {
+    const std::int64_t bytes = 1 + uniform_below(random, 1'000'000'000);
+    problem.layers.push_back({.modes = {{.extra_time = 0, .saved_bytes = bytes},
+                                        {.extra_time = bytes, .saved_bytes = 0}}});
+    problem.budget += bytes / 2;
+  }
+  const recompute_choice found =
+      choose_recomputation(problem, {.point_limit = 20'000, .work_limit = 5'000'000});
+  CHECK(found.objective - found.bound <= found.bound / 1000);
+  CHECK(activation_peak(problem.layers, found.modes, 1) <= problem.budget);
 }
 
 TEST_CASE("No layers, no memory, no limit") {

@@ -16,6 +16,8 @@ class App;
 
 namespace omnibal::cli {
 
+class interruption;
+
 enum class report_format { as_text, as_json };
 
 /// What all sub-commands share.
@@ -23,7 +25,8 @@ struct command_context {
   std::optional<report_format> format = {};  ///< Absent: text on a terminal, else JSON.
   bool show_progress = false;                ///< Also where standard error is no terminal.
 
-  given_files files = {};  ///< Those that the options name.
+  given_files files = {};               ///< Those that the options name.
+  interruption* interrupted = nullptr;  ///< Where signals are heard.
 
   /// The chosen sub-command, called once all options are known to be good. Returns done or
   /// infeasible after printing its report; everything else is an exception.

@@ -9,6 +9,7 @@
 #include "commands/commands.hpp"
 #include "files/files.hpp"
 #include "files/json.hpp"
+#include "options/one_line.hpp"
 
 namespace omnibal::cli {
 
@@ -27,7 +28,7 @@ concept reported_in_json_and_text = requires(const Report& report) {
 template <reported_in_json_and_text Report>
 void print_report(const command_context& context, const Report& report) {
   const std::string text =
-      prefers_text(context) ? to_text(report) : json_text(to_json(report)) + "\n";
+      prefers_text(context) ? printable(to_text(report)) : json_text(to_json(report)) + "\n";
   if (context.files.take_standard_output())
     write_standard_error(text);
   else

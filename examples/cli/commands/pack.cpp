@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "commands/commands.hpp"
+#include "commands/deadline.hpp"
 #include "commands/deliver.hpp"
 #include "commands/pack_dispatch.hpp"
 #include "commands/pack_evaluate.hpp"
@@ -20,9 +21,11 @@ namespace omnibal::cli {
 namespace {
 
 packed_tables make_packs(const length_tables& tables, const pack_options& options,
-                         const command_context& context) {
+                         const command_context& context, const deadline& limit) {
   progress_line progress(context);
-  packed_tables packed = pack_samples(tables, options, progress.control());
+  search_control control = progress.control();
+  control.stop = limit.token();
+  packed_tables packed = pack_samples(tables, options, control);
   assign_packs(tables, options, packed);
   return packed;
 }
@@ -33,8 +36,10 @@ exit_status run(const pack_options& options, const command_context& context) {
   stopwatch watch;
   const length_tables tables = read_length_tables(options.tables);
   const double read_seconds = watch.lap();
-  const packed_tables packed = options.evaluate.empty() ? make_packs(tables, options, context)
-                                                        : evaluate_packs(tables, options);
+  const deadline limit(context);
+  const packed_tables packed = options.evaluate.empty()
+                                   ? make_packs(tables, options, context, limit)
+                                   : evaluate_packs(tables, options);
   pack_report report = measure(tables, packed);
   report.seconds.read = read_seconds;
   if (!options.out.empty()) write_file(options.out, to_text(packed.file));

@@ -178,8 +178,7 @@ problem_answer plan_by_paper(const asked_problem& asked, const asked_objective& 
 }
 
 problem_answer make_plan(const asked_problem& asked, const asked_objective& objective,
-                         const plan_arguments& arguments) {
-  const deadline limit(arguments.time_limit);
+                         const plan_arguments& arguments, const deadline& limit) {
   joint_options options{.control = {.stop = limit.token()}};
   if (arguments.time_limit) options.operation_limit = std::numeric_limits<std::uint64_t>::max();
   const joint_plan found = search(asked, objective, options);
@@ -208,9 +207,10 @@ exit_status plan_problem(const command_context& context, const plan_arguments& a
   asked_problem asked{.problem = file.pipeline(), .scenarios = {}};
   if (file.is_stochastic()) asked.scenarios = file.scenarios();
   expect_writable(arguments.out);
+  const deadline limit(context, arguments.time_limit);
   problem_report report{
       .answer = arguments.evaluate.empty()
-                    ? make_plan(asked, objective, arguments)
+                    ? make_plan(asked, objective, arguments, limit)
                     : evaluate_plan(asked, objective,
                                     problem_file(arguments.evaluate, "--evaluate").plan())};
   report.seconds = watch.lap();

@@ -202,7 +202,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   const length_tables tables = read_length_tables(arguments.tables);
   const double read_seconds = watch.lap();
   progress_line line(context);
-  const deadline limit(arguments.time_limit);
+  const deadline limit(context, arguments.time_limit);
   search_control control = line.control();
   control.stop = limit.token();
   std::vector<shape_candidate> shapes;
@@ -235,7 +235,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     write_plan(subject, plan, report);
   }
   print_report(context, report);
-  return report.gain ? exit_status::done : exit_status::infeasible;
+  return report.status == search_status::infeasible ? exit_status::infeasible : exit_status::done;
 }
 
 }  // namespace omnibal::cli

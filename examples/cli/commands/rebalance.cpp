@@ -11,6 +11,7 @@
 #include <omnibal/rebalance/rebalance.hpp>
 
 #include "commands/commands.hpp"
+#include "commands/deadline.hpp"
 #include "commands/deliver.hpp"
 #include "commands/stopwatch.hpp"
 #include "files/files.hpp"
@@ -154,8 +155,10 @@ exit_status run(const rebalance_arguments& arguments, const command_context& con
   const std::uint32_t tolerance = to_tolerance(arguments.tolerance);
   const rebalance_problem problem = read_table(arguments.table, cost_fields(arguments));
   expect_writable(arguments.out);
+  const deadline limit(context);
   stopwatch watch;
-  const rebalance_result found = rebalance(problem, {.tolerance = tolerance});
+  const rebalance_result found =
+      rebalance(problem, {.tolerance = tolerance, .control = {.stop = limit.token()}});
   const double seconds = watch.lap();
   rebalance_report report = to_report(problem, found);
   report.seconds = seconds;

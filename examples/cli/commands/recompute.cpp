@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal recompute: the least recomputation with which one stage fits its memory.
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <omnibal/recompute/exact.hpp>
 
 #include "commands/commands.hpp"
+#include "commands/deadline.hpp"
 #include "commands/deliver.hpp"
 #include "files/files.hpp"
 #include "files/problem_file.hpp"
@@ -17,6 +19,7 @@ namespace {
 
 struct recompute_arguments {
   std::string problem;
+  std::optional<double> time_limit = {};
   std::string out;
 };
 
@@ -34,7 +37,9 @@ exit_status recompute(const command_context& context, const recompute_arguments&
   const problem_file file(arguments.problem);
   file.expect_kind({"knapsack"}, "recompute");
   expect_writable(arguments.out);
-  const recompute_choice found = choose_recomputation(file.recompute());
+  const deadline limit(context, arguments.time_limit);
+  const recompute_choice found =
+      choose_recomputation(file.recompute(), {.control = {.stop = limit.token()}});
   return deliver(context, found.status != search_status::infeasible, arguments.out,
                  to_report(found));
 }
@@ -48,6 +53,8 @@ void add_recompute(CLI::App& application, command_context& context) {
   add_input_file(*command, context.files, "--problem", arguments->problem,
                  "The problem: kind knapsack")
       ->required();
+  add_number(*command, "--time-limit", arguments->time_limit,
+             "Seconds after which the search stops with the best modes found");
   add_output_file(*command, context.files, "--out", arguments->out,
                   "Where to write the result as JSON");
   command->footer("\nExamples:\n  omnibal recompute --problem stage.json");

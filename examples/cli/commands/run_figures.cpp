@@ -68,6 +68,9 @@ epoch_figures figures_of(const plan_subject& subject, const run_strategy& strate
 strategy_report strategy_of(const plan_subject& subject, const run_strategy& strategy) {
   if (strategy.status != search_status::infeasible) return figures_of(subject, strategy);
   const infeasibility& why = strategy.why;
+  if (why.reason == infeasibility::cause::none)
+    return no_answer{.status = search_status::stopped,
+                     .reason = "the limit was reached before any plan was found"};
   no_answer answer{.reason = std::string(to_string(why.reason)), .suggestion = suggestion(why)};
   if (why.reason == infeasibility::cause::global_batch) answer.nearest_batch = why.nearest_batch;
   if (why.reason == infeasibility::cause::memory)
@@ -186,7 +189,10 @@ run_setting setting_of(const plan_subject& subject) {
 
 run_report report_of(const plan_subject& subject, const run_plan& plan) {
   const bool feasible = plan.planned.status != search_status::infeasible;
-  run_report report{.status = feasible ? search_status::feasible : search_status::infeasible,
+  const bool stopped = !feasible && plan.planned.why.reason == infeasibility::cause::none;
+  run_report report{.status = feasible  ? search_status::feasible
+                              : stopped ? search_status::stopped
+                                        : search_status::infeasible,
                     .inputs = subject.inputs,
                     .setting = setting_of(subject),
                     .samples = subject.samples,

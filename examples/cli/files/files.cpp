@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -81,22 +83,52 @@ int write_directly(const std::string& path, std::string_view bytes) {
   return file.close();
 }
 
+/// The names of the temporary files that exist, so that a signal can remove them.
+class temporary_names {
+ public:
+  /// Calls make(), which makes a file, and remembers its name unless it returns an empty one.
+  template <typename Make>
+  std::string add(const Make& make) {
+    const std::lock_guard lock(mutex_);
+    std::string name = make();
+    if (!name.empty()) names_.insert(name);
+    return name;
+  }
+  void remove(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    names_.erase(name);
+  }
+  /// No file is made after it.
+  [[noreturn]] void unlink_all_and_exit(int status) noexcept {
+    mutex_.lock();
+    for (const std::string& name : names_) ::unlink(name.c_str());
+    ::_exit(status);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> names_;
+};
+
+temporary_names temporaries;
+
 /// A new file of a name of its own in a folder. Removed unless it was renamed.
 class temporary_file {
  public:
   explicit temporary_file(const std::string& folder) {
     std::random_device random;
     for (int attempt = 0; attempt < 100 && file_.get() < 0; ++attempt) {
-      path_ = folder + "/.omnibal-" + std::to_string(random()) + ".part";
-      file_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-      if (file_.get() < 0 && errno != EEXIST) break;
+      path_ = temporaries.add(
+          [&] { return make(folder + "/.omnibal-" + std::to_string(random()) + ".part"); });
+      if (file_.get() < 0 && error_ != EEXIST) break;
     }
-    error_ = file_.get() < 0 ? errno : 0;
   }
   temporary_file(const temporary_file&) = delete;
   temporary_file& operator=(const temporary_file&) = delete;
   ~temporary_file() {
-    if (error_ == 0 && !renamed_) ::unlink(path_.c_str());
+    if (path_.empty()) return;
+    if (!renamed_) ::unlink(path_.c_str());
+    temporaries.remove(path_);
   }
 
   [[nodiscard]] int error() const noexcept { return error_; }
@@ -112,6 +144,13 @@ class temporary_file {
   }
 
  private:
+  /// Returns the name, empty where the file cannot be made.
+  std::string make(std::string path) {
+    file_.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    error_ = file_.get() < 0 ? errno : 0;
+    return error_ == 0 ? path : std::string();
+  }
+
   std::string path_;
   descriptor file_{-1};
   int error_ = 0;
@@ -248,6 +287,8 @@ void write_file(const std::string& path, std::string_view bytes) {
           direct ? write_directly(path, bytes) : replace_file(final_path(path), bytes))
     throw unwritable_output(path, reason(error));
 }
+
+void abandon_outputs(int status) noexcept { temporaries.unlink_all_and_exit(status); }
 
 void write_standard_error(std::string_view bytes) {
   if (const int error = write_all(STDERR_FILENO, bytes))

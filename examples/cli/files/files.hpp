@@ -54,6 +54,10 @@ void expect_writable(const std::string& path);
 /// unwritable_output.
 void write_file(const std::string& path, std::string_view bytes);
 
+/// Removes the temporary files of outputs that are being written, and ends the process. For a
+/// thread that waits for signals.
+[[noreturn]] void abandon_outputs(int status) noexcept;
+
 /// Writes bytes to standard output. Throws unwritable_output.
 void write_standard_output(std::string_view bytes);
 

@@ -11,19 +11,22 @@
 /// a multiple-choice knapsack remains. Layers with equal modes are interchangeable and are chosen
 /// by count. Each knapsack is solved exactly by a Pareto frontier of (saved, extra) that is pruned
 /// with the Lagrangian bound at the multiplier of the linear relaxation: a partial choice whose
-/// bound is not below the best known objective is dropped.
-/// Sources: Sinha and Zoltners, "The multiple-choice knapsack problem", Operations Research 1979
-/// (relaxation by the convex hull of each class); Nemhauser and Ullmann, Management Science 1969
-/// (frontier). The enumeration of caps is this library's own.
+/// bound is not below the best known objective is dropped. Where a limit is reached the choice is
+/// an approximation: the frontier keeps the points nearest to the relaxation, which proves the
+/// bound. Sources: Sinha and Zoltners, "The multiple-choice knapsack problem", Operations Research
+/// 1979 (relaxation by the convex hull of each class); Nemhauser and Ullmann, Management Science
+/// 1969 (frontier). The enumeration of caps is this library's own.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/search_control.hpp>
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/pipeline/problem.hpp>
 
@@ -31,8 +34,14 @@ namespace omnibal::inline v0 {
 
 /// Limits of the search.
 struct recompute_options {
-  /// Frontier points after which a knapsack stops without a proof, with the status `stopped`.
+  /// Frontier points held at a time, of about 50 bytes each; with more, a knapsack is approximated
+  /// and its status is `stopped`.
   std::size_t point_limit = 1'000'000;
+  /// Points that a chooser may compute in all its knapsacks, about 30 ns each, before it
+  /// approximates the rest by the linear relaxation alone. A count instead of a time makes answers
+  /// reproducible.
+  std::uint64_t work_limit = 300'000'000;
+  search_control control = {};  ///< A stop request ends the search like `work_limit`.
 };
 
 /// The modes of one stage.
@@ -51,7 +60,9 @@ struct recompute_choice {
 /// ones; a chooser that was moved from has no layers.
 class recompute_chooser {
  public:
-  /// O(layers · classes). Precondition: the layers are valid.
+  static constexpr std::int64_t no_limit = std::numeric_limits<std::int64_t>::max() - 1;
+
+  /// O(layers · log layers). Precondition: the layers are valid.
   explicit recompute_chooser(std::span<const pipeline_layer> layers,
                              recompute_options options = {});
   recompute_chooser(const recompute_chooser&) = default;
@@ -65,15 +76,25 @@ class recompute_chooser {
   /// The least extra time of layers begin … end − 1 with `in_flight` micro-batches in flight and
   /// `budget` bytes for their activations; the caller subtracts static bytes first. Without modes.
   /// Pseudo-polynomial: O(caps · classes · frontier).
+  /// Choices of more extra time than `limit` are not searched for: an objective beyond it may not
+  /// be the least, and then the bound is beyond it too unless the search was cut short.
   [[nodiscard]] recompute_choice least_extra(std::size_t begin, std::size_t end,
-                                             std::int64_t in_flight, std::int64_t budget) {
+                                             std::int64_t in_flight, std::int64_t budget,
+                                             std::int64_t limit = no_limit) {
+    limit_ = limit;
     return solve(begin, end, in_flight, budget, false);
   }
 
   /// The same with the modes.
   [[nodiscard]] recompute_choice choose(std::size_t begin, std::size_t end, std::int64_t in_flight,
                                         std::int64_t budget) {
+    limit_ = no_limit;
     return solve(begin, end, in_flight, budget, true);
+  }
+
+  /// What the linear relaxation of an interval costs at most, in classes of layers under one cap.
+  [[nodiscard]] std::size_t relaxation_cost() const noexcept {
+    return classes_.size() * caps_.size();
   }
 
   /// The least budget with which the interval fits: every layer in a minimum-memory mode.
@@ -84,7 +105,9 @@ class recompute_chooser {
   /// Layers with equal modes.
   struct layer_class {
     std::vector<recompute_mode> modes;
-    std::vector<std::size_t> before;  ///< before[l]: how many of the first l layers are of it.
+    std::vector<std::size_t> layers = {};  ///< Ascending.
+
+    [[nodiscard]] std::size_t count(std::size_t begin, std::size_t end) const;
   };
   /// The sums of an assignment of modes to the layers of one class, or of the first classes.
   struct point {
@@ -108,7 +131,7 @@ class recompute_chooser {
     std::int64_t denominator = 1;  ///< per saved byte.
   };
 
-  void add(const pipeline_layer& one);
+  void group_layers(std::span<const pipeline_layer> layers);
 
   void caps_of_all_modes();
 
@@ -149,18 +172,34 @@ class recompute_chooser {
   /// denominator · extra of every choice that fits. Leaves each class's minimum in floor_.
   [[nodiscard]] wide_integer lagrangian(const multiplier& lambda, std::int64_t capacity);
 
-  /// All assignments of modes to the layers of class k with a penalty within the slack.
+  /// All assignments of modes to the layers of class k with a penalty within the slack; that of the
+  /// relaxation alone where there are too many.
   void enumerate_assignments(std::size_t k, const multiplier& lambda, wide_integer slack);
 
-  void enumerate_counts(std::size_t k, const multiplier& lambda, wide_integer slack,
+  /// False where there are too many.
+  bool enumerate_counts(std::size_t k, const multiplier& lambda, wide_integer slack,
                         std::size_t candidate, std::int64_t left, point sum);
 
   /// Exact search for choices of extra time less than best_.
   void search(const multiplier& lambda, std::int64_t capacity, wide_integer slack);
 
   /// frontier_[k + 1]: the Pareto-optimal sums of a point of frontier_[k] and an assignment of
-  /// class k, by rising saved bytes and falling extra time.
-  void extend_frontier(std::size_t k, std::int64_t capacity, wide_integer slack);
+  /// class k, by rising saved bytes and falling extra time; empty where the search is stopped.
+  /// `held` points are in the frontiers before.
+  void extend_frontier(std::size_t k, std::int64_t capacity, wide_integer slack, std::size_t held);
+
+  /// Sorts by rising saved bytes and keeps those of falling extra time.
+  static void keep_pareto_optimal(std::vector<point>& points);
+
+  /// Where there are more points than so many: keeps of each of as many runs of neighbours the one
+  /// of least penalty. Precondition: they are sorted.
+  void approximate(std::vector<point>& points, std::size_t most);
+
+  /// Whether the limit of work or the caller ends the search.
+  [[nodiscard]] bool stopped();
+
+  /// Σ of the least extra times of all layers.
+  [[nodiscard]] std::int64_t minimum_time_extra() const;
 
   /// Traces a point of the last frontier back to the counts of every class.
   void remember(std::size_t k, std::size_t at);
@@ -188,9 +227,12 @@ class recompute_chooser {
   std::vector<std::vector<point>> frontier_;
   std::vector<std::int64_t> counts_;
   std::int64_t best_ = 0;
+  std::int64_t limit_ = no_limit;
   std::vector<std::vector<std::int64_t>> best_counts_;
   std::vector<std::vector<std::int64_t>> greedy_counts_;
   bool exhausted_ = false;
+  std::size_t most_assignments_ = 0;  ///< Of the class whose assignments are enumerated.
+  std::uint64_t work_ = 0;
 };
 
 /// The problem of one stage by itself.

@@ -108,8 +108,8 @@ class cut_search {
                    [&] { return stopped(); });
     reach_ends();
     fill_tables();
-    best_.bound = std::min(best_.value, root_bound());
-    prove();
+    best_.bound = std::min(best_.value, complete_ ? root_bound() : least_work());
+    if (complete_) prove();
     best_.bound = std::min(best_.bound, unproven_);
     if (best_.value == cut_plan::none)
       best_.status = exhausted_ || unproven_ != cut_plan::none ? search_status::stopped
@@ -329,6 +329,11 @@ class cut_search {
     if (!rules.may_cut(end)) return;
     const std::size_t lowest = std::max(j, rules.first_begin(end));
     for (std::size_t begin = end; begin-- > lowest;) {
+      if (options_.control.stop_requested()) {
+        complete_ = false;
+        exhausted_ = true;
+        return;
+      }
       if (!rules.may_cut(begin) || (j == 0 && begin > 0)) continue;
       if (!works_within(j, begin, end, stages_.minimum_time_extra(begin, end))) return;
       if (bare) {
@@ -397,6 +402,22 @@ class cut_search {
     to.work = std::min(to.work, from.work + path.work);
     to.forward_cap = std::min(to.forward_cap, std::max(from.forward_cap, path.largest_forward));
     to.backward_cap = std::min(to.backward_cap, std::max(from.backward_cap, path.largest_backward));
+  }
+
+  /// The work of all layers without recomputation, spread evenly over devices that are all like the
+  /// fastest: a bound that needs no tables.
+  [[nodiscard]] wide_integer least_work() {
+    const auto devices = static_cast<std::int64_t>(problem_.schedule.stages);
+    const std::int64_t extra = stages_.minimum_time_extra(0, layers_);
+    per_scenario least(scenarios_, unreached);
+    for (std::size_t j = 0; j < total_; ++j) {
+      times_.stage(problem_.schedule.device(j), 0, layers_, extra, spare_);
+      for (std::size_t k = 0; k < scenarios_; ++k)
+        least[k] = std::min(
+            least[k],
+            divide_rounding_up(paths(j, spare_.data() + k * times_.columns()).work, devices));
+    }
+    return measure_.value(least);
   }
 
   [[nodiscard]] wide_integer root_bound() {
@@ -518,6 +539,7 @@ class cut_search {
   wide_integer unproven_ = cut_plan::none;  ///< Least bound of a partition without proof.
   std::uint64_t operations_ = 0;
   bool exhausted_ = false;
+  bool complete_ = true;  ///< The tables, which a stop request leaves unfinished.
 };
 
 }  // namespace omnibal::inline v0::detail

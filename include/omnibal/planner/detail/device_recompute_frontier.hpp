@@ -22,6 +22,7 @@
 #include <vector>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/search_control.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
@@ -47,9 +48,11 @@ class device_mode_chooser {
   static constexpr std::size_t point_limit = 20'000;       ///< Most points enumerated per chunk.
   static constexpr std::size_t split_point_limit = 2'000;  ///< The same with a split backward.
   static constexpr std::size_t choice_limit = 2'000'000;   ///< Most choices enumerated per device.
+  static constexpr std::size_t held_limit = 4'000'000;     ///< Most points held, of 40 bytes each.
 
-  explicit device_mode_chooser(const pipeline_problem& problem)
-      : problem_(problem), fixed_(problem) {
+  /// A stop request makes every further choice a conservative one.
+  explicit device_mode_chooser(const pipeline_problem& problem, const search_control& control = {})
+      : problem_(problem), fixed_(problem), control_(control) {
     for (std::size_t d = 0; d < problem.schedule.stages; ++d)
       events_.push_back(peak_events(problem.schedule, d));
   }
@@ -61,6 +64,7 @@ class device_mode_chooser {
 
   /// The extra times that a chunk of these layers can have, rising; empty if there are too many.
   [[nodiscard]] std::vector<std::int64_t> extras(const layer_range& chunk) {
+    make_room();
     const chunk_points& all = points_of(chunk);
     std::vector<std::int64_t> extras;
     if (!all.complete) return extras;
@@ -73,6 +77,7 @@ class device_mode_chooser {
   /// most its cap. Pseudo-polynomial: the product of the numbers of points of the chunks.
   [[nodiscard]] device_choices choices(std::size_t device, std::span<const layer_range> chunks,
                                        std::span<const std::int64_t> caps) {
+    make_room();
     device_choices found;
     combination all{.device = device, .chunks = chunks, .budget = budget(device, chunks)};
     if (!list_points(all, caps)) {
@@ -106,8 +111,8 @@ class device_mode_chooser {
           mode.saved_bytes = mode.saved_bytes * static_cast<std::int64_t>(whole[c]) +
                              mode.saved_for_weight_gradient * static_cast<std::int64_t>(waiting[c]);
       }
-    const recompute_choice choice =
-        recompute_chooser(weighed).choose(0, weighed.size(), 1, budget(device, chunks));
+    const recompute_choice choice = recompute_chooser(weighed, {.control = control_})
+                                        .choose(0, weighed.size(), 1, budget(device, chunks));
     if (!choice.has_modes()) return {};
     device_choice one{.extra = std::vector<std::int64_t>(chunks.size(), 0), .modes = choice.modes};
     std::size_t at = 0;
@@ -175,11 +180,24 @@ class device_mode_chooser {
     all.levels.push_back({point{}});
     for (std::size_t l = range.begin; l < range.end; ++l) {
       all.levels.push_back(extended(all.levels.back(), problem_.layers[l]));
-      if (all.levels.back().size() <= most_points()) continue;
+      held_ += all.levels.back().size();
+      if (all.levels.back().size() <= most_points() && held_ <= held_limit &&
+          !control_.stop_requested())
+        continue;
+      for (const std::vector<point>& level : all.levels) held_ -= level.size();
+      held_ += 1;  // The first level was not counted.
+      all.levels.clear();
       all.complete = false;
       break;
     }
     return all;
+  }
+
+  /// Forgets points while no call uses them, before they are too many.
+  void make_room() {
+    if (held_ < held_limit / 2) return;
+    points_.clear();
+    held_ = 0;
   }
 
   /// All extensions of points by one layer, reduced to the Pareto-optimal ones. Without a memory
@@ -306,7 +324,10 @@ class device_mode_chooser {
       return;
     }
     for (const std::uint32_t at : all.points[chunk]) {
-      if (++all.steps > choice_limit) return;
+      if (++all.steps > choice_limit || control_.stop_requested()) {
+        all.steps = choice_limit + 1;
+        return;
+      }
       const point& one = points(all, chunk)[at];
       if (!fits(all, chunk, one, all.loads[chunk])) continue;
       put(all, chunk, one);
@@ -386,7 +407,9 @@ class device_mode_chooser {
   const pipeline_problem& problem_;
   static_memory fixed_;
   std::vector<std::vector<peak_event>> events_;  ///< Per device.
+  search_control control_;
   std::map<std::pair<std::size_t, std::size_t>, chunk_points> points_;
+  std::size_t held_ = 0;  ///< Points in them.
 };
 
 }  // namespace omnibal::inline v0::detail

@@ -22,6 +22,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/rational.hpp>
+#include <omnibal/core/search_control.hpp>
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/partition/chain.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
@@ -32,6 +33,7 @@
 #include <omnibal/planner/detail/branch_and_bound.hpp>
 #include <omnibal/planner/detail/device_recompute_frontier.hpp>
 #include <omnibal/planner/detail/partition_local_search.hpp>
+#include <omnibal/planner/detail/stage_cost_table.hpp>
 #include <omnibal/planner/detail/suffix_simulation.hpp>
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/scenarios.hpp>
@@ -53,14 +55,18 @@ class interleaved_stages {
     bool proven = true;
   };
 
-  explicit interleaved_stages(const pipeline_problem& problem)
+  /// Throws invalid_input where a table of all intervals of layers would be too large. After a stop
+  /// request, modes are the conservative ones.
+  explicit interleaved_stages(const pipeline_problem& problem, const search_control& control = {})
       : problem_(problem),
         rules_(problem),
-        modes_(problem),
+        modes_(problem, control),
         placed_(stages_of_devices(problem.schedule)),
-        chooser_(problem.layers),
-        extra_(problem.schedule.total_stages() * problem.layers.size() * problem.layers.size(),
-               unknown) {
+        chooser_(problem.layers, {.control = control}),
+        control_(control) {
+    require_table(problem.schedule.total_stages(), problem.layers.size());
+    extra_.assign(problem.schedule.total_stages() * problem.layers.size() * problem.layers.size(),
+                  unknown);
     for (const pipeline_layer& one : problem.layers) {
       std::int64_t extra = infeasible;
       for (const recompute_mode& mode : one.modes) extra = std::min(extra, mode.extra_time);
@@ -122,13 +128,16 @@ class interleaved_stages {
         extra[stage(d, c)] = least;
       }
     }
-    choose(devices, 0, extra, evaluate, best);
+    std::vector<const device_choice*> picked;
+    choose(devices, picked, cuts, extra, evaluate, best);
     return best;
   }
 
   /// The plan whose virtual stages have at most the extra times that assign() found.
   [[nodiscard]] pipeline_plan plan_of(const std::vector<std::size_t>& cuts,
                                       const std::vector<std::int64_t>& extra) {
+    if (control_.stop_requested() && assigned_.plan.cuts == cuts && assigned_.extra == extra)
+      return assigned_.plan;
     pipeline_plan plan{.cuts = cuts, .modes = std::vector<std::size_t>(problem_.layers.size(), 0)};
     for (std::size_t d = 0; d < problem_.schedule.stages; ++d) {
       const std::vector<layer_range> chunks = chunks_of(cuts, d);
@@ -139,9 +148,7 @@ class interleaved_stages {
       });
       const device_choice one =
           found.pareto.empty() ? modes_.conservative(d, chunks) : found.pareto.front();
-      std::size_t at = 0;
-      for (const layer_range& range : chunks)
-        for (std::size_t l = range.begin; l < range.end; ++l) plan.modes[l] = one.modes[at++];
+      put_modes(cuts, d, one, plan);
     }
     return plan;
   }
@@ -183,17 +190,27 @@ class interleaved_stages {
   /// Takes for every device the choice that fits even if all chunks are at their peak at once.
   template <typename Evaluate, typename Value>
   void assign_conservatively(const std::vector<std::size_t>& cuts, const Evaluate& evaluate,
-                             mode_assignment<Value>& best) const {
+                             mode_assignment<Value>& best) {
     std::vector<std::int64_t> extra(problem_.schedule.total_stages());
+    pipeline_plan plan{.cuts = cuts, .modes = std::vector<std::size_t>(problem_.layers.size(), 0)};
     for (std::size_t d = 0; d < problem_.schedule.stages; ++d) {
       const device_choice one = modes_.conservative(d, chunks_of(cuts, d));
       if (one.extra.empty()) return;
       for (std::size_t c = 0; c < one.extra.size(); ++c) extra[stage(d, c)] = one.extra[c];
+      put_modes(cuts, d, one, plan);
     }
     const Value value = evaluate(extra);
     if (!(value < best.value)) return;
     best.value = value;
     best.extra = extra;
+    assigned_ = {std::move(plan), std::move(extra)};
+  }
+
+  void put_modes(const std::vector<std::size_t>& cuts, std::size_t device, const device_choice& one,
+                 pipeline_plan& plan) const {
+    std::size_t at = 0;
+    for (const layer_range& range : chunks_of(cuts, device))
+      for (std::size_t l = range.begin; l < range.end; ++l) plan.modes[l] = one.modes[at++];
   }
 
   /// Per virtual stage the largest extra whose value is below the limit with all others at their
@@ -217,31 +234,50 @@ class interleaved_stages {
     return caps;
   }
 
+  /// `picked` are the choices for the first devices.
   template <typename Evaluate, typename Value>
-  void choose(const std::vector<device_choices>& devices, std::size_t device,
-              const std::vector<std::int64_t>& extra, const Evaluate& evaluate,
-              mode_assignment<Value>& best) const {
+  void choose(const std::vector<device_choices>& devices, std::vector<const device_choice*>& picked,
+              const std::vector<std::size_t>& cuts, const std::vector<std::int64_t>& extra,
+              const Evaluate& evaluate, mode_assignment<Value>& best) {
+    const std::size_t device = picked.size();
     const Value bound = evaluate(extra);
     if (!(bound < best.value)) return;
     if (device == devices.size()) {
       best.value = bound;
       best.extra = extra;
+      assigned_ = {{.cuts = cuts, .modes = std::vector<std::size_t>(problem_.layers.size(), 0)},
+                   extra};
+      for (std::size_t d = 0; d < device; ++d) put_modes(cuts, d, *picked[d], assigned_.plan);
+      return;
+    }
+    if (control_.stop_requested()) {
+      best.proven = false;
       return;
     }
     std::vector<std::int64_t> chosen = extra;
     for (const device_choice& one : devices[device].pareto) {
       for (std::size_t c = 0; c < one.extra.size(); ++c) chosen[stage(device, c)] = one.extra[c];
-      choose(devices, device + 1, chosen, evaluate, best);
+      picked.push_back(&one);
+      choose(devices, picked, cuts, chosen, evaluate, best);
+      picked.pop_back();
     }
   }
+
+  /// A partition with its modes.
+  struct assigned_plan {
+    pipeline_plan plan = {};
+    std::vector<std::int64_t> extra = {};
+  };
 
   const pipeline_problem& problem_;
   partition_constraints rules_;
   device_mode_chooser modes_;
   std::vector<std::vector<std::size_t>> placed_;  ///< Virtual stages per device.
   recompute_chooser chooser_;
+  search_control control_;
   std::vector<std::int64_t> minimum_time_before_ = {0};
   std::vector<std::int64_t> extra_;
+  assigned_plan assigned_;  ///< The last that assign() found: the best of a search.
 };
 
 /// Branch and bound over the cuts of an interleaved schedule for objectives that are functions of
@@ -506,9 +542,11 @@ class virtual_stage_search {
                                                           const interval_times& times,
                                                           const makespan_measure& measure,
                                                           const joint_options& options) {
-  interleaved_stages stages(problem);
+  interleaved_stages stages(problem, options.control);
   const cut_plan found =
       cut_search(problem, times, measure, stages, options).solve(even_cuts(problem));
+  if (found.cuts.empty() && options.control.stop_requested())
+    return {.status = search_status::stopped};
   if (found.cuts.empty()) return {.status = found.status, .why = least_overrun(problem, stages)};
   const wide_integer denominator = measure.denominator(times.scenarios());
   return {.status = found.status,

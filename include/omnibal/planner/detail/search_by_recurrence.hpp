@@ -5,45 +5,98 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/rational.hpp>
 #include <omnibal/core/search_status.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/detail/schedule_demands.hpp>
 #include <omnibal/planner/detail/stage_recurrences.hpp>
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/search_partitions.hpp>
+#include <omnibal/recompute/exact.hpp>
 
 namespace omnibal::inline v0::detail {
+
+/// The limits of the knapsacks, which also end when the search is asked to stop.
+[[nodiscard]] inline recompute_options knapsack_options(const joint_options& options) {
+  recompute_options limits = options.recompute;
+  if (options.control.stop.stop_possible()) limits.control.stop = options.control.stop;
+  return limits;
+}
+
+/// Whether the relaxations of the knapsacks of all intervals are a matter of a moment.
+[[nodiscard]] inline bool relaxed_quickly(const stage_table& table) {
+  constexpr std::size_t most = 4'000'000;
+  const std::size_t intervals = table.stages() * table.layers() * table.layers() / 2;
+  return table.relaxation_cost() <= most / std::max<std::size_t>(1, intervals);
+}
+
+/// A lower bound on the largest T of a stage in every plan that fits: the least one with the
+/// relaxations of all knapsacks; 0 where that would take long.
+[[nodiscard]] inline std::int64_t relaxed_bottleneck(const pipeline_problem& problem) {
+  stage_search bounds(problem, {.work_limit = 0}, knapsack_value::bound);
+  if (!relaxed_quickly(bounds.table())) return 0;
+  const std::int64_t least = bounds.least_bottleneck(stage_weight::time);
+  return least == stage_search::infeasible ? 0 : least;
+}
+
+/// Cuts for a search that was stopped before it had any: those that are best with the modes of the
+/// relaxations or, where that would take long or nothing fits, of even times or bytes.
+[[nodiscard]] inline std::vector<std::size_t> cuts_without_search(const pipeline_problem& problem,
+                                                                  stage_search& stopped) {
+  stage_search relaxed(problem, {.work_limit = 0});
+  if (relaxed_quickly(relaxed.table()))
+    if (auto best = plan_for_bottleneck(relaxed, stage_weight::time); !best.cuts.empty())
+      return std::move(best.cuts);
+  return stopped.simple_cuts();
+}
 
 /// If a knapsack reached its limit, a stage may cost less than in the table, so the optimum over
 /// the table is no lower bound; the optimum without memory limits is.
 inline void weaken(joint_plan& found, const rational& bound) {
   if (found.plan.cuts.empty()) return;
-  found.bound = std::min(found.bound, bound);
+  found.bound = std::min(found.objective, bound);
   found.status = found.bound == found.objective ? search_status::optimal : search_status::stopped;
 }
 
 /// The optimum over the table of stage costs, by `recurrence(problem, search)`, whose cuts are
-/// empty if nothing fits.
+/// empty if nothing fits. The objective is at least `bottlenecks` times the largest T.
 template <typename Recurrence>
 [[nodiscard]] joint_plan search_by_recurrence(const pipeline_problem& problem,
                                               const any_objective& objective,
                                               const joint_options& options,
-                                              const Recurrence& recurrence) {
+                                              const Recurrence& recurrence,
+                                              std::int64_t bottlenecks) {
   if (weighs_devices(problem.schedule)) return search_partitions(problem, objective, options);
-  stage_search search(problem, options.recompute);
-  const objective_and_cuts best = recurrence(problem, search);
-  if (best.cuts.empty()) return {.why = search.explain()};
+  stage_search search(problem, knapsack_options(options));
+  objective_and_cuts best = recurrence(problem, search);
+  if (best.cuts.empty()) {
+    if (!search.table().stopped()) return {.why = search.explain()};
+    best.cuts = cuts_without_search(problem, search);
+    if (best.cuts.empty())
+      return {.status = search_status::stopped, .bound = objective.bound(problem)};
+  }
   joint_plan found{.status = search_status::optimal,
                    .objective = best.objective,
                    .bound = best.objective,
                    .plan = search.table().plan_of(best.cuts)};
-  if (!search.table().proven())
-    weaken(
-        found,
-        search_by_recurrence(without_memory_limit(problem), objective, options, recurrence).bound);
+  if (search.table().proven()) return found;
+  // Modes that are chosen again after a limit may differ from those that the table was made of.
+  found.objective = objective.value(stage_costs(problem, found.plan), problem.schedule);
+  if (problem.memory_limit.empty()) {
+    weaken(found, objective.bound(problem));
+    return found;
+  }
+  const rational relaxed{bottlenecks == 0 ? 0 : bottlenecks * relaxed_bottleneck(problem)};
+  weaken(found, std::max(relaxed, search_by_recurrence(without_memory_limit(problem), objective,
+                                                       options, recurrence, bottlenecks)
+                                      .bound));
   return found;
 }
 

@@ -13,11 +13,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/rational.hpp>
+#include <omnibal/core/search_control.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/partition_constraints.hpp>
@@ -28,26 +32,49 @@
 
 namespace omnibal::inline v0::detail {
 
+/// Throws invalid_input where a table of all intervals of layers per stage would be too large.
+inline void require_table(std::size_t stages, std::size_t layers) {
+  constexpr std::size_t most_intervals = std::size_t{1} << 25;  // Of 8 bytes each.
+  const auto intervals = try_multiply(layers, layers);
+  const auto all = intervals ? try_multiply(*intervals, stages) : std::nullopt;
+  if (!all || *all > most_intervals)
+    throw invalid_input("layers", layers,
+                        "with " + std::to_string(stages) +
+                            " stages are too many: stages times the square of layers may be at "
+                            "most 2^25; plan blocks of several layers as one");
+}
+
+/// What the table holds of a knapsack that is not solved to optimality.
+enum class knapsack_value {
+  choice,  ///< The extra time of the modes found.
+  bound,   ///< A lower bound on it.
+};
+
 class stage_table {
  public:
   static constexpr std::int64_t infeasible = std::numeric_limits<std::int64_t>::max();
 
   /// Keeps a reference: the problem must outlive the table. Throws invalid_input for schedules
   /// whose virtual stages share the memory of a device.
-  explicit stage_table(const pipeline_problem& problem, const recompute_options& recompute = {})
+  explicit stage_table(const pipeline_problem& problem, const recompute_options& recompute = {},
+                       knapsack_value value = knapsack_value::choice)
       : problem_(problem),
+        value_(value),
         rules_(problem),
         fixed_(problem),
         bounded_(!problem.memory_limit.empty()),
-        layers_(problem.layers.size()) {
+        layers_(problem.layers.size()),
+        control_(recompute.control) {
     if (weighs_devices(problem.schedule))
       throw invalid_input("schedule", problem.schedule.kind.name(),
                           "does not give every stage a device of its own, in order, with one peak");
+    require_table(problem.schedule.stages, layers_);
     sum_prefixes();
     weigh_modes(recompute);
     extra_.assign(problem.schedule.stages * layers_ * layers_, unknown);
   }
 
+  [[nodiscard]] const pipeline_problem& problem() const noexcept { return problem_; }
   [[nodiscard]] std::size_t stages() const noexcept { return problem_.schedule.stages; }
   [[nodiscard]] std::size_t layers() const noexcept { return layers_; }
   [[nodiscard]] const partition_constraints& rules() const noexcept { return rules_; }
@@ -56,6 +83,19 @@ class stage_table {
   [[nodiscard]] std::int64_t time(std::size_t stage, std::size_t begin, std::size_t end) {
     const std::int64_t extra = least_extra(stage, begin, end);
     return extra == infeasible ? infeasible : cost_with(stage, begin, end, extra).time();
+  }
+
+  /// The same where it is at most `cap`; a time beyond it need not be the least, which spares most
+  /// knapsacks their search.
+  [[nodiscard]] std::int64_t time_within(std::size_t stage, std::size_t begin, std::size_t end,
+                                         std::int64_t cap) {
+    if (!problem_.time_factor.empty()) return time(stage, begin, end);
+    const std::int64_t base = cost_with(stage, begin, end, 0).time();
+    if (cap < base) return infeasible;
+    std::int64_t& extra = extra_[(stage * layers_ + begin) * layers_ + end - 1];
+    if (extra <= exceeds(cap - base)) return infeasible;
+    if (extra < 0) extra = evaluate(stage, begin, end, cap - base);
+    return extra < 0 ? infeasible : extra == infeasible ? infeasible : base + extra;
   }
 
   /// A lower bound on time(): every layer in its minimum-time mode. O(1).
@@ -72,7 +112,7 @@ class stage_table {
   /// The least Σ extra that fits, before the device's factor; or `infeasible`.
   [[nodiscard]] std::int64_t least_extra(std::size_t stage, std::size_t begin, std::size_t end) {
     std::int64_t& extra = extra_[(stage * layers_ + begin) * layers_ + end - 1];
-    if (extra == unknown) extra = evaluate(stage, begin, end);
+    if (extra < 0) extra = evaluate(stage, begin, end, recompute_chooser::no_limit);
     return extra;
   }
 
@@ -124,11 +164,23 @@ class stage_table {
            activation_budget(stage, begin, end);
   }
 
-  /// Whether all knapsacks so far were solved to optimality, none reaching its limit.
-  [[nodiscard]] bool proven() const noexcept { return proven_; }
+  /// Whether all knapsacks so far were solved to optimality, none reaching its limit, and no search
+  /// was ended by a stop request.
+  [[nodiscard]] bool proven() const noexcept { return proven_ && !stopped(); }
+
+  /// What the relaxation of a knapsack costs (recompute_chooser).
+  [[nodiscard]] std::size_t relaxation_cost() const noexcept {
+    return choosers_.front().relaxation_cost();
+  }
+
+  /// Whether the caller asked to stop: searches over the table then end with what they have.
+  [[nodiscard]] bool stopped() const noexcept { return control_.stop_requested(); }
 
  private:
   static constexpr std::int64_t unknown = -1;
+
+  /// What the table holds for an interval whose least extra time is known to exceed a limit.
+  [[nodiscard]] static constexpr std::int64_t exceeds(std::int64_t limit) { return -2 - limit; }
 
   void sum_prefixes() {
     for (const pipeline_layer& one : problem_.layers) {
@@ -155,7 +207,9 @@ class stage_table {
           mode.saved_bytes =
               static_cast<std::int64_t>(peak.whole.front()) * mode.saved_bytes +
               static_cast<std::int64_t>(peak.waiting.front()) * mode.saved_for_weight_gradient;
-      choosers_.emplace_back(weighed, recompute);
+      recompute_options share = recompute;
+      share.work_limit /= stages();
+      choosers_.emplace_back(weighed, share);
     }
     if (!split) choosers_.emplace_back(problem_.layers, recompute);
   }
@@ -172,20 +226,26 @@ class stage_table {
     return problem_.budget(stage) - fixed_.bytes({begin, end});
   }
 
-  [[nodiscard]] std::int64_t evaluate(std::size_t stage, std::size_t begin, std::size_t end) {
+  /// The least extra time, `infeasible`, or that it exceeds the limit.
+  [[nodiscard]] std::int64_t evaluate(std::size_t stage, std::size_t begin, std::size_t end,
+                                      std::int64_t limit) {
     if (!bounded_) return minimum_time_extra(begin, end);
     const recompute_choice choice = chooser(stage).least_extra(
-        begin, end, in_flight(stage), activation_budget(stage, begin, end));
+        begin, end, in_flight(stage), activation_budget(stage, begin, end), limit);
+    if (choice.has_modes() && choice.bound > limit) return exceeds(limit);
     proven_ = proven_ && choice.status != search_status::stopped;
-    return choice.has_modes() ? choice.objective : infeasible;
+    if (!choice.has_modes()) return infeasible;
+    return value_ == knapsack_value::bound ? choice.bound : choice.objective;
   }
 
   const pipeline_problem& problem_;
+  knapsack_value value_;
   partition_constraints rules_;
   static_memory fixed_;
   bool bounded_;
   bool proven_ = true;
   std::size_t layers_;
+  search_control control_;
   std::vector<recompute_chooser> choosers_;
   std::vector<std::int64_t> in_flight_;  ///< Per stage; 1 if modes have total bytes.
   std::vector<std::int64_t> forward_before_ = {0};

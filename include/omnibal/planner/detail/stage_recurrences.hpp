@@ -25,6 +25,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/rational.hpp>
+#include <omnibal/partition/chain.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/detail/stage_cost_table.hpp>
@@ -39,13 +40,15 @@ enum class stage_weight {
 };
 
 /// Dynamic programs over the stages of a problem without virtual stages. Keeps a reference: the
-/// problem must outlive it. Preconditions: it is valid and has a layer for each stage.
+/// problem must outlive it. Preconditions: it is valid and has a layer for each stage. Once the
+/// caller asks to stop, nothing more is found: as if nothing fitted.
 class stage_search {
  public:
   static constexpr std::int64_t infeasible = stage_table::infeasible;
 
-  explicit stage_search(const pipeline_problem& problem, const recompute_options& recompute = {})
-      : table_(problem, recompute) {}
+  explicit stage_search(const pipeline_problem& problem, const recompute_options& recompute = {},
+                        knapsack_value value = knapsack_value::choice)
+      : table_(problem, recompute, value) {}
 
   /// Least largest weight of a stage, or `infeasible`. Intervals above a guess are not evaluated;
   /// the guess grows until a plan fits under it.
@@ -74,7 +77,7 @@ class stage_search {
         for_each_begin(stage, end, [&](std::size_t begin) {
           if (table_.least_time(stage, begin, end) > cap) return false;
           if (before[begin] >= sums[end]) return true;
-          const std::int64_t time = table_.time(stage, begin, end);
+          const std::int64_t time = table_.time_within(stage, begin, end, cap);
           if (time > cap) return false;
           if (time + edges(begin, end, weight) > cap) return true;
           const std::int64_t sum = before[begin] + time + table_.latency(end);
@@ -127,12 +130,22 @@ class stage_search {
 
   [[nodiscard]] stage_table& table() noexcept { return table_; }
 
-  /// The least largest overrun over all partitions with minimum-memory modes, and its stage.
+  /// Cuts of even minimum times or of even minimum bytes, whichever first fits; empty if neither
+  /// does. Takes no search: for what is left when that was stopped.
+  [[nodiscard]] std::vector<std::size_t> simple_cuts() {
+    std::vector<std::int64_t> times;
+    for (std::size_t l = 0; l < table_.layers(); ++l)
+      times.push_back(table_.least_time(0, l, l + 1));
+    for (const std::vector<std::int64_t>& weights : {times, least_bytes()}) {
+      std::vector<std::size_t> cuts = partition_chain(weights, table_.stages()).cuts;
+      if (fits(cuts)) return cuts;
+    }
+    return {};
+  }
+
+  /// The least largest overrun over all partitions with minimum-memory modes, and its stage. Once
+  /// the search is asked to stop, that of cuts of even bytes: enough, but perhaps not the least.
   [[nodiscard]] infeasibility explain() {
-    struct need {
-      std::int64_t bytes = infeasible;
-      std::size_t stage = 0;
-    };
     const std::size_t layers = table_.layers();
     std::vector<need> before(layers + 1);
     before[0].bytes = std::numeric_limits<std::int64_t>::min();
@@ -148,6 +161,7 @@ class stage_search {
         });
       before = now;
     }
+    if (table_.stopped()) before[layers] = overrun_of_even_bytes();
     return {.reason = infeasibility::cause::memory,
             .binding_stage = before[layers].stage,
             .bytes_short = before[layers].bytes};
@@ -165,19 +179,54 @@ class stage_search {
   }
 
  private:
+  struct need {
+    std::int64_t bytes = infeasible;
+    std::size_t stage = 0;
+  };
+
+  /// Static and least saved bytes of every layer.
+  [[nodiscard]] std::vector<std::int64_t> least_bytes() const {
+    std::vector<std::int64_t> bytes;
+    for (const pipeline_layer& one : table_.problem().layers)
+      bytes.push_back(
+          one.static_bytes +
+          std::ranges::min_element(one.modes, {}, &recompute_mode::saved_bytes)->saved_bytes);
+    return bytes;
+  }
+
+  [[nodiscard]] need overrun_of_even_bytes() {
+    const std::vector<std::size_t> cuts = partition_chain(least_bytes(), table_.stages()).cuts;
+    need most{.bytes = std::numeric_limits<std::int64_t>::min()};
+    for (std::size_t stage = 0; stage < table_.stages(); ++stage)
+      if (const std::int64_t bytes = table_.overrun(stage, cuts[stage], cuts[stage + 1]);
+          bytes > most.bytes)
+        most = {bytes, stage};
+    return most;
+  }
+
+  [[nodiscard]] bool fits(const std::vector<std::size_t>& cuts) {
+    for (std::size_t stage = 0; stage < table_.stages(); ++stage)
+      if (!table_.rules().allows(cuts[stage], cuts[stage + 1]) ||
+          table_.time(stage, cuts[stage], cuts[stage + 1]) == infeasible)
+        return false;
+    return true;
+  }
+
   /// Stage s ends after at least s + 1 layers, and the last stage after all layers.
   [[nodiscard]] std::size_t first_end(std::size_t stage) const {
     return stage + 1 == table_.stages() ? table_.layers() : stage + 1;
   }
   /// Visits the allowed first layers of a stage that ends before layer `end`, from the shortest
-  /// stage on, until `visit` returns false.
+  /// stage on, until `visit` returns false or the caller asks to stop.
   template <typename Visit>
   void for_each_begin(std::size_t stage, std::size_t end, const Visit& visit) const {
     const partition_constraints& rules = table_.rules();
     if (!rules.may_cut(end)) return;
     const std::size_t lowest = std::max(stage, rules.first_begin(end));
-    for (std::size_t begin = end; begin-- > lowest;)
+    for (std::size_t begin = end; begin-- > lowest;) {
+      if (table_.stopped()) return;
       if (rules.may_cut(begin) && !visit(begin)) return;
+    }
   }
 
   /// Leaves a layer for every later stage.
@@ -224,7 +273,8 @@ class stage_search {
           const std::int64_t least = table_.least_time(stage, begin, end);
           if (least > cap || least >= now[end]) return false;
           if (before[begin] >= now[end]) return true;
-          const std::int64_t time = table_.time(stage, begin, end);
+          const std::int64_t time =
+              table_.time_within(stage, begin, end, std::min(cap, now[end] - 1));
           if (time > cap || time >= now[end]) return false;
           const std::int64_t weighed = time + edges(begin, end, weight);
           if (weighed <= cap) now[end] = std::min(now[end], std::max(before[begin], weighed));
@@ -250,7 +300,7 @@ class stage_search {
   std::vector<std::vector<std::size_t>> from_;  ///< Per stage and end: where the stage begins.
 };
 
-/// Without cuts where nothing fits.
+/// Without cuts where nothing fits, and where the search was stopped before it had any.
 struct objective_and_cuts {
   rational objective = {};
   std::vector<std::size_t> cuts = {};
@@ -271,13 +321,15 @@ struct objective_and_cuts {
   if (bottleneck == stage_search::infeasible) return {};
   const auto repeats = static_cast<std::int64_t>(microbatches - 1);
   std::vector<std::size_t> best_cuts;
-  std::int64_t best =
-      search.least_sum_within(bottleneck, stage_weight::time, best_cuts) + repeats * bottleneck;
+  const std::int64_t least = search.least_sum_within(bottleneck, stage_weight::time, best_cuts);
+  if (least == stage_search::infeasible) return {};  // Stopped.
+  std::int64_t best = least + repeats * bottleneck;
   std::int64_t cap = repeats == 0 ? stage_search::infeasible - 1
                                   : (best - 1 - search.least_conceivable_sum()) / repeats;
   std::vector<std::size_t> cuts;
   while (cap > bottleneck) {
     const std::int64_t sum = search.least_sum_within(cap, stage_weight::time, cuts);
+    if (sum == stage_search::infeasible) break;
     // Sums only grow as the cap falls: stop once one is too large even with the least bottleneck.
     if (sum + repeats * bottleneck >= best) break;
     const std::int64_t largest = search.largest_time(cuts);

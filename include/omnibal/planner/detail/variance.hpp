@@ -59,7 +59,8 @@ template <typename Fits>
 }
 
 /// The partition of least variance that fits memory with minimum-memory modes.
-/// O(p·n² · labels²), with one label per cell on equal devices.
+/// Without cuts where nothing fits or the search was stopped. O(p·n² · labels²), with one label per
+/// cell on equal devices.
 [[nodiscard]] inline objective_and_cuts plan_for_variance(stage_table& table) {
   const std::size_t layers = table.layers();
   const auto stages = static_cast<wide_integer>(table.stages());
@@ -76,6 +77,7 @@ template <typename Fits>
     for (std::size_t end = s + 1; end <= layers; ++end) {
       std::vector<variance_label> reached;
       for (std::size_t begin = end; begin-- > s;) {
+        if (table.stopped()) return {};
         if (labels[s][begin].empty() || !table.rules().allows(begin, end)) continue;
         const wide_integer forward = table.cost_with(s, begin, end, 0).forward_time;
         for (std::size_t parent = 0; parent < labels[s][begin].size(); ++parent) {

@@ -29,21 +29,7 @@ OMNIBAL_INLINE rational objective_of(const pipeline_problem& problem, const pipe
 OMNIBAL_INLINE std::vector<std::int64_t> scenario_makespans(const pipeline_problem& problem,
                                                             std::span<const scenario> scenarios,
                                                             const pipeline_plan& plan) {
-  const detail::interval_times times(problem, scenarios);
-  detail::suffix_simulator simulator(problem.schedule, times);
-  for (std::size_t j = 0; j + 1 < plan.cuts.size(); ++j) {
-    std::int64_t extra = 0;
-    for (std::size_t l = plan.cuts[j]; l < plan.cuts[j + 1]; ++l)
-      extra += problem.layers[l].modes[plan.modes[l]].extra_time;
-    times.stage(problem.schedule.device(j), plan.cuts[j], plan.cuts[j + 1], extra,
-                simulator.durations(j));
-    simulator.set_step(j, times.step(plan.cuts[j], plan.cuts[j + 1]));
-    const pipeline_layer& last = problem.layers[plan.cuts[j + 1] - 1];
-    simulator.set_latency(j, last.forward_latency, last.backward_latency);
-  }
-  std::vector<std::int64_t> makespans;
-  for (std::size_t k = 0; k < scenarios.size(); ++k) makespans.push_back(simulator.run(0, k).all);
-  return makespans;
+  return detail::makespans_of(problem, detail::interval_times(problem, scenarios), plan);
 }
 
 OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem,

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -20,7 +22,7 @@ namespace omnibal::inline v0 {
 OMNIBAL_INLINE recompute_chooser::recompute_chooser(std::span<const pipeline_layer> layers,
                                                     recompute_options options)
     : options_(options) {
-  for (const pipeline_layer& one : layers) add(one);
+  group_layers(layers);
   caps_of_all_modes();
 }
 
@@ -35,15 +37,31 @@ OMNIBAL_INLINE std::int64_t recompute_chooser::least_bytes(std::size_t begin, st
   return least;
 }
 
-OMNIBAL_INLINE void recompute_chooser::add(const pipeline_layer& one) {
-  const std::size_t position = class_of_.size();
-  std::size_t found = 0;
-  while (found < classes_.size() && !(classes_[found].modes == one.modes)) ++found;
-  if (found == classes_.size())
-    classes_.push_back({one.modes, std::vector<std::size_t>(position + 1, 0)});
-  for (std::size_t c = 0; c < classes_.size(); ++c)
-    classes_[c].before.push_back(classes_[c].before.back() + (c == found ? 1 : 0));
-  class_of_.push_back(found);
+OMNIBAL_INLINE std::size_t recompute_chooser::layer_class::count(std::size_t begin,
+                                                                 std::size_t end) const {
+  const auto first = std::ranges::lower_bound(layers, begin);
+  return static_cast<std::size_t>(std::lower_bound(first, layers.end(), end) - first);
+}
+
+OMNIBAL_INLINE void recompute_chooser::group_layers(std::span<const pipeline_layer> layers) {
+  // Classes by figures that few others share: only those are compared with a layer.
+  std::multimap<std::array<std::int64_t, 3>, std::size_t> known;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const std::vector<recompute_mode>& modes = layers[l].modes;
+    std::array<std::int64_t, 3> key{};
+    if (!modes.empty())
+      key = {modes.front().saved_bytes, modes.back().saved_bytes, modes.back().extra_time};
+    const auto [first, last] = known.equal_range(key);
+    const auto found = std::find_if(
+        first, last, [&](const auto& one) { return classes_[one.second].modes == modes; });
+    const std::size_t index = found == last ? classes_.size() : found->second;
+    if (found == last) {
+      known.emplace(key, index);
+      classes_.push_back({.modes = modes});
+    }
+    classes_[index].layers.push_back(l);
+    class_of_.push_back(index);
+  }
 }
 
 OMNIBAL_INLINE void recompute_chooser::caps_of_all_modes() {
@@ -56,7 +74,7 @@ OMNIBAL_INLINE void recompute_chooser::caps_of_all_modes() {
 OMNIBAL_INLINE void recompute_chooser::count_classes(std::size_t begin, std::size_t end) {
   present_.clear();
   for (std::size_t c = 0; c < classes_.size(); ++c)
-    if (const std::size_t count = classes_[c].before[end] - classes_[c].before[begin]; count > 0)
+    if (const std::size_t count = classes_[c].count(begin, end); count > 0)
       present_.push_back({c, static_cast<std::int64_t>(count)});
 }
 
@@ -82,7 +100,14 @@ OMNIBAL_INLINE recompute_choice recompute_chooser::solve(std::size_t begin, std:
   exhausted_ = false;
   std::int64_t bound = std::numeric_limits<std::int64_t>::max();
   std::int64_t bytes_short = std::numeric_limits<std::int64_t>::max();
+  constexpr std::size_t most_relaxed = 100'000;
   for (const std::int64_t cap : caps_) {
+    if (!best_counts_.empty() && stopped() &&
+        (options_.control.stop_requested() || relaxation_cost() > most_relaxed)) {
+      exhausted_ = true;
+      bound = std::min(bound, minimum_time_extra());
+      break;
+    }
     const std::int64_t saved = least_saved_under(cap);
     if (saved < 0) continue;
     if (cap > budget || saved > (budget - cap) / in_flight) {
@@ -94,20 +119,30 @@ OMNIBAL_INLINE recompute_choice recompute_chooser::solve(std::size_t begin, std:
   if (present_.empty()) return {.status = search_status::optimal};
   if (best_counts_.empty())
     return {.status = search_status::infeasible, .bytes_short = bytes_short};
-  recompute_choice choice{.status = exhausted_ ? search_status::stopped : search_status::optimal,
-                          .objective = best_,
-                          .bound = exhausted_ ? std::min(bound, best_) : best_};
+  const std::int64_t proven = best_ > limit_ ? std::max(limit_ + 1, bound) : best_;
+  recompute_choice choice{.objective = best_,
+                          .bound = std::min(exhausted_ ? bound : proven, best_)};
+  choice.status = choice.bound < best_ ? search_status::stopped : search_status::optimal;
   if (want_modes) choice.modes = modes_of_layers(begin, end);
+  if (exhausted_) {
+    // The buffers of a stage that is hard would be held for all others.
+    frontier_.clear();
+    assignments_.clear();
+    assignment_counts_.clear();
+  }
   return choice;
 }
 
 OMNIBAL_INLINE std::int64_t recompute_chooser::improve_under(std::int64_t cap,
                                                              std::int64_t capacity) {
+  // What the relaxation costs, in points.
+  work_ += 16 * present_.size();
   collect_candidates(cap);
   const multiplier lambda = relax(capacity);
   const wide_integer optimum = lagrangian(lambda, capacity);
   // Extra times are integers: a choice improves only if it is less than best_ by 1 at least.
-  const wide_integer slack = static_cast<wide_integer>(lambda.denominator) * (best_ - 1) - optimum;
+  const wide_integer slack =
+      static_cast<wide_integer>(lambda.denominator) * std::min(best_ - 1, limit_) - optimum;
   const auto bound = static_cast<std::int64_t>(
       optimum <= 0 ? 0 : (optimum + lambda.denominator - 1) / lambda.denominator);
   if (slack >= 0) search(lambda, capacity, slack);
@@ -233,28 +268,47 @@ OMNIBAL_INLINE void recompute_chooser::enumerate_assignments(std::size_t k,
   assignments_[k].clear();
   assignment_counts_[k].clear();
   counts_.assign(candidates_[k].size(), 0);
-  enumerate_counts(k, lambda, slack, 0, present_[k].count, {});
+  std::size_t used = 0;
+  for (std::size_t before = 0; before < k; ++before) used += assignments_[before].size();
+  const std::size_t all = options_.point_limit / 4;
+  most_assignments_ = std::max({std::size_t{1}, all / present_.size(), all - std::min(all, used)});
+  if (enumerate_counts(k, lambda, slack, 0, present_[k].count, {})) return;
+  exhausted_ = true;
+  point relaxed;
+  assignment_counts_[k].clear();
+  for (std::size_t m = 0; m < candidates_[k].size(); ++m) {
+    const recompute_mode& mode = mode_at(k, m);
+    const std::int64_t count = greedy_counts_[k][candidates_[k][m]];
+    relaxed.saved += count * mode.saved_bytes;
+    relaxed.extra += count * mode.extra_time;
+    relaxed.penalty += count * (lagrangian_of(mode, lambda) - floor_[k]);
+    assignment_counts_[k].push_back(count);
+  }
+  assignments_[k].assign(1, relaxed);
 }
 
-OMNIBAL_INLINE void recompute_chooser::enumerate_counts(std::size_t k, const multiplier& lambda,
+OMNIBAL_INLINE bool recompute_chooser::enumerate_counts(std::size_t k, const multiplier& lambda,
                                                         wide_integer slack, std::size_t candidate,
                                                         std::int64_t left, point sum) {
   const recompute_mode& mode = mode_at(k, candidate);
   const wide_integer penalty = lagrangian_of(mode, lambda) - floor_[k];
   const bool last = candidate + 1 == candidates_[k].size();
   for (std::int64_t count = last ? left : 0; count <= left; ++count) {
-    if (sum.penalty + count * penalty > slack) return;
+    if (sum.penalty + count * penalty > slack) return true;
+    if (++work_ % 1024 == 0 && stopped()) return false;
     counts_[candidate] = count;
     const point next{.saved = sum.saved + count * mode.saved_bytes,
                      .extra = sum.extra + count * mode.extra_time,
                      .penalty = sum.penalty + count * penalty};
     if (last) {
+      if (assignments_[k].size() >= most_assignments_) return false;
       assignments_[k].push_back(next);
       assignment_counts_[k].insert(assignment_counts_[k].end(), counts_.begin(), counts_.end());
-    } else {
-      enumerate_counts(k, lambda, slack, candidate + 1, left - count, next);
+    } else if (!enumerate_counts(k, lambda, slack, candidate + 1, left - count, next)) {
+      return false;
     }
   }
+  return true;
 }
 
 OMNIBAL_INLINE void recompute_chooser::search(const multiplier& lambda, std::int64_t capacity,
@@ -265,13 +319,15 @@ OMNIBAL_INLINE void recompute_chooser::search(const multiplier& lambda, std::int
 
   frontier_.resize(present_.size() + 1);
   frontier_[0].assign(1, point{});
+  std::size_t held = 1;
   std::int64_t minimum_rest = 0;
   for (std::size_t k = 0; k < present_.size(); ++k)
     minimum_rest += present_[k].count * mode_at(k, 0).saved_bytes;
   for (std::size_t k = 0; k < present_.size(); ++k) {
     minimum_rest -= present_[k].count * mode_at(k, 0).saved_bytes;
-    extend_frontier(k, capacity - minimum_rest, slack);
+    extend_frontier(k, capacity - minimum_rest, slack, held);
     if (frontier_[k + 1].empty()) return;
+    held += frontier_[k + 1].size();
   }
   const point& fastest = frontier_[present_.size()].back();
   if (fastest.extra < best_) {
@@ -281,14 +337,26 @@ OMNIBAL_INLINE void recompute_chooser::search(const multiplier& lambda, std::int
 }
 
 OMNIBAL_INLINE void recompute_chooser::extend_frontier(std::size_t k, std::int64_t capacity,
-                                                       wide_integer slack) {
+                                                       wide_integer slack, std::size_t held) {
+  // Half of the points for the frontiers so far, half for the one that is being made. Classes that
+  // come late have their share of the former in any case.
+  const std::size_t share = std::max<std::size_t>(1, options_.point_limit / 4 / present_.size());
+  const std::size_t unused = options_.point_limit / 2 - std::min(options_.point_limit / 2, held);
+  const std::size_t most = std::max(share, unused);
+  const std::size_t most_before_reduction = std::max(2 * share, options_.point_limit / 2);
   std::vector<point>& next = frontier_[k + 1];
   next.clear();
   for (std::uint32_t parent = 0; parent < frontier_[k].size(); ++parent) {
-    if (next.size() > options_.point_limit) {
+    if (stopped()) {
       exhausted_ = true;
-      break;
+      next.clear();
+      return;
     }
+    if (next.size() > most_before_reduction) {
+      keep_pareto_optimal(next);
+      approximate(next, most_before_reduction / 2);
+    }
+    work_ += assignments_[k].size();
     for (std::uint32_t assignment = 0; assignment < assignments_[k].size(); ++assignment) {
       const point& left = frontier_[k][parent];
       const point& right = assignments_[k][assignment];
@@ -297,13 +365,41 @@ OMNIBAL_INLINE void recompute_chooser::extend_frontier(std::size_t k, std::int64
                       left.penalty + right.penalty, parent, assignment});
     }
   }
-  std::ranges::sort(next, [](const point& left, const point& right) {
+  keep_pareto_optimal(next);
+  approximate(next, most);
+}
+
+OMNIBAL_INLINE void recompute_chooser::keep_pareto_optimal(std::vector<point>& points) {
+  std::ranges::sort(points, [](const point& left, const point& right) {
     return left.saved != right.saved ? left.saved < right.saved : left.extra < right.extra;
   });
   std::size_t last = 0;
-  for (std::size_t at = 1; at < next.size(); ++at)
-    if (next[at].extra < next[last].extra) next[++last] = next[at];
-  if (!next.empty()) next.resize(last + 1);
+  for (std::size_t at = 1; at < points.size(); ++at)
+    if (points[at].extra < points[last].extra) points[++last] = points[at];
+  if (!points.empty()) points.resize(last + 1);
+}
+
+OMNIBAL_INLINE void recompute_chooser::approximate(std::vector<point>& points, std::size_t most) {
+  if (points.size() <= most) return;
+  exhausted_ = true;
+  for (std::size_t run = 0; run < most; ++run) {
+    const auto begin = points.begin() + static_cast<std::ptrdiff_t>(points.size() * run / most);
+    const auto end = points.begin() + static_cast<std::ptrdiff_t>(points.size() * (run + 1) / most);
+    points[run] = *std::ranges::min_element(begin, end, {}, &point::penalty);
+  }
+  points.resize(most);
+}
+
+OMNIBAL_INLINE bool recompute_chooser::stopped() {
+  return work_ > options_.work_limit || options_.control.stop_requested();
+}
+
+OMNIBAL_INLINE std::int64_t recompute_chooser::minimum_time_extra() const {
+  std::int64_t sum = 0;
+  for (const auto& [c, count] : present_)
+    sum += count *
+           std::ranges::min_element(classes_[c].modes, {}, &recompute_mode::extra_time)->extra_time;
+  return sum;
 }
 
 OMNIBAL_INLINE void recompute_chooser::remember(std::size_t k, std::size_t at) {

@@ -103,6 +103,7 @@ class run_planner {
     run_strategy best = assigned;
     for (const any_objective& objective : searched_objectives) {
       const joint_plan joint = plan_jointly(numbers, objective, plan_options());
+      if (joint.plan.cuts.empty() && joint.status == search_status::stopped) continue;
       if (joint.plan.cuts.empty()) {
         best.why = joint.why;
         best.fits = false;

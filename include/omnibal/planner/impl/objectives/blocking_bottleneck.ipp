@@ -26,11 +26,12 @@ OMNIBAL_INLINE rational blocking_bottleneck::bound(const pipeline_problem& probl
 
 OMNIBAL_INLINE joint_plan blocking_bottleneck::search(const pipeline_problem& problem,
                                                       const joint_options& options) {
-  return detail::search_by_recurrence(problem, blocking_bottleneck{}, options,
-                                      [](const pipeline_problem&, detail::stage_search& stages) {
-                                        return detail::plan_for_bottleneck(
-                                            stages, detail::stage_weight::blocking_time);
-                                      });
+  return detail::search_by_recurrence(
+      problem, blocking_bottleneck{}, options,
+      [](const pipeline_problem&, detail::stage_search& stages) {
+        return detail::plan_for_bottleneck(stages, detail::stage_weight::blocking_time);
+      },
+      1);
 }
 
 }  // namespace omnibal::inline v0::objectives

@@ -27,9 +27,11 @@ OMNIBAL_INLINE rational bottleneck::bound(const pipeline_problem& problem) {
 OMNIBAL_INLINE joint_plan bottleneck::search(const pipeline_problem& problem,
                                              const joint_options& options) {
   return detail::search_by_recurrence(
-      problem, bottleneck{}, options, [](const pipeline_problem&, detail::stage_search& stages) {
+      problem, bottleneck{}, options,
+      [](const pipeline_problem&, detail::stage_search& stages) {
         return detail::plan_for_bottleneck(stages, detail::stage_weight::time);
-      });
+      },
+      1);
 }
 
 }  // namespace omnibal::inline v0::objectives

@@ -32,7 +32,8 @@ OMNIBAL_INLINE joint_plan closed_form::search(const pipeline_problem& problem,
       problem, closed_form{}, options,
       [](const pipeline_problem& asked, detail::stage_search& stages) {
         return detail::plan_for_closed_form(stages, asked.schedule.microbatches);
-      });
+      },
+      static_cast<std::int64_t>(problem.schedule.microbatches));
 }
 
 }  // namespace omnibal::inline v0::objectives

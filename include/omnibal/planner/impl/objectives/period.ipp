@@ -27,9 +27,11 @@ OMNIBAL_INLINE rational period::bound(const pipeline_problem& problem) {
 OMNIBAL_INLINE joint_plan period::search(const pipeline_problem& problem,
                                          const joint_options& options) {
   return detail::search_by_recurrence(
-      problem, period{}, options, [](const pipeline_problem& asked, detail::stage_search& stages) {
+      problem, period{}, options,
+      [](const pipeline_problem& asked, detail::stage_search& stages) {
         return detail::plan_for_period(asked, stages);
-      });
+      },
+      1);
 }
 
 }  // namespace omnibal::inline v0::objectives

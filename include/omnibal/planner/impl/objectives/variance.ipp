@@ -23,10 +23,12 @@ OMNIBAL_INLINE rational variance::bound(const pipeline_problem&) { return {0}; }
 
 OMNIBAL_INLINE joint_plan variance::search(const pipeline_problem& problem,
                                            const joint_options& options) {
-  return detail::search_by_recurrence(problem, variance{}, options,
-                                      [](const pipeline_problem&, detail::stage_search& stages) {
-                                        return detail::plan_for_variance(stages.table());
-                                      });
+  return detail::search_by_recurrence(
+      problem, variance{}, options,
+      [](const pipeline_problem&, detail::stage_search& stages) {
+        return detail::plan_for_variance(stages.table());
+      },
+      0);
 }
 
 }  // namespace omnibal::inline v0::objectives
