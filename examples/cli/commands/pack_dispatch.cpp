@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/pack_dispatch.hpp"
 
+#include <cstdint>
 #include <span>
+#include <string>
 #include <variant>
 
+#include <omnibal/core/error.hpp>
 #include <omnibal/dispatch/dispatch.hpp>
 #include <omnibal/dispatch/sequence_parallel.hpp>
 #include <omnibal/packing/metrics.hpp>
@@ -29,6 +32,13 @@ namespace {
 template <std::size_t Resources>
 void assign(const sample_list<Resources>& samples, const pack_options& options,
             packed_tables& packed) {
+  constexpr std::int64_t most_padded = std::int64_t{1} << 23;
+  if (options.last_step == last_step_policy::pad &&
+      options.ranks * options.microbatches > most_padded)
+    throw invalid_input("--micro-batches", options.microbatches,
+                        "with " + std::to_string(options.ranks) +
+                            " ranks are too many to fill up: with --last-step pad a step may have "
+                            "at most 2^23 micro-batches");
   stopwatch watch;
   packs_file& file = packed.file;
   if (options.sequence_parallel_size > 1)
