@@ -29,3 +29,9 @@ function(omnibal_add_command_tests module label)
   endforeach()
 endfunction()
 omnibal_add_command_tests(cli serial)
+
+# Files that are nearly right, for a moment; tests/fuzz/mutate_files.py runs longer by itself.
+add_test(NAME "cli: mutate_files"
+         COMMAND Python3::Interpreter -B "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/mutate_files.py"
+                 $<TARGET_FILE:omnibal_cli> --seconds 4)
+set_tests_properties("cli: mutate_files" PROPERTIES LABELS serial TIMEOUT 600)
