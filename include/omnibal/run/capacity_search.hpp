@@ -5,9 +5,10 @@
 /// which costs recomputation, and leave fewer micro-batches to fill the pipeline. plan_run() calls
 /// it if no capacity is given.
 ///
-/// Candidates come from packing alone (packing/capacity_choice.hpp), which finds the capacity in
-/// tokens for each capacity in tiles. Every candidate is planned and simulated, on a random part of
-/// the samples if there are many.
+/// Candidates come from the samples alone: the smallest capacities that hold every sample, a grid
+/// of multiples of both, and multiples of the mean load. The best of them is refined by steps that
+/// become smaller. All of them are compared by one plan each, the best by all plans that a run
+/// considers, simulated on a random part of the samples if there are many.
 #pragma once
 
 #include <cstddef>
@@ -23,24 +24,32 @@
 
 namespace omnibal::inline v0 {
 
+/// How carefully a capacity is planned: by one plan and a short search for the order of
+/// micro-batches, which takes longer than necessary but tells good capacities from bad ones, or by
+/// all plans that a run considers.
+enum class capacity_effort { one_plan, all_plans };
+
 /// The result of planning with a capacity.
 struct capacity_outcome {
   bool fits = false;
   double time_per_sample = 0;   ///< Seconds of the epoch per sample.
   double samples_per_step = 0;  ///< Of full steps.
   double packs_over_bound = 1;  ///< Packs over their lower bound; 1 if proven fewest.
+  std::uint64_t packs = 0;
 };
 
 /// A capacity that was tried.
 struct capacity_candidate {
   loads<2> capacity = {};
-  std::int64_t capacity_ratio =
-      0;  ///< Capacity over load of the packs, millionths (capacity_estimate).
+  /// Capacity of all packs over the load of their samples, millionths: the mean over the resources
+  /// of which any sample has load; 1,000,000 if no capacity is wasted.
+  std::int64_t capacity_ratio = 0;
+  capacity_effort effort = capacity_effort::one_plan;
   capacity_outcome outcome = {};
   std::string passed_over = {};  ///< Why it was not chosen; empty for the best.
 };
 
-/// The capacity chosen and all candidates.
+/// The capacity chosen and all candidates, ascending.
 struct capacity_search {
   loads<2> best = {};
   std::vector<capacity_candidate> candidates = {};
@@ -50,17 +59,20 @@ struct capacity_search {
 struct capacity_problem {
   std::span<const loads<2>> samples = {};  ///< Tiles and tokens.
   /// Plans with a capacity on a part of the samples.
-  std::function<capacity_outcome(const loads<2>&, std::span<const loads<2>>)> evaluate = {};
+  std::function<capacity_outcome(const loads<2>&, std::span<const loads<2>>, capacity_effort)>
+      evaluate = {};
   std::int64_t global_batch = 1;  ///< Samples per step, on average.
   double batch_tolerance = 0.1;   ///< The share by which that average may differ from it.
   std::uint64_t seed = 0;
   std::size_t sample_limit = 12'000;  ///< Samples on which candidates are compared.
 };
 
-/// Tries the candidates and chooses the one of least time per sample among those that fit and stay
-/// within the tolerance of the global batch; if there is none, the one of least time that fits; if
-/// none fits, the smallest. When asked to stop, it ends as soon as a candidate fits. One call of
-/// `evaluate` per candidate.
+/// Chooses the candidate of least time per sample among those that fit and stay within the
+/// tolerance of the global batch; if there is none, the one of least time that fits; if none fits,
+/// the smallest. Larger capacities may fit where smaller ones do not, since a step of fewer
+/// micro-batches has fewer of them in flight: where no candidate fits, larger ones are tried up to
+/// those that hold all samples. When asked to stop, it ends as soon as a candidate fits. At most
+/// 100 calls of `evaluate` with one plan, at most 12 with all.
 [[nodiscard]] capacity_search search_capacity(const capacity_problem& problem,
                                               const search_control& control = {});
 

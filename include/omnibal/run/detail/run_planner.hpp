@@ -504,27 +504,49 @@ class run_planner {
            static_cast<double>(data.load.ranks * data.microbatches_per_rank);
   }
 
+  /// One plan, in a quickly found order. `assigned` has balanced data.
+  [[nodiscard]] run_strategy planned_quickly(run_strategy assigned) const {
+    constexpr std::size_t simulations_per_rank = 6;
+    const joint_plan joint = plan_jointly(problem_for(assigned), objectives::closed_form{},
+                                          {.operation_limit = 3'000'000});
+    if (joint.plan.cuts.empty()) return assigned;
+    assigned.plan = joint.plan;
+    assigned.status = search_status::feasible;
+    assigned.data.load.assignment = order_epoch(stages_of(assigned), assigned.schedule,
+                                                assigned.data.load, {}, simulations_per_rank);
+    return simulated(std::move(assigned));
+  }
+
+  [[nodiscard]] static capacity_outcome outcome_of(const run_strategy& strategy,
+                                                   std::size_t samples) {
+    const auto count = static_cast<double>(std::max<std::size_t>(1, samples));
+    const packing_result& packing = strategy.data.packing;
+    return {.fits = strategy.status != search_status::infeasible,
+            .time_per_sample = strategy.epoch_seconds() / count,
+            .samples_per_step = expected_samples_per_step(strategy.data),
+            .packs_over_bound = packing.bound == 0 ? 1.0
+                                                   : static_cast<double>(packing.objective) /
+                                                         static_cast<double>(packing.bound),
+            .packs = packing.packs.size()};
+  }
+
   [[nodiscard]] capacity_problem capacity_question() const {
-    return {
-        .samples = problem_.samples,
-        .evaluate =
-            [this](const loads<2>& capacity, std::span<const vision_language_sample> samples) {
-              run_problem part = problem_;
-              part.samples = samples;
-              const run_strategy strategy = run_planner(part, {}).planned(capacity);
-              return capacity_outcome{
-                  .fits = strategy.status != search_status::infeasible,
-                  .time_per_sample = strategy.epoch_seconds() /
-                                     static_cast<double>(std::max<std::size_t>(1, samples.size())),
-                  .samples_per_step = expected_samples_per_step(strategy.data),
-                  .packs_over_bound = strategy.data.packing.bound == 0
-                                          ? 1.0
-                                          : static_cast<double>(strategy.data.packing.objective) /
-                                                static_cast<double>(strategy.data.packing.bound)};
-            },
-        .global_batch = problem_.global_batch,
-        .batch_tolerance = problem_.batch_tolerance,
-        .seed = problem_.seed};
+    const auto evaluate = [this](const loads<2>& capacity,
+                                 std::span<const vision_language_sample> samples,
+                                 capacity_effort effort) {
+      run_problem part = problem_;
+      part.samples = samples;
+      const run_planner planner(part, {});
+      return outcome_of(effort == capacity_effort::all_plans
+                            ? planner.planned(capacity)
+                            : planner.planned_quickly(planner.balanced(capacity)),
+                        samples.size());
+    };
+    return {.samples = problem_.samples,
+            .evaluate = evaluate,
+            .global_batch = problem_.global_batch,
+            .batch_tolerance = problem_.batch_tolerance,
+            .seed = problem_.seed};
   }
 
   run_problem problem_;

@@ -2,19 +2,23 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/packing/capacity_choice.hpp>
 #include <omnibal/run/capacity_search.hpp>
+#include <omnibal/run/detail/capacity_candidates.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -29,15 +33,22 @@ inline constexpr std::int64_t wasteful_ratio = 1'100'000;
          " %";
 }
 
+[[nodiscard]] inline bool misses_batch(const capacity_candidate& candidate,
+                                       const capacity_problem& problem) {
+  const auto wanted = static_cast<double>(problem.global_batch);
+  return candidate.outcome.samples_per_step > (1 + problem.batch_tolerance) * wanted ||
+         candidate.outcome.samples_per_step < (1 - problem.batch_tolerance) * wanted;
+}
+
 [[nodiscard]] inline std::string verdict(const capacity_candidate& candidate,
                                          const capacity_problem& problem, double best_time) {
-  const auto wanted = static_cast<double>(problem.global_batch);
   if (!candidate.outcome.fits) return "does not fit the memory";
-  if (candidate.outcome.samples_per_step > (1 + problem.batch_tolerance) * wanted ||
-      candidate.outcome.samples_per_step < (1 - problem.batch_tolerance) * wanted)
+  if (misses_batch(candidate, problem))
     return "its steps cannot come within " + percent_text(problem.batch_tolerance) +
            " of the global batch";
-  if (candidate.outcome.time_per_sample <= best_time) return {};
+  if (candidate.outcome.time_per_sample <= best_time &&
+      candidate.effort == capacity_effort::all_plans)
+    return {};
   std::string reason = "slower";
   if (best_time > 0)
     reason = "takes " + factor_text(candidate.outcome.time_per_sample / best_time) +
@@ -48,40 +59,136 @@ inline constexpr std::int64_t wasteful_ratio = 1'100'000;
   return reason;
 }
 
+/// Tries capacities, each once.
+class capacity_searcher {
+ public:
+  capacity_searcher(const capacity_problem& problem, const search_control& control)
+      : problem_(problem),
+        control_(control),
+        part_(sample_part(problem.samples, problem.sample_limit, problem.seed)),
+        candidates_(problem.samples) {}
+
+  [[nodiscard]] capacity_search search() {
+    try_out({candidates_.smallest()});
+    try_out(candidates_.proportional());
+    try_out(candidates_.grid());
+    if (!fits_) try_out(candidates_.large_grid());
+    refine();
+    plan_thoroughly();
+    return result();
+  }
+
+ private:
+  static constexpr std::size_t most_tried = 100;
+  static constexpr std::size_t most_planned = 12;
+  static constexpr double worth_planning = 1.05;
+
+  void try_out(const std::vector<loads<2>>& capacities) {
+    for (const loads<2>& capacity : capacities) {
+      if (fits_ && (control_.stop_requested() || tried_.size() >= most_tried)) return;
+      if (tried_.contains(capacity)) continue;
+      control_.report_progress("capacities", tried_.size(), most_tried);
+      evaluate(capacity, capacity_effort::one_plan);
+    }
+  }
+
+  void evaluate(const loads<2>& capacity, capacity_effort effort) {
+    capacity_candidate& candidate = tried_[capacity];
+    candidate.capacity = capacity;
+    candidate.effort = effort;
+    candidate.outcome = problem_.evaluate(capacity, part_, effort);
+    fits_ = fits_ || candidate.outcome.fits;
+  }
+
+  /// Whether a candidate can be chosen, by its memory and its batch, then its time.
+  [[nodiscard]] std::pair<int, double> rank(const capacity_candidate& candidate) const {
+    const double endless = std::numeric_limits<double>::infinity();
+    const int tier = !candidate.outcome.fits ? 2 : misses_batch(candidate, problem_) ? 1 : 0;
+    return std::pair(tier, tier == 2 ? endless : candidate.outcome.time_per_sample);
+  }
+
+  [[nodiscard]] std::vector<const capacity_candidate*> ranked() const {
+    std::vector<const capacity_candidate*> all;
+    for (const auto& [capacity, candidate] : tried_) all.push_back(&candidate);
+    std::ranges::stable_sort(
+        all, [&](const auto* left, const auto* right) { return rank(*left) < rank(*right); });
+    return all;
+  }
+
+  /// Tries the neighbours of the best, at smaller steps where none is better.
+  void refine() {
+    for (const std::int64_t part : {4, 8, 16})
+      for (loads<2> best = ranked().front()->capacity;;) {
+        try_out(candidates_.around(best, part));
+        const loads<2>& better = ranked().front()->capacity;
+        if (better == best || !fits_) break;
+        best = better;
+      }
+  }
+
+  void plan_thoroughly() {
+    const std::vector<const capacity_candidate*> all = ranked();
+    const auto [tier, least] = rank(*all.front());
+    std::vector<loads<2>> chosen;
+    for (const capacity_candidate* one : all)
+      if (chosen.size() < most_planned && rank(*one).first == tier &&
+          rank(*one).second <= worth_planning * least)
+        chosen.push_back(one->capacity);
+    for (std::size_t k = 0; k < chosen.size() && !(fits_ && control_.stop_requested()); ++k) {
+      control_.report_progress("best capacities", k, chosen.size());
+      evaluate(chosen[k], capacity_effort::all_plans);
+    }
+  }
+
+  [[nodiscard]] capacity_search result() const {
+    const std::vector<const capacity_candidate*> all = ranked();
+    const auto thorough = [](const capacity_candidate* one) {
+      return one->effort == capacity_effort::all_plans;
+    };
+    const auto first = std::ranges::find_if(all, thorough);
+    const capacity_candidate& best = first == all.end() ? *all.front() : **first;
+    capacity_search search{.best = fits_ ? best.capacity : candidates_.smallest()};
+    for (const auto& [capacity, candidate] : tried_) {
+      search.candidates.push_back(candidate);
+      capacity_candidate& added = search.candidates.back();
+      added.capacity_ratio = capacity_ratio(added);
+      if (capacity != search.best)
+        added.passed_over = verdict(added, problem_, best.outcome.time_per_sample);
+    }
+    return search;
+  }
+
+  /// The capacity of all packs over the load of their samples, millionths.
+  [[nodiscard]] std::int64_t capacity_ratio(const capacity_candidate& candidate) const {
+    std::array<wide_integer, 2> load = {};
+    for (const loads<2>& sample : part_)
+      for (std::size_t r = 0; r < 2; ++r) load[r] += sample[r];
+    wide_integer ratios = 0;
+    wide_integer resources = 0;
+    for (std::size_t r = 0; r < 2; ++r) {
+      if (load[r] == 0) continue;
+      ratios += static_cast<wide_integer>(candidate.capacity[r]) * candidate.outcome.packs *
+                1'000'000 / load[r];
+      ++resources;
+    }
+    constexpr wide_integer most = std::numeric_limits<std::int64_t>::max();
+    return static_cast<std::int64_t>(
+        std::min<wide_integer>(most, ratios / std::max<wide_integer>(1, resources)));
+  }
+
+  const capacity_problem& problem_;
+  const search_control& control_;
+  std::vector<loads<2>> part_;
+  capacity_candidates candidates_;
+  std::map<loads<2>, capacity_candidate> tried_;
+  bool fits_ = false;
+};
+
 }  // namespace detail
 
 OMNIBAL_INLINE capacity_search search_capacity(const capacity_problem& problem,
                                                const search_control& control) {
-  const std::vector<loads<2>> part =
-      detail::sample_part(problem.samples, problem.sample_limit, problem.seed);
-  capacity_search search;
-  const std::vector<capacity_estimate<2>> estimates =
-      estimate_capacities<2>({.samples = problem.samples, .seed = problem.seed}, control);
-  bool fits = false;
-  for (std::size_t k = 0; k < estimates.size(); ++k) {
-    if (control.stop_requested() && fits) break;
-    control.report_progress("capacities", k, estimates.size());
-    const loads<2>& capacity = estimates[k].capacity;
-    search.candidates.push_back({.capacity = capacity,
-                                 .capacity_ratio = estimates[k].capacity_ratio,
-                                 .outcome = problem.evaluate(capacity, part)});
-    fits = fits || search.candidates.back().outcome.fits;
-  }
-  const auto rank = [&](const capacity_candidate& candidate) {
-    const double endless = std::numeric_limits<double>::infinity();
-    const std::string reason = detail::verdict(candidate, problem, endless);
-    const int tier = reason.empty() ? 0 : candidate.outcome.fits ? 1 : 2;
-    return std::pair(tier, candidate.outcome.time_per_sample);
-  };
-  const auto best = std::ranges::min_element(
-      search.candidates,
-      [&](const auto& left, const auto& right) { return rank(left) < rank(right); });
-  search.best = best->capacity;
-  for (auto candidate = search.candidates.begin(); candidate != search.candidates.end();
-       ++candidate)
-    if (candidate != best)
-      candidate->passed_over = detail::verdict(*candidate, problem, best->outcome.time_per_sample);
-  return search;
+  return detail::capacity_searcher(problem, control).search();
 }
 
 }  // namespace omnibal::inline v0

@@ -22,9 +22,10 @@ namespace detail {
 class step_orderer {
  public:
   step_orderer(std::span<const stage_model> stages, const schedule_shape& schedule,
-               const epoch_load& load)
+               const epoch_load& load, std::size_t simulations_per_rank)
       : stages_(stages),
         load_(load),
+        simulations_per_rank_(simulations_per_rank),
         step_times_(device_step_times(stages, schedule)),
         searches_(load.ranks),
         schedules_(schedule) {}
@@ -37,7 +38,7 @@ class step_orderer {
     for (std::size_t slowest = slowest_rank(); !searched[slowest]; slowest = slowest_rank()) {
       searched[slowest] = true;
       searches_[slowest] =
-          search(step, slowest, {.simulations = simulations_per_rank, .goal = longest_bound()});
+          search(step, slowest, {.simulations = simulations_per_rank_, .goal = longest_bound()});
     }
     for (std::size_t rank = 0; rank < load_.ranks; ++rank) {
       for (const std::uint32_t k : searches_[rank].order)
@@ -47,9 +48,6 @@ class step_orderer {
   }
 
  private:
-  // Ten times as many simulations gain a twentieth more.
-  static constexpr std::size_t simulations_per_rank = 200;
-
   [[nodiscard]] microbatch_order search(std::size_t step, std::size_t rank,
                                         const order_search_limits& limits) {
     const auto microbatches = load_.assignment[step * load_.ranks + rank];
@@ -72,6 +70,7 @@ class step_orderer {
 
   std::span<const stage_model> stages_;
   const epoch_load& load_;
+  std::size_t simulations_per_rank_;
   std::vector<std::int64_t> step_times_;
   std::vector<microbatch_order> searches_;
   prepared_schedules schedules_;
@@ -91,10 +90,11 @@ inline void append_as_given(std::size_t step, const epoch_load& load,
 OMNIBAL_INLINE grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
                                                    const schedule_shape& schedule,
                                                    const epoch_load& load,
-                                                   const search_control& control) {
+                                                   const search_control& control,
+                                                   std::size_t simulations_per_rank) {
   grouping<std::uint32_t> ordered;
   ordered.reserve(load.assignment.size(), load.assignment.indices().size());
-  detail::step_orderer orderer(stages, schedule, load);
+  detail::step_orderer orderer(stages, schedule, load, simulations_per_rank);
   for (std::size_t step = 0; step < load.steps(); ++step) {
     if (step % 64 == 0) control.report_progress("order micro-batches", step, load.steps());
     if (control.stop_requested())
