@@ -34,6 +34,38 @@ TEST_CASE("limits on capacities are kept, for any resource") {
   check_limits_are_kept(mostly_five_tiles());
 }
 
+TEST_CASE("a number of samples a pack is kept on tables where one resource is rare") {
+  // One sample in fifty has images, the others are text of 100 ... 499 tokens.
+  std::vector<loads<2>> samples;
+  for (std::int64_t k = 0; k < 3000; ++k)
+    samples.push_back({k % 50 == 0 ? 1 + k % 9 : 0, 100 + 37 * k % 400});
+  for (const double wanted : {2.0, 4.0, 20.0, 300.0}) {
+    const auto choice = choose_capacity<2>({.samples = samples, .samples_per_pack = wanted});
+    const auto best = std::ranges::find_if(
+        choice.candidates, [](const auto& one) { return one.passed_over.empty(); });
+    REQUIRE(best != choice.candidates.end());
+    CHECK(best->found.capacity == choice.best);
+    CHECK(best->found.samples_per_pack > 0.9 * wanted);
+    CHECK(best->found.samples_per_pack < 1.1 * wanted);
+  }
+  // The smallest capacities that hold every sample hold more than one.
+  const auto one = choose_capacity<2>({.samples = samples, .samples_per_pack = 1});
+  CHECK(one.best == loads<2>{9, 499});
+}
+
+TEST_CASE("a number of samples a pack is kept where packs cannot be filled") {
+  // No two of these fit what three of them take, and one of them takes most of what two do.
+  std::vector<loads<1>> samples;
+  for (std::int64_t k = 0; k < 1500; ++k) samples.push_back({k % 3 == 0 ? 70 : 60});
+  for (const double wanted : {1.0, 2.0, 5.0, 40.0}) {
+    const auto choice = choose_capacity<1>({.samples = samples, .samples_per_pack = wanted});
+    const auto best = std::ranges::find_if(
+        choice.candidates, [](const auto& one) { return one.passed_over.empty(); });
+    CHECK(best->found.samples_per_pack > 0.9 * wanted);
+    CHECK(best->found.samples_per_pack < 1.1 * wanted);
+  }
+}
+
 TEST_CASE("capacity_ratio is what packs take over what their samples fill") {
   // Packs of 10 hold three of 3: 10/9 of what 9 waste.
   const std::vector<loads<1>> samples(3000, {3});

@@ -23,8 +23,8 @@ capacity_search search(const std::vector<loads<2>>& samples,
                        const std::function<capacity_outcome(const loads<2>&)>& evaluate,
                        const search_control& control = {}) {
   return search_capacity({.samples = samples,
-                          .evaluate = [&](const loads<2>& capacity,
-                                          std::span<const loads<2>>) { return evaluate(capacity); },
+                           .evaluate = [&](const loads<2>& capacity, std::span<const loads<2>>,
+                                          capacity_effort) { return evaluate(capacity); },
                           .global_batch = 100},
                          control);
 }
@@ -90,7 +90,7 @@ TEST_CASE("Many samples are compared on a random part, the same for the same see
   std::size_t seen = 0;
   (void)search_capacity({.samples = samples,
                          .evaluate =
-                             [&](const loads<2>&, std::span<const loads<2>> part) {
+                             [&](const loads<2>&, std::span<const loads<2>> part, capacity_effort) {
                                seen = part.size();
                                return capacity_outcome{.fits = true};
                              },

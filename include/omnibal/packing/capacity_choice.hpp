@@ -14,7 +14,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -61,10 +63,14 @@ struct capacity_choice_problem {
   }
 };
 
-/// Evaluates at most 48 capacities of the resource with the fewest different loads, from its
-/// largest sample upwards, each with the capacities of the other resources that waste least.
-/// Ascending; at least one, fewer on a stop request. Throws invalid_input for samples_per_pack ≤ 0.
-/// O(samples), plus four packings of at most sample_limit samples per capacity.
+/// Evaluates capacities in proportion to the mean load, each at least the largest sample: from the
+/// multiple of the mean at which a first resource exceeds its largest sample (at most 16), and from
+/// the largest sample of the resource with the fewest different loads upwards (at most 48), with
+/// the capacities of the other resources that waste least. Where none of them has packs of
+/// samples_per_pack, within a tenth, larger multiples and those between the two nearest are
+/// bisected. Ascending; at least one, fewer on a stop request. Throws invalid_input for
+/// samples_per_pack ≤ 0. O(samples), plus four packings of at most sample_limit samples per
+/// capacity.
 template <std::size_t Resources>
 [[nodiscard]] std::vector<capacity_estimate<Resources>> estimate_capacities(
     const capacity_choice_problem<Resources>& problem, const search_control& control = {});
@@ -84,7 +90,8 @@ struct capacity_choice {
 };
 
 /// Chooses the capacities with the least wasted capacity; with samples_per_pack, among those within
-/// a tenth of it, or else nearest to it. It needs no model; given one, search_capacity() compares
+/// a tenth of it, or else nearest to it: the smallest capacities that hold every sample may hold
+/// more than were asked for. It needs no model; given one, search_capacity() compares
 /// planned times instead. Errors and complexity of estimate_capacities().
 template <std::size_t Resources>
 [[nodiscard]] capacity_choice<Resources> choose_capacity(
@@ -122,26 +129,34 @@ class capacity_estimator {
         largest_[r] = std::max(largest_[r], sample[r]);
         volume_[r] += sample[r];
       }
-    // Only the proportions matter, and a volume times a capacity must fit 128 bits.
-    while (*std::ranges::max_element(volume_) >= wide_integer{1} << 62)
+    // Only the proportions matter, and a volume times a multiple must fit 128 bits.
+    while (*std::ranges::max_element(volume_) >= wide_integer{1} << 44)
       for (wide_integer& volume : volume_) volume = (volume + 1) / 2;
     for (const loads<Resources>& sample : part_)
       for (std::size_t r = 0; r < Resources; ++r) part_volume_[r] += sample[r];
     lead_ = leading_resource();
+    grain_ = largest_[lead_] < std::int64_t{1} << 40 ? 1 << 16 : 1;
   }
 
   [[nodiscard]] std::vector<capacity_estimate<Resources>> estimates(
       const search_control& control) const {
-    std::vector<capacity_estimate<Resources>> found;
-    const std::vector<std::int64_t> leads = leading_capacities();
+    // By the leading resource's part of the multiple of the mean load.
+    std::map<wide_integer, capacity_estimate<Resources>> found;
+    const std::vector<wide_integer> leads = leading_loads();
     for (std::size_t k = 0; k < leads.size(); ++k) {
       if (control.stop_requested() && k > 0) break;
       control.report_progress("capacity", k, leads.size());
-      found.push_back(least_waste(leads[k]));
-      const bool all_in_one = found.back().samples_per_pack >= static_cast<double>(part_.size());
-      if (all_in_one && part_.size() == problem_.samples.size()) break;
+      const capacity_estimate<Resources>& one = found[leads[k]] = least_waste(leads[k]);
+      if (holds_all(one) && part_.size() == problem_.samples.size()) break;
     }
-    return found;
+    if (problem_.samples_per_pack) {
+      enlarge(found, control);
+      bisect(found, control);
+    }
+    std::vector<capacity_estimate<Resources>> estimates;
+    for (auto& [lead, one] : found)
+      if (estimates.empty() || estimates.back().capacity != one.capacity) estimates.push_back(one);
+    return estimates;
   }
 
  private:
@@ -149,6 +164,7 @@ class capacity_estimator {
   // 32nds.
   static constexpr std::array<std::int64_t, 4> slacks = {0, 1, 3, 8};
   static constexpr std::int64_t most_leads = 48;
+  static constexpr int most_halved = 16;
 
   [[nodiscard]] std::size_t leading_resource() const {
     std::size_t lead = 0;
@@ -163,7 +179,7 @@ class capacity_estimator {
     return lead;
   }
 
-  // The upper limit of the leading capacity, with the others in proportion.
+  // The upper limit of the leading load, with the others in proportion.
   [[nodiscard]] std::int64_t most_lead() const {
     wide_integer most = problem_.most[lead_];
     for (std::size_t r = 0; r < Resources; ++r)
@@ -172,28 +188,91 @@ class capacity_estimator {
     return static_cast<std::int64_t>(most);
   }
 
-  // The largest capacity to consider: for 1.5 times the wanted samples per pack.
-  [[nodiscard]] std::int64_t last_wanted() const {
+  // The largest leading load to consider, in parts of a unit: for 1.5 times the wanted samples.
+  [[nodiscard]] wide_integer last_wanted() const {
     constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
-    if (!problem_.samples_per_pack) return largest_[lead_] > most / 4 ? most : 4 * largest_[lead_];
+    const wide_integer limit = wide_integer{most_lead()} * grain_;
+    if (!problem_.samples_per_pack)
+      return std::min(limit,
+                      std::min<wide_integer>(most, 4 * wide_integer{largest_[lead_]}) * grain_);
     const double mean = static_cast<double>(part_volume_[lead_]) /
                         static_cast<double>(std::max<std::size_t>(part_.size(), 1));
-    const double wanted = 1.5 * *problem_.samples_per_pack * mean;
-    return wanted < 9e18 ? static_cast<std::int64_t>(wanted) : most;
+    const double wanted = 1.5 * *problem_.samples_per_pack * mean * static_cast<double>(grain_);
+    return wanted < static_cast<double>(limit) ? static_cast<wide_integer>(wanted) : limit;
   }
 
-  [[nodiscard]] std::vector<std::int64_t> leading_capacities() const {
-    const std::int64_t first = std::min(largest_[lead_], problem_.most[lead_]);
-    const std::int64_t last = std::max(first, std::min(last_wanted(), most_lead()));
+  [[nodiscard]] std::int64_t first_lead() const {
+    return std::min(largest_[lead_], problem_.most[lead_]);
+  }
+
+  // The leading load, in parts of a unit, above which a first resource exceeds its largest sample.
+  [[nodiscard]] wide_integer first_filled() const {
+    wide_integer first = wide_integer{first_lead()} * grain_;
+    for (std::size_t r = 0; r < Resources; ++r)
+      if (volume_[r] > 0)
+        first = std::min(first, wide_integer{std::min(largest_[r], problem_.most[r])} *
+                                    volume_[lead_] * grain_ / volume_[r]);
+    return first;
+  }
+
+  // The leading loads to try, in parts of a unit.
+  [[nodiscard]] std::vector<wide_integer> leading_loads() const {
+    constexpr std::int64_t most_before = 16;
+    const std::int64_t first = first_lead();
+    const wide_integer wanted = last_wanted();
+    const std::int64_t last = std::max(first, static_cast<std::int64_t>(wanted / grain_));
     const std::int64_t count = std::min(last - first, most_leads - 1) + 1;
-    std::vector<std::int64_t> leads;
+    std::vector<wide_integer> leads;
+    const wide_integer filled = first_filled();
+    const wide_integer before = std::min(first * grain_, std::max(wanted, filled));
+    if (filled < first * grain_) leads.push_back(filled);
+    for (std::int64_t k = 1; k < most_before && filled < before; ++k)
+      leads.push_back(filled + (before - filled) * k / most_before);
     for (std::int64_t k = 0; k < count; ++k)
-      leads.push_back(static_cast<std::int64_t>(first + wide_integer{last - first} * k /
-                                                            std::max<std::int64_t>(count - 1, 1)));
+      leads.push_back(
+          (first + wide_integer{last - first} * k / std::max<std::int64_t>(count - 1, 1)) * grain_);
     return leads;
   }
 
-  [[nodiscard]] capacity_estimate<Resources> least_waste(std::int64_t lead) const {
+  [[nodiscard]] bool holds_all(const capacity_estimate<Resources>& one) const {
+    return one.samples_per_pack >= static_cast<double>(part_.size());
+  }
+
+  [[nodiscard]] bool is_too_small(const capacity_estimate<Resources>& one) const {
+    return one.samples_per_pack < 0.9 * *problem_.samples_per_pack;
+  }
+
+  // Doubles the capacities until packs have the wanted number of samples.
+  void enlarge(std::map<wide_integer, capacity_estimate<Resources>>& found,
+               const search_control& control) const {
+    const wide_integer most = wide_integer{most_lead()} * grain_;
+    while (!control.stop_requested()) {
+      const auto& [lead, one] = *found.rbegin();
+      if (!is_too_small(one) || holds_all(one) || lead >= most) return;
+      const wide_integer next = std::min(most, 2 * lead + 1);
+      found[next] = least_waste(next);
+    }
+  }
+
+  // Halves the distance between capacities that are too small and too large.
+  void bisect(std::map<wide_integer, capacity_estimate<Resources>>& found,
+              const search_control& control) const {
+    const auto large =
+        std::ranges::find_if(found, [&](const auto& one) { return !is_too_small(one.second); });
+    if (large == found.begin() || large == found.end()) return;
+    wide_integer low = std::prev(large)->first;
+    wide_integer high = large->first;
+    for (int halved = 0; halved < most_halved && high - low > 1; ++halved) {
+      if (found[high].samples_per_pack <= 1.1 * *problem_.samples_per_pack ||
+          control.stop_requested())
+        return;
+      const wide_integer middle = low + (high - low) / 2;
+      found[middle] = least_waste(middle);
+      (is_too_small(found[middle]) ? low : high) = middle;
+    }
+  }
+
+  [[nodiscard]] capacity_estimate<Resources> least_waste(wide_integer lead) const {
     capacity_estimate<Resources> best;
     for (const std::int64_t slack : slacks) {
       const loads<Resources> capacity = capacities(lead, slack);
@@ -205,14 +284,14 @@ class capacity_estimator {
   }
 
   // The others in proportion to the leading one, rounded up to multiples of 128 when they are at
-  // least 16 times that.
-  [[nodiscard]] loads<Resources> capacities(std::int64_t lead, std::int64_t slack) const {
+  // least 16 times that. All at least the largest sample.
+  [[nodiscard]] loads<Resources> capacities(wide_integer lead, std::int64_t slack) const {
     constexpr wide_integer grain = 128;
     loads<Resources> capacity;
     for (std::size_t r = 0; r < Resources; ++r) {
-      wide_integer wanted = lead;
+      wide_integer wanted = lead / grain_;
       if (r != lead_) {
-        wanted = volume_[lead_] == 0 ? 0 : wide_integer{lead} * volume_[r] / volume_[lead_];
+        wanted = volume_[lead_] == 0 ? 0 : lead * volume_[r] / volume_[lead_] / grain_;
         wanted += (wanted * slack + 31) / 32;
         if (wanted >= 16 * grain) wanted = (wanted + grain - 1) / grain * grain;
       }
@@ -249,6 +328,7 @@ class capacity_estimator {
   std::array<wide_integer, Resources> volume_ = {};
   std::array<wide_integer, Resources> part_volume_ = {};
   std::size_t lead_ = 0;
+  wide_integer grain_ = 1;  // Parts of a unit of the leading resource.
 };
 
 /// The relative distance from the wanted number of samples per pack; 0 within a tenth.

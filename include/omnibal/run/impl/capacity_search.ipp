@@ -81,7 +81,7 @@ class capacity_searcher {
  private:
   static constexpr std::size_t most_tried = 100;
   static constexpr std::size_t most_planned = 12;
-  static constexpr double worth_planning = 1.05;
+  static constexpr double worth_planning = 1.1;
 
   void try_out(const std::vector<loads<2>>& capacities) {
     for (const loads<2>& capacity : capacities) {
