@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 #include <stop_token>
 #include <vector>
 
@@ -23,7 +24,7 @@ capacity_search search(const std::vector<loads<2>>& samples,
                        const std::function<capacity_outcome(const loads<2>&)>& evaluate,
                        const search_control& control = {}) {
   return search_capacity({.samples = samples,
-                           .evaluate = [&](const loads<2>& capacity, std::span<const loads<2>>,
+                          .evaluate = [&](const loads<2>& capacity, std::span<const loads<2>>,
                                           capacity_effort) { return evaluate(capacity); },
                           .global_batch = 100},
                          control);
@@ -76,13 +77,61 @@ TEST_CASE("Every candidate holds the largest sample, in tiles and tokens") {
   }
 }
 
-TEST_CASE("The proportion of tokens to tiles is exact, not rounded up from a mean") {
-  // 2271 tokens over 2 tiles: 1135.5 a tile. Rounded to 1136 before scaling the sum would differ.
+TEST_CASE("The smallest capacities and those of all samples together are tried, none larger") {
   const std::vector<loads<2>> samples = {{1, 1135}, {1, 1136}};
   const auto found =
       search(samples, [](const loads<2>&) { return capacity_outcome{.fits = true}; });
-  const auto& two = candidate_of(found, 2);
-  CHECK(two.capacity[1] == (2271 + 127) / 128 * 128);
+  CHECK(found.candidates.front().capacity == loads<2>{1, 1136});
+  CHECK(found.candidates.back().capacity == loads<2>{2, 2271});
+}
+
+TEST_CASE("A capacity far from the proportion of the loads is found where that is best") {
+  // One sample in fifty has images; the best packs are as small as samples allow.
+  std::vector<loads<2>> samples;
+  for (int k = 0; k < 2000; ++k) samples.push_back({k % 50 == 0 ? 12 : 0, 400 + 37 * k % 3000});
+  for (const loads<2>& best : {loads<2>{12, 3399}, {12, 7000}, {30, 3500}, {24, 11000}}) {
+    const auto found = search(samples, [&](const loads<2>& capacity) {
+      double time = 1;
+      for (std::size_t r = 0; r < 2; ++r) {
+        const double off = static_cast<double>(capacity[r]) / static_cast<double>(best[r]);
+        time += off > 1 ? off - 1 : 1 / off - 1;
+      }
+      return capacity_outcome{.fits = true, .time_per_sample = time, .samples_per_step = 100};
+    });
+    for (std::size_t r = 0; r < 2; ++r)
+      CHECK(std::abs(static_cast<double>(found.best[r]) / static_cast<double>(best[r]) - 1) < 0.08);
+  }
+}
+
+TEST_CASE("Larger capacities are found where the smaller ones do not fit") {
+  const auto found = search(table, [](const loads<2>& capacity) {
+    return capacity_outcome{.fits = capacity[0] >= 60 && capacity[1] >= 20'000,
+                            .time_per_sample = static_cast<double>(capacity[0]),
+                            .samples_per_step = 100};
+  });
+  CHECK(found.best[0] >= 60);
+  CHECK(found.best[0] < 80);
+  const auto none = search(table, [](const loads<2>&) { return capacity_outcome{}; });
+  CHECK(none.best == loads<2>{5, 1500});
+}
+
+TEST_CASE("Only the best are planned with all plans, and one of these is chosen") {
+  // One plan misjudges: 5 looks best, and 6 is.
+  std::size_t all_plans = 0;
+  const auto found = search_capacity(
+      {.samples = table,
+       .evaluate =
+           [&](const loads<2>& capacity, std::span<const loads<2>>, capacity_effort effort) {
+             all_plans += effort == capacity_effort::all_plans ? 1 : 0;
+             double time = static_cast<double>(capacity[0] + capacity[1]);
+             if (effort == capacity_effort::all_plans && capacity[0] == 6) time *= 0.9;
+             return capacity_outcome{
+                 .fits = true, .time_per_sample = time, .samples_per_step = 100};
+           },
+       .global_batch = 100});
+  CHECK(found.best[0] == 6);
+  CHECK(all_plans <= 12);
+  CHECK(all_plans < found.candidates.size());
 }
 
 TEST_CASE("Many samples are compared on a random part, the same for the same seed") {

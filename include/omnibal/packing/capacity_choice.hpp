@@ -117,6 +117,13 @@ template <std::size_t Resources>
   return part;
 }
 
+/// The relative distance from the wanted number of samples per pack; 0 within a tenth.
+[[nodiscard]] inline double missed(double samples_per_pack, const std::optional<double>& wanted) {
+  if (!wanted) return 0;
+  const double off = std::abs(samples_per_pack / *wanted - 1);
+  return off <= 0.1 ? 0 : off;
+}
+
 /// Evaluates capacities one after the other.
 template <std::size_t Resources>
 class capacity_estimator {
@@ -278,7 +285,11 @@ class capacity_estimator {
       const loads<Resources> capacity = capacities(lead, slack);
       if (capacity == best.capacity) continue;
       const capacity_estimate<Resources> found = measure(capacity);
-      if (best.capacity_ratio == 0 || found.capacity_ratio < best.capacity_ratio) best = found;
+      const auto rank = [&](const capacity_estimate<Resources>& one) {
+        return std::pair(missed(one.samples_per_pack, problem_.samples_per_pack),
+                         one.capacity_ratio);
+      };
+      if (best.capacity_ratio == 0 || rank(found) < rank(best)) best = found;
     }
     return best;
   }
@@ -330,13 +341,6 @@ class capacity_estimator {
   std::size_t lead_ = 0;
   wide_integer grain_ = 1;  // Parts of a unit of the leading resource.
 };
-
-/// The relative distance from the wanted number of samples per pack; 0 within a tenth.
-[[nodiscard]] inline double missed(double samples_per_pack, const std::optional<double>& wanted) {
-  if (!wanted) return 0;
-  const double off = std::abs(samples_per_pack / *wanted - 1);
-  return off <= 0.1 ? 0 : off;
-}
 
 /// A number with three decimals.
 [[nodiscard]] inline std::string thousandths(double value) {
