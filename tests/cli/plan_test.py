@@ -283,7 +283,10 @@ class MainJob(MainJobTest):
         self.expect_failure(*job(memory="80GB!"), naming=["--memory", "80GB!"])
         self.expect_failure(*job(memory="5GiB"), naming="memory")
         self.expect_failure(*job("--margin", "-1"), naming="--margin")
-        self.expect_failure(*job(capacity="images=4,tokens=4096"), naming=["images", "exceeds the capacity 4"])
+        self.expect_failure(*job("--oversize", "reject", capacity="images=4,tokens=4096"),
+                            naming=["images", "exceeds the capacity 4"])
+        self.expect_failure(*job("--oversize", "skip", capacity="auto"), naming=["--oversize skip", "--capacity"])
+        self.expect_failure(*job("--oversize", "own_pack"), naming=["--oversize", "own_step"])
         self.expect_failure(*job(capacity="images=0,tokens=4096"), naming=["images", "0"])
         self.expect_failure(*job("--virtual", 2), naming=["--virtual", "2", "interleaved"])
         self.expect_failure(*job("--schedule", "interleaved", "--virtual", 0), naming=["--virtual", "0"])

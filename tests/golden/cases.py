@@ -326,6 +326,8 @@ def job_cases():
              "unknown device": job("--device a10"), "tp that divides no head": job(cluster="--dp 2 --pp 4 --tp 5"),
              "memory below the reserve": job(memory="5GiB"),
              "capacity below a sample": job(capacity="images=4,tokens=4096"),
+             "capacity below a sample, rejected": job("--oversize reject", capacity="images=4,tokens=4096"),
+             "capacity below a sample, skipped": job("--oversize skip", capacity="images=4,tokens=4096"),
              "virtual stages without interleaving": job("--virtual 2"),
              "objective of a problem": job("--objective period"),
              "device without speed": job("--device slow.json"), "neither tables nor problem": "plan",

@@ -9,6 +9,7 @@
 #include <string>
 
 #include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/packing/packer.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/planner/objective.hpp>
 
@@ -35,6 +36,7 @@ struct plan_arguments {
   any_schedule schedule = {};
   std::int64_t virtual_stages = 0;  ///< 0, if not given, becomes the least of the schedule.
   std::string capacity = "auto";
+  oversize_policy oversize = oversize_policy::own_pack;
   frozen_part freeze = frozen_part::none;
   bool shard_optimizer = false;
   bool sequence_parallel = false;

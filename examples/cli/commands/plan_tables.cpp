@@ -62,6 +62,8 @@ void check(const plan_arguments& arguments) {
     require("--pp", arguments.pipeline_parallel > 0, "4");
   }
   require("--global-batch", arguments.global_batch > 0, "256");
+  if (arguments.oversize == oversize_policy::skip && arguments.capacity == "auto")
+    throw usage_error("--oversize skip needs a --capacity: it leaves out the samples beyond it");
   if (arguments.objective && *arguments.objective != "expected_makespan")
     throw invalid_input(
         "--objective", *arguments.objective,
@@ -133,6 +135,7 @@ run_problem run_of(const plan_arguments& arguments, const length_tables& tables,
                      .reserved = arguments.reserve,
                      .margin = costs.margin(arguments.margin)},
           .capacity = read_capacity(arguments, tables),
+          .oversize = arguments.oversize,
           .seed = static_cast<std::uint64_t>(arguments.seed)};
 }
 

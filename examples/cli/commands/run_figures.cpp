@@ -102,7 +102,8 @@ std::vector<capacity_trial> trials_of(const capacity_search& search) {
   return trials;
 }
 
-std::vector<std::string> assumptions(const plan_subject& subject, const run_strategy& planned) {
+std::vector<std::string> assumptions(const plan_subject& subject, const run_plan& plan) {
+  const run_strategy& planned = plan.planned;
   const device_shape& device = subject.costs.device;
   std::vector<std::string> list = subject.costs.describe(
       subject.calibrated, {.tiles = (*planned.capacity)[0], .tokens = (*planned.capacity)[1]});
@@ -128,6 +129,15 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_stra
                            : "") +
            ", contiguous shares of them per rank, the best of ten anchored partitions, adaptive "
            "recomputation"});
+  if (const std::size_t skipped = plan.skipped.size(); skipped > 0)
+    list.push_back(value_text(skipped) + (skipped == 1 ? " sample is" : " samples are") +
+                   " beyond the capacity and in no strategy's epoch");
+  if (const std::size_t each = planned.data.oversize_per_rank; each > 0)
+    list.push_back(fmt::format(
+        "samples beyond the capacity are micro-batches of their own, {}; memory has room for {} of "
+        "them at a time beside full packs",
+        planned.data.oversize_gathered ? "in as few steps as possible" : "spread over all steps",
+        each));
   if (const std::size_t most = planned.data.most_samples_per_pack; most > 0)
     list.push_back("packs have at most " + std::to_string(most) +
                    (most == 1 ? " sample" : " samples") +
@@ -164,7 +174,7 @@ run_gain gain_of(const plan_subject& subject, const run_plan& plan) {
           .compared_per_sample = differs_in_batch(plan, subject.arguments.batch_tolerance),
           .ablation = ablation_of(plan),
           .capacities = trials_of(plan.capacities),
-          .assumptions = assumptions(subject, plan.planned)};
+          .assumptions = assumptions(subject, plan)};
 }
 
 }  // namespace
@@ -196,6 +206,7 @@ run_report report_of(const plan_subject& subject, const run_plan& plan) {
                     .inputs = subject.inputs,
                     .setting = setting_of(subject),
                     .samples = subject.samples,
+                    .skipped = plan.skipped,
                     .planned = strategy_of(subject, plan.planned)};
   if (feasible) report.gain = gain_of(subject, plan);
   return report;

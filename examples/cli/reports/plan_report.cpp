@@ -163,6 +163,7 @@ json to_json(const megatron_report& megatron) {
 
 json to_json(const run_report& report) {
   json object = heading(report, report.status);
+  if (!report.skipped.empty()) object["skipped"] = report.skipped;
   if (report.gain) {
     add_gain(object, report.planned, *report.gain);
   } else {

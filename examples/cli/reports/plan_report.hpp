@@ -138,6 +138,7 @@ struct run_report {
   std::vector<table_input> inputs = {};
   run_setting setting = {};
   std::size_t samples = 0;
+  std::vector<std::uint32_t> skipped = {};  ///< Samples beyond the capacity, in no strategy.
   strategy_report planned = {};
   std::optional<run_gain> gain = {};     ///< Where a plan was found.
   std::vector<shape_trial> shapes = {};  ///< Where a shape was searched for.

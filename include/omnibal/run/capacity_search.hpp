@@ -58,6 +58,7 @@ struct capacity_search {
 /// What capacities are searched for.
 struct capacity_problem {
   std::span<const loads<2>> samples = {};  ///< Tiles and tokens.
+  std::span<const loads<2>> held = {};     ///< Those that every capacity holds; all if empty.
   /// Plans with a capacity on a part of the samples.
   std::function<capacity_outcome(const loads<2>&, std::span<const loads<2>>, capacity_effort)>
       evaluate = {};

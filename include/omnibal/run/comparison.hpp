@@ -65,6 +65,8 @@ struct run_plan {
   std::int64_t bound_epoch_time = 0;  ///< Nanoseconds, a proven lower bound for any plan.
   std::vector<ablation_row> ablation = {};
   capacity_search capacities = {};  ///< The capacities tried, if they were searched for.
+  /// Samples in no pack of any strategy, beyond the capacity under oversize_policy::skip.
+  std::vector<std::uint32_t> skipped = {};
 };
 
 }  // namespace omnibal::inline v0

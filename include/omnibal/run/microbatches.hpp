@@ -15,6 +15,7 @@
 #include <omnibal/core/loads.hpp>
 #include <omnibal/cost/workload.hpp>
 #include <omnibal/dispatch/metrics.hpp>
+#include <omnibal/packing/packer.hpp>
 #include <omnibal/packing/result.hpp>
 #include <omnibal/run/epoch_simulation.hpp>
 
@@ -28,6 +29,8 @@ struct batch_plan {
   epoch_load load = {};
   packing_result packing = {};            ///< Micro-batch k has the samples packing.packs[k].
   std::size_t most_samples_per_pack = 0;  ///< A limit that the global batch sets; 0: none.
+  std::size_t oversize_per_rank = 0;      ///< The most packs beyond the capacity of a rank's step.
+  bool oversize_gathered = false;         ///< Whether these are in as few steps as possible.
   dispatch_plan dispatch = {};
   std::size_t microbatches_per_rank = 1;  ///< In a full step.
   double mean_samples_per_step = 0;       ///< Without the last step if there are several.
@@ -47,6 +50,10 @@ struct batch_options {
   /// The number of micro-batches per rank in a full step is a multiple of this.
   std::size_t microbatch_multiple = 1;
   linear_cost cost = {};  ///< Cost of a micro-batch, by which ranks are balanced.
+  oversize_policy oversize = oversize_policy::reject;  ///< Of balanced_batches: not skip.
+  /// Whether packs beyond the capacity are in as few steps as possible, one per rank, rather than
+  /// in any: other ranks wait for a long pack, but not if they have one too.
+  bool gather_oversize = false;
   search_control control = {};
 };
 

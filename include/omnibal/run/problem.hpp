@@ -11,6 +11,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/packing/packer.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/run/layer_binding.hpp>
 #include <omnibal/run/microbatches.hpp>
@@ -29,6 +30,10 @@ struct run_problem {
   double batch_tolerance = 0.1;    ///< The share by which that average may differ from it, 0 … 1.
   memory_setup memory = {};
   std::optional<loads<2>> capacity = {};  ///< Tiles and tokens per pack; searched for if absent.
+  /// What happens to samples beyond the capacity. own_pack: each is a micro-batch of its own, and
+  /// where no capacity is given, capacities that do not hold the longest samples are tried too;
+  /// reject: invalid_input is thrown; skip: they are left out and listed in run_plan::skipped.
+  oversize_policy oversize = oversize_policy::own_pack;
   std::uint64_t seed = 1024;
 };
 

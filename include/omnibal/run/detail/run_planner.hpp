@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include <omnibal/baselines/even_partition.hpp>
 #include <omnibal/baselines/paper_plan.hpp>
 #include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/cost/layer_costs.hpp>
@@ -30,6 +32,7 @@
 #include <omnibal/recompute/extreme_modes.hpp>
 #include <omnibal/run/capacity_search.hpp>
 #include <omnibal/run/comparison.hpp>
+#include <omnibal/run/detail/capacity_candidates.hpp>
 #include <omnibal/run/epoch_simulation.hpp>
 #include <omnibal/run/layer_binding.hpp>
 #include <omnibal/run/microbatch_order_search.hpp>
@@ -40,8 +43,7 @@ namespace omnibal::inline v0::detail {
 
 /// The capacity that the paper trains with, enlarged to the largest sample.
 [[nodiscard]] inline loads<2> paper_capacity(const run_problem& problem) {
-  if (problem.capacity) return *problem.capacity;
-  loads<2> capacity = {9, 4096};
+  loads<2> capacity = problem.capacity.value_or(loads<2>{9, 4096});
   for (const vision_language_sample& sample : problem.samples)
     for (std::size_t r = 0; r < 2; ++r) capacity[r] = std::max(capacity[r], sample[r]);
   return capacity;
@@ -65,7 +67,7 @@ class run_planner {
     if (problem_.capacity) {
       result.planned = planned(*problem_.capacity);
     } else {
-      result.capacities = search_capacity(capacity_question(), control_);
+      result.capacities = searched_capacities();
       result.planned = planned(result.capacities.best);
     }
     result.planned = improved(std::move(result.planned));
@@ -98,21 +100,13 @@ class run_planner {
     const std::int64_t nearest = nearest_possible(std::numeric_limits<std::int32_t>::max());
     if (!meets_batch(batches(schedule()), static_cast<double>(nearest)))
       return missing_batch(nearest);
-    const run_strategy assigned = balanced(capacity);
-    const pipeline_problem numbers = problem_for(assigned);
-    run_strategy best = assigned;
-    for (const any_objective& objective : searched_objectives) {
-      const joint_plan joint = plan_jointly(numbers, objective, plan_options());
-      if (joint.plan.cuts.empty() && joint.status == search_status::stopped) continue;
-      if (joint.plan.cuts.empty()) {
-        best.why = joint.why;
-        best.fits = false;
-        return best;
-      }
-      consider(best, assigned, joint.plan);
-    }
-    if (const cuts_and_modes plan = sequential(numbers)) consider(best, assigned, *plan);
-    return best;
+    const run_strategy spread = planned_for(balanced(capacity));
+    if (spread.data.oversize_per_rank == 0) return spread;
+    const run_strategy gathered = planned_for(balanced(capacity, true));
+    if (gathered.status == search_status::infeasible) return spread;
+    return spread.status == search_status::infeasible || gathered.epoch.time < spread.epoch.time
+               ? gathered
+               : spread;
   }
 
   /// Precondition: the strategy has data, a schedule and a capacity.
@@ -141,6 +135,85 @@ class run_planner {
     return {.kind = treated ? asked.kind : any_schedule(), .stages = problem_.stages};
   }
 
+  [[nodiscard]] run_strategy planned_for(const run_strategy& assigned) const {
+    run_strategy best = assigned;
+    for (const any_objective& objective : searched_objectives) {
+      infeasibility why;
+      bool stopped = false;
+      const cuts_and_modes plan = with_room(assigned, [&](const pipeline_problem& numbers) {
+        const joint_plan joint = plan_jointly(numbers, objective, plan_options());
+        why = joint.why;
+        stopped = joint.status == search_status::stopped;
+        return joint.plan.cuts.empty() ? cuts_and_modes() : cuts_and_modes(joint.plan);
+      });
+      if (!plan && stopped) continue;
+      if (!plan) {
+        best.why = why;
+        if (why.reason == infeasibility::cause::none)
+          best.why.reason = infeasibility::cause::memory;
+        best.fits = false;
+        return best;
+      }
+      consider(best, assigned, *plan);
+    }
+    if (const cuts_and_modes plan = with_room(
+            assigned, [this](const pipeline_problem& numbers) { return sequential(numbers); }))
+      consider(best, assigned, *plan);
+    return best;
+  }
+
+  /// A plan of the search with room for the micro-batches beyond the capacity: as many at a time as
+  /// a rank has in a step, beside others that fill it. Memory that the search's plan lacks for them
+  /// is reserved, and the search repeated.
+  template <typename Search>
+  [[nodiscard]] cuts_and_modes with_room(const run_strategy& assigned, const Search& search) const {
+    constexpr int most_rounds = 8;
+    const pipeline_problem numbers = problem_for(assigned);
+    pipeline_problem reserving = numbers;
+    for (int round = 0; round < most_rounds; ++round) {
+      const cuts_and_modes plan = search(reserving);
+      if (!plan || assigned.data.oversize_per_rank == 0) return plan;
+      bool fits = true;
+      const std::vector<std::int64_t> lacking = lacking_room(assigned, numbers, *plan);
+      for (std::size_t d = 0; d < lacking.size(); ++d) {
+        fits = fits && lacking[d] == 0;
+        reserving.reserved[d] += lacking[d];
+        if (reserving.reserved[d] >= problem_.memory.limit) return std::nullopt;
+      }
+      if (fits) return plan;
+    }
+    return std::nullopt;
+  }
+
+  /// Bytes per device that a plan for the capacity lacks for the larger micro-batches in flight.
+  [[nodiscard]] std::vector<std::int64_t> lacking_room(const run_strategy& assigned,
+                                                       const pipeline_problem& numbers,
+                                                       const pipeline_plan& plan) const {
+    const workload largest = assigned.data.load.largest();
+    const loads<2> capacity = largest_pack(assigned);
+    const pipeline_problem larger =
+        problem_of(chain_under(assigned.schedule.kind, problem_.chain), assigned.schedule,
+                   assigned.data.load.mean_microbatch(),
+                   {.tiles = std::max(capacity[0], largest.tiles),
+                    .tokens = std::max(capacity[1], largest.tokens)},
+                   problem_.memory);
+    const std::vector<stage_cost> usual = stage_costs(numbers, plan);
+    const std::vector<stage_cost> most = stage_costs(larger, plan);
+    std::vector<std::int64_t> peaks = peak_memory(numbers, usual);
+    const auto count = static_cast<std::int64_t>(assigned.data.oversize_per_rank);
+    std::vector<std::int64_t> transient(peaks.size(), 0);
+    for (std::size_t j = 0; j < usual.size(); ++j) {
+      const std::size_t device = assigned.schedule.device(j);
+      const activation_bytes& one = most[j].activation;
+      peaks[device] += checked_multiply(count, one.saved - usual[j].activation.saved, "memory");
+      transient[device] =
+          std::max(transient[device], one.transient - usual[j].activation.transient);
+    }
+    for (std::size_t d = 0; d < peaks.size(); ++d)
+      peaks[d] = std::max<std::int64_t>(0, peaks[d] + transient[d] - problem_.memory.limit);
+    return peaks;
+  }
+
   [[nodiscard]] batch_options batches(const schedule_shape& schedule) const {
     return {.ranks = problem_.data_parallel,
             .global_batch = problem_.global_batch,
@@ -148,6 +221,8 @@ class run_planner {
             .seed = problem_.seed,
             .microbatch_multiple = runnable_microbatches(schedule, 1),
             .cost = necessary_,
+            .oversize = problem_.oversize == oversize_policy::own_pack ? oversize_policy::own_pack
+                                                                       : oversize_policy::reject,
             .control = control_};
   }
 
@@ -237,10 +312,11 @@ class run_planner {
   }
 
   /// A strategy with balanced data and without a plan.
-  [[nodiscard]] run_strategy balanced(const loads<2>& capacity) const {
-    run_strategy strategy{
-        .capacity = capacity,
-        .data = balanced_batches(problem_.samples, capacity, batches(schedule()))};
+  [[nodiscard]] run_strategy balanced(const loads<2>& capacity, bool gathered = false) const {
+    batch_options options = batches(schedule());
+    options.gather_oversize = gathered;
+    run_strategy strategy{.capacity = capacity,
+                          .data = balanced_batches(problem_.samples, capacity, options)};
     strategy.schedule = shape_for(schedule(), strategy.data);
     return strategy;
   }
@@ -264,15 +340,22 @@ class run_planner {
   /// actual micro-batches of some ranks and steps.
   [[nodiscard]] run_strategy improved(run_strategy best) const {
     if (best.status == search_status::infeasible || control_.stop_requested()) return best;
-    const run_strategy assigned = balanced(*best.capacity);
-    const pipeline_problem numbers = problem_for(assigned);
-    const auto consider_found = [&](const joint_plan& found) {
-      if (!found.plan.cuts.empty()) consider(best, assigned, found.plan);
+    const run_strategy assigned = balanced(*best.capacity, best.data.oversize_gathered);
+    const auto consider_found = [&](const auto& search) {
+      const cuts_and_modes plan = with_room(assigned, [&](const pipeline_problem& numbers) {
+        const joint_plan found = search(numbers);
+        return found.plan.cuts.empty() ? cuts_and_modes() : cuts_and_modes(found.plan);
+      });
+      if (plan) consider(best, assigned, *plan);
     };
-    consider_found(plan_jointly(numbers, objectives::makespan{}, plan_options()));
+    consider_found([&](const pipeline_problem& numbers) {
+      return plan_jointly(numbers, objectives::makespan{}, plan_options());
+    });
     if (const std::vector<scenario> scenarios = scenarios_of(assigned); !scenarios.empty())
-      consider_found(
-          plan_jointly(numbers, scenarios, {.of = makespan_measure::kind::mean}, plan_options()));
+      consider_found([&](const pipeline_problem& numbers) {
+        return plan_jointly(numbers, scenarios, {.of = makespan_measure::kind::mean},
+                            plan_options());
+      });
     return best;
   }
 
@@ -286,7 +369,8 @@ class run_planner {
     const auto improves = [&](const std::vector<std::size_t>& cuts) {
       for (std::size_t j = 0; j + 1 < cuts.size(); ++j)
         if (cuts[j] >= cuts[j + 1] || !rules.allows(cuts[j], cuts[j + 1])) return false;
-      const cuts_and_modes plan = assign_modes(numbers, cuts);
+      const cuts_and_modes plan =
+          with_room(best, [&](const pipeline_problem& some) { return assign_modes(some, cuts); });
       if (!plan) return false;
       run_strategy candidate = best;
       candidate.plan = *plan;
@@ -449,8 +533,7 @@ class run_planner {
                                                    const run_strategy& planned) const {
     std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
     if (planned.status == search_status::infeasible) return rows;
-    const run_strategy assigned = balanced(*planned.capacity);
-    const pipeline_problem numbers = problem_for(assigned);
+    const run_strategy assigned = balanced(*planned.capacity, planned.data.oversize_gathered);
     const auto add = [&](const char* name, const cuts_and_modes& plan) {
       if (!plan) return;
       run_strategy strategy = assigned;
@@ -458,8 +541,12 @@ class run_planner {
       rows.push_back(row(name, in_order(simulated(std::move(strategy)))));
     };
     add("+ data", even_and_full(assigned.data.load.mean_microbatch()));
-    add("+ partition", balanced_and_full(numbers));
-    add("+ recomputation", sequential(numbers));
+    add("+ partition", with_room(assigned, [this](const pipeline_problem& numbers) {
+          return balanced_and_full(numbers);
+        }));
+    add("+ recomputation", with_room(assigned, [this](const pipeline_problem& numbers) {
+          return sequential(numbers);
+        }));
     rows.push_back(row("joint", planned));
     return rows;
   }
@@ -507,10 +594,13 @@ class run_planner {
   /// One plan, in a quickly found order. `assigned` has balanced data.
   [[nodiscard]] run_strategy planned_quickly(run_strategy assigned) const {
     constexpr std::size_t simulations_per_rank = 6;
-    const joint_plan joint = plan_jointly(problem_for(assigned), objectives::closed_form{},
-                                          {.operation_limit = 3'000'000});
-    if (joint.plan.cuts.empty()) return assigned;
-    assigned.plan = joint.plan;
+    const cuts_and_modes plan = with_room(assigned, [](const pipeline_problem& numbers) {
+      const joint_plan joint =
+          plan_jointly(numbers, objectives::closed_form{}, {.operation_limit = 3'000'000});
+      return joint.plan.cuts.empty() ? cuts_and_modes() : cuts_and_modes(joint.plan);
+    });
+    if (!plan) return assigned;
+    assigned.plan = *plan;
     assigned.status = search_status::feasible;
     assigned.data.load.assignment = order_epoch(stages_of(assigned), assigned.schedule,
                                                 assigned.data.load, {}, simulations_per_rank);
@@ -530,7 +620,51 @@ class run_planner {
             .packs = packing.packs.size()};
   }
 
-  [[nodiscard]] capacity_problem capacity_question() const {
+  /// The samples but for the longest, one in `part`.
+  [[nodiscard]] std::vector<vision_language_sample> without_longest(std::size_t part) const {
+    loads<2> largest = {1, 1};
+    for (const vision_language_sample& sample : problem_.samples)
+      for (std::size_t r = 0; r < 2; ++r) largest[r] = std::max(largest[r], sample[r]);
+    std::vector<vision_language_sample> kept(problem_.samples.begin(), problem_.samples.end());
+    const auto share = [&](const vision_language_sample& sample) {
+      return std::max(static_cast<double>(sample[0]) / static_cast<double>(largest[0]),
+                      static_cast<double>(sample[1]) / static_cast<double>(largest[1]));
+    };
+    std::ranges::stable_sort(kept, {}, share);
+    kept.resize(kept.size() - std::min(kept.size() - 1, (kept.size() + part - 1) / part));
+    return kept;
+  }
+
+  /// The capacities that hold every sample, or those that hold all but the longest where they are
+  /// faster; the latter are tried where they may be much smaller.
+  [[nodiscard]] capacity_search searched_capacities() const {
+    capacity_search best = search_capacity(capacity_question(problem_.samples), control_);
+    if (problem_.oversize != oversize_policy::own_pack) return best;
+    loads<2> smallest = capacity_candidates(problem_.samples).smallest();
+    for (const std::size_t part : {400, 80, 20}) {
+      if (control_.stop_requested()) break;
+      const std::vector<vision_language_sample> kept = without_longest(part);
+      const loads<2> without = capacity_candidates(kept).smallest();
+      if (4 * without[0] > 3 * smallest[0] && 4 * without[1] > 3 * smallest[1]) continue;
+      smallest = without;
+      capacity_search other = search_capacity(capacity_question(kept), control_);
+      if (is_faster(other, best)) best = std::move(other);
+    }
+    return best;
+  }
+
+  [[nodiscard]] bool is_faster(const capacity_search& one, const capacity_search& other) const {
+    const auto rank = [&](const capacity_search& search) {
+      const capacity_candidate& best =
+          *std::ranges::find(search.candidates, search.best, &capacity_candidate::capacity);
+      const bool meets = meets_batch(batches(schedule()), best.outcome.samples_per_step);
+      return std::tuple(!best.outcome.fits, !meets, best.outcome.time_per_sample);
+    };
+    return rank(one) < rank(other);
+  }
+
+  [[nodiscard]] capacity_problem capacity_question(
+      std::span<const vision_language_sample> held) const {
     const auto evaluate = [this](const loads<2>& capacity,
                                  std::span<const vision_language_sample> samples,
                                  capacity_effort effort) {
@@ -543,6 +677,7 @@ class run_planner {
                         samples.size());
     };
     return {.samples = problem_.samples,
+            .held = held,
             .evaluate = evaluate,
             .global_batch = problem_.global_batch,
             .batch_tolerance = problem_.batch_tolerance,

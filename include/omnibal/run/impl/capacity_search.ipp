@@ -66,7 +66,7 @@ class capacity_searcher {
       : problem_(problem),
         control_(control),
         part_(sample_part(problem.samples, problem.sample_limit, problem.seed)),
-        candidates_(problem.samples) {}
+        candidates_(problem.held.empty() ? problem.samples : problem.held) {}
 
   [[nodiscard]] capacity_search search() {
     try_out({candidates_.smallest()});

@@ -171,6 +171,7 @@ inline void split_for_batch(packing_result& packing, const batch_options& option
   return pack_balanced(samples, {.capacity = capacity,
                                  .cost = loads<2>{options.cost.per_tile, options.cost.per_token},
                                  .seed = options.seed,
+                                 .oversize = options.oversize,
                                  .names = {"images", "tokens"},
                                  .control = options.control});
 }
@@ -183,6 +184,7 @@ inline void split_for_batch(packing_result& packing, const batch_options& option
                        {.capacity = {capacity[0], capacity[1], static_cast<std::int64_t>(most)},
                         .cost = loads<3>{options.cost.per_tile, options.cost.per_token, 0},
                         .seed = options.seed,
+                        .oversize = options.oversize,
                         .names = {"images", "tokens", "samples"},
                         .control = options.control},
                        [](const vision_language_sample& sample) {
@@ -229,8 +231,74 @@ struct limited_packing {
   return best;
 }
 
+/// Appends the steps of a part of the packs.
+inline void append_steps(dispatch_plan& plan, std::span<const std::uint32_t> packs,
+                         const batch_plan& batches, const batch_options& options) {
+  if (packs.empty()) return;
+  std::vector<std::int64_t> costs;
+  std::vector<std::uint32_t> sizes;
+  for (const std::uint32_t k : packs) {
+    costs.push_back(options.cost.of(batches.load.microbatches[k]));
+    sizes.push_back(static_cast<std::uint32_t>(batches.packing.packs[k].size()));
+  }
+  const dispatch_plan part =
+      dispatch_packs(std::span<const std::int64_t>(costs),
+                     {.ranks = static_cast<std::uint32_t>(options.ranks),
+                      .microbatches = static_cast<std::uint32_t>(batches.microbatches_per_rank),
+                      .seed = options.seed,
+                      .strata = sizes});
+  for (std::size_t group = 0; group < part.groups.size(); ++group) {
+    for (const std::uint32_t k : part.groups[group]) plan.groups.push_back(packs[k]);
+    plan.groups.close_group();
+  }
+}
+
+/// Steps with one oversize pack per rank, filled up with others, before the steps of the rest.
+[[nodiscard]] inline dispatch_plan gathered_steps(std::span<const std::uint32_t> oversize,
+                                                  std::span<const std::uint32_t> others,
+                                                  const batch_plan& batches,
+                                                  const batch_options& options) {
+  dispatch_plan plan{.ranks = static_cast<std::uint32_t>(options.ranks)};
+  while (!oversize.empty()) {
+    const std::size_t few = std::min(options.ranks, oversize.size());
+    std::vector<std::uint32_t> step(oversize.begin(), oversize.begin() + static_cast<long>(few));
+    oversize = oversize.subspan(few);
+    const std::size_t room = options.ranks * batches.microbatches_per_rank - few;
+    const std::size_t more = std::min(room, others.size());
+    step.insert(step.end(), others.begin(), others.begin() + static_cast<long>(more));
+    others = others.subspan(more);
+    append_steps(plan, step, batches, options);
+  }
+  append_steps(plan, others, batches, options);
+  return plan;
+}
+
+/// Moves the packs beyond the capacity into steps of their own if asked to, and counts them.
+inline void place_oversize(batch_plan& plan, const loads<2>& capacity,
+                           const batch_options& options) {
+  std::vector<std::uint32_t> oversize;
+  std::vector<std::uint32_t> others;
+  std::vector<bool> exceeds;
+  for (std::uint32_t k = 0; k < plan.load.microbatches.size(); ++k) {
+    const workload& work = plan.load.microbatches[k];
+    exceeds.push_back(work.tiles > capacity[0] || work.tokens > capacity[1]);
+    (exceeds.back() ? oversize : others).push_back(k);
+  }
+  if (oversize.empty()) return;
+  if (options.gather_oversize) {
+    plan.dispatch = gathered_steps(oversize, others, plan, options);
+    plan.oversize_gathered = true;
+  }
+  for (std::size_t group = 0; group < plan.dispatch.groups.size(); ++group) {
+    const auto count = static_cast<std::size_t>(std::ranges::count_if(
+        plan.dispatch.groups[group], [&](std::uint32_t k) { return exceeds[k]; }));
+    plan.oversize_per_rank = std::max(plan.oversize_per_rank, count);
+  }
+}
+
 [[nodiscard]] inline batch_plan assigned_evenly(limited_packing packed,
                                                 std::span<const vision_language_sample> samples,
+                                                const loads<2>& capacity,
                                                 const batch_options& options) {
   batch_plan plan{.packing = std::move(packed.packing),
                   .most_samples_per_pack = packed.most_samples};
@@ -245,6 +313,7 @@ struct limited_packing {
                       .microbatches = static_cast<std::uint32_t>(plan.microbatches_per_rank),
                       .seed = options.seed,
                       .strata = sizes});
+  place_oversize(plan, capacity, options);
   measure(plan, options);
   return plan;
 }
@@ -341,14 +410,14 @@ OMNIBAL_INLINE batch_plan paper_batches(std::span<const vision_language_sample> 
 
 OMNIBAL_INLINE batch_plan balanced_batches(std::span<const vision_language_sample> samples,
                                            const loads<2>& capacity, const batch_options& options) {
-  batch_plan plan =
-      detail::assigned_evenly(detail::pack_for_batch(samples, capacity, options), samples, options);
+  batch_plan plan = detail::assigned_evenly(detail::pack_for_batch(samples, capacity, options),
+                                            samples, capacity, options);
   // In few steps the mean may be far from what packs of unequal sizes promise; others are nearer.
   const auto missed = [&] {
     return !plan.packing.packs.empty() && !meets_batch(options, plan.mean_samples_per_step);
   };
   const auto consider = [&](detail::limited_packing packed) {
-    batch_plan other = detail::assigned_evenly(std::move(packed), samples, options);
+    batch_plan other = detail::assigned_evenly(std::move(packed), samples, capacity, options);
     if (detail::batch_distance(other, options) < detail::batch_distance(plan, options))
       plan = std::move(other);
   };

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/infeasibility.hpp>
@@ -12,6 +14,54 @@
 #include <omnibal/run/plan_run.hpp>
 
 namespace omnibal::inline v0 {
+
+namespace detail {
+
+/// The samples within the capacity, and the ids of all.
+struct kept_samples {
+  std::vector<vision_language_sample> samples = {};
+  std::vector<std::uint32_t> ids = {};
+  std::vector<std::uint32_t> skipped = {};
+};
+
+[[nodiscard]] inline kept_samples samples_within(const run_problem& problem) {
+  kept_samples kept;
+  for (std::uint32_t id = 0; id < problem.samples.size(); ++id) {
+    const vision_language_sample& sample = problem.samples[id];
+    if (sample[0] > (*problem.capacity)[0] || sample[1] > (*problem.capacity)[1]) {
+      kept.skipped.push_back(id);
+    } else {
+      kept.samples.push_back(sample);
+      kept.ids.push_back(id);
+    }
+  }
+  return kept;
+}
+
+inline void renumber(run_strategy& strategy, const std::vector<std::uint32_t>& ids) {
+  grouping<std::uint32_t> packs;
+  for (std::size_t k = 0; k < strategy.data.packing.packs.size(); ++k) {
+    for (const std::uint32_t id : strategy.data.packing.packs[k]) packs.push_back(ids[id]);
+    packs.close_group();
+  }
+  strategy.data.packing.packs = std::move(packs);
+}
+
+/// Plans the run of the samples within the capacity; packs name them by their ids among all.
+[[nodiscard]] inline run_plan plan_within_capacity(const run_problem& problem,
+                                                   const search_control& control) {
+  const kept_samples kept = samples_within(problem);
+  run_problem rest = problem;
+  rest.samples = kept.samples;
+  validate(rest);
+  run_plan result = run_planner(rest, control).plan();
+  result.skipped = kept.skipped;
+  for (run_strategy* strategy : {&result.unbalanced, &result.published, &result.planned})
+    renumber(*strategy, kept.ids);
+  return result;
+}
+
+}  // namespace detail
 
 OMNIBAL_INLINE evaluated_run evaluate_run(const run_problem& problem,
                                           const grouping<std::uint32_t>& packs,
@@ -39,6 +89,8 @@ OMNIBAL_INLINE run_plan plan_run(const run_problem& problem, const search_contro
     result.planned.why = {.reason = infeasibility::cause::fewer_layers_than_stages};
     return result;
   }
+  if (problem.oversize == oversize_policy::skip && problem.capacity)
+    return detail::plan_within_capacity(problem, control);
   return detail::run_planner(problem, control).plan();
 }
 
