@@ -8,9 +8,11 @@
 
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/evaluated_plan.hpp>
+#include <omnibal/pipeline/execution_item.hpp>
 #include <omnibal/pipeline/frozen.hpp>
 #include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/memory.hpp>
+#include <omnibal/pipeline/message_order.hpp>
 #include <omnibal/pipeline/operation.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/partition_constraints.hpp>
@@ -25,6 +27,7 @@
 #include <omnibal/pipeline/schedules/zero_bubble_h1.hpp>
 #include <omnibal/pipeline/schedules/zero_bubble_v.hpp>
 #include <omnibal/pipeline/simulate.hpp>
+#include <omnibal/pipeline/simulate_items.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
 #include <omnibal/pipeline/timeline.hpp>
 
