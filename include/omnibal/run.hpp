@@ -11,11 +11,13 @@
 #include <omnibal/run/cluster_shape_search.hpp>
 #include <omnibal/run/comparison.hpp>
 #include <omnibal/run/epoch_simulation.hpp>
+#include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/layer_binding.hpp>
 #include <omnibal/run/microbatch_order_search.hpp>
 #include <omnibal/run/microbatches.hpp>
 #include <omnibal/run/plan_run.hpp>
 #include <omnibal/run/problem.hpp>
+#include <omnibal/run/replay.hpp>
 #include <omnibal/run/step_timeline.hpp>
 
 #pragma GCC diagnostic pop

@@ -76,6 +76,7 @@ struct layer_cost {
   linear_cost weight_gradient_time = {};  ///< The part of backward_time that is W.
   linear_cost forward_latency = {};       ///< Transfer to the next stage, if a stage ends here.
   linear_cost backward_latency = {};      ///< Transfer from the next stage, if a stage ends here.
+  linear_cost output_bytes = {};          ///< Of the output on one device; 0: unknown, or none.
   std::int64_t static_bytes = 0;          ///< Weights, gradients, optimizer state on one device.
   std::int64_t step_time = 0;  ///< Gradient reduction and optimizer, once per training step.
   std::vector<mode_cost> modes = {};

@@ -162,6 +162,7 @@ struct transformer_layer {
                                    build.attention_seconds(shape.attention_flops) + communication) +
       attention + build.overhead();
   layer.forward_latency = build.transfer_time(shape.per, shape.tokens * 2 * h);
+  layer.output_bytes = build.cost(shape.per, build.replicated(shape.tokens * 2 * h));
   layer.static_bytes = build.static_bytes(shape.parameters, trainable);
   layer.step_time = build.step_time(shape.parameters, trainable);
   if (!gradients.any()) {
@@ -246,8 +247,9 @@ struct transformer_layer {
   layer.forward_time = build.seconds(unit::tile, matrix);
   layer.backward_time = build.seconds(unit::tile, gradients.passes() * matrix);
   layer.weight_gradient_time = build.seconds(unit::tile, matrix);
-  layer.forward_latency =
-      build.transfer_time(unit::tile, tokens * 2 * static_cast<double>(model.language.hidden));
+  const double output = tokens * 2 * static_cast<double>(model.language.hidden);
+  layer.forward_latency = build.transfer_time(unit::tile, output);
+  layer.output_bytes = build.cost(unit::tile, build.replicated(output));
   layer.backward_latency = layer.forward_latency;
   layer.static_bytes = build.static_bytes(layer.parameters, true);
   layer.step_time = build.step_time(layer.parameters, true);
@@ -269,6 +271,7 @@ struct transformer_layer {
   layer.backward_time = build.seconds(unit::token, trainable ? build.memory_seconds(3 * row) : 0.0);
   layer.weight_gradient_time = layer.backward_time;
   layer.forward_latency = build.transfer_time(unit::token, row);
+  layer.output_bytes = build.cost(unit::token, build.replicated(row));
   layer.backward_latency = layer.forward_latency;
   layer.static_bytes = build.static_bytes(layer.parameters, trainable);
   layer.step_time = build.step_time(layer.parameters, trainable);
