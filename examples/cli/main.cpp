@@ -32,6 +32,7 @@ void add_commands(CLI::App& application, command_context& context) {
   add_recompute(application, context);
   add_rebalance(application, context);
   add_simulate(application, context);
+  add_replay(application, context);
   add_calibrate(application, context);
 }
 

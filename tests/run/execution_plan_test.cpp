@@ -111,8 +111,10 @@ TEST_CASE("every schedule is executed to the end, as fast as predicted, on all s
         for (std::size_t step = 0; step < 2; ++step) {
           const replayed_step replayed = replay(plan, step, predictions(plan, step));
           REQUIRE(replayed.measured.stuck.empty());
-          // The prediction of zbv has a transfer between the two stages of its last device.
-          const std::int64_t local = kind == any_schedule(schedules::zero_bubble_v{}) ? 60 : 0;
+          // Predictions have a transfer between stages of the same device too.
+          std::int64_t local = 0;
+          for (std::size_t j = 0; j + 1 < plan.stages.size(); ++j)
+            if (plan.stages[j].device == plan.stages[j + 1].device) local += 40;
           CHECK(replayed.measured.makespan + local >= plan.step_times[step]);
           CHECK(static_cast<double>(replayed.measured.makespan) <=
                 1.1 * static_cast<double>(plan.step_times[step]));

@@ -39,6 +39,7 @@ void add_partition(CLI::App& application, command_context& context);
 void add_recompute(CLI::App& application, command_context& context);
 void add_rebalance(CLI::App& application, command_context& context);
 void add_simulate(CLI::App& application, command_context& context);
+void add_replay(CLI::App& application, command_context& context);
 void add_calibrate(CLI::App& application, command_context& context);
 void add_plan(CLI::App& application, command_context& context);
 

@@ -90,6 +90,18 @@ void add_problem_options(CLI::App& command, given_files& files, plan_arguments& 
                  "Evaluate the plan of this file instead of searching for one");
 }
 
+void add_execution_options(CLI::App& command, given_files& files, plan_arguments& arguments) {
+  add_output_file(command, files, "--execution", arguments.execution,
+                  "With --lengths: where to write what every rank executes, as JSON");
+  add_choice(command, "--execution-order", arguments.execution_order,
+             "With --execution: order items by the times of each step and replica (exact), or of "
+             "the mean micro-batch, in a smaller file (mean) [exact]",
+             {{"exact", order_source::exact}, {"mean", order_source::mean}});
+  command.add_option("--labels", arguments.labels,
+                     "With --execution: the column of the tables with the tokens of each sample "
+                     "that count in the loss");
+}
+
 /// Plans tables or a problem, whichever the arguments give.
 exit_status plan(const command_context& context, const plan_arguments& arguments) {
   if (arguments.problem.empty() == arguments.tables.files.empty())
@@ -98,6 +110,10 @@ exit_status plan(const command_context& context, const plan_arguments& arguments
                           : "plan takes --lengths or --problem, not both");
   if (!arguments.problem.empty() && !arguments.report.empty())
     throw usage_error("--report needs --lengths: there is no page for a --problem");
+  if (!arguments.problem.empty() && !arguments.execution.empty())
+    throw usage_error("--execution needs --lengths: a --problem has no samples to execute");
+  if (!arguments.labels.empty() && arguments.execution.empty())
+    throw usage_error("--labels needs --execution, which they are written to");
   return arguments.problem.empty() ? plan_tables(context, arguments)
                                    : plan_problem(context, arguments);
 }
@@ -137,6 +153,7 @@ void add_plan(CLI::App& application, command_context& context) {
                   "With --lengths: where to write the plan as a page of HTML");
   add_output_file(*command, context.files, "--out", arguments->out,
                   "Where to write the plan as JSON");
+  add_execution_options(*command, context.files, *arguments);
   command->footer(
       "\nExamples:\n"
       "  omnibal plan --lengths lengths.json --model internvl-chat-1.5 --dp 8 --pp 4 --tp 2 \\\n"

@@ -12,6 +12,7 @@
 #include <omnibal/packing/packer.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/planner/objective.hpp>
+#include <omnibal/run/execution_plan.hpp>
 
 #include "commands/commands.hpp"
 #include "tables/tables.hpp"
@@ -49,6 +50,9 @@ struct plan_arguments {
   std::int64_t seed = 1024;
   std::string report = {};
   std::string out = {};
+  std::string execution = {};
+  order_source execution_order = order_source::exact;
+  std::string labels = {};  ///< The column of tokens that count in the loss; empty if none.
 };
 
 /// `omnibal plan --lengths ...`: the whole chain on real lengths.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -11,6 +13,7 @@
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/interop/megatron_layout.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
+#include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/plan_run.hpp>
 #include <omnibal/run/step_timeline.hpp>
 
@@ -22,6 +25,7 @@
 #include "commands/progress_line.hpp"
 #include "commands/run_figures.hpp"
 #include "commands/stopwatch.hpp"
+#include "files/execution_file.hpp"
 #include "files/files.hpp"
 #include "files/packs_file.hpp"
 #include "options/units.hpp"
@@ -49,8 +53,10 @@ void check_virtual_stages(const plan_arguments& arguments) {
 }
 
 void check(const plan_arguments& arguments) {
-  if (!arguments.evaluate.empty() && !(arguments.out.empty() && arguments.report.empty()))
-    throw usage_error("--out and --report have no meaning beside --evaluate, which makes no plan");
+  if (!arguments.evaluate.empty() &&
+      !(arguments.out.empty() && arguments.report.empty() && arguments.execution.empty()))
+    throw usage_error(
+        "--out, --report and --execution have no meaning beside --evaluate, which makes no plan");
   require("--model", !arguments.model.empty(), "internvl-chat-1.5");
   if (arguments.devices > 0) {
     if (arguments.data_parallel + arguments.pipeline_parallel + arguments.tensor_parallel > 0)
@@ -180,6 +186,39 @@ packs_file packs_of(const plan_subject& subject, const run_strategy& planned) {
           .plan = planned.data.dispatch};
 }
 
+/// The tokens of each sample that count in the loss; empty where no column has them.
+std::vector<std::int64_t> read_labels(const plan_arguments& arguments) {
+  if (arguments.labels.empty()) return {};
+  table_options options = arguments.tables;
+  options.resources = {{"labels", arguments.labels}};
+  const length_tables tables = read_length_tables(options);
+  std::vector<std::int64_t> labels;
+  for (const loads<1>& one : std::get<std::vector<loads<1>>>(tables.samples))
+    labels.push_back(one[0]);
+  return labels;
+}
+
+/// Throws invalid_input for a sample with more labels than tokens.
+void expect_fewer_labels(std::span<const std::int64_t> labels,
+                         std::span<const vision_language_sample> samples) {
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    if (labels[i] > samples[i][1])
+      throw invalid_input(
+          "--labels", i, labels[i],
+          "is more than the tokens of the sample, " + std::to_string(samples[i][1]));
+}
+
+void write_execution(const plan_arguments& arguments, const run_problem& problem,
+                     const run_plan& plan, std::span<const std::int64_t> labels) {
+  if (arguments.execution.empty()) return;
+  write_file(arguments.execution,
+             to_text(make_execution_plan(problem, plan.planned,
+                                         {.order = arguments.execution_order,
+                                          .tensor_parallel = arguments.tensor_parallel,
+                                          .shards_optimizer = arguments.shard_optimizer,
+                                          .label_tokens = labels})));
+}
+
 void write_plan(const plan_subject& subject, const run_plan& plan, const run_report& report) {
   const plan_arguments& arguments = subject.arguments;
   const std::vector<layer_cost>& chain = subject.calibrated.chain;
@@ -200,9 +239,12 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   if (arguments.devices == 0) validate(setup_of(arguments), costs.model);
   expect_writable(arguments.out);
   expect_writable(arguments.report);
+  expect_writable(arguments.execution);
 
   stopwatch watch;
   const length_tables tables = read_length_tables(arguments.tables);
+  const std::vector<std::int64_t> labels = read_labels(arguments);
+  expect_fewer_labels(labels, tiles_and_tokens(tables));
   const double read_seconds = watch.lap();
   progress_line line(context);
   const deadline limit(context, arguments.time_limit);
@@ -236,6 +278,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     report.gain->megatron = report_of(
         subject, to_megatron_layout(planning_problem(problem, plan.planned), plan.planned.plan));
     write_plan(subject, plan, report);
+    write_execution(arguments, problem, plan, labels);
   }
   print_report(context, report);
   return report.status == search_status::infeasible ? exit_status::infeasible : exit_status::done;

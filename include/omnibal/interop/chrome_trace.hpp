@@ -6,6 +6,7 @@
 /// Source: "Trace Event Format", the document of the Chromium project.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include <omnibal/config.hpp>
@@ -16,6 +17,9 @@ namespace omnibal::inline v0 {
 /// The timeline as one line of JSON, without its title. One unit of time becomes one microsecond.
 /// O(bars).
 [[nodiscard]] std::string chrome_trace(const timeline& step);
+
+/// Several timelines in one trace, to be compared: a group of rows for each, named by its title.
+[[nodiscard]] std::string chrome_trace(std::span<const timeline> steps);
 
 }  // namespace omnibal::inline v0
 
