@@ -11,6 +11,7 @@
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/cost/linear_fit.hpp>
 #include <omnibal/cost/model.hpp>
+#include <omnibal/cost/own_chain.hpp>
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/cost/workload.hpp>
 

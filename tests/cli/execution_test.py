@@ -20,7 +20,7 @@ def written(plan):
 
 
 class ExecutionTest(MainJobTest):
-    def plan(self, *more, samples=37, dp=3, pp=2, schedule="1f1b"):
+    def plan(self, *more, samples=40, dp=3, pp=2, schedule="1f1b"):
         """The text of the execution of a small run, the last step of which leaves ranks idle."""
         draw = random.Random(5)
         rows = []

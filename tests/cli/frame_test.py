@@ -8,7 +8,7 @@ import subprocess
 
 from command import COMMAND, CommandTest, main, samples
 
-COMMANDS = ["plan", "pack", "generate", "partition", "recompute", "rebalance", "simulate"]
+COMMANDS = ["plan", "pack", "generate", "partition", "recompute", "rebalance", "simulate", "replay"]
 CAPACITY = ["--capacity", "images=9,tokens=4096"]
 
 

@@ -79,10 +79,10 @@ struct calibration {
 };
 
 /// The chain with the fitted times and activations of layers that a fit names. A fit of a kind,
-/// `vision`, applies to `vision0`, `vision1` and so on; a fit of the layer's own name takes
-/// precedence over it. What was not measured stays as it is, and so do parameters, static bytes,
-/// latencies and step times. Throws invalid_input naming the fit if the chain has no such layer or
-/// the layer no such mode. O(layers · fits).
+/// `vision`, applies to `vision0`, `vision1` and so on, if they are numbered from 0; a fit of the
+/// layer's own name takes precedence over it. What was not measured stays as it is, and so do
+/// parameters, static bytes, latencies and step times. Throws invalid_input naming the fit if the
+/// chain has no such layer or the layer no such mode. O(layers · fits).
 [[nodiscard]] calibration calibrated_chain(std::vector<layer_cost> chain,
                                            std::span<const layer_fit> fits);
 

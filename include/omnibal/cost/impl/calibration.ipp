@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -14,6 +13,7 @@
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/calibration.hpp>
+#include <omnibal/cost/detail/share_of_cost.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/cost/linear_fit.hpp>
 #include <omnibal/cost/workload.hpp>
@@ -164,9 +164,12 @@ OMNIBAL_INLINE double suggested_margin(std::span<const layer_fit> fits) {
 
 namespace detail {
 
-/// Whether the layer is one of several of this kind.
-[[nodiscard]] inline bool is_of_kind(const std::string& layer, const std::string& kind) {
-  return layer != kind && layer_kind(layer) == kind;
+/// Whether the layer is one of several of this kind, numbered from 0: `conv2` beside `conv1` alone
+/// is a name, not the kind `conv`.
+[[nodiscard]] inline bool is_of_kind(std::span<const layer_cost> chain, const std::string& layer,
+                                     const std::string& kind) {
+  return layer != kind && layer_kind(layer) == kind &&
+         std::ranges::find(chain, kind + "0", &layer_cost::name) != chain.end();
 }
 
 [[nodiscard]] inline std::string listed(std::span<const std::string> names) {
@@ -180,7 +183,7 @@ inline void expect_known(std::span<const layer_cost> chain, const layer_fit& fit
                          std::size_t index) {
   std::vector<std::string> known;
   for (const layer_cost& layer : chain) {
-    if (layer.name == fit.name || is_of_kind(layer.name, fit.name)) return;
+    if (layer.name == fit.name || is_of_kind(chain, layer.name, fit.name)) return;
     if (std::string kind(layer_kind(layer.name)); std::ranges::find(known, kind) == known.end())
       known.push_back(std::move(kind));
   }
@@ -214,16 +217,6 @@ inline void apply_mode(const mode_fit& fit, std::size_t index, layer_cost& layer
   if (replace(mode->extra_time, fit.extra_time)) parts.extra[m] = true;
   if (replace(mode->saved_bytes, fit.saved_bytes)) parts.saved[m] = true;
   if (replace(mode->transient_bytes, fit.transient_bytes)) parts.transient[m] = true;
-}
-
-/// A cost with every coefficient multiplied by the same share.
-[[nodiscard]] inline linear_cost share_of(const linear_cost& whole, double share) {
-  const auto part = [&](std::int64_t coefficient) {
-    return std::min(coefficient, static_cast<std::int64_t>(
-                                     std::llround(static_cast<double>(coefficient) * share)));
-  };
-  return {part(whole.constant), part(whole.per_tile), part(whole.per_token),
-          part(whole.per_squared_token)};
 }
 
 /// `part` of `before`, scaled to be the same part of each coefficient of `now`: never more than it.
@@ -280,7 +273,8 @@ OMNIBAL_INLINE calibration calibrated_chain(std::vector<layer_cost> chain,
     bool named = false;
     for (const bool exact : {false, true})
       for (std::size_t k = 0; k < fits.size(); ++k) {
-        if (!(exact ? layer.name == fits[k].name : detail::is_of_kind(layer.name, fits[k].name)))
+        if (!(exact ? layer.name == fits[k].name
+                    : detail::is_of_kind(chain, layer.name, fits[k].name)))
           continue;
         detail::apply_fit(fits[k], k, layer, parts);
         named = true;

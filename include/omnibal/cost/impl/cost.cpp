@@ -5,5 +5,6 @@
 #include <omnibal/cost/impl/layer_costs.ipp>
 #include <omnibal/cost/impl/linear_fit.ipp>
 #include <omnibal/cost/impl/model.ipp>
+#include <omnibal/cost/impl/own_chain.ipp>
 #include <omnibal/cost/impl/presets.ipp>
 #include <omnibal/cost/impl/workload.ipp>
