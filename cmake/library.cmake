@@ -8,8 +8,10 @@ set(omnibal_include_dir "${PROJECT_SOURCE_DIR}/include")
 file(GLOB_RECURSE omnibal_headers CONFIGURE_DEPENDS "${omnibal_include_dir}/omnibal/*.hpp")
 file(GLOB_RECURSE omnibal_gpu_headers CONFIGURE_DEPENDS
      "${omnibal_include_dir}/omnibal/gpu/*.hpp" "${omnibal_include_dir}/omnibal/gpu/*.cuh")
-file(GLOB omnibal_nccl_headers CONFIGURE_DEPENDS "${omnibal_include_dir}/omnibal/comm/nccl.hpp")
-file(GLOB omnibal_mpi_headers CONFIGURE_DEPENDS "${omnibal_include_dir}/omnibal/comm/mpi.hpp")
+file(GLOB omnibal_nccl_headers CONFIGURE_DEPENDS "${omnibal_include_dir}/omnibal/comm/nccl*.hpp"
+     "${omnibal_include_dir}/omnibal/comm/detail/nccl*.hpp")
+file(GLOB omnibal_mpi_headers CONFIGURE_DEPENDS "${omnibal_include_dir}/omnibal/comm/mpi*.hpp"
+     "${omnibal_include_dir}/omnibal/comm/detail/mpi*.hpp")
 list(REMOVE_ITEM omnibal_headers ${omnibal_gpu_headers} ${omnibal_nccl_headers}
      ${omnibal_mpi_headers} "")
 # What they include at their end, and the units of omnibal::compiled.

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -128,6 +130,46 @@ void check_broadcast_grouping(Communicator& ranks) {
   expect(omnibal::broadcast_grouping(ranks, nothing, 0) == nothing, "broadcast of no groups");
 }
 
+/// Every pair of ranks exchanges messages of several sizes, the lower rank sending first.
+template <omnibal::communicator Communicator>
+void check_messages(Communicator& ranks) {
+  for (std::size_t low = 0; low < ranks.size(); ++low)
+    for (std::size_t high = low + 1; high < ranks.size(); ++high)
+      for (const std::size_t count : {0U, 1U, 500U}) {
+        if (ranks.rank() != low && ranks.rank() != high) continue;
+        const auto sent = values_of(ranks.rank(), count, count);
+        std::vector<std::int64_t> received(count, -1);
+        const auto writable = std::as_writable_bytes(std::span(received));
+        const std::size_t peer = ranks.rank() == low ? high : low;
+        if (ranks.rank() == low) ranks.send_bytes(std::as_bytes(std::span(sent)), peer);
+        ranks.receive_bytes(writable, peer);
+        if (ranks.rank() == high) ranks.send_bytes(std::as_bytes(std::span(sent)), peer);
+        expect(received == values_of(peer, count, count), "message of " + std::to_string(count));
+      }
+  std::byte token{};
+  expect_throw<omnibal::invalid_input>(
+      [&] { ranks.send_bytes(std::span(&token, 1), ranks.rank()); }, "a message to oneself");
+  expect_throw<omnibal::invalid_input>(
+      [&] { ranks.receive_bytes(std::span(&token, 1), ranks.size()); }, "a message from nobody");
+}
+
+/// Odd and even ranks, in reverse order; rank 0 is left out. Parts and whole work side by side.
+template <omnibal::communicator Communicator>
+void check_split(Communicator& ranks) {
+  expect_throw<omnibal::invalid_input>([&] { (void)ranks.split(-1, 0); }, "a negative color");
+  const std::size_t rank = ranks.rank();
+  const auto color = rank == 0 ? std::nullopt : std::optional(static_cast<int>(rank % 2));
+  auto part = ranks.split(color, -static_cast<int>(rank));
+  expect(part.has_value() == (rank != 0), "only ranks with a color are in a part");
+  omnibal::barrier(ranks);
+  if (!part) return;
+  std::vector<std::size_t> members;
+  for (std::size_t r = ranks.size(); r-- > 1;)
+    if (r % 2 == rank % 2) members.push_back(r);
+  expect(omnibal::all_gather_value(*part, rank) == members, "order of the part");
+  check_messages(*part);
+}
+
 /// Arguments that are wrong by themselves throw before anything is sent, so the ranks can go on.
 template <omnibal::communicator Communicator>
 void check_preconditions(Communicator& ranks) {
@@ -146,9 +188,9 @@ void check_preconditions(Communicator& ranks) {
   omnibal::barrier(ranks);
 }
 
-/// Everything above. Called by all ranks.
+/// What needs collective operations alone.
 template <omnibal::communicator Communicator>
-void check_communicator(Communicator& ranks) {
+void check_collectives(Communicator& ranks) {
   check_preconditions(ranks);
   omnibal::barrier(ranks);
   check_broadcast(ranks);
@@ -158,6 +200,14 @@ void check_communicator(Communicator& ranks) {
   check_all_reduce(ranks);
   check_agreement(ranks);
   check_broadcast_grouping(ranks);
+}
+
+/// Everything above. Called by all ranks.
+template <omnibal::communicator Communicator>
+void check_communicator(Communicator& ranks) {
+  check_collectives(ranks);
+  check_messages(ranks);
+  check_split(ranks);
 }
 
 }  // namespace collective_checks

@@ -194,6 +194,60 @@ TEST_CASE("a rank that does not come by the deadline is named") {
     CHECK_THAT(errors[r], Catch::Matchers::ContainsSubstring("rank 1 did not come within 20 ms"));
 }
 
+TEST_CASE("a message of another size than expected is an error on both sides") {
+  for (const std::size_t sent : {3U, 9U}) {
+    const auto errors = errors_of(2, [&](thread_communicator& ranks) {
+      std::vector<std::byte> bytes(ranks.rank() == 0 ? sent : 4);
+      if (ranks.rank() == 0)
+        ranks.send_bytes(bytes, 1);
+      else
+        ranks.receive_bytes(bytes, 0);
+    });
+    const std::string reason =
+        "rank 0 sends " + std::to_string(sent) + " bytes to rank 1, which expects 4";
+    CHECK(errors[0] == "rank 0, send #0: " + reason);
+    CHECK(errors[1] == "rank 1, receive #0: " + reason);
+  }
+}
+
+TEST_CASE("two ranks that both send first are told so at the deadline") {
+  const auto errors = errors_of(2,
+                                [](thread_communicator& ranks) {
+                                  std::array<std::byte, 4> bytes{};
+                                  ranks.send_bytes(bytes, 1 - ranks.rank());
+                                  ranks.receive_bytes(bytes, 1 - ranks.rank());
+                                },
+                                {.deadline = std::chrono::milliseconds(20)});
+  for (const std::size_t r : {0U, 1U})
+    CHECK_THAT(errors[r], Catch::Matchers::ContainsSubstring("did not come within 20 ms"));
+}
+
+TEST_CASE("a rank that leaves ends a message with it") {
+  const auto errors = errors_of(3, [](thread_communicator& ranks) {
+    std::array<std::byte, 4> bytes{};
+    if (ranks.rank() == 0) ranks.send_bytes(bytes, 2);
+    if (ranks.rank() == 1) ranks.receive_bytes(bytes, 2);
+  });
+  // The other of the two may fail first, and is then the one that has left.
+  for (const std::size_t r : {0U, 1U})
+    CHECK_THAT(errors[r], Catch::Matchers::ContainsSubstring("has left"));
+}
+
+TEST_CASE("an abort ends all ranks, also those that wait in a part") {
+  const auto errors = errors_of(4, [](thread_communicator& ranks) {
+    auto part = ranks.split(static_cast<int>(ranks.rank() % 2), 0);
+    if (ranks.rank() == 3) return ranks.abort("the loss is not a number");
+    if (ranks.rank() == 1)
+      omnibal::barrier(*part);
+    else
+      omnibal::barrier(ranks);
+  });
+  for (const std::size_t r : {0U, 2U})
+    CHECK(errors[r] == "rank " + std::to_string(r) +
+                           ", all_gather #1: rank 3 aborted: the loss is not a number");
+  CHECK(errors[1] == "rank 0, all_gather #0: rank 3 aborted: the loss is not a number");
+}
+
 TEST_CASE("after a failure every further call fails with the first reason") {
   const auto errors = errors_of(2, [](thread_communicator& ranks) {
     try {

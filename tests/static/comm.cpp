@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -15,10 +17,11 @@
 
 namespace omnibal::statements {
 
-// ---- a user's own communicator needs five functions, no base class
+// ---- a user's own communicator needs nine functions, no base class
 // --------------------------------
 
-struct alone {
+template <typename Self>
+struct nine_functions {
   [[nodiscard]] std::size_t rank() const;
   [[nodiscard]] std::size_t size() const;
   void broadcast_bytes(std::span<std::byte> buffer, std::size_t root);
@@ -27,23 +30,31 @@ struct alone {
   void all_to_all_bytes(std::span<const std::byte> sent, std::span<const std::size_t> sent_counts,
                         std::span<std::byte> received,
                         std::span<const std::size_t> received_counts);
+  void send_bytes(std::span<const std::byte> sent, std::size_t to);
+  void receive_bytes(std::span<std::byte> received, std::size_t from);
+  [[nodiscard]] std::optional<Self> split(std::optional<int> color, int key);
+  void abort(std::string_view reason) noexcept;
 };
-struct without_exchange {
-  [[nodiscard]] std::size_t rank() const;
-  [[nodiscard]] std::size_t size() const;
-  void broadcast_bytes(std::span<std::byte> buffer, std::size_t root);
-  void all_gather_bytes(std::span<const std::byte> sent, std::span<std::byte> received,
-                        std::span<const std::size_t> counts);
+struct alone : nine_functions<alone> {};
+struct without_exchange : nine_functions<without_exchange> {
+  void all_to_all_bytes();
 };
-struct with_signed_rank : alone {
+struct without_parts : nine_functions<without_parts> {
+  void split();
+};
+struct with_signed_rank : nine_functions<with_signed_rank> {
   [[nodiscard]] int rank() const;
 };
-struct that_returns_errors : alone {
+struct that_returns_errors : nine_functions<that_returns_errors> {
   int broadcast_bytes(std::span<std::byte> buffer, std::size_t root);
+};
+struct whose_abort_throws : nine_functions<whose_abort_throws> {
+  void abort(std::string_view reason);
 };
 static_assert(communicator<alone> && communicator<thread_communicator>);
 static_assert(!communicator<without_exchange> && !communicator<int>);
-static_assert(!communicator<with_signed_rank>);
+static_assert(!communicator<without_parts> && !communicator<with_signed_rank>);
+static_assert(!communicator<whose_abort_throws>);
 static_assert(!communicator<that_returns_errors>);  // errors are thrown
 static_assert(!communicator<const thread_communicator>);
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The communicator concept: the three collective operations on bytes that the library needs from a
-/// message-passing library. Implementations: thread_communicator (ranks are threads of one
-/// process), mpi_communicator, nccl_communicator. Typed operations are in collectives.hpp.
+/// The communicator concept, for control: blocking operations on bytes of host memory, by which
+/// ranks agree on plans, counts and ids, and tell each other that one of them has failed. Models:
+/// thread_communicator (ranks are threads of one process), mpi_communicator, nccl_communicator.
+/// Typed operations are in collectives.hpp; tensors go through a tensor_channel.
 #pragma once
 
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -20,30 +22,43 @@
 
 namespace omnibal::inline v0 {
 
-/// A fixed set of ranks 0 … size() − 1 that call the same operations in the same order. Buffers are
-/// host memory, sizes are in bytes and may be zero, and `sent` must not overlap `received`. All
-/// operations block until `received` is complete.
+/// A fixed set of ranks 0 … size() − 1 that call the same collective operations in the same order.
+/// Buffers are host memory, sizes are in bytes and may be zero, and `sent` must not overlap
+/// `received`. All operations block until `received` is complete.
 ///
-/// - `broadcast_bytes(buffer, root)`: copies the buffer of `root` to all ranks. Sizes must be
-/// equal.
+/// - `broadcast_bytes(buffer, root)`: copies the buffer of `root` to all ranks, of equal sizes.
 /// - `all_gather_bytes(sent, received, counts)`: `received` becomes the `sent` of all ranks, in
 /// rank
 ///   order; `counts`, the same on every rank, is the size of `sent` by rank.
 /// - `all_to_all_bytes(sent, sent_counts, received, received_counts)`: `sent` consists of one part
 ///   per rank, of the sizes `sent_counts`; `received` becomes the parts sent to this rank, in rank
 ///   order. The size sent from rank i to rank j must be equal on both.
+/// - `send_bytes(sent, to)` and `receive_bytes(received, from)` are a pair on two different ranks,
+/// of
+///   equal sizes. A send returns once its bytes are received: two ranks that both send first wait
+///   for each other until the deadline.
+/// - `split(color, key)`: ranks that pass the same color, which is not negative, form a
+/// communicator
+///   of their own, ordered by key and then by rank. A rank without color gets std::nullopt.
+/// - `abort(reason)`: this and every later operation of every rank fails with the reason.
 ///
 /// An argument that is invalid by itself throws invalid_input before anything is sent; errors
 /// between ranks throw communication_error.
 template <typename Type>
 concept communicator = requires(Type& ranks, std::span<std::byte> received,
                                 std::span<const std::byte> sent,
-                                std::span<const std::size_t> counts, std::size_t root) {
+                                std::span<const std::size_t> counts, std::size_t root,
+                                std::optional<int> color, int key, std::string_view reason) {
   { std::as_const(ranks).rank() } -> std::same_as<std::size_t>;
   { std::as_const(ranks).size() } -> std::same_as<std::size_t>;
   { ranks.broadcast_bytes(received, root) } -> std::same_as<void>;
   { ranks.all_gather_bytes(sent, received, counts) } -> std::same_as<void>;
   { ranks.all_to_all_bytes(sent, counts, received, counts) } -> std::same_as<void>;
+  { ranks.send_bytes(sent, root) } -> std::same_as<void>;
+  { ranks.receive_bytes(received, root) } -> std::same_as<void>;
+  { ranks.split(color, key) } -> std::same_as<std::optional<Type>>;
+  { ranks.abort(reason) }
+  noexcept->std::same_as<void>;
 };
 
 /// Thrown when communication fails: ranks call different operations or pass sizes that do not
@@ -52,7 +67,8 @@ concept communicator = requires(Type& ranks, std::span<std::byte> received,
 /// all_gather`. The communicator that threw it cannot be used again.
 class communication_error : public std::runtime_error {
  public:
-  /// `sequence` is the number of operations that this communicator completed before.
+  /// `sequence` is the number of collective operations that this communicator completed before; of
+  /// a send or a receive the number of messages before it from the one rank to the other.
   communication_error(std::size_t rank, std::string_view operation, std::uint64_t sequence,
                       std::string_view reason)
       : std::runtime_error("rank " + std::to_string(rank) + ", " + std::string(operation) + " #" +
@@ -76,6 +92,27 @@ namespace detail {
 inline void require_rank(std::string_view field, std::size_t rank, std::size_t size) {
   if (rank >= size)
     throw invalid_input(field, rank, "must be a rank below " + std::to_string(size));
+}
+
+inline void require_peer(std::string_view field, std::size_t peer, std::size_t rank,
+                         std::size_t size) {
+  require_rank(field, peer, size);
+  if (peer == rank) throw invalid_input(field, peer, "must be another rank");
+}
+
+inline void require_color(std::optional<int> color) {
+  if (color && *color < 0) throw invalid_input("color", *color, "must not be negative");
+}
+
+[[nodiscard]] inline std::string on_rank(std::size_t rank) {
+  return "rank " + std::to_string(rank);
+}
+
+/// "rank 2" or "ranks 1, 2"; empty for no ranks.
+[[nodiscard]] inline std::string list_ranks(std::span<const std::size_t> ranks) {
+  std::string text;
+  for (const std::size_t rank : ranks) text += (text.empty() ? "" : ", ") + std::to_string(rank);
+  return text.empty() ? text : (ranks.size() == 1 ? "rank " : "ranks ") + text;
 }
 
 /// Throws unless there is one count per rank and they add up to `bytes`.

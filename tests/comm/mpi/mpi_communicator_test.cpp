@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Run by several processes; exits with 1 when a check fails on any of them.
+#include <array>
+#include <chrono>
 #include <climits>
 #include <cstddef>
 #include <cstdio>
 #include <exception>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,6 +25,7 @@ namespace {
 
 using collective_checks::expect;
 using collective_checks::expect_throw;
+using omnibal::communication_error;
 using omnibal::mpi_communicator;
 
 static_assert(omnibal::communicator<mpi_communicator>);
@@ -53,25 +60,146 @@ void check_part_of_the_ranks() {
   collective_checks::check_communicator(moved);
 }
 
-/// MPI reports a message that is longer than its receiver expects.
-void check_error() {
-  mpi_communicator ranks;
-  if (ranks.size() < 2 || ranks.rank() > 1) return;
-  const std::size_t expected = ranks.rank() == 0 ? 0 : 4;
-  const std::size_t sent = ranks.rank() == 0 ? 8 : 0;
-  std::vector<std::size_t> sent_counts(ranks.size(), 0);
-  std::vector<std::size_t> received_counts(ranks.size(), 0);
-  sent_counts[1] = sent;
-  received_counts[0] = expected;
-  const std::vector<std::byte> source(sent);
-  std::vector<std::byte> target(expected);
-  const auto exchange = [&] {
-    ranks.all_to_all_bytes(source, sent_counts, target, received_counts);
+using action = std::function<void(mpi_communicator&)>;
+
+/// What each rank is told when all run `body` over a communicator of their own.
+std::string error_of(const action& body, std::chrono::milliseconds deadline) {
+  MPI_Barrier(MPI_COMM_WORLD);
+  mpi_communicator ranks(MPI_COMM_WORLD, {.deadline = deadline});
+  try {
+    body(ranks);
+  } catch (const communication_error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+void expect_error(const std::string& error, const std::string& part) {
+  expect(error.find(part) != std::string::npos, "\"" + error + "\" has no \"" + part + "\"");
+}
+
+constexpr auto long_wait = std::chrono::seconds(30);
+constexpr auto short_wait = std::chrono::milliseconds(200);
+
+/// Rank 0 sends rank 1 more or fewer bytes than that expects: all ranks are told, and rank 1 has no
+/// byte that nobody sent.
+void check_exchange_of_other_sizes() {
+  for (const std::size_t sent : {2U, 8U, 0U}) {
+    const std::string error = error_of(
+        [&](mpi_communicator& ranks) {
+          std::vector<std::size_t> sent_counts(ranks.size(), 0);
+          std::vector<std::size_t> received_counts(ranks.size(), 0);
+          if (ranks.rank() == 0) sent_counts[1] = sent;
+          if (ranks.rank() == 1) received_counts[0] = 4;
+          const std::vector<std::byte> source(ranks.rank() == 0 ? sent : 0);
+          std::vector<std::byte> target(ranks.rank() == 1 ? 4 : 0);
+          ranks.all_to_all_bytes(source, sent_counts, target, received_counts);
+          omnibal::barrier(ranks);
+        },
+        long_wait);
+    expect_error(error,
+                 "rank 0 sends " + std::to_string(sent) + " bytes to rank 1, which expects 4");
+  }
+}
+
+void check_messages_of_other_sizes() {
+  for (const std::size_t sent : {2U, 8U, 0U}) {
+    const std::string error = error_of(
+        [&](mpi_communicator& ranks) {
+          std::vector<std::byte> bytes(ranks.rank() == 0 ? sent : 4);
+          if (ranks.rank() == 0) ranks.send_bytes(bytes, 1);
+          if (ranks.rank() == 1) ranks.receive_bytes(bytes, 0);
+          omnibal::barrier(ranks);
+        },
+        long_wait);
+    expect_error(error,
+                 "rank 0 sends " + std::to_string(sent) + " bytes to rank 1, which expects 4");
+  }
+}
+
+void check_other_operations() {
+  const std::string error = error_of(
+      [](mpi_communicator& ranks) {
+        omnibal::barrier(ranks);
+        std::array<int, 2> values{};
+        if (ranks.rank() == 1)
+          omnibal::broadcast(ranks, values, 0);
+        else
+          omnibal::barrier(ranks);
+      },
+      long_wait);
+  expect_error(error, "#1: ");
+  expect_error(error, "rank 1 called broadcast");
+}
+
+void check_missing_rank() {
+  const std::string error = error_of(
+      [](mpi_communicator& ranks) {
+        if (ranks.rank() == 1) return std::this_thread::sleep_for(3 * short_wait);
+        omnibal::barrier(ranks);
+      },
+      short_wait);
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  if (rank != 1) expect_error(error, "all_gather #0: rank 1 did not come within 200 ms");
+}
+
+void check_sends_that_wait_for_each_other() {
+  const std::string error = error_of(
+      [](mpi_communicator& ranks) {
+        std::array<std::byte, 4> bytes{};
+        if (ranks.rank() < 2) ranks.send_bytes(bytes, 1 - ranks.rank());
+        omnibal::barrier(ranks);
+      },
+      short_wait);
+  expect_error(error, "did not come within 200 ms");
+}
+
+void check_abort_and_exception() {
+  const auto others = [](const std::string& error, const std::string& part) {
+    int rank = 0;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (rank != 1) expect_error(error, part);
   };
-  if (ranks.rank() == 0)
-    exchange();
-  else
-    expect_throw<omnibal::communication_error>(exchange, "a message that is too long");
+  others(error_of(
+             [](mpi_communicator& ranks) {
+               if (ranks.rank() == 1) return ranks.abort("the loss is not a number");
+               omnibal::barrier(ranks);
+             },
+             long_wait),
+         "rank 1 aborted: the loss is not a number");
+  std::string error;
+  try {
+    error = error_of(
+        [](mpi_communicator& ranks) {
+          if (ranks.rank() == 1) throw std::domain_error("the loss is not a number");
+          omnibal::barrier(ranks);
+        },
+        long_wait);
+  } catch (const std::domain_error&) {
+  }
+  others(error, "rank 1 aborted: an exception");
+}
+
+/// The program initialized MPI without threads.
+void check_thread_level() {
+  std::string advice;
+  std::thread([&] {
+    try {
+      mpi_communicator ranks;
+    } catch (const omnibal::invalid_input& error) {
+      advice = error.what();
+    }
+  }).join();
+  expect_error(advice, "MPI_THREAD_SERIALIZED");
+}
+
+void check_different_largest_messages() {
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  mpi_communicator ranks(MPI_COMM_WORLD, {.largest_message = static_cast<std::size_t>(50 - rank)});
+  expect(ranks.options().largest_message == 51 - ranks.size(), "the least of all ranks");
+  collective_checks::check_communicator(ranks);
 }
 
 int run_checks() {
@@ -80,7 +208,14 @@ int run_checks() {
     check_messages_in_pieces();
     check_limits_of_messages();
     check_part_of_the_ranks();
-    check_error();
+    check_different_largest_messages();
+    check_exchange_of_other_sizes();
+    check_messages_of_other_sizes();
+    check_other_operations();
+    check_missing_rank();
+    check_sends_that_wait_for_each_other();
+    check_abort_and_exception();
+    check_thread_level();
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "failed: %s\n", error.what());

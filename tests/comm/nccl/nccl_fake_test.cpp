@@ -5,6 +5,7 @@
 /// machine takes, and all of it runs without a GPU: ranks are threads, device memory is host
 /// memory, and a stream has ended unless it was told to hang.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,8 +14,11 @@
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <new>
 #include <optional>
+#include <set>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,20 +48,33 @@ struct script {
   int polls_in_progress = 2;                  // before a call has ended
   ncclResult_t poll_result = ncclSuccess;     // once it has
   bool stream_hangs = false;
+  bool child_fails = false;  // the communicator that the next split makes
+  ncclComm_t failing_child = nullptr;
+  int device = 0;
+  cudaError_t stream_error = cudaSuccess;
   int groups = 0;
   int messages = 0;
   int finalized = 0;
   int destroyed = 0;
-  int aborted = 0;
+  int revoked = 0;
+  std::atomic<int> aborted = 0;  // counted by the thread that aborts
   int polls = 0;
   bool in_group = false;
+  std::set<int> call_devices = {};  // current at calls
   std::vector<message> group;
 };
 
 thread_local script state;
 
+/// A rank begins anew, as the script says.
+void begin(omnibal::thread_communicator* ranks, ncclResult_t poll_result = ncclSuccess) {
+  state.~script();
+  new (&state) script{.ranks = ranks, .poll_result = poll_result, .group = {}};
+}
+
 ncclResult_t begin_call() {
   state.polls = 0;
+  state.call_devices.insert(state.device);
   return state.call_result;
 }
 
@@ -100,6 +117,7 @@ void exchange() {
 struct ncclComm {
   std::size_t rank;
   std::size_t size;
+  fake::script* script = &fake::state;
 };
 
 extern "C" {
@@ -123,6 +141,7 @@ ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key, ncclComm_t* chil
   if (config->blocking != 0) return ncclInvalidArgument;
   if (color != NCCL_SPLIT_NOCOLOR && fake::state.call_result == ncclInProgress)
     *child = new ncclComm{static_cast<std::size_t>(key), comm->size - 1};
+  fake::state.failing_child = fake::state.child_fails ? *child : nullptr;
   return fake::begin_call();
 }
 ncclResult_t ncclCommFinalize(ncclComm_t) {
@@ -135,11 +154,21 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) {
   return ncclSuccess;
 }
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
-  ++fake::state.aborted;
+  ++comm->script->aborted;
   delete comm;
   return ncclSuccess;
 }
-ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* error) {
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 28, 9)
+ncclResult_t ncclCommRevoke(ncclComm_t comm, int) {
+  ++comm->script->revoked;
+  return ncclSuccess;
+}
+#endif
+ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* error) {
+  if (comm == fake::state.failing_child && comm != nullptr) {
+    *error = ncclRemoteError;
+    return ncclSuccess;
+  }
   const bool ended = ++fake::state.polls > fake::state.polls_in_progress;
   *error = ended ? fake::state.poll_result : ncclInProgress;
   return ncclSuccess;
@@ -166,13 +195,21 @@ ncclResult_t ncclGroupEnd() {
 ncclResult_t ncclSend(const void* data, std::size_t count, ncclDataType_t, int peer, ncclComm_t,
                       cudaStream_t) {
   ++fake::state.messages;
-  if (!fake::state.in_group || count == 0) return ncclInvalidUsage;
+  if (count == 0) return ncclInvalidUsage;
+  if (!fake::state.in_group) {
+    fake::state.ranks->send_bytes(fake::bytes(data, count), static_cast<std::size_t>(peer));
+    return fake::begin_call();
+  }
   fake::state.group.push_back({static_cast<std::size_t>(peer), fake::bytes(data, count), {}});
   return ncclSuccess;
 }
 ncclResult_t ncclRecv(void* data, std::size_t count, ncclDataType_t, int peer, ncclComm_t,
                       cudaStream_t) {
-  if (!fake::state.in_group || count == 0) return ncclInvalidUsage;
+  if (count == 0) return ncclInvalidUsage;
+  if (!fake::state.in_group) {
+    fake::state.ranks->receive_bytes(fake::bytes(data, count), static_cast<std::size_t>(peer));
+    return fake::begin_call();
+  }
   fake::state.group.push_back({static_cast<std::size_t>(peer), {}, fake::bytes(data, count)});
   return ncclSuccess;
 }
@@ -200,6 +237,14 @@ ncclResult_t ncclAllReduce(const void* sent, void* received, std::size_t count, 
   return fake::begin_call();
 }
 
+cudaError_t cudaGetDevice(int* device) {
+  *device = fake::state.device;
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int device) {
+  fake::state.device = device;
+  return cudaSuccess;
+}
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int) {
   *stream = reinterpret_cast<cudaStream_t>(std::malloc(1));
   return cudaSuccess;
@@ -209,14 +254,14 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamQuery(cudaStream_t) {
-  return fake::state.stream_hangs ? cudaErrorNotReady : cudaSuccess;
+  return fake::state.stream_hangs ? cudaErrorNotReady : fake::state.stream_error;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
+cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
   *memory = std::malloc(bytes);
   return cudaSuccess;
 }
-cudaError_t cudaFree(void* memory) {
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
   std::free(memory);
   return cudaSuccess;
 }
@@ -243,7 +288,7 @@ using checks = std::function<void(nccl_communicator&)>;
 void on_ranks(std::size_t size, const checks& body) {
   const ncclUniqueId id = omnibal::make_nccl_id();
   omnibal::run_as_ranks(size, [&](omnibal::thread_communicator& threads) {
-    fake::state = {.ranks = &threads, .group = {}};
+    fake::begin(&threads);
     nccl_communicator ranks(id, threads.rank(), threads.size(),
                             {.deadline = std::chrono::milliseconds(20)});
     body(ranks);
@@ -267,7 +312,10 @@ void broadcast_of_nothing(nccl_communicator& ranks) { ranks.broadcast_bytes({}, 
 
 void check_all_operations() {
   for (std::size_t size = 1; size <= 5; ++size)
-    on_ranks(size, collective_checks::check_communicator<nccl_communicator>);
+    on_ranks(size, [](nccl_communicator& ranks) {
+      collective_checks::check_collectives(ranks);
+      collective_checks::check_messages(ranks);
+    });
 }
 
 void check_equal_counts_use_no_messages() {
@@ -314,7 +362,9 @@ void check_call_that_fails() {
     expect(fake::state.aborted == 1 && ranks.handle() == nullptr, "aborted");
     expect_equal(error_of([&] { broadcast_of_nothing(ranks); }),
                  "rank " + std::to_string(ranks.rank()) +
-                     ", broadcast #3: the communicator was aborted before");
+                     ", broadcast #3: the communicator was aborted before: rank " +
+                     std::to_string(ranks.rank()) +
+                     ", broadcast #3: remote error; NCCL: a cable was pulled");
   });
 }
 
@@ -353,8 +403,64 @@ void check_error_while_the_stream_runs() {
   });
 }
 
+/// A failed device leaves peers waiting unless the communicator is aborted.
+void check_error_of_the_device() {
+  on_ranks(1, [](nccl_communicator& ranks) {
+    fake::state.stream_error = cudaErrorUnknown;
+    expect_equal(error_of([&] { ranks.wait(nullptr, "step"); }),
+                 "rank 0, step #0: a CUDA error; NCCL: a cable was pulled");
+    expect(fake::state.aborted == 1, "aborted");
+  });
+}
+
+/// Finalizing waits for the other ranks, and they may wait for the one that threw.
+void check_exception_aborts() {
+  on_ranks(1, [](nccl_communicator& ranks) {
+    try {
+      const nccl_communicator moved = std::move(ranks);
+      throw std::domain_error("the loss is not a number");
+    } catch (const std::domain_error&) {
+    }
+    expect(fake::state.aborted == 1 && fake::state.finalized == 0, "aborted, not finalized");
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 28, 9)
+    expect(fake::state.revoked == 1, "revoked first");
+#endif
+  });
+}
+
+void check_abort() {
+  on_ranks(1, [](nccl_communicator& ranks) {
+    ranks.abort("another rank has failed");
+    expect(fake::state.aborted == 1 && ranks.handle() == nullptr, "aborted");
+    expect_equal(error_of([&] { broadcast_of_nothing(ranks); }),
+                 "rank 0, broadcast #0: the communicator was aborted before: another rank has "
+                 "failed");
+  });
+}
+
+/// The communicator works on its device, whatever device is current at a call.
+void check_device() {
+  on_ranks(1, [](nccl_communicator& ranks) {
+    fake::state.device = 3;
+    collective_checks::check_all_gather(ranks);
+    expect(fake::state.device == 3, "the device of the caller is current again");
+    expect(fake::state.call_devices == std::set<int>{0}, "calls on the device of construction");
+  });
+}
+
+/// A part that fails is not the end of the whole.
+void check_split_whose_part_fails() {
+  on_ranks(3, [](nccl_communicator& ranks) {
+    fake::state.child_fails = true;
+    const std::string error = error_of([&] { (void)ranks.split(0, 0); });
+    expect(error.find("split #0: remote error") != std::string::npos, error);
+    expect(fake::state.aborted == 1 && ranks.handle() != nullptr, "only the part is aborted");
+    collective_checks::check_all_gather(ranks);
+  });
+}
+
 void check_ranks_that_do_not_meet() {
-  fake::state = {.poll_result = ncclInProgress, .group = {}};
+  fake::begin(nullptr, ncclInProgress);
   const auto make = [](std::size_t rank, std::size_t size) {
     nccl_communicator(omnibal::make_nccl_id(), rank, size,
                       {.deadline = std::chrono::milliseconds(5)});
@@ -393,6 +499,11 @@ int run_checks() {
     check_call_that_does_not_end();
     check_stream_that_hangs();
     check_error_while_the_stream_runs();
+    check_error_of_the_device();
+    check_exception_aborts();
+    check_abort();
+    check_device();
+    check_split_whose_part_fails();
     check_ranks_that_do_not_meet();
     check_split();
     return 0;
