@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Communication between ranks. The communicators over MPI and NCCL are in comm/mpi.hpp and
+/// Communication between ranks. What needs MPI or NCCL is in comm/mpi.hpp, comm/mpi_channel.hpp and
 /// comm/nccl.hpp.
 #pragma once
 
@@ -10,6 +10,10 @@
 #include <omnibal/comm/agreement.hpp>
 #include <omnibal/comm/collectives.hpp>
 #include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/flight_recorder.hpp>
+#include <omnibal/comm/tensor.hpp>
+#include <omnibal/comm/tensor_channel.hpp>
+#include <omnibal/comm/thread_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
 
 #pragma GCC diagnostic pop

@@ -43,6 +43,7 @@ STOP = ("config.hpp", "stopped_by_the_error_above")
 GPU = r"(cuda|thrust|cub|nv)/.*|cuda.*\.h|vector_types\.h"
 OUTSIDE = {
     "comm/mpi.hpp": r"mpi\.h",
+    "comm/mpi_channel.hpp": r"mpi\.h",
     "comm/detail/mpi_requests.hpp": r"mpi\.h",
     "comm/nccl.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
     "comm/detail/nccl_handle.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
