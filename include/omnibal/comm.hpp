@@ -8,9 +8,12 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 
 #include <omnibal/comm/agreement.hpp>
+#include <omnibal/comm/balanced_exchange.hpp>
 #include <omnibal/comm/collectives.hpp>
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
+#include <omnibal/comm/gradient_reduction.hpp>
+#include <omnibal/comm/sharded_step.hpp>
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/comm/thread_channel.hpp>

@@ -46,6 +46,7 @@ OUTSIDE = {
     "comm/mpi_channel.hpp": r"mpi\.h",
     "comm/detail/mpi_requests.hpp": r"mpi\.h",
     "comm/nccl.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
+    "comm/nccl_channel.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
     "comm/detail/nccl_handle.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
 }
 STANDARD = r"[a-z_0-9]+"  # the headers of the C++ standard library have neither / nor .

@@ -6,6 +6,7 @@
 /// Typed operations are in collectives.hpp; tensors go through a tensor_channel.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
@@ -106,6 +108,13 @@ inline void require_color(std::optional<int> color) {
 
 [[nodiscard]] inline std::string on_rank(std::size_t rank) {
   return "rank " + std::to_string(rank);
+}
+
+/// Ascending, each once.
+[[nodiscard]] inline std::vector<std::size_t> sorted_ranks(std::vector<std::size_t> ranks) {
+  std::sort(ranks.begin(), ranks.end());
+  ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
+  return ranks;
 }
 
 /// "rank 2" or "ranks 1, 2"; empty for no ranks.

@@ -209,10 +209,7 @@ class thread_transport {
     std::vector<std::size_t> ranks;
     for (const channel_message& message : expected_) ranks.push_back(message.peer);
     for (const auto& [to, sent] : sent_) ranks.push_back(to);
-    std::ranges::sort(ranks);
-    const auto repeated = std::ranges::unique(ranks);
-    ranks.erase(repeated.begin(), repeated.end());
-    return ranks;
+    return sorted_ranks(std::move(ranks));
   }
 
   void pause() { board_->wait_for_change(seen_); }

@@ -9,15 +9,18 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <mpi.h>
 
+#include <omnibal/comm/communicator.hpp>
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 
@@ -126,10 +129,7 @@ class mpi_requests {
     std::vector<std::size_t> ranks;
     for (std::size_t i = 0; i < requests_.size(); ++i)
       if (requests_[i] != MPI_REQUEST_NULL) ranks.push_back(messages_[i].peer);
-    std::ranges::sort(ranks);
-    const auto repeated = std::ranges::unique(ranks);
-    ranks.erase(repeated.begin(), repeated.end());
-    return ranks;
+    return sorted_ranks(std::move(ranks));
   }
 
  private:

@@ -158,6 +158,14 @@ class nccl_handle {
     require(state, rank, operation, sequence);
   }
 
+  /// Aborts and throws when NCCL has reported an error.
+  void require_healthy(std::size_t rank, std::string_view operation, std::uint64_t sequence) {
+    require_open(rank, operation, sequence);
+    const ncclResult_t result = asynchronous_error(handle_);
+    if (result != ncclSuccess && result != ncclInProgress)
+      fail(describe(result), rank, operation, sequence);
+  }
+
   /// A failure of the device aborts as well: peers wait for this rank.
   void require(cudaError_t error, std::size_t rank, std::string_view operation,
                std::uint64_t sequence) {

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Moves loaded samples between ranks so that all have about equal costs, and moves results back.
+///
+///     exchange_plan plan = plan_exchange(ranks, {.costs = costs, .bytes = {pixel_bytes,
+///     text_bytes,
+///                                                                      embedding_bytes}});
+///     const std::array<field_bytes, 2> inputs = {{{0, pixels}, {1, text}}};
+///     const auto moved = exchange(channel, plan, inputs);  // of the samples plan.received()
+///     const std::vector<std::byte> encoded = encode(moved[0], moved[1]);
+///     const std::array<field_bytes, 1> outputs = {{{2, encoded}}};
+///     const auto embeddings = exchange_back(channel, plan, outputs);  // of this rank's own
+///     samples
+///
+/// Costs and sizes of all samples and fields are gathered once; every rank computes the same plan
+/// from them (rebalance.hpp); all fields move in one all_to_all. Ranks without samples take part.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <omnibal/comm/collectives.hpp>
+#include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/tensor.hpp>
+#include <omnibal/comm/tensor_channel.hpp>
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/rebalance/rebalance.hpp>
+
+namespace omnibal::inline v0 {
+
+/// The samples of this rank: costs[s], and bytes[f][s] of field f of sample s. Also fields that
+/// only come back, such as the outputs of an encoder and their gradients.
+struct exchange_samples {
+  std::vector<std::int64_t> costs = {};
+  std::vector<std::vector<std::int64_t>> bytes = {};
+};
+
+/// A sample by its owner and its number there.
+struct exchanged_sample {
+  std::size_t owner = 0;
+  std::size_t number = 0;
+
+  friend bool operator==(const exchanged_sample&, const exchanged_sample&) = default;
+};
+
+/// The bytes of a field of several samples, one sample after the other.
+struct field_bytes {
+  std::size_t field = 0;
+  std::span<const std::byte> bytes = {};
+};
+
+/// Which samples go where; the same on every rank, apart from `rank`.
+class exchange_plan {
+ public:
+  /// A sample of the gathered table, and the rank that processes it.
+  struct place {
+    std::size_t owner = 0;
+    std::size_t number = 0;
+    std::size_t target = 0;
+    std::vector<std::int64_t> bytes = {};  // by field
+  };
+
+  exchange_plan(std::size_t rank, std::size_t ranks, std::size_t fields, std::vector<place> places,
+                rebalance_result balance)
+      : rank_(rank),
+        ranks_(ranks),
+        fields_(fields),
+        places_(std::move(places)),
+        balance_(std::move(balance)) {}
+
+  [[nodiscard]] std::size_t rank() const noexcept { return rank_; }
+  [[nodiscard]] std::size_t ranks() const noexcept { return ranks_; }
+  [[nodiscard]] std::size_t fields() const noexcept { return fields_; }
+  /// All samples by owner and number.
+  [[nodiscard]] const std::vector<place>& places() const noexcept { return places_; }
+  /// What rebalancing found: costs, bytes and bounds.
+  [[nodiscard]] const rebalance_result& balance() const noexcept { return balance_; }
+
+  /// The samples that this rank processes, by owner and number.
+  [[nodiscard]] std::vector<exchanged_sample> received() const {
+    std::vector<exchanged_sample> samples;
+    for (const place& each : places_)
+      if (each.target == rank_) samples.push_back({each.owner, each.number});
+    return samples;
+  }
+
+ private:
+  std::size_t rank_;
+  std::size_t ranks_;
+  std::size_t fields_;
+  std::vector<place> places_;
+  rebalance_result balance_;
+};
+
+/// Gathers costs and sizes and plans the exchange; called by all ranks. Throws invalid_input when a
+/// field does not have one size per sample, for negative costs and sizes, and when ranks differ in
+/// the number of fields. Blocks; two messages. The bytes of a move are those of all fields.
+template <communicator Communicator>
+[[nodiscard]] exchange_plan plan_exchange(Communicator& ranks, const exchange_samples& samples,
+                                          const rebalance_options& options = {}) {
+  const std::size_t fields = samples.bytes.size();
+  // Errors are those of all ranks: a rank that threw alone would leave the others waiting.
+  std::vector<std::int64_t> own = {static_cast<std::int64_t>(fields)};
+  bool is_valid = true;
+  for (const auto& field : samples.bytes) is_valid &= field.size() == samples.costs.size();
+  own.push_back(is_valid ? 1 : 0);
+  for (std::size_t s = 0; s < samples.costs.size() && is_valid; ++s) {
+    own.push_back(samples.costs[s]);
+    for (const auto& field : samples.bytes) own.push_back(field[s]);
+  }
+  const values_by_rank<std::int64_t> all = all_gather_variable(ranks, own);
+
+  std::vector<exchange_plan::place> places;
+  rebalance_problem problem{.ranks = static_cast<std::uint32_t>(ranks.size())};
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    std::span<const std::int64_t> row = all[r];
+    if (row[0] != static_cast<std::int64_t>(fields))
+      throw invalid_input("bytes.size()", fields,
+                          "must be equal on all ranks, but rank " + std::to_string(r) + " has " +
+                              std::to_string(row[0]));
+    if (row[1] == 0)
+      throw invalid_input("bytes on rank " + std::to_string(r),
+                          "another number of sizes than costs",
+                          "each field needs one size per sample");
+    row = row.subspan(2);
+    for (std::size_t number = 0; !row.empty(); ++number, row = row.subspan(1 + fields)) {
+      const auto sizes = row.subspan(1, fields);
+      std::int64_t bytes = 0;
+      for (std::size_t f = 0; f < fields; ++f) {
+        if (sizes[f] < 0)
+          throw invalid_input("bytes[" + std::to_string(f) + "] of rank " + std::to_string(r),
+                              number, sizes[f], "must not be negative");
+        bytes = checked_add(bytes, sizes[f], "bytes");
+      }
+      problem.samples.push_back(
+          {.rank = static_cast<std::uint32_t>(r), .cost = row[0], .bytes = bytes});
+      places.push_back({r, number, r, {sizes.begin(), sizes.end()}});
+    }
+  }
+  rebalance_result balance = rebalance(problem, options);
+  for (const auto& [sample, from, to] : balance.plan().moves) places[sample].target = to;
+  return {ranks.rank(), ranks.size(), fields, std::move(places), std::move(balance)};
+}
+
+namespace detail {
+
+/// Which way samples go: `from` has them and `to` gets them.
+enum class exchange_direction { to_target, to_owner };
+
+class field_exchange {
+ public:
+  field_exchange(const exchange_plan& plan, std::span<const field_bytes> fields,
+                 exchange_direction direction)
+      : plan_(plan),
+        fields_(fields),
+        direction_(direction),
+        sent_counts_(plan.ranks()),
+        received_counts_(plan.ranks()) {
+    for (const field_bytes& field : fields_)
+      if (field.field >= plan.fields())
+        throw invalid_input("field", field.field, "must be below " + std::to_string(plan.fields()));
+    for (const auto& place : plan_.places())
+      for (const field_bytes& field : fields_) {
+        const auto bytes = static_cast<std::size_t>(place.bytes[field.field]);
+        if (from(place) == plan_.rank()) sent_counts_[to(place)] += bytes;
+        if (to(place) == plan_.rank()) received_counts_[from(place)] += bytes;
+      }
+  }
+
+  [[nodiscard]] const std::vector<std::size_t>& sent_counts() const noexcept {
+    return sent_counts_;
+  }
+  [[nodiscard]] const std::vector<std::size_t>& received_counts() const noexcept {
+    return received_counts_;
+  }
+
+  /// The bytes for rank 0, then for rank 1 and so on; for each, sample by sample, all fields.
+  [[nodiscard]] std::vector<std::byte> pack() const {
+    std::vector<std::byte> packed(sum(sent_counts_));
+    std::vector<std::size_t> target = begins(sent_counts_);
+    std::vector<std::size_t> source(fields_.size(), 0);
+    for (const auto& place : plan_.places()) {
+      if (from(place) != plan_.rank()) continue;
+      for (std::size_t f = 0; f < fields_.size(); ++f) {
+        const auto bytes = static_cast<std::size_t>(place.bytes[fields_[f].field]);
+        require_bytes(f, source[f] + bytes, false);
+        copy(fields_[f].bytes.data() + source[f], packed.data() + target[to(place)], bytes);
+        source[f] += bytes;
+        target[to(place)] += bytes;
+      }
+    }
+    for (std::size_t f = 0; f < fields_.size(); ++f) require_bytes(f, source[f], true);
+    return packed;
+  }
+
+  /// The fields of the samples that came, one sample after the other.
+  [[nodiscard]] std::vector<std::vector<std::byte>> unpack(
+      std::span<const std::byte> packed) const {
+    std::vector<std::vector<std::byte>> unpacked(fields_.size());
+    std::vector<std::size_t> source = begins(received_counts_);
+    for (const auto& place : plan_.places()) {
+      if (to(place) != plan_.rank()) continue;
+      for (std::size_t f = 0; f < fields_.size(); ++f) {
+        const auto bytes = static_cast<std::size_t>(place.bytes[fields_[f].field]);
+        const auto first = packed.begin() + static_cast<std::ptrdiff_t>(source[from(place)]);
+        unpacked[f].insert(unpacked[f].end(), first, first + static_cast<std::ptrdiff_t>(bytes));
+        source[from(place)] += bytes;
+      }
+    }
+    return unpacked;
+  }
+
+ private:
+  [[nodiscard]] std::size_t from(const exchange_plan::place& place) const {
+    return direction_ == exchange_direction::to_target ? place.owner : place.target;
+  }
+  [[nodiscard]] std::size_t to(const exchange_plan::place& place) const {
+    return direction_ == exchange_direction::to_target ? place.target : place.owner;
+  }
+
+  [[nodiscard]] static std::size_t sum(std::span<const std::size_t> counts) {
+    std::size_t total = 0;
+    for (const std::size_t count : counts) total = checked_add(total, count, "bytes");
+    return total;
+  }
+
+  [[nodiscard]] static std::vector<std::size_t> begins(std::span<const std::size_t> counts) {
+    std::vector<std::size_t> begin(counts.size(), 0);
+    for (std::size_t r = 1; r < counts.size(); ++r) begin[r] = begin[r - 1] + counts[r - 1];
+    return begin;
+  }
+
+  void require_bytes(std::size_t f, std::size_t bytes, bool all) const {
+    const std::size_t given = fields_[f].bytes.size();
+    if (given < bytes || (all && given != bytes))
+      throw invalid_input("fields[" + std::to_string(f) + "].bytes.size()", given,
+                          "must be the sizes of its samples, " +
+                              (all ? std::to_string(bytes) : std::to_string(bytes) + " or more"));
+  }
+
+  static void copy(const std::byte* from, std::byte* to, std::size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  }
+
+  const exchange_plan& plan_;
+  std::span<const field_bytes> fields_;
+  exchange_direction direction_;
+  std::vector<std::size_t> sent_counts_;      // bytes by rank
+  std::vector<std::size_t> received_counts_;  // bytes by rank
+};
+
+template <tensor_channel Channel>
+requires(Channel::space == memory_space::host)
+    [[nodiscard]] std::vector<std::vector<std::byte>> exchange_fields(
+        Channel& channel, const exchange_plan& plan, std::span<const field_bytes> fields,
+        exchange_direction direction) {
+  if (channel.size() != plan.ranks() || channel.rank() != plan.rank())
+    throw invalid_input("channel.size()", channel.size(),
+                        "must have the ranks of the plan, " + std::to_string(plan.ranks()));
+  const field_exchange moves(plan, fields, direction);
+  const std::vector<std::byte> sent = moves.pack();
+  std::size_t received_bytes = 0;
+  for (const std::size_t count : moves.received_counts()) received_bytes += count;
+  std::vector<std::byte> received(received_bytes);
+  channel
+      .all_to_all(view_of(sent), moves.sent_counts(), view_of(received), moves.received_counts(),
+                  {})
+      .wait();
+  return moves.unpack(received);
+}
+
+}  // namespace detail
+
+/// Sends fields of this rank's own samples, each in the order of the samples, to the ranks that
+/// process them; returns these fields of plan.received(), in its order. Called by all ranks with
+/// the same fields; blocks; one all_to_all. Throws invalid_input when a field has other bytes than
+/// the plan says.
+template <tensor_channel Channel>
+[[nodiscard]] std::vector<std::vector<std::byte>> exchange(Channel& channel,
+                                                           const exchange_plan& plan,
+                                                           std::span<const field_bytes> fields) {
+  return detail::exchange_fields(channel, plan, fields, detail::exchange_direction::to_target);
+}
+
+/// The reverse: sends fields of plan.received() back to the owners; returns these fields of this
+/// rank's own samples.
+template <tensor_channel Channel>
+[[nodiscard]] std::vector<std::vector<std::byte>> exchange_back(
+    Channel& channel, const exchange_plan& plan, std::span<const field_bytes> fields) {
+  return detail::exchange_fields(channel, plan, fields, detail::exchange_direction::to_owner);
+}
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Weighted sums, gradient buckets, the sharded step and the balanced exchange, checked over any
+/// communicator and channel against what one process computes.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <random>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <omnibal/comm/balanced_exchange.hpp>
+#include <omnibal/comm/gradient_reduction.hpp>
+#include <omnibal/comm/sharded_step.hpp>
+#include <omnibal/comm/tensor_channel.hpp>
+#include <omnibal/core/error.hpp>
+
+#include "comm/channel_checks.hpp"
+
+namespace reduction_checks {
+
+using collective_checks::expect;
+using collective_checks::expect_throw;
+using omnibal::reduction;
+using omnibal::view_of;
+
+/// The mean loss over all tokens is the same however samples are split over ranks, also where a
+/// rank has none; the mean of the ranks' means is not.
+template <omnibal::communicator Communicator>
+void check_weighted_sum(Communicator& ranks, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  omnibal::weighted_sum own;
+  long double numerator = 0;
+  long double weight = 0;
+  for (int sample = 0; sample < 40; ++sample) {
+    const auto tokens = static_cast<double>(1 + random() % 4000);
+    const double loss = static_cast<double>(random() % 1'000'000) / 1e5;
+    // Never on the last of several ranks.
+    const std::size_t rank = random() % std::max<std::size_t>(1, ranks.size() - 1);
+    numerator += static_cast<long double>(tokens) * loss;
+    weight += static_cast<long double>(tokens);
+    if (rank != ranks.rank()) continue;
+    own.numerator += tokens * loss;
+    own.weight += tokens;
+  }
+  const auto all = omnibal::sum_over_ranks(ranks, own);
+  const auto expected = static_cast<double>(numerator / weight);
+  expect(std::abs(all.mean() - expected) <= 1e-12 * expected, "mean over tokens");
+  const auto nothing = omnibal::sum_over_ranks(ranks, {});
+  expect_throw<omnibal::invalid_input>([&] { (void)nothing.mean(); }, "a mean of nothing");
+}
+
+inline float gradient_of(std::uint64_t seed, std::size_t rank, std::size_t i) {
+  std::uint64_t bits = (seed * 7919 + rank) * 1'000'003 + i;
+  bits = (bits ^ bits >> 30U) * 0xbf58476d1ce4e5b9U;
+  bits = (bits ^ bits >> 27U) * 0x94d049bb133111ebU;
+  return static_cast<float>((bits ^ bits >> 31U) % 2'000'001) / 1e6F - 1.0F;
+}
+
+inline std::vector<float> gradients_of(std::uint64_t seed, std::size_t rank, std::size_t count) {
+  std::vector<float> gradients(count);
+  for (std::size_t i = 0; i < count; ++i) gradients[i] = gradient_of(seed, rank, i);
+  return gradients;
+}
+
+/// Two steps of backward passes whose gradients come in another order on every rank; the last rank
+/// has no tokens.
+template <omnibal::tensor_channel Channel>
+void check_buckets(Channel& channel, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<std::size_t> counts(23);
+  for (std::size_t& count : counts) count = random() % 90;
+  const std::size_t total = std::accumulate(counts.begin(), counts.end(), std::size_t{0});
+  std::vector<float> gradients(total);
+  omnibal::gradient_buckets buckets(channel, view_of(gradients), counts, {.bytes = 1000});
+  expect(buckets.buckets() > 2, "several buckets");
+  const bool is_idle = channel.size() > 1 && channel.rank() + 1 == channel.size();
+  for (std::uint64_t step = 0; step < 2; ++step) {
+    std::ranges::copy(
+        is_idle ? std::vector<float>(total) : gradients_of(seed + step, channel.rank(), total),
+        gradients.begin());
+    std::vector<std::size_t> order(counts.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::mt19937_64 own_random(seed + 31 * channel.rank());
+    std::shuffle(order.begin(), order.end(), own_random);
+    if (!is_idle) {
+      for (std::size_t p = 0; p + 1 < order.size(); ++p) buckets.ready(order[p]);
+      expect_throw<omnibal::invalid_input>([&] { buckets.finish(); }, "a gradient is missing");
+      expect_throw<omnibal::invalid_input>([&] { buckets.ready(order[0]); }, "ready twice");
+      buckets.ready(order.back());
+    }
+    if (is_idle) buckets.ready_without_backward();
+    buckets.finish();
+    const std::size_t active = std::max<std::size_t>(1, channel.size() - 1);
+    for (std::size_t i = 0; i < total; ++i) {
+      float sum = gradient_of(seed + step, 0, i);
+      for (std::size_t r = 1; r < active; ++r) sum += gradient_of(seed + step, r, i);
+      expect(gradients[i] == sum, "bucket, element " + std::to_string(i));
+    }
+    omnibal::scale(view_of(gradients), 0.5);
+    expect(total == 0 || std::isfinite(gradients[0]), "scaled");
+  }
+  expect_throw<omnibal::invalid_input>([&] { buckets.ready(counts.size()); }, "no such parameter");
+}
+
+/// SGD with momentum on a shard.
+struct momentum {
+  std::vector<float> state;
+
+  void operator()(std::span<float> parameters, std::span<const float> gradients) {
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      state[i] = 0.9F * state[i] + gradients[i];
+      parameters[i] -= 0.1F * state[i];
+    }
+  }
+};
+
+/// The same step by one process: sums in rank order, the norm over blocks.
+inline void step_alone(std::uint64_t seed, std::size_t ranks, std::vector<float>& parameters,
+                       double scale, double largest_norm, momentum& optimizer) {
+  std::vector<float> sum = gradients_of(seed, 0, parameters.size());
+  for (std::size_t r = 1; r < ranks; ++r)
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += gradient_of(seed, r, i);
+  for (float& gradient : sum) gradient = static_cast<float>(gradient * scale);
+  double squares = 0;
+  for (std::size_t first = 0; first < sum.size(); first += omnibal::shard_block) {
+    double block = 0;
+    for (std::size_t i = first; i < std::min(sum.size(), first + omnibal::shard_block); ++i)
+      block += double{sum[i]} * sum[i];
+    squares += block;
+  }
+  const double norm = std::sqrt(squares);
+  if (norm > largest_norm)
+    for (float& gradient : sum) gradient = static_cast<float>(gradient * (largest_norm / norm));
+  optimizer(parameters, sum);
+}
+
+/// Three steps, the last of them with shards cut for other ranks: bit-equal to one process.
+template <omnibal::tensor_channel Channel>
+void check_sharded_step(Channel& channel, std::uint64_t seed, std::size_t elements) {
+  std::vector<float> parameters = gradients_of(seed + 1000, 0, elements);
+  std::vector<float> alone = parameters;
+  momentum alone_optimizer{std::vector<float>(elements)};
+  const auto own = omnibal::shard_of(elements, channel.size(), channel.rank());
+  momentum optimizer{std::vector<float>(own.count)};
+  for (std::uint64_t step = 0; step < 3; ++step) {
+    const double largest_norm = step == 0 ? 1e9 : 0.25;
+    const auto gradients = gradients_of(seed + step, channel.rank(), elements);
+    const auto norm =
+        omnibal::sharded_step(channel, std::span(parameters), std::span(gradients),
+                              {.scale = 0.125, .largest_norm = largest_norm}, std::ref(optimizer));
+    step_alone(seed + step, channel.size(), alone, 0.125, largest_norm, alone_optimizer);
+    expect(norm.has_value(), "norm");
+    expect(parameters == alone, "the sharded step is the plain step");
+  }
+  expect(std::ranges::equal(optimizer.state,
+                            std::span(alone_optimizer.state).subspan(own.first, own.count)),
+         "state of the shard");
+}
+
+/// Bytes of a field that tell sample and field.
+inline std::vector<std::byte> bytes_of(std::size_t owner, std::size_t number, std::size_t field,
+                                       std::size_t count) {
+  std::vector<std::byte> bytes(count);
+  for (std::size_t i = 0; i < count; ++i)
+    bytes[i] = static_cast<std::byte>(owner * 131 + number * 17 + field * 5 + i);
+  return bytes;
+}
+
+/// Random samples, none on some ranks or all on one, three fields with zero sizes among them. There
+/// and back is the identity, no byte more is sent than the plan says, and costs are those of the
+/// plan.
+template <omnibal::communicator Communicator, omnibal::tensor_channel Channel>
+void check_exchange(Communicator& ranks, Channel& channel, std::uint64_t seed) {
+  std::mt19937_64 random(seed + 77 * ranks.rank());
+  const std::size_t owned =
+      seed % 3 == 0 ? (ranks.rank() == seed % ranks.size() ? 30 : 0) : random() % 12;
+  omnibal::exchange_samples samples{.bytes = std::vector<std::vector<std::int64_t>>(3)};
+  std::vector<std::vector<std::byte>> own(3);
+  for (std::size_t s = 0; s < owned; ++s) {
+    samples.costs.push_back(static_cast<std::int64_t>(random() % 100));
+    for (std::size_t f = 0; f < 3; ++f) {
+      const std::size_t bytes = random() % 3 == 0 ? 0 : random() % 50;
+      samples.bytes[f].push_back(static_cast<std::int64_t>(bytes));
+      const auto content = bytes_of(ranks.rank(), s, f, bytes);
+      own[f].insert(own[f].end(), content.begin(), content.end());
+    }
+  }
+  const omnibal::exchange_plan plan = omnibal::plan_exchange(ranks, samples);
+  const std::array<omnibal::field_bytes, 2> there = {{{0, own[0]}, {2, own[2]}}};
+  const auto moved = omnibal::exchange(channel, plan, there);
+
+  std::vector<std::vector<std::byte>> expected(3);
+  for (const auto& place : plan.places()) {
+    if (place.target != ranks.rank()) continue;
+    for (std::size_t f = 0; f < 3; ++f) {
+      const auto content =
+          bytes_of(place.owner, place.number, f, static_cast<std::size_t>(place.bytes[f]));
+      expected[f].insert(expected[f].end(), content.begin(), content.end());
+    }
+  }
+  expect(moved[0] == expected[0] && moved[1] == expected[2], "fields of the received samples");
+  const auto received = plan.received();
+  expect(
+      received.size() == static_cast<std::size_t>(std::ranges::count(
+                             plan.places(), ranks.rank(), &omnibal::exchange_plan::place::target)),
+      "received samples");
+
+  const std::array<omnibal::field_bytes, 3> back = {
+      {{0, moved[0]}, {1, expected[1]}, {2, moved[1]}}};
+  const auto returned = omnibal::exchange_back(channel, plan, back);
+  expect(returned == own, "there and back");
+
+  std::int64_t moved_bytes = 0;
+  for (const auto& place : plan.places())
+    if (place.target != place.owner)
+      moved_bytes += std::accumulate(place.bytes.begin(), place.bytes.end(), std::int64_t{0});
+  expect(moved_bytes == plan.balance().plan().bytes, "bytes of the plan");
+  const std::array<omnibal::field_bytes, 1> unknown = {{{3, {}}}};
+  expect_throw<omnibal::invalid_input>([&] { (void)omnibal::exchange(channel, plan, unknown); },
+                                       "no such field");
+}
+
+template <omnibal::communicator Communicator, omnibal::tensor_channel Channel>
+void check_reductions(Communicator& ranks, Channel& channel, std::uint64_t rounds) {
+  for (std::uint64_t seed = 1; seed <= rounds; ++seed) {
+    check_weighted_sum(ranks, seed);
+    check_buckets(channel, seed);
+    check_exchange(ranks, channel, seed);
+  }
+  for (const std::size_t elements : {0U, 1U, 1024U, 5000U})
+    check_sharded_step(channel, elements, elements);
+}
+
+}  // namespace reduction_checks
