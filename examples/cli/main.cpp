@@ -34,6 +34,7 @@ void add_commands(CLI::App& application, command_context& context) {
   add_simulate(application, context);
   add_replay(application, context);
   add_calibrate(application, context);
+  add_trace(application, context);
 }
 
 void add_common_options(CLI::App& command, command_context& context) {

@@ -41,6 +41,7 @@ void add_rebalance(CLI::App& application, command_context& context);
 void add_simulate(CLI::App& application, command_context& context);
 void add_replay(CLI::App& application, command_context& context);
 void add_calibrate(CLI::App& application, command_context& context);
+void add_trace(CLI::App& application, command_context& context);
 void add_plan(CLI::App& application, command_context& context);
 
 }  // namespace omnibal::cli

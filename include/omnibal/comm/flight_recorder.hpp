@@ -54,8 +54,8 @@ struct flight_entry {
   element_type type = element_type::byte;
   /// Elements of the message; of a collective operation those that are the same on all ranks, or 0.
   std::uint64_t count = 0;
-  std::uint64_t bytes = 0;            ///< that this rank sends or receives
-  std::optional<std::uint64_t> peer;  ///< of a message the other rank, of a broadcast the root
+  std::uint64_t bytes = 0;                 ///< that this rank sends or receives
+  std::optional<std::uint64_t> peer = {};  ///< of a message the other rank, of a broadcast the root
   /// Of a message the number of messages before it from sender to receiver, of a collective
   /// operation that of collective operations before it: equal on all ranks that take part.
   std::uint64_t order = 0;
@@ -76,15 +76,15 @@ struct flight_log {
   std::vector<flight_entry> entries = {};
 };
 
-/// "send #7 of 4096 bytes of f32 to rank 2".
+/// "send #7 of 1024 f32, 4096 bytes, to rank 2".
 [[nodiscard]] inline std::string describe(const flight_entry& entry) {
   std::string text = std::string(name_of(entry.operation)) + " #" + std::to_string(entry.sequence) +
-                     " of " + std::to_string(entry.bytes) + " bytes of " +
-                     std::string(name_of(entry.type));
+                     " of " + std::to_string(entry.count) + " " + std::string(name_of(entry.type)) +
+                     ", " + std::to_string(entry.bytes) + " bytes";
   if (!entry.peer) return text;
   const bool receives = entry.operation == channel_operation::receive ||
                         entry.operation == channel_operation::broadcast;
-  return text + (receives ? " from rank " : " to rank ") + std::to_string(*entry.peer);
+  return text + (receives ? ", from rank " : ", to rank ") + std::to_string(*entry.peer);
 }
 
 /// The last operations of a channel. Safe to read from another thread.

@@ -11,6 +11,7 @@
 /// channel.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <climits>
 #include <cstddef>
@@ -99,6 +100,34 @@ struct nccl_channel_state {
   std::mutex mutex = {};
   std::string failure = {};  // guarded by the mutex
 
+  std::atomic<bool> must_abort = false;  // requested by another thread
+  std::atomic<bool> is_closed = false;
+
+  /// From any thread: the thread of this rank aborts when it looks next.
+  void request_abort(std::string_view reason) {
+    set_failure(reason);
+    must_abort = true;
+  }
+
+  /// Throws communication_error when the communicator is aborted, or has to be.
+  void require_open(std::string_view operation, std::uint64_t sequence) {
+    if (must_abort) handle.abort(get_failure());
+    handle.require_open(rank, operation, sequence);
+  }
+
+  [[nodiscard]] std::string get_failure() {
+    const std::scoped_lock lock(mutex);
+    return failure;
+  }
+
+  [[nodiscard]] flight_log log() {
+    return {.channel = name,
+            .rank = rank,
+            .size = size,
+            .failure = get_failure(),
+            .entries = recorder.entries()};
+  }
+
   void set_failure(std::string_view reason) {
     const std::scoped_lock lock(mutex);
     if (failure.empty()) failure = reason;
@@ -163,7 +192,7 @@ class nccl_ticket {
 
   [[nodiscard]] bool done() {
     if (!event_) return true;
-    state_->handle.require_open(state_->rank, name_of(operation_), sequence_);
+    state_->require_open(name_of(operation_), sequence_);
     const detail::device_guard guard(state_->handle.device());
     const cudaError_t result = event_->query();
     if (result == cudaErrorNotReady) return false;
@@ -193,7 +222,7 @@ class nccl_ticket {
   void after(cudaStream_t stream) {
     if (!event_) return;
     if (!event_->is_recorded()) throw invalid_input("group", "open", "end the group before");
-    state_->handle.require_open(state_->rank, name_of(operation_), sequence_);
+    state_->require_open(name_of(operation_), sequence_);
     const detail::device_guard guard(state_->handle.device());
     state_->handle.require(cudaStreamWaitEvent(stream, event_->get(), 0), state_->rank,
                            name_of(operation_), sequence_);
@@ -245,7 +274,11 @@ class nccl_channel {
   }
   nccl_channel(nccl_channel&&) noexcept = default;
   nccl_channel& operator=(nccl_channel&&) = delete;
-  ~nccl_channel() = default;
+  ~nccl_channel() {
+    if (!state_) return;
+    state_->handle.close();
+    state_->is_closed = true;
+  }
 
   [[nodiscard]] std::size_t rank() const noexcept { return state_->rank; }
   [[nodiscard]] std::size_t size() const noexcept { return state_->size; }
@@ -370,13 +403,13 @@ class nccl_channel {
     state_->handle.abort(reason);
   }
 
-  [[nodiscard]] flight_log log() const {
-    const std::scoped_lock lock(state_->mutex);
-    return {.channel = state_->name,
-            .rank = rank(),
-            .size = size(),
-            .failure = state_->failure,
-            .entries = state_->recorder.entries()};
+  [[nodiscard]] flight_log log() const { return state_->log(); }
+
+  [[nodiscard]] channel_watch_point watch_point() const {
+    return {.log = [state = state_] { return state->log(); },
+            .oldest_unfinished = [state = state_] { return state->recorder.oldest_unfinished(); },
+            .abort = [state = state_](std::string_view reason) { state->request_abort(reason); },
+            .is_closed = [state = state_] { return state->is_closed.load(); }};
   }
 
  private:
@@ -411,7 +444,7 @@ class nccl_channel {
   }
 
   void require_open(std::string_view operation) const {
-    state_->handle.require_open(rank(), operation, sequence_);
+    state_->require_open(operation, sequence_);
   }
 
   void settle(ncclResult_t result, std::string_view operation) {

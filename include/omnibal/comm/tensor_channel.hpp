@@ -15,6 +15,8 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -50,6 +52,16 @@ concept channel_ticket = std::copyable<Type> &&
   { ticket.after(stream) } -> std::same_as<void>;
 };
 
+/// How another thread looks at a channel and ends it, while the channel is moved, used or
+/// destroyed.
+struct channel_watch_point {
+  std::function<flight_log()> log;
+  std::function<std::optional<flight_entry>()> oldest_unfinished;
+  /// The thread of the channel ends its operations when it looks next.
+  std::function<void(std::string_view)> abort;
+  std::function<bool()> is_closed;
+};
+
 /// A fixed set of ranks 0 … size() − 1. Collective operations are called by all of them in the same
 /// order, messages by their two ranks in an order that fits. Views stay valid, and what is received
 /// untouched, until the ticket is done. Counts are in elements, may be zero and need not fit 31
@@ -66,7 +78,9 @@ concept channel_ticket = std::copyable<Type> &&
 /// - `broadcast(values, root)`.
 /// - `all_to_all(sent, sent_counts, received, received_counts)`.
 /// - `split(color, key)`: as for a communicator; blocks.
-/// - `abort(reason)`: from any thread; every operation of every rank ends with an error.
+/// - `abort(reason)`: every operation of every rank ends with an error.
+/// - `log()`: the last operations. `watch_point()`: the channel for other threads; see
+/// watchdog.hpp.
 ///
 /// Arguments that are invalid by themselves throw invalid_input, and the channel remains usable.
 template <typename Type>
@@ -95,6 +109,7 @@ concept tensor_channel = channel_ticket<typename Type::ticket, typename Type::st
   { channel.abort(reason) }
   noexcept->std::same_as<void>;
   { constant.log() } -> std::same_as<flight_log>;
+  { constant.watch_point() } -> std::same_as<channel_watch_point>;
 };
 
 /// Calls body(), whose messages become one operation. Returns its ticket.

@@ -62,7 +62,7 @@ struct letter {
 /// The letters between all ranks of a channel, and the news that one has failed.
 class letter_board {
  public:
-  explicit letter_board(std::size_t size) : size_(size) {}
+  explicit letter_board(std::size_t size) : size_(size), has_left_(size) {}
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
@@ -78,7 +78,10 @@ class letter_board {
                           channel_operation operation) {
     std::unique_lock lock(mutex_);
     auto& box = boxes_[{expected.peer, to}];
-    if (box.empty()) return false;
+    if (box.empty()) {
+      require_here(expected.peer);
+      return false;
+    }
     const std::shared_ptr<letter> taken = box.front();
     require_match(*taken, to, expected, operation);
     box.pop_front();
@@ -96,6 +99,19 @@ class letter_board {
   [[nodiscard]] bool is_taken(const letter& sent) const {
     const std::scoped_lock lock(mutex_);
     return sent.taken;
+  }
+
+  /// Throws std::runtime_error when a rank has left that has not taken a letter.
+  void require_reader(std::size_t to, const letter& sent) const {
+    const std::scoped_lock lock(mutex_);
+    if (!sent.taken) require_here(to);
+  }
+
+  /// The rank will neither send nor receive any more.
+  void leave(std::size_t rank) {
+    const std::scoped_lock lock(mutex_);
+    has_left_[rank] = true;
+    note_change();
   }
 
   /// Takes a letter back; waits while it is being copied.
@@ -145,6 +161,10 @@ class letter_board {
     changed_.notify_all();
   }
 
+  void require_here(std::size_t rank) const {
+    if (has_left_[rank]) throw std::runtime_error(on_rank(rank) + " has left");
+  }
+
   void require_match(const letter& sent, std::size_t to, const channel_message& expected,
                      channel_operation operation) const {
     if (sent.operation == operation && sent.type == expected.type &&
@@ -160,6 +180,7 @@ class letter_board {
   }
 
   std::size_t size_;
+  std::vector<bool> has_left_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::pair<std::size_t, std::size_t>, std::deque<std::shared_ptr<letter>>> boxes_;
@@ -201,6 +222,7 @@ class thread_transport {
       behind.push_back(message.peer);
       return false;
     });
+    for (const auto& [to, sent] : sent_) board_->require_reader(to, *sent);
     std::erase_if(sent_, [&](const auto& sent) { return board_->is_taken(*sent.second); });
     return expected_.empty() && sent_.empty();
   }
@@ -220,6 +242,7 @@ class thread_transport {
     sent_.clear();
   }
 
+  void leave() { board_->leave(rank_); }
   void tell(std::string_view reason) { board_->fail(reason); }
   [[nodiscard]] std::optional<std::string> told() const { return board_->failure(); }
 

@@ -65,6 +65,8 @@ concept channel_transport = requires(Type& transport, std::span<const channel_me
   { transport.pause() } -> std::same_as<void>;
   // The memory of the messages is the caller's again.
   { transport.give_up() } -> std::same_as<void>;
+  // This rank calls nothing any more.
+  { transport.leave() } -> std::same_as<void>;
   // Tells the other ranks; the reason that one of them has told this one.
   { transport.tell(reason) } -> std::same_as<void>;
   { transport.told() } -> std::same_as<std::optional<std::string>>;
@@ -174,6 +176,20 @@ class host_channel_core {
     return failure_;
   }
 
+  [[nodiscard]] flight_log log() const {
+    return {.channel = name_,
+            .rank = transport_.rank(),
+            .size = transport_.size(),
+            .failure = failure(),
+            .entries = recorder_.entries()};
+  }
+
+  void close() {
+    transport_.leave();
+    is_closed_ = true;
+  }
+  [[nodiscard]] bool is_closed() const noexcept { return is_closed_; }
+
   void require_usable(std::string_view operation, std::uint64_t sequence) {
     if (!has_failed_)
       if (auto told = transport_.told()) {
@@ -221,6 +237,7 @@ class host_channel_core {
   std::string failure_;  // guarded by the mutex; the first reason stays
   std::atomic<bool> has_failed_ = false;
   std::atomic<bool> must_tell_ = false;
+  std::atomic<bool> is_closed_ = false;
 };
 
 /// The ticket of an operation on host memory.
@@ -266,6 +283,7 @@ class host_channel {
     } catch (const std::exception&) {
       // The log has the reason, and a ticket that is still held throws it.
     }
+    core_->close();
   }
 
   [[nodiscard]] std::size_t rank() const noexcept { return core_->transport().rank(); }
@@ -352,12 +370,13 @@ class host_channel {
   void abort(std::string_view reason) noexcept { core_->abort(reason); }
 
   /// The last operations; from any thread.
-  [[nodiscard]] flight_log log() const {
-    return {.channel = core_->name(),
-            .rank = rank(),
-            .size = size(),
-            .failure = core_->failure(),
-            .entries = core_->recorder().entries()};
+  [[nodiscard]] flight_log log() const { return core_->log(); }
+
+  [[nodiscard]] channel_watch_point watch_point() const {
+    return {.log = [core = core_] { return core->log(); },
+            .oldest_unfinished = [core = core_] { return core->recorder().oldest_unfinished(); },
+            .abort = [core = core_](std::string_view reason) { core->abort(reason); },
+            .is_closed = [core = core_] { return core->is_closed(); }};
   }
 
  protected:
