@@ -29,6 +29,34 @@ std::int64_t plan_epoch(omnibal::thread_communicator& ranks, std::uint64_t seed)
 }
 // <<<
 
+namespace tensors {
+
+// >>> docs/comm.md
+#include <omnibal/comm.hpp>
+
+void reduce_gradients(omnibal::thread_communicator& ranks, std::vector<float>& gradients,
+                      double own_tokens) {
+  auto channel = omnibal::open_thread_channel(ranks, {.rendezvous = true});
+  auto sum = channel.all_reduce(omnibal::view_of(gradients), omnibal::reduction::sum);
+  const double tokens = omnibal::all_reduce_sum(ranks, own_tokens);
+  sum.wait();
+  omnibal::scale(omnibal::view_of(gradients), 1 / tokens);
+}
+// <<<
+
+}  // namespace tensors
+
+bool reduces_by_tokens() {
+  std::vector<float> first;
+  omnibal::run_as_ranks(2, [&](omnibal::thread_communicator& ranks) {
+    // Rank 0 has three tokens of gradient 1, rank 1 one of gradient 5: the mean is 2.
+    std::vector<float> gradients(10, ranks.rank() == 0 ? 3.0F : 5.0F);
+    tensors::reduce_gradients(ranks, gradients, ranks.rank() == 0 ? 3.0 : 1.0);
+    if (ranks.rank() == 0) first = gradients;
+  });
+  return first == std::vector<float>(10, 2.0F);
+}
+
 int main() {
   std::vector<std::int64_t> tokens(4);
   // >>> docs/comm.md
@@ -36,5 +64,5 @@ int main() {
     tokens[ranks.rank()] = plan_epoch(ranks, 1024);
   });
   // <<<
-  return tokens == std::vector<std::int64_t>(4, 700'000) ? 0 : 1;
+  return tokens == std::vector<std::int64_t>(4, 700'000) && reduces_by_tokens() ? 0 : 1;
 }

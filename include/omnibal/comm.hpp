@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Communication between ranks. What needs MPI or NCCL is in comm/mpi.hpp, comm/mpi_channel.hpp and
-/// comm/nccl.hpp.
+/// Communication between ranks. What needs MPI or NCCL is in comm/mpi.hpp, comm/mpi_channel.hpp,
+/// comm/nccl.hpp and comm/nccl_channel.hpp.
 #pragma once
 
 #pragma GCC diagnostic push
@@ -18,5 +18,6 @@
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/comm/thread_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
+#include <omnibal/comm/watchdog.hpp>
 
 #pragma GCC diagnostic pop

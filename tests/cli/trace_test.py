@@ -16,11 +16,11 @@ def record(rank, operations, channel="data", size=3, failure=""):
 
 
 class Trace(CommandTest):
-    def files(self, records):
+    def records_as_files(self, records):
         return [self.write(f"{i}.json", one) for i, one in enumerate(records)]
 
     def channels(self, records):
-        return self.succeed("trace", "--flight", *self.files(records))["channels"]
+        return self.succeed("trace", "--flight", *self.records_as_files(records))["channels"]
 
     def test_equal_records(self):
         (channel,) = self.channels([record(r, [reduction(0), reduction(1)]) for r in (2, 0)])
@@ -61,7 +61,8 @@ class Trace(CommandTest):
                 ([record(0, [{**reduction(0), "operation": "gossip"}])], "must be an operation of a channel"),
                 ([record(0, [{**reduction(0), "operation": "send"}])], "peer"),
                 ([record(0, [reduction(-1)])], "sequence")):
-            self.assertIn(part, self.fail_with(2, "trace", "--flight", *self.files(wrong)))
+            with self.subTest(part):
+                self.expect_failure("trace", "--flight", *self.records_as_files(wrong), naming=part)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ struct that_returns_errors : nine_functions<that_returns_errors> {
 struct whose_abort_throws : nine_functions<whose_abort_throws> {
   void abort(std::string_view reason);
 };
+static_assert(tensor_channel<thread_channel> && !tensor_channel<alone>);
 static_assert(communicator<alone> && communicator<thread_communicator>);
 static_assert(!communicator<without_exchange> && !communicator<int>);
 static_assert(!communicator<without_parts> && !communicator<with_signed_rank>);
