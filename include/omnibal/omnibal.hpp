@@ -13,6 +13,7 @@
 #include <omnibal/cost.hpp>
 #include <omnibal/dataset.hpp>
 #include <omnibal/dispatch.hpp>
+#include <omnibal/indices.hpp>
 #include <omnibal/interop.hpp>
 #include <omnibal/packing.hpp>
 #include <omnibal/partition.hpp>

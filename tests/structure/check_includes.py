@@ -32,7 +32,8 @@ MODULES = {
             "recompute", "planner", "baselines"],
     "interop": ["core", "pipeline", "cost", "recompute", "planner"],
     "comm": ["core", "rebalance", "pipeline", "run"],
-    "gpu": ["core"],
+    "indices": ["core", "packing"],
+    "gpu": ["core", "indices"],
 }
 EVERYWHERE = ["config.hpp", "version.hpp"]
 EVERYTHING = "omnibal.hpp"

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <omnibal/core.hpp>
+#include <omnibal/indices.hpp>
+
+#include "operations.hpp"
+
+namespace omnibal::examples {
+
+namespace {
+
+using namespace indices;
+
+std::int64_t ranks_of(const case_input& given) {
+  const std::int64_t ranks = given.integer("cp_size");
+  if (ranks < 1 || ranks > 1 << 20)
+    throw invalid_input("cp_size", ranks, "must be at least 1 and at most 1048576");
+  return ranks;
+}
+
+/// The global slots of each rank.
+template <typename Split>
+std::vector<integers> slots_of_ranks(const Split& split, std::int64_t ranks) {
+  std::vector<integers> all;
+  for (std::int64_t rank = 0; rank < ranks; ++rank) {
+    integers& slots = all.emplace_back();
+    for (std::int64_t local = 0; local < split.local_slots(); ++local)
+      slots.push_back(split.global(rank, local));
+  }
+  return all;
+}
+
+json context_parallel_zigzag(const json& in) {
+  const case_input given(in, {"lengths", "cp_size"});
+  const std::int64_t ranks = ranks_of(given);
+  const integers lengths = given.list("lengths");
+  const auto laid = lay_row(lengths, -1, 2 * ranks);
+  const zigzag split{laid.row(), ranks};
+  integers inverse;
+  for (std::int64_t slot = 0; slot < split.row.slots; ++slot) {
+    const rank_slot place = split.local(slot);
+    inverse.push_back(place.rank * split.local_slots() + place.slot);
+  }
+  std::vector<std::vector<std::int32_t>> on_rank;
+  for (std::int64_t rank = 0; rank < ranks; ++rank)
+    on_rank.push_back(zigzag_cu_seqlens(split, rank));
+  return {{"cu_seqlens_padded", laid.cu_seqlens_padded},
+          {"indices", slots_of_ranks(split, ranks)},
+          {"inverse", inverse},
+          {"cu_seqlens_on_rank", on_rank}};
+}
+
+json context_parallel_whole_row(const json& in) {
+  const case_input given(in, {"slots", "cp_size"});
+  const std::int64_t ranks = ranks_of(given);
+  const std::int64_t slots = given.integer("slots");
+  if (slots < 0 || slots % (2 * ranks) != 0)
+    throw invalid_input("slots", slots, "must be a multiple of " + std::to_string(2 * ranks));
+  json out = {{"zigzag", slots_of_ranks(zigzag_row{slots, ranks}, ranks)},
+              {"contiguous", slots_of_ranks(contiguous{slots, ranks}, ranks)},
+              {"striped", slots_of_ranks(striped{slots, ranks}, ranks)}};
+  if (ranks == 1) return out;
+  for (std::int64_t ring = 1; ring <= ranks; ++ring) {
+    if (ranks % ring != 0) continue;
+    const std::int64_t ulysses = ranks / ring;
+    out["zigzag_ring" + std::to_string(ring) + "_ulysses" + std::to_string(ulysses)] =
+        slots_of_ranks(zigzag_ring_ulysses{slots, ring, ulysses}, ranks);
+  }
+  integers before;
+  integers after;
+  for (std::int64_t chunk = 0; chunk < 2 * ranks; ++chunk) {
+    before.push_back(zigzag_chunk_place(chunk, ranks));
+    after.push_back(zigzag_chunk(chunk, ranks));
+  }
+  out["a2a_chunks_before"] = before;
+  out["a2a_chunks_after"] = after;
+  return out;
+}
+
+json context_parallel_contiguous(const json& in) {
+  const case_input given(in, {"lengths", "cp_size"});
+  const std::int64_t ranks = ranks_of(given);
+  const auto laid = lay_row(given.list("lengths"));
+  json out = json::object();
+  for (const bool causal : {true, false}) {
+    json views = json::array();
+    for (std::int64_t rank = 0; rank < ranks; ++rank) {
+      const gathered_view view = view_contiguous(laid.cu_seqlens, ranks, rank, causal);
+      views.push_back({{"cu_seqlens_q", view.cu_seqlens_q},
+                       {"cu_seqlens_k", view.cu_seqlens_k},
+                       {"max_seqlen_q", view.max_seqlen_q},
+                       {"max_seqlen_k", view.max_seqlen_k},
+                       {"k_begin", view.k_begin},
+                       {"k_end", view.k_end}});
+    }
+    out[causal ? "causal" : "full"] = views;
+  }
+  return out;
+}
+
+}  // namespace
+
+named_operations split_operations() {
+  return {{"context_parallel_zigzag", context_parallel_zigzag},
+          {"context_parallel_whole_row", context_parallel_whole_row},
+          {"context_parallel_contiguous", context_parallel_contiguous}};
+}
+
+}  // namespace omnibal::examples
