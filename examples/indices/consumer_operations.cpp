@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -136,7 +137,7 @@ json megatron_sft_pack(const json& in) {
   if (options.slots < 0 || options.slots > 1 << 30)
     throw invalid_input("slots", options.slots, "must be at least 0 and at most 2^30");
   const integers lengths = given.list("lengths");
-  static_cast<void>(lay_row(lengths, -1, options.multiple));
+  static_cast<void>(lay_row(lengths, std::nullopt, options.multiple));
   const megatron_row row = pack_megatron(lengths, options);
   const integers labels(row.targets.begin() + 1, row.targets.end());
   std::vector<float> loss_mask;

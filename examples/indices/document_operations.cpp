@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <omnibal/core.hpp>
@@ -16,7 +17,7 @@ using namespace indices;
 
 json cu_seqlens(const json& in) {
   const case_input given(in, {"lengths", "multiple"});
-  const auto laid = lay_row(given.list("lengths"), -1, given.integer("multiple"));
+  const auto laid = lay_row(given.list("lengths"), std::nullopt, given.integer("multiple"));
   return {{"cu_seqlens", laid.cu_seqlens},
           {"cu_seqlens_padded", laid.cu_seqlens_padded},
           {"max_seqlen", laid.summary.longest},

@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -155,8 +156,8 @@ json cudnn_offsets(const case_input& given) {
                               .v_head_dim = given.integer("v_head_dim")};
   const ragged_multipliers elements = multipliers_of(shape);
   const std::int64_t multiple = given.integer_or("multiple", 1);
-  const auto q_row = lay_row(lengths, -1, multiple);
-  const auto kv_row = lay_row(kv_lengths, -1, multiple);
+  const auto q_row = lay_row(lengths, std::nullopt, multiple);
+  const auto kv_row = lay_row(kv_lengths, std::nullopt, multiple);
   const std::int64_t batch = cudnn_batch_capacity(q_row.summary.documents);
   const std::int64_t tokens = cudnn_token_capacity(q_row.summary.slots_used);
   const bool wide =

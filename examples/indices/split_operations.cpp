@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,7 @@ json context_parallel_zigzag(const json& in) {
   const case_input given(in, {"lengths", "cp_size"});
   const std::int64_t ranks = ranks_of(given);
   const integers lengths = given.list("lengths");
-  const auto laid = lay_row(lengths, -1, 2 * ranks);
+  const auto laid = lay_row(lengths, std::nullopt, 2 * ranks);
   const zigzag split{laid.row(), ranks};
   integers inverse;
   for (std::int64_t slot = 0; slot < split.row.slots; ++slot) {

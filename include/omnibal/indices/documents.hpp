@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -50,8 +51,9 @@ struct laid_documents {
   [[nodiscard]] document_row row() const noexcept;
 };
 
-/// lay_documents into vectors. `slots` as in the layout; −1 for a row without tail.
-[[nodiscard]] laid_documents lay_row(std::span<const std::int64_t> lengths, std::int64_t slots = -1,
+/// lay_documents into vectors. `slots` as in the layout; without it, the row has no tail.
+[[nodiscard]] laid_documents lay_row(std::span<const std::int64_t> lengths,
+                                     std::optional<std::int64_t> slots = std::nullopt,
                                      std::int64_t multiple = 1);
 
 }  // namespace omnibal::inline v0::indices

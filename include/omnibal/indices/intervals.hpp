@@ -5,8 +5,8 @@
 /// ways, and prefix trees; lists of blocks follow from them (blocks.hpp) without a mask of slots²
 /// cells.
 ///
-/// In each of these masks a key is seen by its own slot, the tail of a tree excepted, and padding
-/// is a document of its own.
+/// In each of these masks a key is seen by its own slot (windows of 0 excepted), so the queries that
+/// see some of several neighbouring keys are one run. Padding is a document of its own.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ enum class mask_kind : std::int32_t {
   prefix_window,         ///< [max(b, f), min(e, k + w)): Gemma-3's local layers
 };
 
-/// Whether a mask has a parameter w ≥ 1 (bidirectional_window: ≥ 0).
+/// Whether a mask has a parameter w: at least 1 for chunks, 0 for windows.
 [[nodiscard]] constexpr bool has_parameter(mask_kind kind) noexcept {
   return kind == mask_kind::causal_window || kind == mask_kind::bidirectional_window ||
          kind == mask_kind::causal_chunk || kind == mask_kind::prefix_window;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -89,13 +90,13 @@ OMNIBAL_INLINE document_row laid_documents::row() const noexcept {
           .slots = summary.slots_used + summary.tail};
 }
 
-OMNIBAL_INLINE laid_documents lay_row(std::span<const std::int64_t> lengths, std::int64_t slots,
-                                      std::int64_t multiple) {
-  document_layout layout{.documents = static_cast<std::int64_t>(lengths.size()),
-                         .slots = slots,
-                         .multiple = multiple,
-                         .tail = tail_policy::left_out};
-  if (slots == -1) layout.slots = detail::summarize(lengths, multiple).slots_used;
+OMNIBAL_INLINE laid_documents lay_row(std::span<const std::int64_t> lengths,
+                                      std::optional<std::int64_t> slots, std::int64_t multiple) {
+  const document_layout layout{
+      .documents = static_cast<std::int64_t>(lengths.size()),
+      .slots = slots ? *slots : detail::summarize(lengths, multiple).slots_used,
+      .multiple = multiple,
+      .tail = tail_policy::left_out};
   laid_documents laid;
   laid.cu_seqlens.resize(offset_count(layout));
   laid.cu_seqlens_padded.resize(offset_count(layout));

@@ -34,7 +34,7 @@ OMNIBAL_INLINE void check_tokens(const document_row& row, std::int64_t local_slo
   require_size(inputs.image_first, slots, "image_first");
   if (arrays.first_query.empty() && arrays.limit_query.empty()) return;
   if (has_parameter(inputs.mask))
-    require_at_least(inputs.mask_parameter, inputs.mask == mask_kind::bidirectional_window ? 0 : 1,
+    require_at_least(inputs.mask_parameter, inputs.mask == mask_kind::causal_chunk ? 1 : 0,
                      "mask_parameter");
   if (has_parameter(inputs.mask))
     static_cast<void>(narrow(inputs.mask_parameter, "mask_parameter"));
