@@ -15,6 +15,7 @@
 #include <omnibal/indices/intervals.hpp>
 #include <omnibal/indices/layout.hpp>
 #include <omnibal/indices/offsets.hpp>
+#include <omnibal/indices/packed_batch.hpp>
 #include <omnibal/indices/rope.hpp>
 #include <omnibal/indices/rows.hpp>
 #include <omnibal/indices/split.hpp>

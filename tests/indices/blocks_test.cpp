@@ -22,6 +22,10 @@ namespace {
 using integers = std::vector<std::int64_t>;
 using offsets = std::vector<std::int32_t>;
 
+std::int64_t side(std::mt19937& random, std::uint32_t most) {
+  return 1 + static_cast<std::int64_t>(random() % most);
+}
+
 /// Lists the blocks by looking at every cell.
 void check_blocks(const offsets& first, const offsets& limit, std::int64_t bq, std::int64_t bk) {
   const auto slots = static_cast<std::int64_t>(first.size());
@@ -106,7 +110,7 @@ TEST_CASE("intervals of keys are the masks as they are usually written") {
         const auto at = static_cast<std::size_t>(k);
         REQUIRE((first[at] <= q && q < limit[at]) == expected);
       }
-    check_blocks(first, limit, 1 + random() % 9, 1 + random() % 9);
+    check_blocks(first, limit, side(random, 9), side(random, 9));
   }
 }
 
@@ -118,7 +122,7 @@ TEST_CASE("blocks of any intervals, with gaps and beyond the row") {
       first[k] = static_cast<std::int32_t>(random() % 45);
       limit[k] = random() % 3 == 0 ? 0 : static_cast<std::int32_t>(random() % 60);
     }
-    check_blocks(first, limit, 1 + random() % 12, 1 + random() % 12);
+    check_blocks(first, limit, side(random, 12), side(random, 12));
   }
   CHECK_THROWS_AS(list_blocks(offsets{0}, offsets{}, 1, 1), invalid_input);
   CHECK_THROWS_AS(list_blocks(offsets{-1}, offsets{0}, 1, 1), invalid_input);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -85,7 +86,14 @@ TEST_CASE("patches and windows equal loops over frames, squares and windows") {
   CHECK_THROWS_AS(window_side(20, 2, 14), invalid_input);
 }
 
-TEST_CASE("interpolation of a linear table is linear, and weights add up to one") {
+double keys_kernel(double x) {
+  const double a = -0.75;
+  return x <= 1  ? (a + 2) * x * x * x - (a + 3) * x * x + 1
+         : x < 2 ? a * x * x * x - 5 * a * x * x + 8 * a * x - 4 * a
+                 : 0;
+}
+
+TEST_CASE("weights add up to one; bilinear ones keep lines, bicubic ones are the Keys kernel") {
   constexpr std::int64_t side = 12;
   const laid_images images = lay_images(std::vector<image_grid>{{1, 4, 6}, {2, 24, 2}}, 2);
   for (const bool align_corners : {true, false})
@@ -105,8 +113,17 @@ TEST_CASE("interpolation of a linear table is linear, and weights add up to one"
         const auto r = static_cast<double>(place(static_cast<std::int64_t>(patch)).h);
         const double n = patch < 24 ? 4 : 24;
         const double source = align_corners ? r * (side - 1) / (n - 1) : (r + 0.5) * side / n - 0.5;
-        // Clamped taps bend the line within two rows of the border.
-        if (source >= 1 && source < side - 2) REQUIRE(row == Approx(source).margin(1e-4));
+        if (mode == interpolation_mode::bilinear) {
+          // A clamped tap bends the line.
+          if (source >= 0 && source <= side - 1) REQUIRE(row == Approx(source).margin(1e-4));
+          continue;
+        }
+        for (std::size_t i = 0; i < 4; ++i) {
+          const auto first = weight.begin() + static_cast<std::ptrdiff_t>(patch * taps + i * 4);
+          const double tap = std::floor(source + 1e-6) - 1 + static_cast<double>(i);
+          REQUIRE(std::accumulate(first, first + 4, 0.0) ==
+                  Approx(keys_kernel(std::abs(source - tap))).margin(1e-4));
+        }
       }
     }
   CHECK_THROWS_AS(interpolate_patches(images, 0, true, interpolation_mode::bilinear, {}, {}),

@@ -5,6 +5,7 @@
 #include <omnibal/indices/impl/images.ipp>
 #include <omnibal/indices/impl/interpolation.ipp>
 #include <omnibal/indices/impl/offsets.ipp>
+#include <omnibal/indices/impl/packed_batch.ipp>
 #include <omnibal/indices/impl/rope.ipp>
 #include <omnibal/indices/impl/rows.ipp>
 #include <omnibal/indices/impl/tokens.ipp>

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// The library omnibal_c: the C interface over the host forms of the module indices.
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <exception>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <omnibal/c/omnibal.h>
+#include <omnibal/core.hpp>
+#include <omnibal/indices.hpp>
+
+using namespace omnibal;
+using namespace omnibal::indices;
+
+namespace {
+
+/// 0, or 1 with the message of what was thrown.
+template <typename Function>
+std::int32_t guarded(omnibal_error* error, const Function& function) noexcept {
+  try {
+    function();
+    return 0;
+  } catch (const std::exception& thrown) {
+    if (error != nullptr) {
+      const std::size_t length = std::min(std::strlen(thrown.what()), sizeof error->text - 1);
+      std::memcpy(error->text, thrown.what(), length);
+      error->text[length] = '\0';
+    }
+    return 1;
+  }
+}
+
+/// A pointer that may be null, as a span that may be empty.
+template <typename Value>
+std::span<Value> span_of(Value* values, std::int64_t count, const char* field) {
+  if (count < 0) throw invalid_input(field, count, "entries: must not be negative");
+  return values == nullptr ? std::span<Value>()
+                           : std::span(values, static_cast<std::size_t>(count));
+}
+
+template <typename Value>
+std::span<const Value> need_span(const Value* values, std::int64_t count, const char* field) {
+  if (values == nullptr && count > 0) throw invalid_input(field, "null", "must be given");
+  return span_of(values, count, field);
+}
+
+template <typename Struct>
+const Struct& need(const Struct* given, const char* field) {
+  if (given == nullptr) throw invalid_input(field, "null", "must be given");
+  return *given;
+}
+
+laid_documents lay(const omnibal_row& row) {
+  return lay_row(need_span(row.lengths, row.documents, "lengths"), row.slots, row.multiple);
+}
+
+/// Calls function(split, slots of a rank) with the split of a row.
+template <typename Function>
+void with_split(const omnibal_row& row, const document_row& documents, const Function& function) {
+  if (row.ranks < 1 || row.ranks > 1 << 20)
+    throw invalid_input("ranks", row.ranks, "must be at least 1 and at most 2^20");
+  if (row.rank < 0 || row.rank >= row.ranks)
+    throw invalid_input("rank", row.rank, "must be at least 0 and less than the number of ranks");
+  const auto need_multiple = [&](std::int64_t value, const char* field, std::int64_t of) {
+    if (value % of != 0)
+      throw invalid_input(field, value, "must be a multiple of " + std::to_string(of));
+  };
+  const std::int64_t chunks = 2 * row.ranks;
+  switch (row.split) {
+    case OMNIBAL_WHOLE:
+      if (row.ranks != 1) throw invalid_input("ranks", row.ranks, "must be 1 for a whole row");
+      return function(whole{row.slots});
+    case OMNIBAL_CONTIGUOUS:
+      need_multiple(row.slots, "slots", row.ranks);
+      return function(contiguous{row.slots, row.ranks});
+    case OMNIBAL_STRIPED:
+      need_multiple(row.slots, "slots", row.ranks);
+      return function(striped{row.slots, row.ranks});
+    case OMNIBAL_ZIGZAG_ROW:
+      need_multiple(row.slots, "slots", chunks);
+      return function(zigzag_row{row.slots, row.ranks});
+    case OMNIBAL_ZIGZAG:
+      need_multiple(row.multiple, "multiple", chunks);
+      if (documents.cu_seqlens_padded[documents.documents] != row.slots)
+        throw invalid_input("slots", row.slots, "must be those of the padded documents: no tail");
+      return function(zigzag{documents, row.ranks});
+    default: throw invalid_input("split", row.split, "is not known");
+  }
+}
+
+token_inputs inputs_of(const omnibal_token_inputs& given, const omnibal_row& row) {
+  if (given.mask < 0 || given.mask > 6) throw invalid_input("mask", given.mask, "must be 0 to 6");
+  return {
+      .labels = span_of(given.labels, row.slots, "slots"),
+      .document_weight = span_of(given.document_weight, row.documents, "documents"),
+      .image_first = span_of(given.image_first, row.slots, "slots"),
+      .zero_in_padding = given.zero_in_padding != 0,
+      .label = {.shift = given.shifted_labels != 0 ? label_shift::shifted : label_shift::unshifted},
+      .mask = static_cast<mask_kind>(given.mask),
+      .mask_parameter = given.mask_parameter};
+}
+
+std::vector<image_grid> grids_of(const std::int32_t* grids, std::int64_t images,
+                                 const char* field) {
+  if (images < 0 || images > 1 << 30)
+    throw invalid_input(field, images, "images: must be at least 0 and at most 2^30");
+  const auto numbers = need_span(grids, 3 * images, field);
+  std::vector<image_grid> all;
+  for (std::size_t i = 0; i < numbers.size(); i += 3)
+    all.push_back({numbers[i], numbers[i + 1], numbers[i + 2]});
+  return all;
+}
+
+void copy_to(const std::vector<std::int32_t>& values, std::int32_t* output) {
+  if (output != nullptr) std::ranges::copy(values, output);
+}
+
+}  // namespace
+
+std::int32_t omnibal_c_version() { return OMNIBAL_C_VERSION; }
+
+std::int32_t omnibal_lay_documents(const std::int64_t* lengths, std::int64_t count,
+                                   const omnibal_document_layout* layout, std::int32_t* cu_seqlens,
+                                   std::int32_t* cu_seqlens_padded,
+                                   omnibal_document_summary* summary, omnibal_error* error) {
+  return guarded(error, [&] {
+    const omnibal_document_layout& given = need(layout, "layout");
+    const document_layout shape{
+        .documents = given.documents,
+        .slots = given.slots,
+        .multiple = given.multiple,
+        .tail = given.tail_counted != 0 ? tail_policy::counted : tail_policy::left_out};
+    const auto all = need_span(lengths, count, "lengths");
+    document_summary found = lay_documents(all, shape);
+    const auto entries = static_cast<std::int64_t>(offset_count(shape));
+    lay_documents(all, shape,
+                  {span_of(cu_seqlens, entries, "documents"),
+                   span_of(cu_seqlens_padded, entries, "documents")});
+    if (summary != nullptr)
+      *summary = {found.documents, found.tokens,  found.slots_used,
+                  found.tail,      found.longest, found.longest_padded};
+  });
+}
+
+std::int32_t omnibal_fill_tokens(const omnibal_row* row, const omnibal_token_inputs* inputs,
+                                 const omnibal_token_arrays* arrays, omnibal_error* error) {
+  return guarded(error, [&] {
+    const laid_documents laid = lay(need(row, "row"));
+    const omnibal_token_arrays& out = need(arrays, "arrays");
+    const token_inputs given = inputs_of(need(inputs, "inputs"), *row);
+    with_split(*row, laid.row(), [&](const auto& split) {
+      const auto local = [&](auto* values) {
+        return span_of(values, split.local_slots(), "slots");
+      };
+      fill_tokens(laid.row(), split, row->rank, given,
+                  {.position_ids = local(out.position_ids),
+                   .sequence_index = local(out.sequence_index),
+                   .padding_mask = local(out.padding_mask),
+                   .source_slot = local(out.source_slot),
+                   .global_slot = local(out.global_slot),
+                   .labels = local(out.labels),
+                   .loss_weights = local(out.loss_weights),
+                   .first_query = local(out.first_query),
+                   .limit_query = local(out.limit_query)});
+    });
+  });
+}
+
+std::int32_t omnibal_list_blocks(const std::int32_t* first_query, const std::int32_t* limit_query,
+                                 std::int64_t slots, std::int64_t q_block, std::int64_t k_block,
+                                 const omnibal_block_arrays* arrays, omnibal_error* error) {
+  return guarded(error, [&] {
+    const omnibal_block_arrays& out = need(arrays, "arrays");
+    const block_mask mask =
+        list_blocks(need_span(first_query, slots, "first_query"),
+                    need_span(limit_query, slots, "limit_query"), q_block, k_block);
+    copy_to(mask.kv.count, out.kv_num_blocks);
+    copy_to(mask.kv.indices, out.kv_indices);
+    copy_to(mask.full_kv.count, out.full_kv_num_blocks);
+    copy_to(mask.full_kv.indices, out.full_kv_indices);
+    copy_to(mask.q.count, out.q_num_blocks);
+    copy_to(mask.q.indices, out.q_indices);
+    copy_to(mask.full_q.count, out.full_q_num_blocks);
+    copy_to(mask.full_q.indices, out.full_q_indices);
+  });
+}
+
+std::int32_t omnibal_lay_patches(const std::int32_t* grids, std::int64_t images, std::int64_t merge,
+                                 std::int64_t window_side, std::int64_t* t, std::int64_t* h,
+                                 std::int64_t* w, std::int64_t* window_index, std::int64_t* inverse,
+                                 omnibal_error* error) {
+  return guarded(error, [&] {
+    const laid_images laid = lay_images(grids_of(grids, images, "grids"), merge);
+    const auto patches = [&](std::int64_t* out) { return span_of(out, laid.patches(), "patches"); };
+    const auto cells = [&](std::int64_t* out) { return span_of(out, laid.cells(), "cells"); };
+    lay_patches(laid, window_side,
+                {patches(t), patches(h), patches(w), cells(window_index), cells(inverse)});
+  });
+}
+
+std::int32_t omnibal_rope_positions(const omnibal_row* row, const omnibal_rope_inputs* inputs,
+                                    std::int32_t axes, std::int64_t* position_ids,
+                                    std::int64_t* delta, omnibal_error* error) {
+  return guarded(error, [&] {
+    const laid_documents laid = lay(need(row, "row"));
+    const omnibal_rope_inputs& given = need(inputs, "inputs");
+    if (row->split != OMNIBAL_WHOLE)
+      throw invalid_input("split", row->split, "must be 0, a whole row");
+    if (axes != 3 && axes != 4) throw invalid_input("axes", axes, "must be 3 or 4");
+    if (given.variant < 0 || given.variant > 3)
+      throw invalid_input("variant", given.variant, "must be 0 to 3");
+    std::vector<token_type> types;
+    for (const std::uint8_t type : need_span(given.token_type, row->slots, "token_type"))
+      types.push_back(static_cast<token_type>(type));
+    const auto images = grids_of(given.image_grids, given.images, "image_grids");
+    const auto videos = grids_of(given.video_grids, given.videos, "video_grids");
+    const rope_row placed = place_images(
+        laid.row(), {.variant = static_cast<rope_variant>(given.variant),
+                     .merge = given.merge,
+                     .types = types,
+                     .images = images,
+                     .videos = videos,
+                     .tokens_per_second = given.tokens_per_second,
+                     .seconds_per_grid = span_of(given.seconds_per_grid, given.videos, "videos")});
+    if (position_ids != nullptr)
+      fill_rope_positions(laid.row(), placed, span_of(position_ids, axes * row->slots, "slots"));
+    if (delta != nullptr) std::ranges::copy(placed.delta, delta);
+  });
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The C interface of the host forms of indices for packed batches, for Python and other languages: structs of
+ * plain values, raw pointers to contiguous arrays, no memory that a caller has to free. The library is
+ * omnibal_c; docs/device-indices.md defines every array.
+ *
+ * Every function returns 0, or 1 after bad input, and then has written one line to `error`, which may be
+ * null. An output pointer that is null is not written. Structs grow at their end only, with the version.
+ */
+#ifndef OMNIBAL_C_OMNIBAL_H
+#define OMNIBAL_C_OMNIBAL_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define OMNIBAL_C_API __declspec(dllexport)
+#else
+#define OMNIBAL_C_API __attribute__((visibility("default")))
+#endif
+
+/** Of this interface: changes where a caller must change. */
+#define OMNIBAL_C_VERSION 1
+OMNIBAL_C_API int32_t omnibal_c_version(void);
+
+/** What was wrong, ended by a zero byte; cut where it is longer. */
+typedef struct omnibal_error {
+  char text[256];
+} omnibal_error;
+
+/** A layout of documents: the shape of every array, whatever the pack. */
+typedef struct omnibal_document_layout {
+  int64_t documents;    /**< capacity */
+  int64_t slots;        /**< of the row, tail included */
+  int64_t multiple;     /**< padding of each document, at least 1 */
+  int32_t tail_counted; /**< 1: offsets have documents + 2 entries, the tail is one more document; 0:
+                             documents + 1 */
+} omnibal_document_layout;
+
+typedef struct omnibal_document_summary {
+  int64_t documents;
+  int64_t tokens;
+  int64_t slots_used;
+  int64_t tail;
+  int64_t longest;
+  int64_t longest_padded;
+} omnibal_document_summary;
+
+/** Offsets of documents: cu_seqlens and cu_seqlens_padded, int32. */
+OMNIBAL_C_API int32_t omnibal_lay_documents(const int64_t* lengths, int64_t count,
+                                            const omnibal_document_layout* layout,
+                                            int32_t* cu_seqlens, int32_t* cu_seqlens_padded,
+                                            omnibal_document_summary* summary,
+                                            omnibal_error* error);
+
+/** Which slots a rank has. */
+typedef enum omnibal_split {
+  OMNIBAL_WHOLE = 0,
+  OMNIBAL_CONTIGUOUS = 1,
+  OMNIBAL_STRIPED = 2,
+  OMNIBAL_ZIGZAG_ROW = 3,
+  OMNIBAL_ZIGZAG = 4 /**< of each document */
+} omnibal_split;
+
+/** A row of documents and a rank of it. */
+typedef struct omnibal_row {
+  const int64_t* lengths; /**< [documents] */
+  int64_t documents;
+  int64_t slots;
+  int64_t multiple;
+  int32_t split; /**< omnibal_split; arrays have slots / ranks entries */
+  int64_t ranks;
+  int64_t rank;
+} omnibal_row;
+
+typedef struct omnibal_token_inputs {
+  const int64_t* labels;         /**< [slots], or null */
+  const float* document_weight;  /**< [documents], or null: 1 */
+  const int32_t* image_first;    /**< [slots] first slot of each slot's image, or null */
+  int32_t zero_in_padding;       /**< position ids in padding: 1 zeros, 0 running on */
+  int32_t shifted_labels;        /**< 1: the next token's label, 0: the slot's own */
+  int32_t mask;                  /**< 0 causal, 1 full, 2 causal window, 3 bidirectional window, 4 causal
+                                      chunk, 5 prefix, 6 prefix window */
+  int64_t mask_parameter;
+} omnibal_token_inputs;
+
+/** [slots of the rank] each. */
+typedef struct omnibal_token_arrays {
+  int64_t* position_ids;
+  int32_t* sequence_index;
+  uint8_t* padding_mask;
+  int64_t* source_slot;
+  int64_t* global_slot;
+  int64_t* labels;
+  float* loss_weights;
+  int32_t* first_query;
+  int32_t* limit_query;
+} omnibal_token_arrays;
+
+OMNIBAL_C_API int32_t omnibal_fill_tokens(const omnibal_row* row,
+                                          const omnibal_token_inputs* inputs,
+                                          const omnibal_token_arrays* arrays,
+                                          omnibal_error* error);
+
+/** The arrays of a BlockMask from one interval per key: counts [lines], indices [lines * width]. */
+typedef struct omnibal_block_arrays {
+  int32_t* kv_num_blocks; /**< [ceil(slots / q_block)] */
+  int32_t* kv_indices;    /**< [ceil(slots / q_block) * ceil(slots / k_block)] */
+  int32_t* full_kv_num_blocks;
+  int32_t* full_kv_indices;
+  int32_t* q_num_blocks; /**< [ceil(slots / k_block)] */
+  int32_t* q_indices;
+  int32_t* full_q_num_blocks;
+  int32_t* full_q_indices;
+} omnibal_block_arrays;
+
+OMNIBAL_C_API int32_t omnibal_list_blocks(const int32_t* first_query, const int32_t* limit_query,
+                                          int64_t slots, int64_t q_block, int64_t k_block,
+                                          const omnibal_block_arrays* arrays,
+                                          omnibal_error* error);
+
+/** Arrays of a vision tower: t, h, w [patches], window_index and inverse [patches / merge^2]. `grids` has
+ *  three numbers an image: t, h, w. `window_side` is in cells; 0 where neither of the last two is wanted. */
+OMNIBAL_C_API int32_t omnibal_lay_patches(const int32_t* grids, int64_t images, int64_t merge,
+                                          int64_t window_side, int64_t* t, int64_t* h, int64_t* w,
+                                          int64_t* window_index, int64_t* inverse,
+                                          omnibal_error* error);
+
+/** Inputs of M-RoPE. */
+typedef struct omnibal_rope_inputs {
+  int32_t variant; /**< 0 Qwen2-VL, 1 Qwen2.5-VL, 2 Qwen3-VL, 3 GLM-4V */
+  int64_t merge;
+  const uint8_t* token_type;  /**< [slots] 0 text, 1 image, 2 video */
+  const int32_t* image_grids; /**< [images * 3] */
+  int64_t images;
+  const int32_t* video_grids; /**< [videos * 3] */
+  int64_t videos;
+  float tokens_per_second;
+  const float* seconds_per_grid; /**< [videos], or null: 1 each */
+} omnibal_rope_inputs;
+
+/** Position ids [axes * slots], axes 3 or 4, and one delta a document. The row is whole. */
+OMNIBAL_C_API int32_t omnibal_rope_positions(const omnibal_row* row,
+                                             const omnibal_rope_inputs* inputs, int32_t axes,
+                                             int64_t* position_ids, int64_t* delta,
+                                             omnibal_error* error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
