@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(Threads)
   packed_summary before;
   for (std::int32_t tile = 0; tile < documents; tile += Threads * Items) {
     const std::int32_t begin = tile + static_cast<std::int32_t>(threadIdx.x) * Items;
-    packed_summary packs[Items];
+    packed_summary packs[std::size_t{Items}];
     for (int i = 0; i < Items; ++i)
       if (begin + i < documents) packs[i] = summarize(begin + i);
     packed_summary tile_sum;

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# Kernels executed without a GPU, by the emulator of examples/emulator: gpu/*_test.cu as they are, but
+# for those that need Thrust, and the tests of the emulator itself. Needs no CUDA toolkit.
+
+if(NOT TARGET omnibal_emulator)
+  add_subdirectory("${PROJECT_SOURCE_DIR}/examples/emulator"
+                   "${PROJECT_BINARY_DIR}/examples/emulator")
+endif()
+
+file(GLOB sources CONFIGURE_DEPENDS "emulator/*_test.cpp")
+omnibal_add_catch_tests(emulator LABEL emulated SOURCES ${sources} LIBRARIES omnibal_emulator)
+
+file(GLOB kernel_tests CONFIGURE_DEPENDS "gpu/*_test.cu")
+list(FILTER kernel_tests EXCLUDE REGEX "_thrust_test\\.cu$")
+set(sources "")
+foreach(wrapped_source IN LISTS kernel_tests)
+  cmake_path(GET wrapped_source STEM name)
+  set(wrap "${CMAKE_CURRENT_BINARY_DIR}/emulated/${name}.cpp")
+  configure_file(gpu_host_wrap.cpp.in "${wrap}" @ONLY)
+  list(APPEND sources "${wrap}")
+endforeach()
+omnibal_add_catch_tests(emulated LABEL emulated SOURCES ${sources} LIBRARIES omnibal_emulator)
+
+# What the address sanitizer says of kernels that leave their memory, whatever the tests are built with.
+include(CheckCXXSourceCompiles)
+set(CMAKE_REQUIRED_FLAGS -fsanitize=address)
+check_cxx_source_compiles("int main() {}" OMNIBAL_HAS_ADDRESS_SANITIZER)
+unset(CMAKE_REQUIRED_FLAGS)
+if(OMNIBAL_HAS_ADDRESS_SANITIZER AND NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize=thread")
+  add_executable(emulator_out_of_bounds emulator/out_of_bounds.cpp)
+  target_link_libraries(emulator_out_of_bounds PRIVATE omnibal_emulator omnibal_warnings)
+  target_compile_options(emulator_out_of_bounds PRIVATE -fsanitize=address)
+  target_link_options(emulator_out_of_bounds PRIVATE -fsanitize=address)
+  add_dependencies(emulator_tests emulator_out_of_bounds)
+  foreach(memory IN ITEMS device shared local)
+    add_test(NAME "emulator/out of bounds: ${memory}" COMMAND emulator_out_of_bounds ${memory})
+  endforeach()
+  set_tests_properties("emulator/out of bounds: device" PROPERTIES PASS_REGULAR_EXPRESSION
+                                                                    "heap-buffer-overflow")
+  set_tests_properties("emulator/out of bounds: shared" PROPERTIES PASS_REGULAR_EXPRESSION
+                                                                    "global-buffer-overflow")
+  set_tests_properties("emulator/out of bounds: local" PROPERTIES PASS_REGULAR_EXPRESSION
+                                                                   "stack-buffer-overflow")
+  set_tests_properties("emulator/out of bounds: device" "emulator/out of bounds: shared"
+                       "emulator/out of bounds: local" PROPERTIES LABELS emulated)
+endif()
