@@ -176,11 +176,10 @@ TEST_CASE("arrays of sizes that do not go together are an error") {
   const auto refused = [&](auto change) {
     auto arrays = device.arrays();
     change(arrays);
-    std::size_t bytes = 0;
     CHECK_THROWS_AS(gpu::packed_indices<std::int64_t>(device.lengths.span(), arrays),
                     invalid_input);
-    CHECK(gpu::packed_indices_async<std::int64_t>(nullptr, bytes, device.lengths.span(), arrays,
-                                                  nullptr) == cudaErrorInvalidValue);
+    CHECK(gpu::packed_indices_async<std::int64_t>(device.lengths.span(), arrays, nullptr) ==
+          cudaErrorInvalidValue);
   };
   refused([](auto& arrays) { arrays.cu_seqlens = arrays.cu_seqlens.first(2); });
   refused([](auto& arrays) { arrays.summary = nullptr; });
@@ -193,19 +192,13 @@ TEST_CASE("a captured graph makes the indices of whatever lengths there are when
     auto second = packed_indices_oracle::random_pack(documents, 9, 0, 2);
     second.slots = first.slots;
     device_pack<std::int64_t> device(first.lengths, first.slots);
-    std::size_t bytes = 0;
-    gpu::require(gpu::packed_indices_async<std::int64_t>(nullptr, bytes, device.lengths.span(),
-                                                         device.arrays(), nullptr),
-                 "size");
-    const device_array<unsigned char> workspace(bytes);
     cudaStream_t stream = nullptr;
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t executable = nullptr;
     gpu::require(cudaStreamCreate(&stream), "stream");
     gpu::require(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "begin");
     gpu::require(
-        gpu::packed_indices_async<std::int64_t>(workspace.span().data(), bytes,
-                                                device.lengths.span(), device.arrays(), stream),
+        gpu::packed_indices_async<std::int64_t>(device.lengths.span(), device.arrays(), stream),
         "capture");
     gpu::require(cudaStreamEndCapture(stream, &graph), "end");
     gpu::require(cudaGraphInstantiate(&executable, graph, 0), "instantiate");

@@ -56,27 +56,17 @@ scanned scan(const std::vector<std::int32_t>& lengths) {
   return {to_host(cu_seqlens), to_host(summary)[0]};
 }
 
-/// Fills the slots of one chunk as the kernel does, from the slice of cu_seqlens of its tile.
-struct fill_chunk {
+/// Fills a slot, for which it looks up the document.
+struct fill_slot {
   const std::int32_t* cu_seqlens;
   std::int32_t documents;
   std::int64_t slots;
-  std::int64_t tile;
-  std::int32_t* position_ids;
-  std::int32_t* sequence_index;
+  detail::store_token<std::int32_t> store;
 
-  OMNIBAL_HD void operator()(std::int64_t number) const {
-    const std::int64_t slot = number * detail::chunk_size;
-    const std::int64_t tile_begin = slot / tile * tile;
-    const std::int64_t tile_end = tile_begin + tile < slots ? tile_begin + tile : slots;
-    const std::int32_t first = detail::document_of(cu_seqlens, documents, tile_begin);
-    const std::int32_t last = detail::document_of(cu_seqlens, documents, tile_end - 1);
-    const detail::find_chunk find{cu_seqlens + first, last - first, first};
-    const detail::token_chunk chunk = find(slot);
-    for (int i = 0; i < detail::chunk_size && slot + i < slots; ++i) {
-      position_ids[slot + i] = chunk.position[i];
-      sequence_index[slot + i] = chunk.document[i];
-    }
+  OMNIBAL_HD void operator()(std::int64_t slot) const {
+    const std::int32_t document = detail::document_of(cu_seqlens, documents, slot);
+    store(slot, document, cu_seqlens[document],
+          document < documents ? cu_seqlens[document + 1] : slots);
   }
 };
 
@@ -85,19 +75,17 @@ struct filled {
   std::vector<std::int32_t> sequence_index;
 };
 
-filled fill(const std::vector<std::int32_t>& cu_seqlens, std::size_t slots, std::int64_t tile) {
+filled fill(const std::vector<std::int32_t>& cu_seqlens, std::size_t slots) {
   const thrust::device_vector<std::int32_t> device_cu(cu_seqlens.begin(), cu_seqlens.end());
   thrust::device_vector<std::int32_t> position_ids(slots, -1);
   thrust::device_vector<std::int32_t> sequence_index(slots, -1);
-  const auto documents = static_cast<std::int32_t>(cu_seqlens.size() - 1);
-  const auto chunks = static_cast<std::int64_t>((slots + detail::chunk_size - 1) /
-                                                static_cast<std::size_t>(detail::chunk_size));
   const auto numbers = thrust::make_counting_iterator(std::int64_t{0});
-  thrust::for_each(thrust::device, numbers, numbers + chunks,
-                   fill_chunk{thrust::raw_pointer_cast(device_cu.data()), documents,
-                              static_cast<std::int64_t>(slots), tile,
-                              thrust::raw_pointer_cast(position_ids.data()),
-                              thrust::raw_pointer_cast(sequence_index.data())});
+  thrust::for_each(thrust::device, numbers, numbers + static_cast<std::int64_t>(slots),
+                   fill_slot{thrust::raw_pointer_cast(device_cu.data()),
+                             static_cast<std::int32_t>(cu_seqlens.size() - 1),
+                             static_cast<std::int64_t>(slots),
+                             {thrust::raw_pointer_cast(position_ids.data()),
+                              thrust::raw_pointer_cast(sequence_index.data())}});
   return {to_host(position_ids), to_host(sequence_index)};
 }
 
@@ -116,15 +104,13 @@ TEST_CASE("a scan of the lengths gives offsets, the longest and the sum") {
   }
 }
 
-TEST_CASE("every slot finds its document and its position, in tiles of any size") {
+TEST_CASE("every slot finds its document and its position") {
   for (const auto& pack : packed_indices_oracle::packs()) {
     const auto expected = packed_indices_oracle::indices_of(pack);
-    for (const std::int64_t tile : {4, 64, 4096}) {
-      const filled made = fill(expected.cu_seqlens, pack.slots, tile);
-      REQUIRE(std::equal(made.position_ids.begin(), made.position_ids.end(),
-                         expected.position_ids.begin(), expected.position_ids.end()));
-      REQUIRE(made.sequence_index == expected.sequence_index);
-    }
+    const filled made = fill(expected.cu_seqlens, pack.slots);
+    REQUIRE(std::equal(made.position_ids.begin(), made.position_ids.end(),
+                       expected.position_ids.begin(), expected.position_ids.end()));
+    REQUIRE(made.sequence_index == expected.sequence_index);
   }
 }
 
@@ -155,19 +141,14 @@ TEST_CASE("a pack is valid up to the last slot and the last int32") {
 
 TEST_CASE("slots near the end of int32 find their document") {
   const std::int32_t cu_seqlens[] = {0, 5, INT32_MAX - 2};
-  const detail::find_chunk find{cu_seqlens, 2, 0};
-  const detail::token_chunk last_slots = find(INT32_MAX - 3);
-  CHECK(last_slots.document[0] == 1);
-  CHECK(last_slots.position[0] == INT32_MAX - 8);
-  CHECK(last_slots.document[1] == 2);
-  CHECK(last_slots.position[1] == 0);
-  CHECK(last_slots.position[2] == 1);
+  CHECK(detail::document_of(cu_seqlens, 2, INT32_MAX - 3) == 1);
+  CHECK(detail::document_of(cu_seqlens, 2, INT32_MAX - 2) == 2);
 }
 
 TEST_CASE("an empty pack is stored without a scan") {
   std::int32_t cu_seqlens = -1;
   packed_summary summary{.tokens = 5, .max_seqlen = 5, .first_negative = 5};
-  detail::store_summary{&cu_seqlens, &summary, 0}.store_empty_pack();
+  detail::store_summary{&cu_seqlens, &summary, 0}.store_empty();
   CHECK(cu_seqlens == 0);
   CHECK(summary.tokens == 0);
   CHECK(summary.max_seqlen == 0);

@@ -65,6 +65,16 @@ using cudaEvent_t = CUevent_st*;
 using cudaGraph_t = CUgraph_st*;
 using cudaGraphExec_t = CUgraphExec_st*;
 
+/// What the code of a kernel was compiled for, as for a device of compute capability 9.0.
+struct cudaFuncAttributes {
+  int ptxVersion;
+  int binaryVersion;
+};
+inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+  *attributes = {.ptxVersion = 90, .binaryVersion = 90};
+  return cudaSuccess;
+}
+
 struct cudaLaunchConfig_t {
   dim3 gridDim;
   dim3 blockDim;

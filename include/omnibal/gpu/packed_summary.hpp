@@ -36,9 +36,9 @@ struct summarize_document {
   const std::int32_t* lengths;
 
   [[nodiscard]] OMNIBAL_HD constexpr packed_summary operator()(
-      std::int32_t document) const noexcept {
+      std::int64_t document) const noexcept {
     const std::int32_t length = lengths[document];
-    if (length < 0) return {.first_negative = document};
+    if (length < 0) return {.first_negative = static_cast<std::int32_t>(document)};
     return {.tokens = length, .max_seqlen = length};
   }
 };
@@ -72,7 +72,7 @@ struct store_summary {
     if (document + 1 == documents) *summary = pack;
   }
 
-  OMNIBAL_HD constexpr void store_empty_pack() const noexcept {
+  OMNIBAL_HD constexpr void store_empty() const noexcept {
     cu_seqlens[0] = 0;
     *summary = {};
   }
@@ -95,32 +95,17 @@ struct store_summary {
   return low;
 }
 
-/// The number of slots that one thread fills: 16 bytes of int32.
-inline constexpr int chunk_size = 4;
+/// Stores the position and the document of a slot in the arrays there are.
+template <typename Position>
+struct store_token {
+  Position* position_ids;
+  std::int32_t* sequence_index;
 
-/// The documents and positions of chunk_size consecutive slots.
-struct token_chunk {
-  std::int32_t document[chunk_size];
-  std::int32_t position[chunk_size];
-};
-
-/// Finds the chunk that starts at `slot` in a slice of cu_seqlens, documents first … first + count
-/// of a pack, where the last one ends after every slot of interest. Searches only when a document
-/// ends within the chunk.
-struct find_chunk {
-  const std::int32_t* slice;
-  std::int32_t count;
-  std::int32_t first;
-
-  [[nodiscard]] OMNIBAL_HD constexpr token_chunk operator()(std::int64_t slot) const noexcept {
-    token_chunk chunk{};
-    std::int32_t within = document_of(slice, count, slot);
-    for (int i = 0; i < chunk_size; ++i, ++slot) {
-      if (within < count && slice[within + 1] <= slot) within = document_of(slice, count, slot);
-      chunk.document[i] = first + within;
-      chunk.position[i] = static_cast<std::int32_t>(slot - slice[within]);
-    }
-    return chunk;
+  /// The document's slots are begin … end − 1.
+  OMNIBAL_HD constexpr void operator()(std::int64_t slot, std::int32_t document, std::int64_t begin,
+                                       std::int64_t /*end*/) const noexcept {
+    if (position_ids != nullptr) position_ids[slot] = static_cast<Position>(slot - begin);
+    if (sequence_index != nullptr) sequence_index[slot] = document;
   }
 };
 

@@ -107,7 +107,8 @@ class block_run {
       : fibers_(fibers),
         run_predecessor_(run_predecessor),
         threads_(std::size_t{shape.x} * shape.y * shape.z),
-        sequence_(threads_.size(), thread_order, seed) {
+        warps_((threads_.size() + warp_lanes - 1) / warp_lanes, thread_order, seed),
+        lanes_(warp_lanes, thread_order, seed) {
     for (std::size_t t = 0; t < threads_.size(); ++t) {
       const auto number = static_cast<unsigned>(t);
       threads_[t].index = {number % shape.x, number / shape.x % shape.y,
@@ -122,15 +123,14 @@ class block_run {
     for (thread& each : threads_) fibers_.give_back(std::move(each.context));
   }
 
-  /// Runs all threads to their ends. Returns what is wrong with them, or nothing.
+  /// Runs all threads to their ends. Returns what is wrong with them, or nothing. Each warp runs as
+  /// far ahead of the others as it can.
   [[nodiscard]] std::string run() {
     for (;;) {
-      for (const std::size_t t : sequence_.next())
-        if (threads_[t].state == waits_for::nothing) resume(threads_[t]);
+      for (const std::size_t warp : warps_.next()) run_warp(warp * warp_lanes);
       if (!finding_.empty()) return finding_;
       if (count(waits_for::nobody) == threads_.size()) return {};
-      const bool released = release_warps();
-      if (!released && !release_barrier()) return "divergent barrier: " + who_waits();
+      if (!release_barrier()) return "divergent barrier: " + who_waits();
     }
   }
 
@@ -201,12 +201,22 @@ class block_run {
     if (next.context->ended()) next.state = waits_for::nobody;
   }
 
+  /// Runs the threads of a warp until none of them can go on without other warps.
+  void run_warp(std::size_t begin) {
+    do {
+      for (const std::size_t lane : lanes_.next()) {
+        const std::size_t t = begin + lane;
+        if (t < threads_.size() && threads_[t].state == waits_for::nothing) resume(threads_[t]);
+      }
+    } while (finding_.empty() && release_lanes(begin));
+  }
+
   /// Lets those lanes go on whose whole mask, but for threads that have ended, makes the same call.
-  [[nodiscard]] bool release_warps() {
+  [[nodiscard]] bool release_lanes(std::size_t begin) {
     bool released = false;
-    for (thread& each : threads_)
-      if (each.state == waits_for::warp && is_complete(each)) {
-        release(each);
+    for (std::size_t t = begin; t < std::min(begin + warp_lanes, threads_.size()); ++t)
+      if (threads_[t].state == waits_for::warp && is_complete(threads_[t])) {
+        release(threads_[t]);
         released = true;
       }
     return released;
@@ -286,7 +296,8 @@ class block_run {
   fiber_pool& fibers_;
   const std::function<void()>& run_predecessor_;
   std::vector<thread> threads_;
-  sequence sequence_;
+  sequence warps_;
+  sequence lanes_;
   thread* running_ = nullptr;
   barrier_result barrier_;
   std::string finding_;

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Visits every slot of a ragged row: documents in token slots, images in patches. A block looks up
+/// which documents overlap its tile of slots and keeps their offsets in shared memory, whose size
+/// does not depend on the number of documents.
+///
+/// Lanes of a warp visit consecutive slots, so that what a visit stores at its slot goes out in
+/// whole sectors, for elements of any size and arrays at any address.
+#pragma once
+
+#include <cstdint>
+
+#include <cuda_runtime.h>
+
+#include <omnibal/config.hpp>
+#include <omnibal/gpu/detail/launch.cuh>
+
+namespace omnibal::inline v0::gpu::detail {
+
+inline constexpr unsigned fill_threads = 256;
+/// Slots of a block: 16 for each thread.
+inline constexpr unsigned fill_tile = 4096;
+
+/// The row's documents are offsets[d] … offsets[d + 1] − 1; what follows the last of them is one
+/// more, number `documents`.
+struct ragged_row {
+  const std::int32_t* offsets;
+  std::int32_t documents;
+  std::int64_t slots;
+};
+
+/// The number of documents that end at or before a slot, by a whole warp: three steps for 32,768
+/// documents, where one thread takes fifteen.
+[[nodiscard]] inline __device__ std::int32_t find_document(const ragged_row& row,
+                                                           std::int64_t slot) {
+  const auto lane = static_cast<std::int64_t>(threadIdx.x % warp_lanes);
+  std::int64_t low = 0;
+  std::int64_t high = row.documents;
+  while (low < high) {
+    const std::int64_t step = (high - low) / (warp_lanes + 1) + 1;
+    const std::int64_t probe = low + (lane + 1) * step - 1;
+    const bool ends = probe < high && row.offsets[probe + 1] <= slot;
+    low += __popc(__ballot_sync(all_lanes, ends ? 1 : 0)) * step;
+    high = low + step - 1 < high ? low + step - 1 : high;
+  }
+  return static_cast<std::int32_t>(low);
+}
+
+/// The same from `first` on, by one thread, in offsets of documents first … last of which `last`
+/// does not end at or before the slot.
+[[nodiscard]] inline __device__ std::int32_t find_document(const std::int32_t* offsets,
+                                                           std::int32_t first, std::int32_t last,
+                                                           std::int64_t slot) {
+  while (first < last) {
+    const std::int32_t middle = first + (last - first) / 2;
+    if (offsets[middle + 1] <= slot)
+      first = middle + 1;
+    else
+      last = middle;
+  }
+  return first;
+}
+
+/// Calls visit(slot, document, begin, end) for each slot; the document's slots are begin … end − 1.
+template <typename Visit>
+__global__ void __launch_bounds__(fill_threads) fill(ragged_row row, Visit visit) {
+  __shared__ std::int32_t documents_of_ends[2];
+  __shared__ std::int32_t staged[fill_tile + 1];
+  const std::int64_t tile_begin = std::int64_t{blockIdx.x} * fill_tile;
+  const std::int64_t tile_end =
+      tile_begin + fill_tile < row.slots ? tile_begin + fill_tile : row.slots;
+  wait_for_previous_kernel();
+  const unsigned warp = threadIdx.x / warp_lanes;
+  if (warp < 2) {
+    const std::int32_t found = find_document(row, warp == 0 ? tile_begin : tile_end - 1);
+    if (threadIdx.x % warp_lanes == 0) documents_of_ends[warp] = found;
+  }
+  __syncthreads();
+  const std::int32_t first = documents_of_ends[0];
+  const std::int32_t last = documents_of_ends[1] - first;
+  const std::int32_t* offsets = row.offsets + first;
+  // Empty documents can make the slice longer than the tile; then it stays where it is.
+  if (last <= static_cast<std::int32_t>(fill_tile)) {
+    for (std::int32_t i = static_cast<std::int32_t>(threadIdx.x); i <= last;
+         i += static_cast<std::int32_t>(fill_threads))
+      staged[i] = offsets[i];
+    offsets = staged;
+    __syncthreads();
+  }
+  // The end of the last document may be behind the tile, and with it outside the slice.
+  const std::int64_t last_end =
+      first + last < row.documents ? row.offsets[first + last + 1] : row.slots;
+  constexpr unsigned slots_of_warp = fill_tile / (fill_threads / warp_lanes);
+  const std::int64_t warp_begin = tile_begin + warp * slots_of_warp;
+  const std::int64_t warp_end =
+      warp_begin + slots_of_warp < tile_end ? warp_begin + slots_of_warp : tile_end;
+  std::int32_t document = 0;
+  for (std::int64_t slot = warp_begin + threadIdx.x % warp_lanes; slot < warp_end;
+       slot += warp_lanes) {
+    if (document < last && offsets[document + 1] <= slot)
+      document = find_document(offsets, document + 1, last, slot);
+    visit(slot, first + document, std::int64_t{offsets[document]},
+          document < last ? std::int64_t{offsets[document + 1]} : last_end);
+  }
+}
+
+/// Enqueues fill(); nothing where there are no slots.
+template <typename Visit>
+cudaError_t fill_async(start when, const ragged_row& row, const Visit& visit,
+                       cudaStream_t stream) noexcept {
+  if (row.slots == 0) return cudaSuccess;
+  const auto tiles = static_cast<unsigned>((row.slots + fill_tile - 1) / fill_tile);
+  return launch(when, tiles, fill_threads, stream, fill<Visit>, row, visit);
+}
+
+}  // namespace omnibal::inline v0::gpu::detail
