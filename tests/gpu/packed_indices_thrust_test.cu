@@ -148,7 +148,7 @@ TEST_CASE("slots near the end of int32 find their document") {
 TEST_CASE("an empty pack is stored without a scan") {
   std::int32_t cu_seqlens = -1;
   packed_summary summary{.tokens = 5, .max_seqlen = 5, .first_negative = 5};
-  detail::store_summary{&cu_seqlens, &summary, 0}.store_empty();
+  detail::store_summary{&cu_seqlens, &summary, 0}.finish({}, 0, 1);
   CHECK(cu_seqlens == 0);
   CHECK(summary.tokens == 0);
   CHECK(summary.max_seqlen == 0);

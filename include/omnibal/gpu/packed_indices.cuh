@@ -21,6 +21,7 @@
 #include <omnibal/gpu/detail/fill.cuh>
 #include <omnibal/gpu/detail/launch.cuh>
 #include <omnibal/gpu/detail/scan.cuh>
+#include <omnibal/gpu/detail/wait.cuh>
 #include <omnibal/gpu/error.cuh>
 #include <omnibal/gpu/packed_summary.hpp>
 
@@ -94,16 +95,6 @@ void require_arrays(std::span<const std::int32_t> lengths,
                         "must be the size of position_ids, " + std::to_string(slots));
 }
 
-/// The value at a device address once all work on the stream has ended.
-template <typename Value>
-[[nodiscard]] Value fetch(const Value* address, cudaStream_t stream) {
-  Value value{};
-  require(cudaMemcpyAsync(&value, address, sizeof(Value), cudaMemcpyDeviceToHost, stream),
-          "copy to the host");
-  require(cudaStreamSynchronize(stream), "packed_indices");
-  return value;
-}
-
 }  // namespace detail
 
 template <typename Position>
@@ -119,19 +110,14 @@ cudaError_t packed_indices_async(std::span<const std::int32_t> lengths,
   const detail::summarize_document load{lengths.data()};
   const detail::store_summary store{arrays.cu_seqlens.data(), arrays.summary, documents};
   const cudaError_t scanned =
-      detail::launch(detail::start::after_previous, 1, detail::scan_threads, stream,
-                     detail::scan<packed_summary, detail::summarize_document,
-                                  detail::append_summary, detail::store_summary>,
-                     load, detail::append_summary{}, documents, store);
+      detail::scan_async<packed_summary>(load, detail::append_summary{}, documents, store, stream);
   if (scanned != cudaSuccess) return scanned;
   const std::size_t slots = std::max(arrays.position_ids.size(), arrays.sequence_index.size());
-  // The data of an empty span may be any pointer.
-  const auto wanted = [](auto array) { return array.empty() ? nullptr : array.data(); };
-  return detail::fill_async(
-      detail::start::overlapping,
-      {arrays.cu_seqlens.data(), documents, static_cast<std::int64_t>(slots)},
-      detail::store_token<Position>{wanted(arrays.position_ids), wanted(arrays.sequence_index)},
-      stream);
+  return detail::fill_async(detail::start::overlapping,
+                            {arrays.cu_seqlens.data(), documents, static_cast<std::int64_t>(slots)},
+                            detail::store_token<Position>{detail::wanted(arrays.position_ids),
+                                                          detail::wanted(arrays.sequence_index)},
+                            stream);
 }
 
 template <typename Position>
@@ -139,10 +125,11 @@ packed_summary packed_indices(std::span<const std::int32_t> lengths,
                               const packed_indices_arrays<Position>& arrays, cudaStream_t stream) {
   detail::require_arrays(lengths, arrays);
   require(packed_indices_async(lengths, arrays, stream), "packed_indices");
-  const packed_summary pack = detail::fetch(arrays.summary, stream);
+  const packed_summary pack = detail::fetch(arrays.summary, stream, "packed_indices");
   if (pack.first_negative >= 0) {
     const auto document = static_cast<std::size_t>(pack.first_negative);
-    throw invalid_input("lengths", document, detail::fetch(&lengths[document], stream),
+    throw invalid_input("lengths", document,
+                        detail::fetch(&lengths[document], stream, "packed_indices"),
                         "must not be negative");
   }
   if (!is_valid(pack, arrays.capacity()))

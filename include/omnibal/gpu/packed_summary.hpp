@@ -72,7 +72,10 @@ struct store_summary {
     if (document + 1 == documents) *summary = pack;
   }
 
-  OMNIBAL_HD constexpr void store_empty() const noexcept {
+  /// Where there are no documents.
+  OMNIBAL_HD constexpr void finish(const packed_summary& /*all*/, unsigned thread,
+                                   unsigned /*threads*/) const noexcept {
+    if (documents != 0 || thread != 0) return;
     cu_seqlens[0] = 0;
     *summary = {};
   }

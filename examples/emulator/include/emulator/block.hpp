@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -63,7 +64,7 @@ struct place {
   const char* file = "";
   int line = 0;
   friend bool operator==(const place& a, const place& b) {
-    return a.line == b.line && std::string_view(a.file) == b.file;
+    return a.line == b.line && (a.file == b.file || std::string_view(a.file) == b.file);
   }
   friend bool operator<(const place& a, const place& b) {
     return std::pair(std::string_view(a.file), a.line) <
@@ -137,9 +138,9 @@ class block_run {
   // Called by the thread that runs.
 
   [[nodiscard]] barrier_result barrier(bool value, place where) {
-    all_barriers.met.insert(where);
-    if (all_barriers.left_out == where) return {};
     thread& self = *running_;
+    if (!(where == last_met_)) all_barriers.met.insert(last_met_ = where);
+    if (all_barriers.left_out == where) return {};
     self.call = {.operation = "__syncthreads", .value = value ? 1U : 0U, .where = where};
     wait(waits_for::block);
     return barrier_;
@@ -235,24 +236,26 @@ class block_run {
     bool complete = true;
     for_each_in_mask(of, [&](const thread& other) {
       complete = complete && other.state == waits_for::warp && other.call.mask == of.call.mask &&
-                 std::string_view(other.call.operation) == of.call.operation;
+                 (other.call.operation == of.call.operation ||
+                  std::string_view(other.call.operation) == of.call.operation);
     });
     return complete;
   }
 
   void release(const thread& first) {
     unsigned nonzero = 0;
-    std::vector<thread*> all;
-    for_each_in_mask(first, [&](thread& other) {
-      all.push_back(&other);
+    std::array<const thread*, warp_lanes> by_lane{};
+    for_each_in_mask(first, [&](const thread& other) {
+      by_lane[lane(other)] = &other;
       if (other.call.value != 0) nonzero |= 1U << lane(other);
     });
-    for (thread* const each : all) {
-      each->result = {.nonzero = nonzero};
-      for (const thread* const other : all)
-        if (lane(*other) == each->call.source) each->result.value = other->call.value;
-    }
-    for (thread* const each : all) each->state = waits_for::nothing;
+    for_each_in_mask(first, [&](thread& each) {
+      each.result = {.nonzero = nonzero};
+      const unsigned source = each.call.source;
+      if (source < warp_lanes && by_lane[source] != nullptr)
+        each.result.value = by_lane[source]->call.value;
+    });
+    for_each_in_mask(first, [](thread& each) { each.state = waits_for::nothing; });
   }
 
   /// Lets all threads go on if all wait at the same barrier.
@@ -299,6 +302,7 @@ class block_run {
   sequence warps_;
   sequence lanes_;
   thread* running_ = nullptr;
+  place last_met_;
   barrier_result barrier_;
   std::string finding_;
 };

@@ -61,30 +61,34 @@ struct ragged_row {
   return first;
 }
 
-/// Calls visit(slot, document, begin, end) for each slot; the document's slots are begin … end − 1.
+/// Shared memory of a block that visits a tile.
+struct tile_storage {
+  std::int32_t documents_of_ends[2];
+  std::int32_t staged[fill_tile + 1];
+};
+
+/// Calls visit(slot, document, begin, end) for each slot of the tile of this block; the document's
+/// slots are begin … end − 1. A block behind the last slot visits nothing.
 template <typename Visit>
-__global__ void __launch_bounds__(fill_threads) fill(ragged_row row, Visit visit) {
-  __shared__ std::int32_t documents_of_ends[2];
-  __shared__ std::int32_t staged[fill_tile + 1];
+__device__ void visit_tile(const ragged_row& row, const Visit& visit, tile_storage& storage) {
   const std::int64_t tile_begin = std::int64_t{blockIdx.x} * fill_tile;
   const std::int64_t tile_end =
       tile_begin + fill_tile < row.slots ? tile_begin + fill_tile : row.slots;
-  wait_for_previous_kernel();
   const unsigned warp = threadIdx.x / warp_lanes;
   if (warp < 2) {
     const std::int32_t found = find_document(row, warp == 0 ? tile_begin : tile_end - 1);
-    if (threadIdx.x % warp_lanes == 0) documents_of_ends[warp] = found;
+    if (threadIdx.x % warp_lanes == 0) storage.documents_of_ends[warp] = found;
   }
   __syncthreads();
-  const std::int32_t first = documents_of_ends[0];
-  const std::int32_t last = documents_of_ends[1] - first;
+  const std::int32_t first = storage.documents_of_ends[0];
+  const std::int32_t last = storage.documents_of_ends[1] - first;
   const std::int32_t* offsets = row.offsets + first;
   // Empty documents can make the slice longer than the tile; then it stays where it is.
   if (last <= static_cast<std::int32_t>(fill_tile)) {
     for (std::int32_t i = static_cast<std::int32_t>(threadIdx.x); i <= last;
          i += static_cast<std::int32_t>(fill_threads))
-      staged[i] = offsets[i];
-    offsets = staged;
+      storage.staged[i] = offsets[i];
+    offsets = storage.staged;
     __syncthreads();
   }
   // The end of the last document may be behind the tile, and with it outside the slice.
@@ -104,6 +108,14 @@ __global__ void __launch_bounds__(fill_threads) fill(ragged_row row, Visit visit
   }
 }
 
+/// Visits every slot of the row.
+template <typename Visit>
+__global__ void __launch_bounds__(fill_threads) fill(ragged_row row, Visit visit) {
+  __shared__ tile_storage storage;
+  wait_for_previous_kernel();
+  visit_tile(row, visit, storage);
+}
+
 /// Enqueues fill(); nothing where there are no slots.
 template <typename Visit>
 cudaError_t fill_async(start when, const ragged_row& row, const Visit& visit,
@@ -111,6 +123,23 @@ cudaError_t fill_async(start when, const ragged_row& row, const Visit& visit,
   if (row.slots == 0) return cudaSuccess;
   const auto tiles = static_cast<unsigned>((row.slots + fill_tile - 1) / fill_tile);
   return launch(when, tiles, fill_threads, stream, fill<Visit>, row, visit);
+}
+
+/// Calls visit(i) for i = 0 … count − 1, consecutive ones by consecutive lanes.
+template <typename Visit>
+__global__ void __launch_bounds__(fill_threads) for_each(std::int64_t count, Visit visit) {
+  wait_for_previous_kernel();
+  const std::int64_t i = std::int64_t{blockIdx.x} * fill_threads + threadIdx.x;
+  if (i < count) visit(i);
+}
+
+/// Enqueues for_each(); nothing where there is nothing to visit. For less than 2³⁸ visits.
+template <typename Visit>
+cudaError_t for_each_async(start when, std::int64_t count, const Visit& visit,
+                           cudaStream_t stream) noexcept {
+  if (count == 0) return cudaSuccess;
+  const auto blocks = static_cast<unsigned>((count + fill_threads - 1) / fill_threads);
+  return launch(when, blocks, fill_threads, stream, for_each<Visit>, count, visit);
 }
 
 }  // namespace omnibal::inline v0::gpu::detail

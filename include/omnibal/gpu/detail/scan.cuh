@@ -83,7 +83,6 @@ __global__ void __launch_bounds__(scan_threads)
   __shared__ shared_array<Value, scan_threads / warp_lanes> sums;
   let_next_kernel_begin();
   wait_for_previous_kernel();
-  if (count == 0 && threadIdx.x == 0) store.store_empty();
   Value before{};
   for (std::int64_t tile = 0; tile < count; tile += scan_threads * scan_items) {
     const std::int64_t begin = tile + threadIdx.x * scan_items;
@@ -102,6 +101,15 @@ __global__ void __launch_bounds__(scan_threads)
     before = append(before, tile_sums.all);
     __syncthreads();  // the next tile writes the sums again
   }
+  store.finish(before, threadIdx.x, scan_threads);
+}
+
+/// Enqueues scan().
+template <typename Value, typename Load, typename Append, typename Store>
+cudaError_t scan_async(const Load& load, const Append& append, std::int64_t count,
+                       const Store& store, cudaStream_t stream) noexcept {
+  return launch(start::after_previous, 1, scan_threads, stream, scan<Value, Load, Append, Store>,
+                load, append, count, store);
 }
 
 }  // namespace omnibal::inline v0::gpu::detail

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// What the waiting forms of device functions share.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include <cuda_runtime.h>
+
+#include <omnibal/config.hpp>
+#include <omnibal/gpu/error.cuh>
+
+namespace omnibal::inline v0::gpu::detail {
+
+/// The value at a device address once all work on the stream has ended.
+template <typename Value>
+[[nodiscard]] Value fetch(const Value* address, cudaStream_t stream, std::string_view operation) {
+  Value value{};
+  require(cudaMemcpyAsync(&value, address, sizeof(Value), cudaMemcpyDeviceToHost, stream),
+          operation);
+  require(cudaStreamSynchronize(stream), operation);
+  return value;
+}
+
+/// The array, or null where it is not wanted: the data of an empty span may be any pointer.
+template <typename Value>
+[[nodiscard]] constexpr Value* wanted(std::span<Value> array) noexcept {
+  return array.empty() ? nullptr : array.data();
+}
+
+/// Runs checks that throw where an error code is wanted.
+template <typename Check>
+[[nodiscard]] cudaError_t code_of(const Check& check) noexcept {
+  try {
+    check();
+  } catch (...) {
+    return cudaErrorInvalidValue;
+  }
+  return cudaSuccess;
+}
+
+}  // namespace omnibal::inline v0::gpu::detail
