@@ -33,6 +33,7 @@
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/comm/detail/mpi_requests.hpp>
 #include <omnibal/config.hpp>
+#include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
@@ -265,7 +266,7 @@ class mpi_communicator {
 
   /// MPI_ERR_PENDING at the deadline.
   [[nodiscard]] int wait_for(MPI_Request& request) const {
-    const auto end = std::chrono::steady_clock::now() + options_.deadline;
+    const auto end = deadline_after(options_.deadline);
     detail::patience looks;
     for (int ended = 0; std::chrono::steady_clock::now() < end; looks.pause())
       if (const int code = MPI_Test(&request, &ended, MPI_STATUS_IGNORE);
@@ -354,7 +355,7 @@ class mpi_communicator {
   void transfer(std::string_view operation, std::uint64_t sequence, const Fill& fill) {
     detail::mpi_requests messages(handle_, options_.largest_message);
     fill(messages);
-    const auto end = std::chrono::steady_clock::now() + options_.deadline;
+    const auto end = deadline_after(options_.deadline);
     for (detail::patience looks; !messages.test(); looks.pause()) {
       require_usable(operation, sequence);
       if (std::chrono::steady_clock::now() > end)

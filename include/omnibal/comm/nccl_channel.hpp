@@ -40,6 +40,7 @@
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/config.hpp>
+#include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
@@ -77,7 +78,7 @@ template <communicator Communicator>
     std::filesystem::rename(part, file);
     return id;
   }
-  const auto end = std::chrono::steady_clock::now() + deadline;
+  const auto end = deadline_after(deadline);
   while (std::chrono::steady_clock::now() < end) {
     std::ifstream input(file, std::ios::binary);
     if (input.read(reinterpret_cast<char*>(&id), sizeof(id))) return id;
@@ -204,7 +205,7 @@ class nccl_ticket {
   void wait() { wait(state_->handle.deadline()); }
 
   void wait(std::chrono::milliseconds deadline) {
-    const auto end = std::chrono::steady_clock::now() + deadline;
+    const auto end = deadline_after(deadline);
     try {
       for (detail::nccl_patience looks; !done(); looks.pause()) {
         state_->handle.require_healthy(state_->rank, name_of(operation_), sequence_);

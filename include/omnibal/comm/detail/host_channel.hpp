@@ -37,6 +37,7 @@
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/config.hpp>
+#include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0::detail {
@@ -133,7 +134,7 @@ class host_channel_core {
   }
 
   void wait(std::uint64_t sequence, std::chrono::milliseconds deadline) {
-    const auto until = std::chrono::steady_clock::now() + deadline;
+    const auto until = deadline_after(deadline);
     for (progress(); !ended(sequence); progress()) {
       if (std::chrono::steady_clock::now() > until) {
         const channel_work& work = queue_.front();

@@ -24,6 +24,7 @@
 
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/config.hpp>
+#include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
 
 #if NCCL_VERSION_CODE < NCCL_VERSION(2, 18, 0)
@@ -79,7 +80,7 @@ inline void abort_nccl(std::span<const std::pair<ncclComm_t, int>> communicators
     aborts.push_back(task.get_future());
     std::thread(std::move(task)).detach();
   }
-  const auto end = std::chrono::steady_clock::now() + deadline;
+  const auto end = deadline_after(deadline);
   for (const std::future<void>& abort : aborts)
     if (abort.wait_until(end) != std::future_status::ready) {
       std::fprintf(stderr, "omnibal: %.*s; NCCL did not abort either, the process ends\n",
@@ -145,7 +146,7 @@ class nccl_handle {
   void wait(cudaStream_t stream, std::size_t rank, std::string_view operation,
             std::uint64_t sequence) {
     require_open(rank, operation, sequence);
-    const auto end = std::chrono::steady_clock::now() + deadline_;
+    const auto end = deadline_after(deadline_);
     cudaError_t state = cudaErrorNotReady;
     for (nccl_patience looks; (state = cudaStreamQuery(stream)) == cudaErrorNotReady;
          looks.pause()) {
@@ -214,7 +215,7 @@ class nccl_handle {
   /// ncclInProgress at the deadline.
   [[nodiscard]] ncclResult_t poll(ncclComm_t handle) const noexcept {
     if (handle == nullptr) return ncclSystemError;
-    const auto end = std::chrono::steady_clock::now() + deadline_;
+    const auto end = deadline_after(deadline_);
     ncclResult_t result = ncclSuccess;
     for (nccl_patience looks; (result = asynchronous_error(handle)) == ncclInProgress &&
                               std::chrono::steady_clock::now() <= end;
