@@ -36,3 +36,19 @@ TEST_CASE("chrome_trace tells the kinds of operations apart") {
 TEST_CASE("chrome_trace of nothing is an empty list") {
   CHECK(chrome_trace({}) == "{\"traceEvents\":[]}\n");
 }
+
+TEST_CASE("chrome_traces has a named group of rows for each timeline") {
+  timeline first{.title = "a \"b\"\\\n", .devices = 1};
+  first.bars.push_back({.begin = 1, .end = 2});
+  const timeline both[] = {first, {.title = "c", .devices = 1}};
+  CHECK(chrome_traces(both) ==
+        R"({"traceEvents":[)"
+        R"({"name":"process_name","ph":"M","pid":0,"args":{"name":"a \"b\"\\\u000a"}},)"
+        R"({"name":"thread_name","ph":"M","pid":0,"tid":0,"args":{"name":"device 0"}},)"
+        R"({"name":"F0.0","cat":"forward","ph":"X","pid":0,"tid":0,"ts":1,"dur":1,)"
+        R"("args":{"recomputed":0}},)"
+        R"({"name":"process_name","ph":"M","pid":1,"args":{"name":"c"}},)"
+        R"({"name":"thread_name","ph":"M","pid":1,"tid":0,"args":{"name":"device 0"}}]})"
+        "\n");
+  CHECK(chrome_traces({}) == "{\"traceEvents\":[]}\n");
+}

@@ -57,7 +57,7 @@ exit_status replay_steps(const command_context& context, const replay_arguments&
     report.steps.push_back({measured.step, replay(plan, measured.step, measured.durations)});
   const auto pictures =
       draw(plan, report.steps.front(), static_cast<std::size_t>(arguments.replica));
-  if (!arguments.trace.empty()) write_file(arguments.trace, chrome_trace(pictures));
+  if (!arguments.trace.empty()) write_file(arguments.trace, chrome_traces(pictures));
   if (!arguments.svg.empty()) write_file(arguments.svg, timelines_svg(pictures));
   return deliver(context, true, arguments.out, report);
 }

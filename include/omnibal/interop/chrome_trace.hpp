@@ -19,7 +19,7 @@ namespace omnibal::inline v0 {
 [[nodiscard]] std::string chrome_trace(const timeline& step);
 
 /// Several timelines in one trace, to be compared: a group of rows for each, named by its title.
-[[nodiscard]] std::string chrome_trace(std::span<const timeline> steps);
+[[nodiscard]] std::string chrome_traces(std::span<const timeline> steps);
 
 }  // namespace omnibal::inline v0
 

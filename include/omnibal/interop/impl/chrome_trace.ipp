@@ -76,7 +76,7 @@ OMNIBAL_INLINE std::string chrome_trace(const timeline& step) {
   return R"({"traceEvents":[)" + events + "]}\n";
 }
 
-OMNIBAL_INLINE std::string chrome_trace(std::span<const timeline> steps) {
+OMNIBAL_INLINE std::string chrome_traces(std::span<const timeline> steps) {
   std::string events;
   for (std::size_t k = 0; k < steps.size(); ++k) {
     if (!events.empty()) events += ',';
