@@ -171,6 +171,13 @@ void lay_patches(const laid_images& images, std::int64_t side, const patch_array
                                                           std::int64_t side,
                                                           bool empty_last = false);
 
+namespace detail {
+
+/// Refuses a negative size and h or w that is no multiple of the merge.
+void check_grid(const image_grid& grid, std::size_t image, std::int64_t merge);
+
+}  // namespace detail
+
 }  // namespace omnibal::inline v0::indices
 
 #if !defined(OMNIBAL_SEPARATE_COMPILATION)
