@@ -114,7 +114,7 @@ def kinds_of(command, folder):
         kinds.append(Kind(name + ".json", content, "pack", *lengths, "--evaluate", "FILE"))
     content = written("plan.json", "plan", *lengths, *SHAPE)
     kinds.append(Kind("plan.json", content, "plan", *lengths, *SHAPE, "--evaluate", "FILE"))
-    profile = read(DATA, "profile.json")
+    profile = read(CHECKOUT, "examples", "snippets", "profile.json")
     kinds.append(Kind("profile.json", profile, "calibrate", "--profile", "FILE"))
     with open(os.path.join(folder, "profile.json"), "wb") as file:
         file.write(profile)

@@ -14,6 +14,7 @@
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/planner/detail/schedule_demands.hpp>
 #include <omnibal/planner/detail/search_makespan.hpp>
+#include <omnibal/planner/detail/stage_cost_table.hpp>
 #include <omnibal/planner/detail/suffix_simulation.hpp>
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/plan_jointly.hpp>
@@ -37,6 +38,7 @@ OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem,
                                        const joint_options& options) {
   validate(problem);
   detail::require_microbatches_in_order(problem.schedule);
+  detail::require_table(problem.schedule.total_stages(), problem.layers.size());
   if (const infeasibility why = impossible_partition(problem);
       why.reason != infeasibility::cause::none)
     return {.why = why};
@@ -51,6 +53,7 @@ OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem,
   validate(problem, scenarios);
   validate(measure);
   detail::require_microbatches_in_order(problem.schedule);
+  detail::require_table(problem.schedule.total_stages(), problem.layers.size());
   if (const infeasibility why = impossible_partition(problem);
       why.reason != infeasibility::cause::none)
     return {.why = why};
