@@ -41,8 +41,8 @@ TEST_CASE("a number of samples a pack is kept on tables where one resource is ra
     samples.push_back({k % 50 == 0 ? 1 + k % 9 : 0, 100 + 37 * k % 400});
   for (const double wanted : {2.0, 4.0, 20.0, 300.0}) {
     const auto choice = choose_capacity<2>({.samples = samples, .samples_per_pack = wanted});
-    const auto best = std::ranges::find_if(
-        choice.candidates, [](const auto& one) { return one.passed_over.empty(); });
+    const auto best = std::ranges::find_if(choice.candidates,
+                                           [](const auto& one) { return one.passed_over.empty(); });
     REQUIRE(best != choice.candidates.end());
     CHECK(best->found.capacity == choice.best);
     CHECK(best->found.samples_per_pack > 0.9 * wanted);
@@ -59,8 +59,8 @@ TEST_CASE("a number of samples a pack is kept where packs cannot be filled") {
   for (std::int64_t k = 0; k < 1500; ++k) samples.push_back({k % 3 == 0 ? 70 : 60});
   for (const double wanted : {1.0, 2.0, 5.0, 40.0}) {
     const auto choice = choose_capacity<1>({.samples = samples, .samples_per_pack = wanted});
-    const auto best = std::ranges::find_if(
-        choice.candidates, [](const auto& one) { return one.passed_over.empty(); });
+    const auto best = std::ranges::find_if(choice.candidates,
+                                           [](const auto& one) { return one.passed_over.empty(); });
     CHECK(best->found.samples_per_pack > 0.9 * wanted);
     CHECK(best->found.samples_per_pack < 1.1 * wanted);
   }

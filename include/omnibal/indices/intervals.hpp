@@ -5,8 +5,8 @@
 /// ways, and prefix trees; lists of blocks follow from them (blocks.hpp) without a mask of slots²
 /// cells.
 ///
-/// In each of these masks a key is seen by its own slot (windows of 0 excepted), so the queries that
-/// see some of several neighbouring keys are one run. Padding is a document of its own.
+/// In each of these masks a key is seen by its own slot (windows of 0 excepted), so the queries
+/// that see some of several neighbouring keys are one run. Padding is a document of its own.
 #pragma once
 
 #include <cstdint>

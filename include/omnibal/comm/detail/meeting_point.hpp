@@ -22,6 +22,7 @@
 
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/config.hpp>
+#include <omnibal/core/deadline.hpp>
 
 namespace omnibal::inline v0::detail {
 
@@ -201,7 +202,7 @@ inline std::shared_ptr<meeting_point> meeting_point::child_of(std::size_t rank) 
 inline void meeting_point::wait_for_others(std::unique_lock<std::mutex>& lock,
                                            std::uint64_t sequence) {
   const auto settled = [&] { return started_ > sequence || !failure_.empty(); };
-  if (!changed_.wait_for(lock, deadline_, settled))
+  if (!changed_.wait_until(lock, deadline_after(deadline_), settled))
     fail(list(seat::away) + " did not come within " + std::to_string(deadline_.count()) + " ms");
 }
 
@@ -240,7 +241,8 @@ inline void meeting_point::receive(std::size_t to, std::size_t from, std::span<s
   match(message, from, to);
   require_peer_here(from);
   const auto offered = [&] { return message.offered && !message.taken; };
-  if (!changed_.wait_for(lock, deadline_, [&] { return offered() || !failure_.empty(); }))
+  if (!changed_.wait_until(lock, deadline_after(deadline_),
+                           [&] { return offered() || !failure_.empty(); }))
     fail(on_rank(from) + " did not come within " + std::to_string(deadline_.count()) + " ms");
   message.wanted.reset();
   if (!failure_.empty()) throw communication_error(to, "receive", sequence, failure_);
@@ -262,7 +264,8 @@ inline void meeting_point::require_peer_here(std::size_t peer) {
 
 inline void meeting_point::wait_for_peer(std::unique_lock<std::mutex>& lock, std::size_t peer,
                                          const bool& done) {
-  if (!changed_.wait_for(lock, deadline_, [&] { return done || !failure_.empty(); }))
+  if (!changed_.wait_until(lock, deadline_after(deadline_),
+                           [&] { return done || !failure_.empty(); }))
     fail(on_rank(peer) + " did not come within " + std::to_string(deadline_.count()) + " ms");
 }
 

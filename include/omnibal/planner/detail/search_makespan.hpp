@@ -65,7 +65,8 @@ namespace omnibal::inline v0::detail {
 
 /// A lower bound on the makespan of every plan that fits: some device is busy for all micro-batches
 /// of the largest stage. 0 where micro-batches or scenarios differ.
-[[nodiscard]] inline rational least_busy(const pipeline_problem& problem, const interval_times& times) {
+[[nodiscard]] inline rational least_busy(const pipeline_problem& problem,
+                                         const interval_times& times) {
   if (times.scenarios() != 1 || times.columns() != 1) return {0};
   return {static_cast<std::int64_t>(problem.schedule.microbatches) * relaxed_bottleneck(problem)};
 }
