@@ -173,8 +173,8 @@ TEST_CASE("a rank may wait for ever, and no negative time") {
                },
                {.deadline = std::chrono::milliseconds::max()});
   for (const auto deadline : {std::chrono::milliseconds(-1), std::chrono::milliseconds::min()})
-    CHECK_THROWS_WITH(make_thread_communicators(2, {.deadline = deadline}),
-                      ContainsSubstring("milliseconds must not be negative"));
+    CHECK_THROWS_WITH(omnibal::make_thread_communicators(2, {.deadline = deadline}),
+                      Catch::Matchers::ContainsSubstring("milliseconds must not be negative"));
 }
 
 TEST_CASE("a rank that does not come by the deadline is named") {

@@ -357,9 +357,9 @@ TEST_CASE("Golden hashes of capacities") {
   golden.expect({
       {"free", 0xa951e21cc926368d},
       {"limit", 0xe024b285058f642a},
-      {"number of samples", 0xe9e01152b3a3c04d},
+      {"number of samples", 0xd7a74eed321944ab},
       {"part of the samples", 0x686eaa3d6b9fb61f},
-      {"three resources", 0x0a72e16e43b4109e},
+      {"three resources", 0x107c5c41b1d0d943},
   });
 }
 

@@ -90,7 +90,7 @@ TEST_CASE("The published plan fits and is never better than the optimum") {
     worse += exact.objective < value;
   }
   CHECK(found > 100);
-  CHECK(worse > 5);
+  CHECK(worse > 3);
   // Its stages lie on the devices in reverse, whose memory the method takes in order.
   CHECK_THROWS_WITH(plan_by_paper({.schedule = {.kind = test::depth_first{}, .stages = 2},
                                    .layers = std::vector<pipeline_layer>(3),

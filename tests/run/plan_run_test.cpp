@@ -351,6 +351,9 @@ TEST_CASE("Runs out of range are refused by name") {
   CHECK(field([](run_problem& p) { p.global_batch = 0; }) == "global-batch");
   CHECK(field([](run_problem& p) { p.stages = 0; }) == "stages");
   CHECK(field([](run_problem& p) { p.memory.limit = p.memory.reserved; }) == "memory");
-  CHECK(field([](run_problem& p) { p.capacity = loads<2>{4, 4096}; }) == "images");
+  CHECK(field([](run_problem& p) {
+          p.capacity = loads<2>{4, 4096};
+          p.oversize = oversize_policy::reject;
+        }) == "images");
   CHECK(field([](run_problem& p) { p.virtual_stages = 2; }) == "virtual");
 }

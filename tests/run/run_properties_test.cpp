@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include <omnibal/pipeline.hpp>
@@ -49,6 +50,12 @@ struct drawn_run {
   std::vector<layer_cost> chain = {};
   run_problem problem = {};
 };
+
+/// How many times as many runs to draw: OMNIBAL_TEST_TIMES of the environment, else 1.
+std::uint64_t times() {
+  const char* given = std::getenv("OMNIBAL_TEST_TIMES");
+  return given == nullptr ? 1 : std::max<std::uint64_t>(1, std::strtoull(given, nullptr, 10));
+}
 
 drawn_run draw_run(std::uint64_t seed) {
   random_stream random(seed, 77);
@@ -178,21 +185,21 @@ void check_more_memory(const drawn_run& run) {
 }  // namespace
 
 TEST_CASE("Runs drawn at random keep the batch, beat the other strategies and evaluate the same") {
-  for (std::uint64_t seed = 1; seed <= 120; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 30 * times(); ++seed) {
     CAPTURE(seed);
     check(draw_run(seed));
   }
 }
 
 TEST_CASE("No cut moved by one layer makes a run much faster") {
-  for (std::uint64_t seed = 2001; seed <= 2060; ++seed) {
+  for (std::uint64_t seed = 2001; seed <= 2000 + 12 * times(); ++seed) {
     CAPTURE(seed);
     check_moved_cuts(draw_run(seed));
   }
 }
 
 TEST_CASE("More memory makes no run slower") {
-  for (std::uint64_t seed = 1001; seed <= 1020; ++seed) {
+  for (std::uint64_t seed = 1001; seed <= 1000 + 6 * times(); ++seed) {
     CAPTURE(seed);
     check_more_memory(draw_run(seed));
   }

@@ -78,7 +78,6 @@ static_assert(plain_with_defaults<fit_advice> && plain_with_defaults<scenario>);
 static_assert(plain_with_defaults<run_plan>);
 
 static_assert(plain_with_defaults<joint_options> && plain_with_defaults<recompute_options>);
-static_assert(recompute_options{}.point_limit == 1'000'000);
 static_assert(objective_named("makespan") == objectives::makespan{} && !objective_named("speed"));
 static_assert(std::is_same_v<decltype(plan_jointly({}, objectives::makespan{})), joint_plan>);
 static_assert(std::is_same_v<decltype(plan_run({})), run_plan>);

@@ -71,7 +71,7 @@ void walk_partitions(const std::vector<std::vector<std::size_t>>& starts, const 
     for (std::size_t failed = 0; failed < failures && !done(); ++failed) {
       std::vector<std::size_t> cuts = random_neighbour(from.cuts, random);
       const Number at = value(cuts);
-      if (from.at < at) continue;
+      if (!(at < none) || from.at < at) continue;
       if (at < from.at) failed = 0;
       from = {std::move(cuts), at};
     }
@@ -79,7 +79,9 @@ void walk_partitions(const std::vector<std::vector<std::size_t>>& starts, const 
   };
   std::vector<point> ends;
   for (const std::vector<std::size_t>& cuts : starts)
-    if (cuts.size() > 2) ends.push_back(descend({cuts, value(cuts)}));
+    if (cuts.size() > 2)
+      if (point start{cuts, value(cuts)}; start.at < none)
+        ends.push_back(descend(std::move(start)));
   if (ends.empty()) return;
   point best = ends.front();
   for (const point& end : ends)

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <optional>
 #include <span>
@@ -641,7 +642,7 @@ class run_planner {
     capacity_search best = search_capacity(capacity_question(problem_.samples), control_);
     if (problem_.oversize != oversize_policy::own_pack) return best;
     loads<2> smallest = capacity_candidates(problem_.samples).smallest();
-    for (const std::size_t part : {400, 80, 20}) {
+    for (const std::size_t part : std::initializer_list<std::size_t>{400, 80, 20}) {
       if (control_.stop_requested()) break;
       const std::vector<vision_language_sample> kept = without_longest(part);
       const loads<2> without = capacity_candidates(kept).smallest();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/run/detail/run_planner.hpp>
@@ -36,6 +38,18 @@ struct kept_samples {
     }
   }
   return kept;
+}
+
+/// Throws invalid_input naming the first sample beyond the capacity.
+inline void refuse_oversize(const run_problem& problem) {
+  constexpr std::array names = {"images", "tokens"};
+  for (std::size_t id = 0; id < problem.samples.size(); ++id)
+    for (std::size_t r = 0; r < names.size(); ++r)
+      if (problem.samples[id][r] > (*problem.capacity)[r])
+        throw invalid_input(names[r], id, problem.samples[id][r],
+                            "exceeds the capacity " + std::to_string((*problem.capacity)[r]) +
+                                "; raise it, or choose to skip such samples or to give them own "
+                                "packs");
 }
 
 inline void renumber(run_strategy& strategy, const std::vector<std::uint32_t>& ids) {
@@ -91,6 +105,8 @@ OMNIBAL_INLINE run_plan plan_run(const run_problem& problem, const search_contro
   }
   if (problem.oversize == oversize_policy::skip && problem.capacity)
     return detail::plan_within_capacity(problem, control);
+  if (problem.oversize == oversize_policy::reject && problem.capacity)
+    detail::refuse_oversize(problem);
   return detail::run_planner(problem, control).plan();
 }
 
