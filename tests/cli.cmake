@@ -6,9 +6,9 @@ set(OMNIBAL_COMMAND "" CACHE FILEPATH "A command omnibal built elsewhere, to tes
 mark_as_advanced(OMNIBAL_COMMAND)
 if(OMNIBAL_COMMAND)
   # It takes the place of ours, whose parts are not compiled, nor the tests over them.
-  get_target_property(directory omnibal_cli BINARY_DIR)
+  get_target_property(directory omnibal-cli BINARY_DIR)
   configure_file("${OMNIBAL_COMMAND}" "${directory}/omnibal" COPYONLY)
-  set_target_properties(omnibal_cli omnibal_cli_parts omnibal_cli_base PROPERTIES EXCLUDE_FROM_ALL ON)
+  set_target_properties(omnibal-cli omnibal_cli_parts omnibal_cli_base PROPERTIES EXCLUDE_FROM_ALL ON)
 else()
   file(GLOB sources CONFIGURE_DEPENDS "cli/*_test.cpp")
   omnibal_add_catch_tests(cli LABEL serial SOURCES ${sources} LIBRARIES omnibal_cli_base)
@@ -23,7 +23,7 @@ function(omnibal_add_command_tests module label)
     endif()
     cmake_path(GET script STEM name)
     add_test(NAME "${module}: ${name}"
-             COMMAND Python3::Interpreter -B "${script}" $<TARGET_FILE:omnibal_cli>)
+             COMMAND Python3::Interpreter -B "${script}" $<TARGET_FILE:omnibal-cli>)
     set_tests_properties("${module}: ${name}" PROPERTIES LABELS ${label} TIMEOUT 600
                                                        SKIP_RETURN_CODE 77)
   endforeach()
@@ -33,5 +33,5 @@ omnibal_add_command_tests(cli serial)
 # Files that are nearly right, for a moment; tests/fuzz/mutate_files.py runs longer by itself.
 add_test(NAME "cli: mutate_files"
          COMMAND Python3::Interpreter -B "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/mutate_files.py"
-                 $<TARGET_FILE:omnibal_cli> --seconds 4)
+                 $<TARGET_FILE:omnibal-cli> --seconds 4)
 set_tests_properties("cli: mutate_files" PROPERTIES LABELS serial TIMEOUT 600)

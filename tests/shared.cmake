@@ -14,6 +14,6 @@ omnibal_add_catch_tests(
   LIBRARIES shared_test_checkout
   # Not by the exit status: Catch2 gives the number of failures, which may be 77 too.
   PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: not all published tables")
-if(TARGET omnibal_cli)
+if(TARGET omnibal-cli)
   omnibal_add_command_tests(shared shared)
 endif()
