@@ -161,11 +161,14 @@ class MainJob(MainJobTest):
         self.assertNotEqual(self.succeed(*job(capacity="images=8,tokens=4096"))["planned"], plain)
 
     def test_capacity_is_searched_for_where_none_is_given(self):
-        words = job(capacity="auto", model="internvl2-8b")
+        with open(TABLE, encoding="utf-8") as table:
+            self.write("part.json", json.load(table)[:500])
+        part = {"lengths": ["part.json"], "model": "internvl2-8b", "dp": 2, "batch": 64}
+        words = job(capacity="auto", **part)
         searched = self.succeed(*words)
         del words[words.index("--capacity"):]
         self.assertEqual(self.succeed(*words)["planned"], searched["planned"])
-        fixed = self.succeed(*job(model="internvl2-8b"))
+        fixed = self.succeed(*job(**part))
         self.assertLessEqual(searched["planned"]["epoch_seconds"], fixed["planned"]["epoch_seconds"])
 
     def test_every_model(self):

@@ -93,7 +93,8 @@ double keys_kernel(double x) {
                  : 0;
 }
 
-TEST_CASE("weights add up to one and bilinear ones keep lines and bicubic ones are the Keys kernel") {
+TEST_CASE(
+    "weights add up to one and bilinear ones keep lines and bicubic ones are the Keys kernel") {
   constexpr std::int64_t side = 12;
   const laid_images images = lay_images(std::vector<image_grid>{{1, 4, 6}, {2, 24, 2}}, 2);
   for (const bool align_corners : {true, false})
