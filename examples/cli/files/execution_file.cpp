@@ -352,7 +352,8 @@ std::vector<measured_step> read_lists(const std::string& path, const json& file,
     const std::int64_t step = one.integer("step");
     if (step < 0 || static_cast<std::size_t>(step) >= plan.steps())
       throw invalid_input(one.where() + ".step", step, "is no step of the plan");
-    measured_step& measured = steps.emplace_back(static_cast<std::size_t>(step));
+    measured_step& measured =
+        steps.emplace_back(measured_step{.step = static_cast<std::size_t>(step)});
     const json& ranks = one.at("ranks");
     if (!ranks.is_array() || ranks.size() != plan.ranks())
       throw invalid_input(one.where() + ".ranks", ranks.size(),
