@@ -406,7 +406,8 @@ std::vector<measured_step> read_trace(const std::string& path, const json& event
   for (const auto& [step, is_there] : steps) {
     if (step < 0 || static_cast<std::size_t>(step) >= plan.steps())
       throw invalid_input(path + ".traceEvents.args.step", step, "is no step of the plan");
-    measured_step& measured = result.emplace_back(static_cast<std::size_t>(step));
+    measured_step& measured =
+        result.emplace_back(measured_step{.step = static_cast<std::size_t>(step)});
     for (std::size_t rank = 0; rank < plan.ranks(); ++rank) {
       auto& of_rank = measured.durations.emplace_back();
       for (const execution_item& item : step_of(plan, measured.step, rank).items) {
