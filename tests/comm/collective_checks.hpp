@@ -158,8 +158,9 @@ template <omnibal::communicator Communicator>
 void check_split(Communicator& ranks) {
   expect_throw<omnibal::invalid_input>([&] { (void)ranks.split(-1, 0); }, "a negative color");
   const std::size_t rank = ranks.rank();
-  const auto color = rank == 0 ? std::nullopt : std::optional(static_cast<int>(rank % 2));
-  auto part = ranks.split(color, -static_cast<int>(rank));
+  const int key = -static_cast<int>(rank);
+  auto part =
+      rank == 0 ? ranks.split(std::nullopt, key) : ranks.split(static_cast<int>(rank % 2), key);
   expect(part.has_value() == (rank != 0), "only ranks with a color are in a part");
   omnibal::barrier(ranks);
   if (!part) return;

@@ -106,7 +106,7 @@ class gradient_buckets {
   /// unless they add up to the elements of the buffer, and for gradients that cannot be reduced.
   gradient_buckets(Channel& channel, tensor_view gradients, std::span<const std::size_t> counts,
                    const gradient_bucket_options& options = {},
-                   typename Channel::stream stream = {})
+                   typename Channel::stream_type stream = {})
       : channel_(&channel), gradients_(gradients), stream_(stream) {
     detail::require_reducible(gradients.type);
     if (options.bytes == 0) throw invalid_input("bytes", options.bytes, "must be at least 1");
@@ -184,7 +184,7 @@ class gradient_buckets {
 
   Channel* channel_;
   tensor_view gradients_;
-  typename Channel::stream stream_;
+  typename Channel::stream_type stream_;
   std::vector<bucket> buckets_;
   std::vector<std::size_t> bucket_of_;  // by parameter
   std::vector<bool> is_ready_;          // by parameter

@@ -247,7 +247,7 @@ class nccl_ticket {
 class nccl_channel {
  public:
   using ticket = nccl_ticket;
-  using stream = cudaStream_t;
+  using stream_type = cudaStream_t;
   static constexpr memory_space space = memory_space::device;
 
   /// To be called by all ranks with the same id and size. Throws invalid_input unless rank < size,

@@ -84,10 +84,10 @@ struct channel_watch_point {
 ///
 /// Arguments that are invalid by themselves throw invalid_input, and the channel remains usable.
 template <typename Type>
-concept tensor_channel = channel_ticket<typename Type::ticket, typename Type::stream> &&
+concept tensor_channel = channel_ticket<typename Type::ticket, typename Type::stream_type> &&
     requires(Type& channel, const Type& constant, tensor_view received, const_tensor_view sent,
              std::size_t rank, std::span<const std::size_t> counts, reduction how,
-             typename Type::stream stream, std::optional<int> color, int key,
+             typename Type::stream_type stream, std::optional<int> color, int key,
              std::string_view reason) {
   { Type::space } -> std::convertible_to<memory_space>;
   { constant.rank() } -> std::same_as<std::size_t>;

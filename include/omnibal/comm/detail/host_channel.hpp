@@ -266,7 +266,7 @@ template <channel_transport Transport>
 class host_channel {
  public:
   using ticket = host_ticket<Transport>;
-  using stream = host_stream;
+  using stream_type = host_stream;
   static constexpr memory_space space = memory_space::host;
 
   host_channel(Transport transport, std::string name, std::chrono::milliseconds deadline)
