@@ -70,7 +70,7 @@ searched_rank search_and_enumerate(std::uint64_t seed, std::size_t microbatches)
   for (std::size_t k = 0; k < microbatches; ++k)
     load.microbatches.push_back(
         {.tiles = test::draw(random, 0, 9), .tokens = test::draw(random, 1, 20)});
-  const std::vector<std::int64_t> step_times = detail::device_step_times(stages, shape);
+  const std::vector<std::int64_t> step_times = device_step_times(shape, stages);
   const detail::prepared_schedule prepared(shape);
   microbatch_times times;
   times.evaluate(stages, load, ids, shape.microbatches);

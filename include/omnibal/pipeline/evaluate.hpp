@@ -24,6 +24,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ranges>
 #include <vector>
 
 #include <omnibal/config.hpp>
@@ -93,9 +94,15 @@ void scale_times(stage_cost& stage, const rational& factor, bool splits_backward
 [[nodiscard]] std::vector<std::int64_t> peak_memory(const pipeline_problem& problem,
                                                     const std::vector<stage_cost>& stages);
 
-/// The step time of every device: the sum over its stages.
+/// The step time of every device: the sum over its virtual stages, which have a `step_time`.
+template <std::ranges::random_access_range Stages>
 [[nodiscard]] std::vector<std::int64_t> device_step_times(const schedule_shape& schedule,
-                                                          const std::vector<stage_cost>& stages);
+                                                          const Stages& stages) {
+  std::vector<std::int64_t> times(schedule.stages, 0);
+  for (std::size_t j = 0; j < std::ranges::size(stages); ++j)
+    times[schedule.device(j)] += stages[j].step_time;
+  return times;
+}
 
 /// The time of one step of the schedule, simulated, with the step time of every device after its
 /// last operation. O(p·m·v).

@@ -143,13 +143,6 @@ OMNIBAL_INLINE std::vector<std::int64_t> peak_memory(const pipeline_problem& pro
   return peaks;
 }
 
-OMNIBAL_INLINE std::vector<std::int64_t> device_step_times(const schedule_shape& schedule,
-                                                           const std::vector<stage_cost>& stages) {
-  std::vector<std::int64_t> times(schedule.stages, 0);
-  for (std::size_t j = 0; j < stages.size(); ++j) times[schedule.device(j)] += stages[j].step_time;
-  return times;
-}
-
 OMNIBAL_INLINE std::int64_t makespan(const schedule_shape& schedule,
                                      const std::vector<stage_cost>& stages) {
   return after_steps(simulate(operation_graph(schedule), simulation_times(stages, schedule)),

@@ -354,19 +354,39 @@ class virtual_stage_search {
     return true;
   }
 
-  bool consider(const std::vector<std::size_t>& cuts) {
+  /// Sets the costs of all stages to their least; false if the partition cannot fit.
+  [[nodiscard]] bool place_all(const std::vector<std::size_t>& cuts) {
     if (cuts.size() != total_ + 1) return false;
-    for (std::size_t j = 0; j < total_; ++j)
+    for (std::size_t j = 0; j < total_; ++j) {
       if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(cuts[j], cuts[j + 1])) return false;
+      extra_[j] = stages_.least_extra(j, cuts[j], cuts[j + 1]);
+      if (extra_[j] == interleaved_stages::infeasible) return false;
+      costs_[j] = cost(j, cuts[j], cuts[j + 1], extra_[j]);
+    }
+    return true;
+  }
+
+  bool consider(const std::vector<std::size_t>& cuts) {
+    return place_all(cuts) && improves(cuts, value());
+  }
+
+  /// The value with the least recomputation of every stage; the partition is stored if it is better
+  /// than the best. `no_value` if it cannot fit.
+  [[nodiscard]] rational least_value(const std::vector<std::size_t>& cuts) {
+    operations_ += total_;
+    if (!place_all(cuts)) return no_value;
+    const rational least = value();
+    (void)improves(cuts, least);
+    return least;
+  }
+
+  /// Assigns modes to a partition of this least value and stores it if it is better than the best.
+  bool improves(const std::vector<std::size_t>& cuts, const rational& least) {
+    if (found_ && !(least < best_)) return false;
     const auto evaluate = [&](const std::vector<std::int64_t>& extra) {
       for (std::size_t j = 0; j < total_; ++j) costs_[j] = cost(j, cuts[j], cuts[j + 1], extra[j]);
       return value();
     };
-    for (std::size_t j = 0; j < total_; ++j) {
-      extra_[j] = stages_.least_extra(j, cuts[j], cuts[j + 1]);
-      if (extra_[j] == interleaved_stages::infeasible) return false;
-    }
-    if (found_ && !(evaluate(extra_) < best_)) return false;
     operations_ += assignment_operations * total_;
     auto assigned = stages_.assign(cuts, evaluate, found_ ? best_ : no_value);
     open_ = open_ || !assigned.proven;
@@ -376,22 +396,6 @@ class virtual_stage_search {
     best_cuts_ = cuts;
     best_extra_ = std::move(assigned.extra);
     return true;
-  }
-
-  /// The value with the least recomputation of every stage; the partition is stored if it is better
-  /// than the best. `no_value` if it cannot fit.
-  [[nodiscard]] rational least_value(const std::vector<std::size_t>& cuts) {
-    if (cuts.size() != total_ + 1) return no_value;
-    operations_ += total_;
-    for (std::size_t j = 0; j < total_; ++j) {
-      if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(cuts[j], cuts[j + 1])) return no_value;
-      const std::int64_t extra = stages_.least_extra(j, cuts[j], cuts[j + 1]);
-      if (extra == interleaved_stages::infeasible) return no_value;
-      costs_[j] = cost(j, cuts[j], cuts[j + 1], extra);
-    }
-    const rational least = value();
-    if (!found_ || least < best_) (void)consider(cuts);
-    return least;
   }
 
   [[nodiscard]] bool stopped() {

@@ -3,17 +3,13 @@
 /// Orders and graphs of a schedule, cached per number of micro-batches, for simulating an epoch.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <map>
-#include <span>
 #include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/schedule.hpp>
-#include <omnibal/run/layer_binding.hpp>
 
 namespace omnibal::inline v0::detail {
 
@@ -41,13 +37,5 @@ class prepared_schedules {
   schedule_shape shape_;
   std::map<std::size_t, prepared_schedule> prepared_;
 };
-
-/// Per device: the step time of its virtual stages, nanoseconds.
-[[nodiscard]] inline std::vector<std::int64_t> device_step_times(
-    std::span<const stage_model> stages, const schedule_shape& schedule) {
-  std::vector<std::int64_t> times(schedule.stages, 0);
-  for (std::size_t j = 0; j < stages.size(); ++j) times[schedule.device(j)] += stages[j].step_time;
-  return times;
-}
 
 }  // namespace omnibal::inline v0::detail

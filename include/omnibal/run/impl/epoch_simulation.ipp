@@ -10,6 +10,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/cost/workload.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/schedule.hpp>
@@ -104,7 +105,7 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
   const std::size_t devices = schedule.stages;
   epoch_outcome outcome{.steps = load.steps(),
                         .peak_memory = std::vector<std::int64_t>(devices, 0)};
-  const std::vector<std::int64_t> step_times = detail::device_step_times(stages, schedule);
+  const std::vector<std::int64_t> step_times = device_step_times(schedule, stages);
   detail::prepared_schedules schedules(schedule);
   microbatch_times times;
   std::vector<std::int64_t> ends;

@@ -18,6 +18,7 @@
 #include <omnibal/core/hash.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/cost/workload.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/execution_item.hpp>
 #include <omnibal/pipeline/message_order.hpp>
 #include <omnibal/pipeline/schedule.hpp>
@@ -156,7 +157,7 @@ class execution_builder {
   }
 
   void add_steps() {
-    const std::vector<std::int64_t> closing = device_step_times(stages_, strategy_.schedule);
+    const std::vector<std::int64_t> closing = device_step_times(strategy_.schedule, stages_);
     std::vector<std::int64_t> device_end;
     for (std::size_t group = 0; group < plan_.assignment.size(); ++group) {
       if (group % plan_.replicas == 0) device_end.assign(plan_.devices, 0);

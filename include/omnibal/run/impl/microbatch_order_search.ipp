@@ -26,7 +26,7 @@ class step_orderer {
       : stages_(stages),
         load_(load),
         simulations_per_rank_(simulations_per_rank),
-        step_times_(device_step_times(stages, schedule)),
+        step_times_(device_step_times(schedule, stages)),
         searches_(load.ranks),
         schedules_(schedule) {}
 
