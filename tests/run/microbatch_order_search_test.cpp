@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <vector>
 
+#include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/run/detail/prepared_schedule.hpp>
 #include <omnibal/run/microbatch_order_search.hpp>
