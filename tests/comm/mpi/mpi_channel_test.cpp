@@ -37,8 +37,8 @@ std::size_t world_rank() {
 
 std::string error_of(const mpi_channel_options& options, const body& run) {
   MPI_Barrier(MPI_COMM_WORLD);
-  mpi_channel channel(MPI_COMM_WORLD, options);
   try {
+    mpi_channel channel(MPI_COMM_WORLD, options);
     run(channel);
   } catch (const omnibal::communication_error& error) {
     return error.what();

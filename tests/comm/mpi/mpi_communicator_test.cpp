@@ -62,11 +62,12 @@ void check_part_of_the_ranks() {
 
 using action = std::function<void(mpi_communicator&)>;
 
-/// What each rank is told when all run `body` over a communicator of their own.
+/// What each rank is told when all run `body` over a communicator of their own. A rank may be told
+/// while it still opens its communicator: another one that has opened its own goes on.
 std::string error_of(const action& body, std::chrono::milliseconds deadline) {
   MPI_Barrier(MPI_COMM_WORLD);
-  mpi_communicator ranks(MPI_COMM_WORLD, {.deadline = deadline});
   try {
+    mpi_communicator ranks(MPI_COMM_WORLD, {.deadline = deadline});
     body(ranks);
   } catch (const communication_error& error) {
     return error.what();
