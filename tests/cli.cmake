@@ -8,7 +8,8 @@ if(OMNIBAL_COMMAND)
   # It takes the place of ours, whose parts are not compiled, nor the tests over them.
   get_target_property(directory omnibal-cli BINARY_DIR)
   configure_file("${OMNIBAL_COMMAND}" "${directory}/omnibal" COPYONLY)
-  set_target_properties(omnibal-cli omnibal_cli_parts omnibal_cli_base PROPERTIES EXCLUDE_FROM_ALL ON)
+  set_target_properties(omnibal-cli omnibal_cli_parts omnibal_cli_base omnibal_cli_tables
+                        PROPERTIES EXCLUDE_FROM_ALL ON)
 else()
   file(GLOB sources CONFIGURE_DEPENDS "cli/*_test.cpp")
   omnibal_add_catch_tests(cli LABEL serial SOURCES ${sources} LIBRARIES omnibal_cli_base)

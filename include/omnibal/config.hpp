@@ -29,6 +29,10 @@
 /// omnibal::compiled defines, they leave them to its library.
 #if defined(OMNIBAL_SEPARATE_COMPILATION)
 #define OMNIBAL_INLINE
+/// Marks the instances of templates that this library also has, <module>/impl/*_instances.ipp.
+#if !defined(OMNIBAL_INSTANCE)
+#define OMNIBAL_INSTANCE extern template
+#endif
 #else
 #define OMNIBAL_INLINE inline
 #endif

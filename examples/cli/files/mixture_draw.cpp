@@ -12,7 +12,7 @@
 namespace omnibal::cli {
 namespace {
 
-constexpr std::int64_t most = std::numeric_limits<std::uint32_t>::max();
+constexpr std::int64_t most_ids = std::numeric_limits<std::uint32_t>::max();
 
 std::optional<mixture_rate> in_lowest_terms(decimal above, decimal below) {
   // a / s : b / t = a · t : b · s, where one of s and t is 1.
@@ -20,7 +20,7 @@ std::optional<mixture_rate> in_lowest_terms(decimal above, decimal below) {
   const std::int64_t shared = std::gcd(above.digits, below.digits * above.scale);
   const std::int64_t numerator = above.digits / shared;
   const std::int64_t denominator = below.digits * above.scale / shared;
-  if (numerator > most || denominator > most) return std::nullopt;
+  if (numerator > most_ids || denominator > most_ids) return std::nullopt;
   return mixture_rate{static_cast<std::uint64_t>(numerator),
                       static_cast<std::uint64_t>(denominator)};
 }
@@ -65,7 +65,7 @@ std::vector<std::uint64_t> rows_of(const std::vector<table_input>& inputs) {
 
 std::vector<std::uint32_t> draw_samples(const mixture_draw& mixture) {
   const table_index tables(mixture.rows);
-  if (tables.samples() > static_cast<std::uint64_t>(most))
+  if (tables.samples() > static_cast<std::uint64_t>(most_ids))
     throw invalid_input("number of samples", tables.samples(), "must be at most 2^32 - 1");
   const auto drawn =
       draw_mixture(tables, mixture.rates, {.seed = mixture.seed, .epoch = mixture.epoch});

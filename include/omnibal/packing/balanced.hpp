@@ -103,26 +103,7 @@ class balanced_packer {
         cost_(limits, options.cost),
         random_(stream_for(options.seed, random_purpose::balanced_epoch, options.epoch)) {}
 
-  [[nodiscard]] packing_result pack() {
-    packing_result result;
-    pack_list<Sums> packs(sums_);
-    std::size_t mixed = pack_by_patterns(packs);
-    const std::uint64_t bound = bound_from_estimates(estimates_, limits_.capacity, packs.size());
-    control_.report_progress("pack", 1, 2);
-    if (worth_another(packs.size(), bound)) {
-      if (control_.stop_requested()) {
-        result.status = search_status::stopped;
-      } else if (pack_list<Sums> other = pack_by_size(); is_better(other, packs)) {
-        packs = std::move(other);
-        mixed = 0;
-      }
-    }
-    std::exchange(samples_.samples, {});
-    result.packs = packs.shuffled(mixed, random_, threads_);
-    finish_packing(result, estimates_, limits_, bound);
-    control_.report_progress("pack", 2, 2);
-    return result;
-  }
+  [[nodiscard]] packing_result pack();
 
  private:
   // Returns the number of leading packs that are mixed already (packed_by_patterns).
@@ -206,6 +187,28 @@ class balanced_packer {
   random_stream random_;
 };
 
+template <typename Sums>
+packing_result balanced_packer<Sums>::pack() {
+  packing_result result;
+  pack_list<Sums> packs(sums_);
+  std::size_t mixed = pack_by_patterns(packs);
+  const std::uint64_t bound = bound_from_estimates(estimates_, limits_.capacity, packs.size());
+  control_.report_progress("pack", 1, 2);
+  if (worth_another(packs.size(), bound)) {
+    if (control_.stop_requested()) {
+      result.status = search_status::stopped;
+    } else if (pack_list<Sums> other = pack_by_size(); is_better(other, packs)) {
+      packs = std::move(other);
+      mixed = 0;
+    }
+  }
+  std::exchange(samples_.samples, {});
+  result.packs = packs.shuffled(mixed, random_, threads_);
+  finish_packing(result, estimates_, limits_, bound);
+  control_.report_progress("pack", 2, 2);
+  return result;
+}
+
 }  // namespace detail
 
 template <std::ranges::random_access_range Samples, typename Projection>
@@ -226,3 +229,7 @@ requires sample_range<const Samples, Projection> packing_result pack_balanced(
 }
 
 }  // namespace omnibal::inline v0
+
+#if defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/balanced_instances.ipp>
+#endif

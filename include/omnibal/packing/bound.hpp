@@ -234,13 +234,7 @@ class plane_bound {
     bound_.dual_values.capacity = capacity;
   }
 
-  [[nodiscard]] packing_bound<Resources> prove() {
-    value_cells();
-    consider({});
-    consider(plane_.columns().resource());
-    if constexpr (Resources > 1) consider(plane_.rows().resource());
-    return std::move(bound_);
-  }
+  [[nodiscard]] packing_bound<Resources> prove();
 
  private:
   void value_cells() {
@@ -302,6 +296,15 @@ class plane_bound {
   packing_bound<Resources> bound_;
 };
 
+template <std::size_t Resources>
+packing_bound<Resources> plane_bound<Resources>::prove() {
+  value_cells();
+  consider({});
+  consider(plane_.columns().resource());
+  if constexpr (Resources > 1) consider(plane_.rows().resource());
+  return std::move(bound_);
+}
+
 }  // namespace detail
 
 template <std::ranges::random_access_range Samples, typename Projection>
@@ -323,3 +326,7 @@ auto bound_packs(
 }
 
 }  // namespace omnibal::inline v0
+
+#if defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/bound_instances.ipp>
+#endif

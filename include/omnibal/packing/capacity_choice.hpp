@@ -390,3 +390,7 @@ capacity_choice<Resources> choose_capacity(const capacity_choice_problem<Resourc
 }
 
 }  // namespace omnibal::inline v0
+
+#if defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/capacity_choice_instances.ipp>
+#endif

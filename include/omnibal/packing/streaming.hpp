@@ -599,3 +599,7 @@ void streaming_packer<Resources>::restore_buffered(const streaming_state<Resourc
 }
 
 }  // namespace omnibal::inline v0
+
+#if defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/streaming_instances.ipp>
+#endif

@@ -83,20 +83,7 @@ class swap_improver {
       }
   }
 
-  void run(std::uint32_t rounds) {
-    if (order_.size() < 2) return;
-    const std::size_t expensive = std::max<std::size_t>(order_.size() * 2 / 5, 1);
-    const std::size_t partners = order_.size() - expensive - order_.size() / 10;
-    for (std::uint32_t round = 0; round < rounds; ++round) {
-      std::ranges::sort(order_, [&](std::uint32_t a, std::uint32_t b) {
-        return costs_[a] != costs_[b] ? costs_[a] > costs_[b] : a < b;
-      });
-      // Shifts by the golden section give new partners in every round.
-      const std::size_t shift = static_cast<std::size_t>(round) * partners * 382 / 1000;
-      for (std::size_t k = 0; k < expensive; ++k)
-        exchange(order_[k], order_[expensive + (k * partners / expensive + shift) % partners]);
-    }
-  }
+  void run(std::uint32_t rounds);
 
   [[nodiscard]] grouping<std::uint32_t> packs() && {
     return {{offsets_.begin(), offsets_.end()}, std::move(samples_)};
@@ -161,6 +148,22 @@ class swap_improver {
   std::vector<std::uint32_t> order_;  // packs that take part
 };
 
+template <std::size_t Resources>
+void swap_improver<Resources>::run(std::uint32_t rounds) {
+  if (order_.size() < 2) return;
+  const std::size_t expensive = std::max<std::size_t>(order_.size() * 2 / 5, 1);
+  const std::size_t partners = order_.size() - expensive - order_.size() / 10;
+  for (std::uint32_t round = 0; round < rounds; ++round) {
+    std::ranges::sort(order_, [&](std::uint32_t a, std::uint32_t b) {
+      return costs_[a] != costs_[b] ? costs_[a] > costs_[b] : a < b;
+    });
+    // Shifts by the golden section give new partners in every round.
+    const std::size_t shift = static_cast<std::size_t>(round) * partners * 382 / 1000;
+    for (std::size_t k = 0; k < expensive; ++k)
+      exchange(order_[k], order_[expensive + (k * partners / expensive + shift) % partners]);
+  }
+}
+
 }  // namespace detail
 
 template <std::ranges::random_access_range Samples, typename Projection>
@@ -186,3 +189,7 @@ requires sample_range<const Samples, Projection> grouping<std::uint32_t> improve
 }
 
 }  // namespace omnibal::inline v0
+
+#if defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/swap_improvement_instances.ipp>
+#endif
