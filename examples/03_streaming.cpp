@@ -18,7 +18,8 @@ using omnibal::examples::claim;
 using packer = omnibal::streaming_packer<2>;
 using packs_of_ids = std::vector<std::vector<std::uint64_t>>;
 
-constexpr omnibal::streaming_options<2> options{.capacity = {12, 4096}, .buffer = 200};
+const omnibal::packing_options<2> options{.capacity = {12, 4096}};
+const omnibal::packers::streaming method{.buffer = 200};
 
 // One to five image tiles of 256 tokens each, and some text.
 std::vector<omnibal::loads<2>> incoming_samples(std::size_t count) {
@@ -41,7 +42,7 @@ void feed(packer& stream, const std::vector<omnibal::loads<2>>& samples, std::si
           std::size_t last, packs_of_ids& packs) {
   for (std::size_t id = first; id < last; ++id) {
     stream.push(id, samples[id]);
-    claim(stream.buffered() <= options.buffer, "the buffer never exceeds its size");
+    claim(stream.buffered() <= method.buffer, "the buffer never exceeds its size");
     collect(stream, packs);
   }
 }
@@ -50,13 +51,13 @@ int main() {
   const auto samples = incoming_samples(20'000);
 
   packs_of_ids packs;
-  packer before(options);
+  packer before(options, method);
   feed(before, samples, 0, 10'000, packs);
   const omnibal::streaming_state<2> checkpoint = before.state();  // integers to be written to disk
   std::printf("stopped after 10,000 samples: %zu packs made, %zu samples in the buffer\n",
               packs.size(), before.buffered());
 
-  packer after(options, checkpoint);
+  packer after(options, method, checkpoint);
   feed(after, samples, 10'000, samples.size(), packs);
   after.flush();  // the stream has ended: pack the samples left in the buffer
   collect(after, packs);

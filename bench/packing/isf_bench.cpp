@@ -84,11 +84,10 @@ void isf(benchmark::State& state, isf_stream stream) {
   const auto samples = generated_samples(static_cast<std::size_t>(state.range(0)));
   std::size_t packs = 0;
   for (auto _ : state)
-    packs = pack_isf(samples, {.capacity = capacity,
-                               .threshold = threshold,
-                               .iterations = iterations,
-                               .seed = seed,
-                               .stream = stream})
+    packs = pack_isf(samples, {.capacity = capacity, .seed = seed},
+                     {.iterations = iterations,
+                      .stream = stream,
+                      .threshold = {threshold.begin(), threshold.end()}})
                 .packs.size();
   state.counters["packs"] = static_cast<double>(packs);
 }

@@ -14,6 +14,7 @@
 #include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/layer_binding.hpp>
 #include <omnibal/run/microbatch_order_search.hpp>
+#include <omnibal/run/microbatch_packer.hpp>
 #include <omnibal/run/microbatches.hpp>
 #include <omnibal/run/plan_run.hpp>
 #include <omnibal/run/problem.hpp>

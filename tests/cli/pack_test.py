@@ -636,7 +636,7 @@ class BrokenPack(CommandTest):
         self.refuse("--stream", "native", naming=["--stream", "--method isf"])
         self.refuse("--buffer", 9, naming=["--buffer", "--method streaming"])
         self.refuse("--method", "isf", "--age-limit", 9, naming=["--age-limit", "--method streaming"])
-        self.refuse("--method", "isf", "--epoch", "1", naming=["--epoch", "--method balanced"])
+        self.refuse("--method", "isf", "--stream", "published", "--epoch", "1", naming=["--epoch", "--stream native"])
         self.refuse("--max", "tokens=5", naming=["--max", "--capacity auto"])
         self.refuse("--target-samples-per-pack", "5", naming=["--target-samples-per-pack", "--capacity auto"])
         self.refuse("--evaluate", "p.json", naming="--evaluate")

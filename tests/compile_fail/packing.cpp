@@ -31,9 +31,9 @@ void wrong(const samples& table, const std::vector<user_sample>& users,
   (void)omnibal::pack_balanced(users, {.capacity = {4096}}, number_of);     // error: load_array|Loads = int
   (void)omnibal::pack_balanced(users, {.capacity = {4096}}, seconds_of);    // error: load_array|Loads = std::array<double
   (void)omnibal::pack_balanced(list, {.capacity = {9, 4096}});              // error: random_access_(range|iterator)
-  (void)omnibal::pack_balanced(table, {.capacity = {9, 4096, 7}});          // error: balanced_options<2>|no matching function
-  (void)omnibal::pack_balanced(table, {.capcity = {9, 4096}});              // error: balanced_options<2>|no matching function
-  (void)omnibal::pack_isf(users, {.capacity = {4096}}, number_of);          // error: load_array|Loads = int
+  (void)omnibal::pack_balanced(table, {.capacity = {9, 4096, 7}});          // error: packing_options<2>|no matching function
+  (void)omnibal::pack_balanced(table, {.capcity = {9, 4096}});              // error: packing_options<2>|no matching function
+  (void)omnibal::pack_isf(users, {.capacity = {4096}}, {}, number_of);      // error: load_array|Loads = int
   (void)omnibal::pack_loads(packs, users, number_of);                       // error: load_array|Loads = int
   (void)omnibal::improve_by_swaps(packs, users, {.capacity = {1}}, seconds_of);  // error: load_array|Loads = std::array<double
   (void)omnibal::bound_packs(users, {.capacity = {1}}, seconds_of);         // error: load_array|Loads = std::array<double

@@ -36,9 +36,10 @@ loads<3> changing_load(random_stream& random, std::uint64_t k) {
 
 /// Pushes a stream twice, once with every allocation failing in turn, and requires that nothing of
 /// the state changes by a failed call and that both streams are equal after each call.
-std::size_t require_strong_guarantee(const streaming_options<3>& options, std::size_t pushes) {
-  streaming_packer<3> undisturbed(options);
-  streaming_packer<3> tried(options);
+std::size_t require_strong_guarantee(const packing_options<3>& options,
+                                     const packers::streaming& method, std::size_t pushes) {
+  streaming_packer<3> undisturbed(options, method);
+  streaming_packer<3> tried(options, method);
   random_stream random(5);
   std::size_t failures = 0;
   for (std::uint64_t k = 0; k < pushes; ++k) {
@@ -64,21 +65,20 @@ std::size_t require_strong_guarantee(const streaming_options<3>& options, std::s
 }  // namespace
 
 TEST_CASE("a push or flush without memory loses no sample and changes nothing") {
-  CHECK(require_strong_guarantee({.capacity = {100, 100, 100}, .buffer = 20}, 600) > 1000);
-  CHECK(require_strong_guarantee({.capacity = {100, 100, 100}, .buffer = 150}, 400) > 100);
-  CHECK(require_strong_guarantee({.capacity = {60, 70, 200}, .buffer = 30, .age_limit = 9}, 200) >
+  CHECK(require_strong_guarantee({.capacity = {100, 100, 100}}, {.buffer = 20}, 600) > 1000);
+  CHECK(require_strong_guarantee({.capacity = {100, 100, 100}}, {.buffer = 150}, 400) > 100);
+  CHECK(require_strong_guarantee({.capacity = {60, 70, 200}}, {.buffer = 30, .age_limit = 9}, 200) >
         100);
-  CHECK(require_strong_guarantee({.capacity = {60, 70, 200}, .buffer = 30, .good_enough = 900},
+  CHECK(require_strong_guarantee({.capacity = {60, 70, 200}}, {.buffer = 30, .good_enough = 900},
                                  200) > 100);
   for (const oversize_policy oversize : {oversize_policy::skip, oversize_policy::own_pack})
-    CHECK(require_strong_guarantee({.capacity = {100, 100, 100}, .buffer = 8, .oversize = oversize},
-                                   100) > 100);
+    CHECK(require_strong_guarantee({.capacity = {100, 100, 100}, .oversize = oversize},
+                                   {.buffer = 8}, 100) > 100);
 }
 
 TEST_CASE("a push without memory changes nothing when statistics are halved") {
   // They are halved every 2048 + 16 · buffer pushes, after twice as many.
-  const streaming_options<2> options{.capacity = {9, 4096}, .buffer = 1};
-  streaming_packer<2> packer(options);
+  streaming_packer<2> packer({.capacity = {9, 4096}}, {.buffer = 1});
   random_stream random(2);
   std::uint64_t k = 0;
   const auto load = [&] {
@@ -101,9 +101,9 @@ TEST_CASE("a push without memory changes nothing when statistics are halved") {
 }
 
 TEST_CASE("copies are made whole or not at all") {
-  streaming_packer<1> packer({.capacity = {100}, .buffer = 10});
+  streaming_packer<1> packer({.capacity = {100}}, {.buffer = 10});
   for (std::uint64_t k = 0; k < 50; ++k) packer.push(k, loads<1>{7 + std::int64_t(k) % 30});
-  streaming_packer<1> other({.capacity = {50}, .buffer = 3});
+  streaming_packer<1> other({.capacity = {50}}, {.buffer = 3});
   other.push(1, loads<1>{20});
   const auto before = other.state();
   CHECK(fail_each_allocation(
@@ -166,8 +166,9 @@ TEST_CASE("a packer owns the names of its resources") {
 TEST_CASE("a packer that was moved from is a new one") {
   static_assert(std::is_nothrow_move_constructible_v<streaming_packer<3>> &&
                 std::is_nothrow_move_assignable_v<streaming_packer<3>>);
-  const streaming_options<3> options{.capacity = {100, 100, 100}, .buffer = 20};
-  streaming_packer<3> packer(options);
+  const packing_options<3> options{.capacity = {100, 100, 100}};
+  const packers::streaming method{.buffer = 20};
+  streaming_packer<3> packer(options, method);
   random_stream random(6);
   const auto push_some = [&](streaming_packer<3>& to, random_stream from) {
     for (std::uint64_t k = 0; k < 400; ++k) to.push(k, changing_load(from, k));
@@ -177,7 +178,7 @@ TEST_CASE("a packer that was moved from is a new one") {
   streaming_packer<3> taken = std::move(packer);
   CHECK(taken.state() == expected);
   // NOLINTBEGIN(bugprone-use-after-move): what is tested
-  CHECK(packer.state() == streaming_packer<3>(options).state());
+  CHECK(packer.state() == streaming_packer<3>(options, method).state());
   CHECK(packer.buffered() + packer.ready() + packer.pushed() + packer.packs() == 0);
   CHECK(packer.oldest_age() == 0);
   CHECK(packer.oversize().empty());
@@ -187,7 +188,7 @@ TEST_CASE("a packer that was moved from is a new one") {
   push_some(packer, random);
   CHECK(packer.state() == expected);
   packer = std::move(taken);
-  CHECK(taken.state() == streaming_packer<3>(options).state());
+  CHECK(taken.state() == streaming_packer<3>(options, method).state());
   // NOLINTEND(bugprone-use-after-move)
 }
 

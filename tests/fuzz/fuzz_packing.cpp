@@ -96,8 +96,8 @@ void check_dispatch(const packing_result& result, byte_source source) {
 
 template <std::size_t Resources>
 void stream(const packing_case<Resources>& given) {
-  streaming_packer<Resources> packer(
-      {.capacity = given.capacity, .buffer = 16, .oversize = given.oversize});
+  streaming_packer<Resources> packer({.capacity = given.capacity, .oversize = given.oversize},
+                                     {.buffer = 16});
   std::size_t packed = 0;
   const auto take_packs = [&] {
     while (const auto pack = packer.pop()) packed += pack->size();
@@ -132,9 +132,9 @@ void try_all(byte_source source) {
     check_dispatch(result, options);
   });
   survive([&] {
-    check_packs(
-        given, pack_isf(given.samples,
-                        {.capacity = given.capacity, .iterations = 3, .oversize = given.oversize}));
+    check_packs(given,
+                pack_isf(given.samples, {.capacity = given.capacity, .oversize = given.oversize},
+                         {.iterations = 3}));
   });
   survive([&] { stream(given); });
 }

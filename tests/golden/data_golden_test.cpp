@@ -113,8 +113,8 @@ std::vector<std::uint64_t> pop_all(streaming_packer<Resources>& packer) {
 /// The packs of a stream as they come, its state in the middle, and what a packer makes of the rest
 /// that goes on from there.
 std::uint64_t hash_of_stream(const std::vector<loads<2>>& samples,
-                             const streaming_options<2>& options) {
-  std::optional<streaming_packer<2>> packer(options);
+                             const packing_options<2>& options, const packers::streaming& method) {
+  std::optional<streaming_packer<2>> packer(std::in_place, options, method);
   hash_stream hash;
   for (std::size_t k = 0; k < samples.size(); ++k) {
     packer->push(k, samples[k]);
@@ -122,7 +122,7 @@ std::uint64_t hash_of_stream(const std::vector<loads<2>>& samples,
     if (k != samples.size() / 2) continue;
     const streaming_state<2> state = packer->state();
     add_to_hash(hash, hash_of(state));
-    packer.emplace(options, state);
+    packer.emplace(options, method, state);
   }
   packer->flush();
   add_to_hash(hash, pop_all(*packer));
@@ -236,7 +236,7 @@ TEST_CASE("Golden hashes of random numbers") {
 TEST_CASE("Golden hashes of packers") {
   golden_hashes golden;
   const auto samples = some_samples(2000, 1);
-  const auto balanced = [&](const balanced_options<2>& options) {
+  const auto balanced = [&](const packing_options<2>& options) {
     return hash_of(pack_balanced(samples, options));
   };
   const loads<2> capacity = {10, 4096};
@@ -258,29 +258,30 @@ TEST_CASE("Golden hashes of packers") {
                                    {.capacity = capacity, .threads = 3})));
   golden.add("balanced, nothing", hash_of(pack_balanced(some_samples(0, 1), {.capacity = small})));
 
-  const auto isf = [&](const isf_options<2>& options) {
-    return hash_of(pack_isf(samples, options));
+  const auto isf = [&](const packing_options<2>& options, const packers::isf& method = {}) {
+    return hash_of(pack_isf(samples, options, method));
   };
-  const loads<2> threshold = {9, 3968};
+  const std::vector<std::int64_t> threshold = {9, 3968};
   golden.add("isf", isf({.capacity = capacity}));
-  golden.add("isf, threshold", isf({.capacity = capacity, .threshold = threshold, .seed = 5}));
-  golden.add("isf, one pass", isf({.capacity = capacity, .iterations = 1}));
-  golden.add("isf, published stream",
-             isf({.capacity = capacity, .threshold = threshold, .stream = isf_stream::published}));
+  golden.add("isf, threshold", isf({.capacity = capacity, .seed = 5}, {.threshold = threshold}));
+  golden.add("isf, one pass", isf({.capacity = capacity}, {.iterations = 1}));
+  golden.add("isf, published stream", isf({.capacity = capacity}, {.stream = isf_stream::published,
+                                                                   .threshold = threshold}));
   golden.add("isf, own packs", isf({.capacity = small, .oversize = oversize_policy::own_pack}));
 
-  const auto stream = [&](const streaming_options<2>& options) {
-    return hash_of_stream(samples, options);
+  const auto stream = [&](const packing_options<2>& options,
+                          const packers::streaming& method = {}) {
+    return hash_of_stream(samples, options, method);
   };
   golden.add("stream", stream({.capacity = capacity}));
   golden.add("stream, small buffer",
-             stream({.capacity = capacity, .buffer = 60, .age_limit = 150}));
+             stream({.capacity = capacity}, {.buffer = 60, .age_limit = 150}));
   golden.add("stream, good enough",
-             stream({.capacity = capacity, .buffer = 200, .good_enough = 950}));
+             stream({.capacity = capacity}, {.buffer = 200, .good_enough = 950}));
   golden.add("stream, own packs",
-             stream({.capacity = small, .buffer = 100, .oversize = oversize_policy::own_pack}));
+             stream({.capacity = small, .oversize = oversize_policy::own_pack}, {.buffer = 100}));
   golden.add("stream, skipped",
-             stream({.capacity = small, .buffer = 100, .oversize = oversize_policy::skip}));
+             stream({.capacity = small, .oversize = oversize_policy::skip}, {.buffer = 100}));
   golden.expect({
       {"balanced", 0x1ecc52194ae7ce96},
       {"balanced, cost", 0x102b9710775e09e2},

@@ -32,7 +32,7 @@ groups to_groups(const grouping<std::uint32_t>& packs) {
 
 /// A pass as the published description reads, over ids that all fit a pack.
 groups pass_as_described(std::vector<std::uint32_t> ids, std::uint32_t seed,
-                         const length_table& table, const isf_options<2>& options) {
+                         const length_table& table, const loads<2>& capacity) {
   std::mt19937 random(seed);
   for (std::size_t last = ids.size(); last-- > 1;) {
     std::uint64_t mask = 1;
@@ -44,8 +44,8 @@ groups pass_as_described(std::vector<std::uint32_t> ids, std::uint32_t seed,
   groups cut;
   std::array<std::int64_t, 2> sum{};
   for (const std::uint32_t id : ids) {
-    const bool open = !cut.empty() && sum[0] + table[id][0] <= options.capacity[0] &&
-                      sum[1] + table[id][1] <= options.capacity[1];
+    const bool open = !cut.empty() && sum[0] + table[id][0] <= capacity[0] &&
+                      sum[1] + table[id][1] <= capacity[1];
     if (!open) cut.emplace_back(), sum = {};
     cut.back().push_back(id);
     sum[0] += table[id][0];
@@ -54,24 +54,25 @@ groups pass_as_described(std::vector<std::uint32_t> ids, std::uint32_t seed,
   return cut;
 }
 
-groups isf_as_described(const length_table& table, const isf_options<2>& options) {
-  const auto threshold = options.threshold.value_or(options.capacity);
+groups isf_as_described(const length_table& table, const packing_options<2>& options,
+                        const packers::isf& method) {
   std::vector<std::uint32_t> left(table.size());
   std::iota(left.begin(), left.end(), 0U);
   groups kept;
   for (std::uint32_t pass = 1;; ++pass) {
     const auto seed = static_cast<std::uint32_t>(options.seed + (pass == 1 ? 0 : pass - 2));
-    const groups cut = pass_as_described(std::move(left), seed, table, options);
+    const groups cut = pass_as_described(std::move(left), seed, table, options.capacity);
     left.clear();
     for (const auto& group : cut) {
       std::array<std::int64_t, 2> sum{};
       for (const std::uint32_t id : group) sum[0] += table[id][0], sum[1] += table[id][1];
-      if (pass == options.iterations || sum[0] == threshold[0] || sum[1] >= threshold[1])
+      if (pass == method.iterations || sum[0] == method.threshold[0] ||
+          sum[1] >= method.threshold[1])
         kept.push_back(group);
       else
         left.insert(left.end(), group.begin(), group.end());
     }
-    if (pass == options.iterations) return kept;
+    if (pass == method.iterations) return kept;
   }
 }
 
@@ -90,12 +91,12 @@ TEST_CASE("pack_isf with the published stream packs as described") {
   const length_table table = tiled_table(samples, seed);
   for (const std::array<std::int64_t, 2> capacity :
        {std::array<std::int64_t, 2>{9, 4096}, {12, 2000}, {5, 1 << 20}, {18, 6016}}) {
-    const isf_options<2> options{.capacity = capacity,
-                                 .threshold = {{capacity[0] - 1, capacity[1] - 128}},
-                                 .iterations = iterations,
-                                 .seed = seed,
-                                 .stream = isf_stream::published};
-    REQUIRE(to_groups(pack_isf(table, options).packs) == isf_as_described(table, options));
+    const packing_options<2> options{.capacity = capacity, .seed = seed};
+    const packers::isf method{.iterations = iterations,
+                              .stream = isf_stream::published,
+                              .threshold = {capacity[0] - 1, capacity[1] - 128}};
+    REQUIRE(to_groups(pack_isf(table, options, method).packs) ==
+            isf_as_described(table, options, method));
   }
 }
 
@@ -116,12 +117,10 @@ TEST_CASE("pack_isf keeps a pack when any resource reaches its threshold") {
   const std::vector<loads<1>> samples(100, {4});
   const auto passes = [&](std::int64_t threshold, isf_stream stream) {
     std::uint64_t last = 0;
-    const isf_options<1> options{
-        .capacity = {9},
-        .threshold = {{threshold}},
-        .stream = stream,
-        .control = {.report = [&](const progress& now) { last = now.done; }}};
-    CHECK(pack_isf(samples, options).packs.size() == 50);
+    const packing_options<1> options{
+        .capacity = {9}, .control = {.report = [&](const progress& now) { last = now.done; }}};
+    const packers::isf method{.stream = stream, .threshold = {threshold}};
+    CHECK(pack_isf(samples, options, method).packs.size() == 50);
     return last;
   };
   CHECK(passes(8, isf_stream::native) == 1);
@@ -135,10 +134,9 @@ TEST_CASE("pack_isf keeps a pack when any resource reaches its threshold") {
 TEST_CASE("pack_isf loses no pack when the last shuffled sample is over capacity (defect 1)") {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     const std::vector<loads<2>> samples{{3, 30}, {2, 20}, {1, 10}, {50, 1}, {4, 40}};
-    const auto result = pack_isf(samples, {.capacity = {9, 100},
-                                           .seed = seed,
-                                           .stream = isf_stream::published,
-                                           .oversize = oversize_policy::skip});
+    const auto result =
+        pack_isf(samples, {.capacity = {9, 100}, .seed = seed, .oversize = oversize_policy::skip},
+                 {.stream = isf_stream::published});
     auto packed =
         std::vector<std::uint32_t>(result.packs.indices().begin(), result.packs.indices().end());
     std::ranges::sort(packed);
@@ -148,25 +146,24 @@ TEST_CASE("pack_isf loses no pack when the last shuffled sample is over capacity
 }
 
 TEST_CASE("pack_isf refuses no iterations (defect 6)") {
-  CHECK_THROWS_WITH(pack_isf(std::vector<loads<1>>{{1}}, {.capacity = {2}, .iterations = 0}),
+  CHECK_THROWS_WITH(pack_isf(std::vector<loads<1>>{{1}}, {.capacity = {2}}, {.iterations = 0}),
                     "iterations = 0: must be at least 1");
 }
 
 TEST_CASE("pack_isf refuses thresholds that no pack can reach") {
   const std::vector<loads<2>> samples{{1, 1}};
-  CHECK_THROWS_WITH(
-      pack_isf(samples,
-               {.capacity = {9, 4096}, .threshold = {{9, 4097}}, .names = {"images", "tokens"}}),
-      "threshold of tokens = 4097: must be from 1 to the capacity, 4096");
-  CHECK_THROWS_WITH(pack_isf(samples, {.capacity = {9, 4096}, .threshold = {{0, 4096}}}),
+  CHECK_THROWS_WITH(pack_isf(samples, {.capacity = {9, 4096}, .names = {"images", "tokens"}},
+                             {.threshold = {9, 4097}}),
+                    "threshold of tokens = 4097: must be from 1 to the capacity, 4096");
+  CHECK_THROWS_WITH(pack_isf(samples, {.capacity = {9, 4096}}, {.threshold = {0, 4096}}),
                     "threshold of resource 0 = 0: must be from 1 to the capacity, 9");
 }
 
 TEST_CASE("pack_isf refuses seeds that the published stream cannot take") {
   const std::vector<loads<1>> samples{{1}};
   const auto pack = [&](std::uint64_t seed, std::uint32_t iterations, isf_stream stream) {
-    return pack_isf(samples,
-                    {.capacity = {2}, .iterations = iterations, .seed = seed, .stream = stream});
+    return pack_isf(samples, {.capacity = {2}, .seed = seed},
+                    {.iterations = iterations, .stream = stream});
   };
   CHECK_NOTHROW(pack(4294967295U, 2, isf_stream::published));
   CHECK_NOTHROW(pack(4294967295U, 1, isf_stream::published));
@@ -180,13 +177,14 @@ TEST_CASE("pack_isf refuses seeds that the published stream cannot take") {
 TEST_CASE("pack_isf stopped early has packed everything") {
   std::stop_source stop;
   const length_table table = tiled_table(1000, 1);
-  const auto result = pack_isf(table, {.capacity = {9, 4096},
-                                       .iterations = 1000000,
-                                       .control = {.report =
-                                                       [&](const progress& now) {
-                                                         if (now.done == 2) stop.request_stop();
-                                                       },
-                                                   .stop = stop.get_token()}});
+  const auto result = pack_isf(table,
+                               {.capacity = {9, 4096},
+                                .control = {.report =
+                                                [&](const progress& now) {
+                                                  if (now.done == 2) stop.request_stop();
+                                                },
+                                            .stop = stop.get_token()}},
+                               {.iterations = 1000000});
   CHECK(result.status == search_status::stopped);
   CHECK(result.packs.indices().size() == 1000);
 }

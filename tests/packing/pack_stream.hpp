@@ -27,8 +27,9 @@ void pop_all(streaming_packer<Resources>& packer, pack_ids& packs) {
 /// All packs of a stream whose ids are 0, 1, ….
 template <std::size_t Resources>
 pack_ids pack_stream(const std::vector<loads<Resources>>& samples,
-                     const streaming_options<Resources>& options) {
-  streaming_packer<Resources> packer(options);
+                     const packing_options<Resources>& options,
+                     const packers::streaming& method = {}) {
+  streaming_packer<Resources> packer(options, method);
   pack_ids packs;
   for (std::size_t k = 0; k < samples.size(); ++k) {
     packer.push(k, samples[k]);

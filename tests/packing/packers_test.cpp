@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every packer must do.
+// What packers promise as functions over any range; packer_family_test.cpp has them as a family.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -23,28 +23,13 @@ using namespace omnibal;
 
 namespace {
 
-/// What all packers' options have in common.
-template <std::size_t Resources>
-struct common_options {
-  loads<Resources> capacity;
-  std::uint64_t seed = 0;
-  oversize_policy oversize = oversize_policy::reject;
-  resource_names<Resources> names = {};
-};
-
 struct isf_packer {
   template <typename Samples, typename Projection = std::identity>
   static packing_result pack(
       const Samples& samples,
-      const common_options<resource_count<projected_loads<const Samples, Projection>>>& options,
+      const packing_options<resource_count<projected_loads<const Samples, Projection>>>& options,
       const Projection& projection = {}) {
-    return pack_isf(samples,
-                    {.capacity = options.capacity,
-                     .iterations = 20,
-                     .seed = options.seed,
-                     .oversize = options.oversize,
-                     .names = options.names},
-                    projection);
+    return pack_isf(samples, options, {.iterations = 20}, projection);
   }
 };
 
@@ -52,15 +37,9 @@ struct published_isf_packer {
   template <typename Samples, typename Projection = std::identity>
   static packing_result pack(
       const Samples& samples,
-      const common_options<resource_count<projected_loads<const Samples, Projection>>>& options,
+      const packing_options<resource_count<projected_loads<const Samples, Projection>>>& options,
       const Projection& projection = {}) {
-    return pack_isf(samples,
-                    {.capacity = options.capacity,
-                     .iterations = 20,
-                     .seed = options.seed,
-                     .stream = isf_stream::published,
-                     .oversize = options.oversize,
-                     .names = options.names},
+    return pack_isf(samples, options, {.iterations = 20, .stream = isf_stream::published},
                     projection);
   }
 };
@@ -69,14 +48,9 @@ struct balanced_packer {
   template <typename Samples, typename Projection = std::identity>
   static packing_result pack(
       const Samples& samples,
-      const common_options<resource_count<projected_loads<const Samples, Projection>>>& options,
+      const packing_options<resource_count<projected_loads<const Samples, Projection>>>& options,
       const Projection& projection = {}) {
-    return pack_balanced(samples,
-                         {.capacity = options.capacity,
-                          .seed = options.seed,
-                          .oversize = options.oversize,
-                          .names = options.names},
-                         projection);
+    return pack_balanced(samples, options, projection);
   }
 };
 

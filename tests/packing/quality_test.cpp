@@ -69,7 +69,7 @@ void check_against_rivals(const std::vector<loads<Resources>>& samples,
                           const loads<Resources>& capacity) {
   constexpr std::size_t hardly_differ = Resources == 2 ? 100 : 1'000'000;
   const auto ours = pack_balanced(samples, {.capacity = capacity, .seed = 1});
-  const auto isf = pack_isf(samples, {.capacity = capacity, .iterations = 50, .seed = 1});
+  const auto isf = pack_isf(samples, {.capacity = capacity, .seed = 1}, {.iterations = 50});
   const auto decreasing = best_fit_decreasing<Resources>(samples, capacity);
   INFO(ours.objective << " packs, bound " << ours.bound << ", ISF " << isf.objective
                       << ", best-fit decreasing " << decreasing.size());

@@ -26,9 +26,10 @@ namespace {
 /// Pushes a stream and checks after every push all that the packer promises.
 template <std::size_t Resources>
 void require_promises(const std::vector<loads<Resources>>& samples,
-                      const streaming_options<Resources>& options) {
-  streaming_packer<Resources> packer(options);
-  const std::uint64_t age_limit = options.age_limit.value_or(8 * std::uint64_t{options.buffer});
+                      const packing_options<Resources>& options,
+                      const packers::streaming& method = {}) {
+  streaming_packer<Resources> packer(options, method);
+  const std::uint64_t age_limit = method.age_limit.value_or(8 * std::uint64_t{method.buffer});
   std::vector<std::uint64_t> packed_at(samples.size(), samples.size());
   std::uint64_t packed = 0;
   const auto collect = [&](std::uint64_t now) {
@@ -49,7 +50,7 @@ void require_promises(const std::vector<loads<Resources>>& samples,
   };
   for (std::uint64_t k = 0; k < samples.size(); ++k) {
     packer.push(k, samples[k]);
-    REQUIRE(packer.buffered() <= options.buffer);
+    REQUIRE(packer.buffered() <= method.buffer);
     REQUIRE((packer.buffered() == 0 || packer.oldest_age() < age_limit));
     collect(k);
   }
@@ -88,16 +89,16 @@ TEST_CASE("the streaming packer keeps its promises on random streams") {
     for (const std::optional<std::uint64_t> age_limit :
          {std::optional<std::uint64_t>{}, std::optional<std::uint64_t>{0},
           std::optional<std::uint64_t>{1}, std::optional<std::uint64_t>{17}}) {
-      require_promises(random_stream_of<1>(700, 60, seed),
-                       {.capacity = {60}, .buffer = buffer, .age_limit = age_limit});
-      require_promises(random_stream_of<2>(700, 60, seed),
-                       {.capacity = {60, 90}, .buffer = buffer, .age_limit = age_limit});
-      require_promises(random_stream_of<3>(700, 300, seed),
-                       {.capacity = {900, 305, 300}, .buffer = buffer, .age_limit = age_limit});
+      require_promises(random_stream_of<1>(700, 60, seed), {.capacity = {60}},
+                       {.buffer = buffer, .age_limit = age_limit});
+      require_promises(random_stream_of<2>(700, 60, seed), {.capacity = {60, 90}},
+                       {.buffer = buffer, .age_limit = age_limit});
+      require_promises(random_stream_of<3>(700, 300, seed), {.capacity = {900, 305, 300}},
+                       {.buffer = buffer, .age_limit = age_limit});
     }
     for (const std::uint32_t good_enough : {1U, 900U, 1000U})
-      require_promises(random_stream_of<2>(700, 60, seed),
-                       {.capacity = {60, 90}, .buffer = buffer, .good_enough = good_enough});
+      require_promises(random_stream_of<2>(700, 60, seed), {.capacity = {60, 90}},
+                       {.buffer = buffer, .good_enough = good_enough});
   }
 }
 
@@ -106,7 +107,7 @@ TEST_CASE("the streaming packer makes a pack as soon as one is good enough") {
   const loads<2> capacity{60, 90};
   const std::uint32_t good_enough = GENERATE(1U, 800U, 950U, 1000U);
   // The buffer holds all, so only good packs are made before the end.
-  streaming_packer<2> packer({.capacity = capacity, .buffer = 3000, .good_enough = good_enough});
+  streaming_packer<2> packer({.capacity = capacity}, {.buffer = 3000, .good_enough = good_enough});
   std::size_t packs = 0;
   std::size_t most_held = 0;
   for (std::size_t k = 0; k < samples.size(); ++k) {
@@ -126,7 +127,7 @@ TEST_CASE("the streaming packer makes a pack as soon as one is good enough") {
 }
 
 TEST_CASE("of samples that are alike none waits once they fill a pack") {
-  streaming_packer<1> packer({.capacity = {100}, .good_enough = 1000});
+  streaming_packer<1> packer({.capacity = {100}}, {.good_enough = 1000});
   for (std::uint64_t id = 0; id < 100; ++id) {
     packer.push(id, loads<1>{25});
     REQUIRE(packer.buffered() == (id + 1) % 4);
@@ -138,49 +139,48 @@ TEST_CASE("a try for a good pack that fails leaves no trace") {
   auto samples = random_stream_of<2>(3000, 30, 8);
   for (auto& sample : samples)
     for (std::int64_t& load : sample) load *= 2;
-  streaming_options<2> options{.capacity = {61, 91}, .buffer = 100};
-  const pack_ids expected = pack_stream(samples, options);
-  options.good_enough = 1000;
-  CHECK(pack_stream(samples, options) == expected);
+  const pack_ids expected = pack_stream(samples, {.capacity = {61, 91}}, {.buffer = 100});
+  CHECK(pack_stream(samples, {.capacity = {61, 91}}, {.buffer = 100, .good_enough = 1000}) ==
+        expected);
 }
 
 TEST_CASE("the streaming packer keeps its promises on streams of extremes") {
   const std::uint32_t buffer = GENERATE(1U, 7U, 100U);
-  require_promises(heavy_tails(3000, 10, 1000), {.capacity = {1000}, .buffer = buffer});
-  require_promises(std::vector<loads<2>>(500, {3, 3}), {.capacity = {10, 20}, .buffer = buffer});
-  require_promises(std::vector<loads<2>>(500, {0, 0}), {.capacity = {1, 1}, .buffer = buffer});
-  require_promises(random_stream_of<2>(500, 2, 1), {.capacity = {1, 1}, .buffer = buffer});
-  require_promises(random_stream_of<1>(500, 2, 1), {.capacity = {1}, .buffer = buffer});
+  require_promises(heavy_tails(3000, 10, 1000), {.capacity = {1000}}, {.buffer = buffer});
+  require_promises(std::vector<loads<2>>(500, {3, 3}), {.capacity = {10, 20}}, {.buffer = buffer});
+  require_promises(std::vector<loads<2>>(500, {0, 0}), {.capacity = {1, 1}}, {.buffer = buffer});
+  require_promises(random_stream_of<2>(500, 2, 1), {.capacity = {1, 1}}, {.buffer = buffer});
+  require_promises(random_stream_of<1>(500, 2, 1), {.capacity = {1}}, {.buffer = buffer});
   std::vector<loads<2>> dwarfs(2000, {1, 1});
   dwarfs[700] = {1000, 1000};
-  require_promises(dwarfs, {.capacity = {1000, 1000}, .buffer = buffer});
+  require_promises(dwarfs, {.capacity = {1000, 1000}}, {.buffer = buffer});
   constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
   std::vector<loads<2>> huge;
   for (std::int64_t k = 0; k < 300; ++k) huge.push_back({most / (1 + k % 7), most - k});
   huge.push_back({most, most});
-  require_promises(huge, {.capacity = {most, most}, .buffer = buffer});
+  require_promises(huge, {.capacity = {most, most}}, {.buffer = buffer});
 }
 
 TEST_CASE("the streaming packer fills packs exactly where samples are alike") {
   const auto packs =
-      pack_stream(std::vector<loads<2>>(1000, {3, 3}), {.capacity = {9, 12}, .buffer = 50});
+      pack_stream(std::vector<loads<2>>(1000, {3, 3}), {.capacity = {9, 12}}, {.buffer = 50});
   CHECK(packs.size() == 334);
-  CHECK(pack_stream(std::vector<loads<1>>(1000, {1}), {.capacity = {1}, .buffer = 50}).size() ==
+  CHECK(pack_stream(std::vector<loads<1>>(1000, {1}), {.capacity = {1}}, {.buffer = 50}).size() ==
         1000);
-  CHECK(pack_stream(std::vector<loads<1>>(1000, {0}), {.capacity = {1}, .buffer = 999}).size() ==
+  CHECK(pack_stream(std::vector<loads<1>>(1000, {0}), {.capacity = {1}}, {.buffer = 999}).size() ==
         1);
 }
 
 TEST_CASE("the streaming packer with a buffer of 1 pairs a sample with the next where both fit") {
   const std::vector<loads<1>> samples{{3}, {4}, {8}, {5}, {5}};
-  CHECK(pack_stream(samples, {.capacity = {10}, .buffer = 1}) == pack_ids{{0, 1}, {2}, {3, 4}});
+  CHECK(pack_stream(samples, {.capacity = {10}}, {.buffer = 1}) == pack_ids{{0, 1}, {2}, {3, 4}});
 }
 
 TEST_CASE("the streaming packer packs at once under an age limit of 0") {
   const std::vector<loads<1>> samples{{3}, {4}, {3}};
-  CHECK(pack_stream(samples, {.capacity = {10}, .buffer = 9, .age_limit = 0}) ==
+  CHECK(pack_stream(samples, {.capacity = {10}}, {.buffer = 9, .age_limit = 0}) ==
         pack_ids{{0}, {1}, {2}});
-  CHECK(pack_stream(samples, {.capacity = {10}, .buffer = 9, .age_limit = 1}) ==
+  CHECK(pack_stream(samples, {.capacity = {10}}, {.buffer = 9, .age_limit = 1}) ==
         pack_ids{{0, 1}, {2}});
 }
 
@@ -188,7 +188,7 @@ TEST_CASE("each pack of the streaming packer begins with the oldest sample held"
   const auto samples = random_stream_of<2>(2000, 60, 9);
   std::vector<bool> packed(samples.size());
   std::size_t oldest = 0;
-  for (const auto& pack : pack_stream(samples, {.capacity = {60, 90}, .buffer = 100})) {
+  for (const auto& pack : pack_stream(samples, {.capacity = {60, 90}}, {.buffer = 100})) {
     REQUIRE(pack.front() == oldest);
     for (const std::uint64_t id : pack) packed[id] = true;
     while (oldest < packed.size() && packed[oldest]) ++oldest;
@@ -207,7 +207,7 @@ TEST_CASE("a buffer of 1000 costs less than a hundredth with text-only rows and 
 TEST_CASE("long samples do not silt up in the buffer") {
   // One in fifty takes nearly all of a pack; the others fill packs among themselves exactly.
   random_stream random(2);
-  streaming_packer<1> packer({.capacity = {100}, .buffer = 200, .age_limit = 1'000'000});
+  streaming_packer<1> packer({.capacity = {100}}, {.buffer = 200, .age_limit = 1'000'000});
   std::uint64_t oldest_age = 0;
   for (std::uint64_t id = 0; id < 20'000; ++id) {
     packer.push(id, loads<1>{uniform_below(random, 50) == 0 ? 97 : 25});
@@ -220,14 +220,14 @@ TEST_CASE("the streaming packer goes on from its state with the same packs") {
   const std::size_t stop = GENERATE(0U, 1U, 50U, 777U, 5000U);
   const bool eager = GENERATE(false, true);
   const auto samples = random_stream_of<3>(6000, 60, 4);
-  streaming_options<3> options{
-      .capacity = {60, 90, 50}, .buffer = 100, .oversize = oversize_policy::skip};
-  if (eager) options.good_enough = 970;
-  streaming_packer<3> one(options);
+  const packing_options<3> options{.capacity = {60, 90, 50}, .oversize = oversize_policy::skip};
+  packers::streaming method{.buffer = 100};
+  if (eager) method.good_enough = 970;
+  streaming_packer<3> one(options, method);
   for (std::size_t k = 0; k < stop; ++k) one.push(k, samples[k]);
   const streaming_state<3> state = one.state();
   CHECK(state.version == 1);
-  streaming_packer<3> other(options, state);
+  streaming_packer<3> other(options, method, state);
   CHECK(other.state() == state);
   CHECK(other.ready() == one.ready());
   CHECK(other.oldest_age() == one.oldest_age());
@@ -246,15 +246,16 @@ TEST_CASE("the streaming packer goes on from its state with the same packs") {
 }
 
 TEST_CASE("the streaming packer refuses states that it cannot be in") {
-  const streaming_options<2> options{.capacity = {9, 100}, .buffer = 4};
-  streaming_packer<2> packer(options);
+  const packing_options<2> options{.capacity = {9, 100}};
+  const packers::streaming method{.buffer = 4};
+  streaming_packer<2> packer(options, method);
   for (std::uint64_t id = 0; id < 5; ++id) packer.push(id, loads<2>{4, 40});
   const streaming_state<2> good = packer.state();
   const auto message = [&](const auto& change) {
     streaming_state<2> state = good;
     change(state);
     try {
-      streaming_packer<2> restored(options, state);
+      streaming_packer<2> restored(options, method, state);
       return std::string("taken");
     } catch (const invalid_input& error) {
       return std::string(error.what());
@@ -298,7 +299,7 @@ TEST_CASE("the streaming packer refuses oversize samples by name and stays as it
 }
 
 TEST_CASE("the streaming packer lists what it skips and packs the rest") {
-  streaming_packer<1> packer({.capacity = {10}, .buffer = 2, .oversize = oversize_policy::skip});
+  streaming_packer<1> packer({.capacity = {10}, .oversize = oversize_policy::skip}, {.buffer = 2});
   for (const auto& [id, load] : std::vector<std::pair<std::uint64_t, std::int64_t>>{
            {70, 11}, {71, 5}, {72, 4}, {73, 99}, {74, 5}})
     packer.push(id, loads<1>{load});
@@ -325,7 +326,8 @@ TEST_CASE("the streaming packer gives oversize samples packs of their own at onc
 }
 
 TEST_CASE("samples that are not held count for the age of others") {
-  streaming_packer<1> packer({.capacity = {10}, .age_limit = 2, .oversize = oversize_policy::skip});
+  streaming_packer<1> packer({.capacity = {10}, .oversize = oversize_policy::skip},
+                             {.age_limit = 2});
   packer.push(0, loads<1>{5});
   packer.push(1, loads<1>{11});
   CHECK(packer.buffered() == 1);
@@ -336,13 +338,13 @@ TEST_CASE("samples that are not held count for the age of others") {
 TEST_CASE("the streaming packer refuses broken options") {
   CHECK_THROWS_WITH(streaming_packer<1>({.capacity = {0}, .names = {"tokens"}}),
                     "capacity of tokens = 0: must be at least 1");
-  CHECK_THROWS_WITH(streaming_packer<1>({.capacity = {1}, .buffer = 0}),
+  CHECK_THROWS_WITH(streaming_packer<1>({.capacity = {1}}, {.buffer = 0}),
                     "buffer = 0: must be from 1 to 1048576");
-  CHECK_THROWS_WITH(streaming_packer<1>({.capacity = {1}, .buffer = (1U << 20) + 1}),
+  CHECK_THROWS_WITH(streaming_packer<1>({.capacity = {1}}, {.buffer = (1U << 20) + 1}),
                     "buffer = 1048577: must be from 1 to 1048576");
-  CHECK_THROWS_WITH(streaming_packer<1>({.capacity = {1}, .good_enough = 0}),
+  CHECK_THROWS_WITH(streaming_packer<1>({.capacity = {1}}, {.good_enough = 0}),
                     "good_enough = 0: must be from 1 to 1000 thousandths");
-  CHECK_THROWS_AS(streaming_packer<1>({.capacity = {1}, .good_enough = 1001}), invalid_input);
+  CHECK_THROWS_AS(streaming_packer<1>({.capacity = {1}}, {.good_enough = 1001}), invalid_input);
 }
 
 TEST_CASE("the streaming packer with nothing pushed has nothing to give") {
@@ -360,15 +362,15 @@ TEST_CASE("the streaming packer finds out which of three resources are tight") {
   std::vector<loads<2>> two;
   for (const auto& sample : samples) two.push_back({sample[1], sample[2]});
   const std::size_t packs =
-      pack_stream(samples, {.capacity = {1000, 10, 4096}, .buffer = 300}).size();
-  const std::size_t expected = pack_stream(two, {.capacity = {10, 4096}, .buffer = 300}).size();
+      pack_stream(samples, {.capacity = {1000, 10, 4096}}, {.buffer = 300}).size();
+  const std::size_t expected = pack_stream(two, {.capacity = {10, 4096}}, {.buffer = 300}).size();
   CHECK(packs <= expected + expected / 200);
 }
 
 TEST_CASE("golden: the packs of the streaming packer") {
   std::uint64_t hash = 14695981039346656037U;
   for (const auto& pack :
-       pack_stream(tiled_table(5000, 7), {.capacity = {10, 4096}, .buffer = 100}))
+       pack_stream(tiled_table(5000, 7), {.capacity = {10, 4096}}, {.buffer = 100}))
     for (const std::uint64_t number :
          {pack.size(), std::size_t{pack.front()}, std::size_t{pack.back()}})
       hash = (hash ^ number) * 1099511628211U;

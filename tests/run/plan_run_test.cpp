@@ -2,9 +2,13 @@
 #include <algorithm>
 #include <initializer_list>
 #include <numeric>
+#include <span>
 #include <stop_token>
+#include <string_view>
 
 #include <omnibal/cost/presets.hpp>
+#include <omnibal/packing/metrics.hpp>
+#include <omnibal/packing/packers.hpp>
 #include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/run/plan_run.hpp>
 
@@ -68,6 +72,38 @@ void check_complete(const batch_plan& data, std::size_t samples) {
 }
 
 }  // namespace
+
+/// The balanced packer, told to leave a tenth of each capacity free: in no list.
+struct cautious_packer {
+  static constexpr std::string_view name = "cautious";
+
+  template <std::size_t R>
+  [[nodiscard]] packing_result pack(std::span<const loads<R>> samples,
+                                    packing_options<R> options) const {
+    for (std::int64_t& most : options.capacity) most -= most / 10;
+    return packers::balanced{}.pack(samples, options);
+  }
+};
+
+TEST_CASE("A run is planned with any packer") {
+  const auto samples = some_samples(1500, 1);
+  const auto chain = small_chain();
+  run_problem problem = small_run(samples, chain);
+  const run_plan usual = plan_run(problem);
+  problem.packer = cautious_packer{};
+  const run_plan cautious = plan_run(problem);
+  REQUIRE(cautious.planned.fits);
+  check_complete(cautious.planned.data, samples.size());
+  const auto& packs = cautious.planned.data.packing.packs;
+  CHECK(packs.size() > usual.planned.data.packing.packs.size());
+  for (const loads<2>& sum : pack_loads(packs, samples)) CHECK((sum[0] <= 9 && sum[1] <= 3687));
+  problem.packer = packers::balanced{};
+  CHECK(plan_run(problem).planned.data.packing.packs == usual.planned.data.packing.packs);
+  // Also where the global batch limits the samples of a pack.
+  problem.global_batch = 20;
+  problem.packer = packers::streaming{};
+  check_complete(plan_run(problem).planned.data, samples.size());
+}
 
 TEST_CASE("A run is planned from samples to simulated epoch") {
   const auto samples = some_samples(1500, 1);

@@ -21,7 +21,8 @@ namespace {
 
 struct published_case {
   std::vector<std::string> files;
-  isf_options<2> options;
+  packing_options<2> options;
+  packers::isf method;
   std::size_t packs;
   std::string hash;
 };
@@ -30,11 +31,10 @@ published_case published(std::vector<std::string> files, std::array<std::int64_t
                          std::uint32_t iterations, std::uint64_t seed, std::size_t packs,
                          std::string hash) {
   return {.files = std::move(files),
-          .options = {.capacity = capacity,
-                      .threshold = {{capacity[0], capacity[1] - 128}},
-                      .iterations = iterations,
-                      .seed = seed,
-                      .stream = isf_stream::published},
+          .options = {.capacity = capacity, .seed = seed},
+          .method = {.iterations = iterations,
+                     .stream = isf_stream::published,
+                     .threshold = {capacity[0], capacity[1] - 128}},
           .packs = packs,
           .hash = std::move(hash)};
 }
@@ -51,7 +51,8 @@ TEST_CASE("pack_isf reproduces the published groups of published tables") {
                          "a126f0579b98e61c24bf035af4ecf16406321bf30a7489c9336308a40fd55610"),
                published({"chartqa"}, {12, 4096}, 3, 0, 8812,
                          "cae6b27655b5f9cb10b0ee21351bad8e66b86ec1a3afdffea38d4d2e854cfcc5"));
-  const packing_result result = pack_isf(need_tables(expected.files), expected.options);
+  const packing_result result =
+      pack_isf(need_tables(expected.files), expected.options, expected.method);
   CHECK(result.packs.size() == expected.packs);
   CHECK(hash_of(result.packs) == expected.hash);
 }

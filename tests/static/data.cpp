@@ -35,12 +35,10 @@ concept options_from_capacity = plain<Options> && requires {
   Options{.capacity = {9, 4096}};
 };
 
-static_assert(options_from_capacity<balanced_options<2>> && options_from_capacity<isf_options<2>>);
-static_assert(options_from_capacity<streaming_options<2>> &&
-              options_from_capacity<bound_options<2>>);
+static_assert(options_from_capacity<packing_options<2>> && options_from_capacity<bound_options<2>>);
 static_assert(options_from_capacity<swap_improvement_options<2>>);
 static_assert(oversize_policy{} == oversize_policy::reject);
-static_assert(streaming_options<2>{.capacity = {9, 4096}}.buffer == 1000);
+static_assert(packers::streaming{}.buffer == 1000);
 static_assert(swap_improvement_options<2>{.capacity = {9, 4096}}.rounds == 16);
 
 static_assert(plain_with_defaults<packing_result>);
@@ -63,10 +61,10 @@ static_assert(!packs<std::vector<loads<2>>, loads<3>>);
 static_assert(!packs<std::vector<double>, loads<1>>);
 
 static_assert(std::copyable<streaming_packer<2>>);  // a checkpoint in memory is a copy
-static_assert(!std::is_convertible_v<streaming_options<2>, streaming_packer<2>>);
+static_assert(!std::is_convertible_v<packing_options<2>, streaming_packer<2>>);
 static_assert(plain_and_regular<streaming_state<2>> && plain_and_regular<streamed_sample<2>>);
-static_assert(
-    std::is_constructible_v<streaming_packer<2>, streaming_options<2>, streaming_state<2>>);
+static_assert(std::is_constructible_v<streaming_packer<2>, packing_options<2>, packers::streaming,
+                                      streaming_state<2>>);
 
 // ---- dispatch
 // ------------------------------------------------------------------------------------

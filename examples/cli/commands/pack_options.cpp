@@ -3,6 +3,10 @@
 
 #include <limits>
 #include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <omnibal/core/error.hpp>
 
@@ -31,15 +35,19 @@ void add_capacity_options(CLI::App& command, pack_options& options) {
               {"skip", oversize_policy::skip}});
 }
 
+std::vector<std::pair<std::string, std::string>> method_choices() {
+  std::vector<std::pair<std::string, std::string>> choices;
+  for (const std::string_view name : packer_names) choices.emplace_back(name, name);
+  return choices;
+}
+
 void add_method_options(CLI::App& command, pack_options& options) {
   constexpr std::int64_t most_passes = std::numeric_limits<std::uint32_t>::max();
   add_choice(
       command, "--method", options.method,
       "Packing method: balanced; isf, the iterative sampling and filtering of the OmniBal paper; "
       "or streaming, samples one by one in the order of the tables [balanced]",
-      {{"balanced", packing_method::balanced},
-       {"isf", packing_method::isf},
-       {"streaming", packing_method::streaming}});
+      method_choices());
   command
       .add_option("--threshold", options.threshold,
                   "With isf: loads from which on a pack counts as full [the capacity]")
@@ -136,14 +144,14 @@ void refuse_unused_options(const pack_options& options) {
     throw invalid_input("--target-samples-per-pack",
                         CLI::detail::to_string(*options.samples_per_pack),
                         "must be more than 0 and less than a billion");
-  if (options.method != packing_method::isf) {
+  if (options.method != packers::isf::name) {
     refuse(!options.threshold.empty(), "--threshold", "--method isf");
     refuse(options.iterations.has_value(), "--iterations", "--method isf");
     refuse(options.stream.has_value(), "--stream", "--method isf");
-  } else if (options.repeat.empty()) {
-    refuse(options.epoch != 0, "--epoch", "--method balanced");
+  } else if (options.stream == isf_stream::published && options.repeat.empty()) {
+    refuse(options.epoch != 0, "--epoch", "--stream native");
   }
-  if (options.method != packing_method::streaming) {
+  if (options.method != packers::streaming::name) {
     refuse(options.buffer.has_value(), "--buffer", "--method streaming");
     refuse(options.age_limit.has_value(), "--age-limit", "--method streaming");
     refuse(options.good_enough.has_value(), "--good-enough", "--method streaming");

@@ -8,15 +8,12 @@
 #include <string>
 
 #include <omnibal/dispatch/dispatch.hpp>
-#include <omnibal/packing/isf.hpp>
-#include <omnibal/packing/result.hpp>
+#include <omnibal/packing/packers.hpp>
 
 #include "files/given_files.hpp"
 #include "tables/tables.hpp"
 
 namespace omnibal::cli {
-
-enum class packing_method { balanced, isf, streaming };
 
 struct pack_options {
   table_options tables = {};
@@ -25,7 +22,7 @@ struct pack_options {
   std::string most = {};
   std::optional<double> samples_per_pack = {};
   std::string threshold = {};
-  packing_method method = packing_method::balanced;
+  std::string method = std::string(packers::balanced::name);
   std::optional<std::int64_t> iterations = {};
   std::optional<isf_stream> stream = {};
   std::optional<std::int64_t> buffer = {};

@@ -30,7 +30,8 @@ capacity_choice<Resources> capacity_for(const sample_list<Resources>& samples,
                 parse_amounts("--capacity", options.capacity, tables.resources, range))};
   capacity_choice_problem<Resources> problem{.samples = samples,
                                              .samples_per_pack = options.samples_per_pack,
-                                             .seed = static_cast<std::uint64_t>(options.seed)};
+                                             .seed = static_cast<std::uint64_t>(options.seed),
+                                             .packer = packer_for<Resources>(options)};
   if (options.most.empty()) {
     if (!problem.samples_per_pack) problem.samples_per_pack = 4;
     return choose_capacity(problem, control);
@@ -60,7 +61,15 @@ packed_tables group_samples(const sample_list<Resources>& samples, const length_
   const capacity_choice<Resources> choice = capacity_for(samples, tables, options, control);
   const loads<Resources>& capacity = choice.best;
   const double capacity_seconds = watch.lap();
-  packing_result result = pack_by_method(samples, tables, capacity, options, control);
+  const bool epochs = options.stream != isf_stream::published;
+  packing_result result =
+      packer_for<Resources>(options, tables)
+          .pack(samples, {.capacity = capacity,
+                          .seed = static_cast<std::uint64_t>(options.seed),
+                          .epoch = epochs ? static_cast<std::uint64_t>(options.epoch) : 0,
+                          .oversize = options.oversize,
+                          .names = names_of<Resources>(tables),
+                          .control = control});
   if (options.level_rounds > 0)
     result.packs = improve_by_swaps(
         result.packs, samples,

@@ -24,6 +24,7 @@ enum class random_purpose : std::uint64_t {
   mixture_pass = 8,
   mixture_epoch = 9,
   partition_walk = 10,
+  isf_epoch = 11,
 };
 
 /// The stream for pass or epoch `index` of a purpose.

@@ -17,8 +17,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <ranges>
+#include <span>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -46,25 +47,6 @@
 
 namespace omnibal::inline v0 {
 
-/// Options of pack_balanced.
-template <std::size_t Resources>
-struct balanced_options {
-  /// The most a pack may hold of each resource; at least 1.
-  loads<Resources> capacity;
-  /// The cost of one unit of each resource, in any unit of cost: this is the cost that is balanced
-  /// over packs. By default a full capacity of any resource costs the same.
-  std::optional<loads<Resources>> cost = {};
-  /// The same seed and epoch give the same packs; another epoch gives a new random packing.
-  std::uint64_t seed = 0;
-  std::uint64_t epoch = 0;
-  oversize_policy oversize = oversize_policy::reject;
-  resource_names<Resources> names = {};
-  /// The most threads for large tables; 0, or more than the hardware has: as many as it has. The
-  /// packs do not depend on it.
-  unsigned threads = 0;
-  search_control control = {};
-};
-
 /// Packs samples into few packs of nearly equal cost, in random order. A stop request skips the
 /// second attempt by best fit. Throws invalid_input for invalid options, negative loads and, under
 /// oversize_policy::reject, oversize samples. O(n) time, plus a linear program whose size does not
@@ -73,8 +55,21 @@ template <std::ranges::random_access_range Samples, typename Projection = std::i
 requires sample_range<const Samples, Projection>
 [[nodiscard]] packing_result pack_balanced(
     const Samples& samples,
-    const balanced_options<resource_count<projected_loads<const Samples, Projection>>>& options,
+    const packing_options<resource_count<projected_loads<const Samples, Projection>>>& options,
     const Projection& projection = {});
+
+namespace packers {
+
+/// pack_balanced() as a packer.
+struct balanced {
+  static constexpr std::string_view name = "balanced";
+
+  template <std::size_t Resources>
+  [[nodiscard]] packing_result pack(std::span<const loads<Resources>> samples,
+                                    const packing_options<Resources>& options) const;
+};
+
+}  // namespace packers
 
 namespace detail {
 
@@ -92,7 +87,7 @@ class balanced_packer {
   static constexpr std::size_t resources = Sums::resources;
 
   balanced_packer(classified_samples<Sums>& samples, const Sums& sums,
-                  const balanced_options<resources>& options, const pack_limits<resources>& limits,
+                  const packing_options<resources>& options, const pack_limits<resources>& limits,
                   unsigned threads)
       : samples_(samples),
         estimates_(samples.estimates),
@@ -214,7 +209,7 @@ packing_result balanced_packer<Sums>::pack() {
 template <std::ranges::random_access_range Samples, typename Projection>
 requires sample_range<const Samples, Projection> packing_result pack_balanced(
     const Samples& samples,
-    const balanced_options<resource_count<projected_loads<const Samples, Projection>>>& options,
+    const packing_options<resource_count<projected_loads<const Samples, Projection>>>& options,
     const Projection& projection) {
   constexpr std::size_t resources = resource_count<projected_loads<const Samples, Projection>>;
   const auto limits = detail::limits_of<resources>(options);
@@ -226,6 +221,12 @@ requires sample_range<const Samples, Projection> packing_result pack_balanced(
         return detail::balanced_packer<sums_type>(classified, sums, options, limits, threads)
             .pack();
       });
+}
+
+template <std::size_t Resources>
+packing_result packers::balanced::pack(std::span<const loads<Resources>> samples,
+                                       const packing_options<Resources>& options) const {
+  return pack_balanced(samples, options);
 }
 
 }  // namespace omnibal::inline v0

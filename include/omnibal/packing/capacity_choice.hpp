@@ -31,6 +31,8 @@
 #include <omnibal/core/random.hpp>
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/packing/balanced.hpp>
+#include <omnibal/packing/packer.hpp>
+#include <omnibal/packing/result.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -55,6 +57,7 @@ struct capacity_choice_problem {
   std::optional<double> samples_per_pack = {};
   std::uint64_t seed = 0;
   std::size_t sample_limit = 8192;  ///< Number of random samples to compare capacities with.
+  any_packer<Resources> packer = packers::balanced{};  ///< Packs them.
 
   [[nodiscard]] static constexpr loads<Resources> unlimited() noexcept {
     loads<Resources> most;
@@ -313,7 +316,7 @@ class capacity_estimator {
   }
 
   [[nodiscard]] capacity_estimate<Resources> measure(const loads<Resources>& capacity) const {
-    const packing_result packing = pack_balanced(
+    const packing_result packing = problem_.packer.pack(
         part_, {.capacity = capacity, .oversize = oversize_policy::skip, .threads = 1});
     const std::size_t packs = std::max<std::size_t>(packing.packs.size(), 1);
     capacity_estimate<Resources> found{

@@ -12,10 +12,10 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <optional>
 #include <ranges>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <omnibal/config.hpp>
@@ -42,24 +42,28 @@ enum class isf_stream {
   published,  ///< NumPy's legacy generator, as in the paper's published implementation.
 };
 
-/// Options of pack_isf.
-template <std::size_t Resources>
-struct isf_options {
-  /// The most a pack may hold of each resource; at least 1.
-  loads<Resources> capacity;
-  /// A pack is full when any resource reaches its threshold (published stream: when the first
-  /// resource equals its threshold or any other reaches its own). 1 … capacity; by default the
-  /// capacity.
-  std::optional<loads<Resources>> threshold = {};
+namespace packers {
+
+/// pack_isf() as a packer, with the options that only it has.
+struct isf {
+  static constexpr std::string_view name = "isf";
+
   /// Number of passes, at least 1. The last keeps all its packs.
   std::uint32_t iterations = 50;
-  /// The published stream takes seeds up to 2³² − 1 (seed + iterations − 2 included).
-  std::uint64_t seed = 0;
+  /// The published stream takes seeds up to 2³² − 1 (seed + iterations − 2 included) and has no
+  /// epochs.
   isf_stream stream = isf_stream::native;
-  oversize_policy oversize = oversize_policy::reject;
-  resource_names<Resources> names = {};
-  search_control control = {};
+  /// One for each resource: a pack is full when any resource reaches its own (published stream:
+  /// when the first resource equals its own or any other reaches its own). 1 … capacity; empty: the
+  /// capacities.
+  std::vector<std::int64_t> threshold = {};
+
+  template <std::size_t Resources>
+  [[nodiscard]] packing_result pack(std::span<const loads<Resources>> samples,
+                                    const packing_options<Resources>& options) const;
 };
+
+}  // namespace packers
 
 /// Packs samples by iterated sampling and filtering; packs are in the order in which passes kept
 /// them. Throws invalid_input for invalid options, negative loads and, under
@@ -70,35 +74,60 @@ template <std::ranges::random_access_range Samples, typename Projection = std::i
 requires sample_range<const Samples, Projection>
 [[nodiscard]] packing_result pack_isf(
     const Samples& samples,
-    const isf_options<resource_count<projected_loads<const Samples, Projection>>>& options,
-    const Projection& projection = {});
+    const packing_options<resource_count<projected_loads<const Samples, Projection>>>& options,
+    const packers::isf& method = {}, const Projection& projection = {});
 
 namespace detail {
 
-template <std::size_t Resources>
-void validate(const isf_options<Resources>& options, const pack_limits<Resources>& limits) {
-  if (options.iterations == 0) throw invalid_input("iterations", 0, "must be at least 1");
-  for (std::size_t r = 0; options.threshold && r < Resources; ++r)
-    if ((*options.threshold)[r] < 1 || (*options.threshold)[r] > options.capacity[r])
-      throw invalid_input("threshold of " + limits.name(r), (*options.threshold)[r],
-                          "must be from 1 to the capacity, " + std::to_string(options.capacity[r]));
+inline void validate_passes(const packers::isf& method, std::uint64_t seed, std::uint64_t epoch) {
+  if (method.iterations == 0) throw invalid_input("iterations", 0, "must be at least 1");
+  if (method.stream == isf_stream::native) return;
   const std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
-  const std::uint64_t added = options.iterations < 2 ? 0 : options.iterations - 2;
-  if (options.stream == isf_stream::published && options.seed > most - added)
-    throw invalid_input("seed", options.seed,
+  const std::uint64_t added = method.iterations < 2 ? 0 : method.iterations - 2;
+  if (seed > most - added)
+    throw invalid_input("seed", seed,
                         "must be at most " + std::to_string(most - added) +
                             " for the published stream and this many iterations");
+  if (epoch > 0)
+    throw invalid_input("epoch", epoch,
+                        "must be 0 for the published stream, which has no epochs; give another "
+                        "seed instead");
+}
+
+/// The thresholds given, or else the capacities.
+template <std::size_t Resources>
+[[nodiscard]] loads<Resources> thresholds_of(const packers::isf& method,
+                                             const pack_limits<Resources>& limits) {
+  loads<Resources> threshold = limits.capacity;
+  if (method.threshold.empty()) return threshold;
+  if (method.threshold.size() != Resources)
+    throw invalid_input("number of thresholds", method.threshold.size(),
+                        "must be one for each resource, " + std::to_string(Resources));
+  for (std::size_t r = 0; r < Resources; ++r) {
+    threshold[r] = method.threshold[r];
+    if (threshold[r] < 1 || threshold[r] > limits.capacity[r])
+      throw invalid_input("threshold of " + limits.name(r), threshold[r],
+                          "must be from 1 to the capacity, " + std::to_string(limits.capacity[r]));
+  }
+  return threshold;
+}
+
+/// The seed of an epoch's passes.
+[[nodiscard]] inline std::uint64_t seed_of_epoch(std::uint64_t seed, std::uint64_t epoch) {
+  if (epoch == 0) return seed;
+  random_stream random = stream_for(seed, random_purpose::isf_epoch, epoch);
+  const std::uint64_t high = random();
+  return high << 32 | random();
 }
 
 /// Shuffles the items of a pass, counted from 1.
-template <typename Item, std::size_t Resources>
-void shuffle_for_pass(std::span<Item> items, std::uint32_t pass,
-                      const isf_options<Resources>& options) {
-  if (options.stream == isf_stream::published) {
-    const std::uint64_t seed = options.seed + (pass == 1 ? 0 : pass - 2);
-    numpy_stream(static_cast<std::uint32_t>(seed)).shuffle(items);
+template <typename Item>
+void shuffle_for_pass(std::span<Item> items, std::uint32_t pass, isf_stream stream,
+                      std::uint64_t seed) {
+  if (stream == isf_stream::published) {
+    numpy_stream(static_cast<std::uint32_t>(seed + (pass == 1 ? 0 : pass - 2))).shuffle(items);
   } else {
-    random_stream random = stream_for(options.seed, random_purpose::isf_pass, pass);
+    random_stream random = stream_for(seed, random_purpose::isf_pass, pass);
     shuffle_randomly(items, random);
   }
 }
@@ -143,7 +172,8 @@ void remove_ids(std::vector<Item>& items, const std::vector<std::uint32_t>& ids)
 
 template <typename Sums, typename Samples, std::size_t Resources, typename Projection>
 [[nodiscard]] packing_result run_isf(const Samples& samples, const Sums& sums,
-                                     const isf_options<Resources>& options,
+                                     const packing_options<Resources>& options,
+                                     const packers::isf& method,
                                      const pack_limits<Resources>& limits,
                                      const Projection& projection) {
   packing_result result;
@@ -154,15 +184,16 @@ template <typename Sums, typename Samples, std::size_t Resources, typename Proje
                                           items[id].load = sums.pack(sample);
                                         });
   result.packs.reserve(0, items.size());
+  const std::uint64_t seed = seed_of_epoch(options.seed, options.epoch);
   for (std::uint32_t pass = 1; !items.empty(); ++pass) {
-    shuffle_for_pass(std::span(items), pass, options);
+    shuffle_for_pass(std::span(items), pass, method.stream, seed);
     // The published implementation shuffles all samples first, including oversize ones.
     if (pass == 1) remove_ids(items, estimates.oversize);
-    const bool stop = pass < options.iterations && options.control.stop_requested();
-    const bool last = stop || pass == options.iterations;
+    const bool stop = pass < method.iterations && options.control.stop_requested();
+    const bool last = stop || pass == method.iterations;
     items.resize(cut_packs(std::span(items), sums, last, result.packs));
     if (stop) result.status = search_status::stopped;
-    options.control.report_progress("pack", pass, options.iterations);
+    options.control.report_progress("pack", pass, method.iterations);
   }
   finish_packing(result, estimates, limits,
                  bound_from_estimates(estimates, limits.capacity, result.packs.size()));
@@ -174,18 +205,28 @@ template <typename Sums, typename Samples, std::size_t Resources, typename Proje
 template <std::ranges::random_access_range Samples, typename Projection>
 requires sample_range<const Samples, Projection> packing_result
 pack_isf(const Samples& samples,
-         const isf_options<resource_count<projected_loads<const Samples, Projection>>>& options,
-         const Projection& projection) {
+         const packing_options<resource_count<projected_loads<const Samples, Projection>>>& options,
+         const packers::isf& method, const Projection& projection) {
   constexpr std::size_t resources = resource_count<projected_loads<const Samples, Projection>>;
   const auto limits = detail::limits_of<resources>(options);
-  detail::validate(options, limits);
+  detail::validate_passes(method, options.seed, options.epoch);
   const detail::sum_limits<resources> sum_limits{
       .capacity = options.capacity,
-      .threshold = options.threshold.value_or(options.capacity),
-      .first_exact = options.stream == isf_stream::published};
+      .threshold = detail::thresholds_of(method, limits),
+      .first_exact = method.stream == isf_stream::published};
   return detail::with_sums(sum_limits, [&](const auto& sums) {
-    return detail::run_isf(samples, sums, options, limits, projection);
+    return detail::run_isf(samples, sums, options, method, limits, projection);
   });
 }
 
+template <std::size_t Resources>
+packing_result packers::isf::pack(std::span<const loads<Resources>> samples,
+                                  const packing_options<Resources>& options) const {
+  return pack_isf(samples, options, *this);
+}
+
 }  // namespace omnibal::inline v0
+
+#if defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/isf_instances.ipp>
+#endif

@@ -15,13 +15,17 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/emptied_when_moved.hpp>
 #include <omnibal/core/error.hpp>
+#include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
+#include <omnibal/core/search_status.hpp>
+#include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/detail/buffer_knapsack.hpp>
 #include <omnibal/packing/detail/buffer_values.hpp>
 #include <omnibal/packing/detail/load_sums.hpp>
@@ -30,14 +34,17 @@
 #include <omnibal/packing/detail/pattern_knapsack.hpp>
 #include <omnibal/packing/detail/sample_buffer.hpp>
 #include <omnibal/packing/packer.hpp>
+#include <omnibal/packing/result.hpp>
 
 namespace omnibal::inline v0 {
 
-/// Options of streaming_packer.
-template <std::size_t Resources>
-struct streaming_options {
-  /// The most a pack may hold of each resource; at least 1.
-  loads<Resources> capacity;
+namespace packers {
+
+/// streaming_packer as a packer of whole tables, in their order, with the options that only it has.
+/// It draws nothing and balances no costs: seed, epoch and cost change nothing.
+struct streaming {
+  static constexpr std::string_view name = "streaming";
+
   /// The most samples buffered between calls, 1 … 2²⁰. A larger buffer gives fewer packs; packs are
   /// full only if the buffer is larger than the number of samples in a full pack.
   std::uint32_t buffer = 1000;
@@ -47,9 +54,13 @@ struct streaming_options {
   /// of the capacity of the resource that is filled most: 1 … 1000. By default packs are made only
   /// when the buffer is full, which gives the fewest packs.
   std::optional<std::uint32_t> good_enough = {};
-  oversize_policy oversize = oversize_policy::reject;
-  resource_names<Resources> names = {};
+
+  template <std::size_t Resources>
+  [[nodiscard]] packing_result pack(std::span<const loads<Resources>> samples,
+                                    const packing_options<Resources>& options) const;
 };
+
+}  // namespace packers
 
 /// A sample in the buffer of a streaming packer.
 template <std::size_t Resources>
@@ -114,7 +125,8 @@ class streaming_packer {
  public:
   /// An empty packer. Throws invalid_input for capacities below 1, and for a buffer or good_enough
   /// out of range.
-  explicit streaming_packer(const streaming_options<Resources>& options);
+  explicit streaming_packer(const packing_options<Resources>& options,
+                            const packers::streaming& method = {});
   streaming_packer(const streaming_packer&) = default;
   streaming_packer(streaming_packer&&) noexcept = default;
   streaming_packer& operator=(const streaming_packer& other) {
@@ -125,7 +137,7 @@ class streaming_packer {
   /// A packer that continues from a state() of a packer with the same options: from there, the same
   /// pushes give the same packs. Throws invalid_input for a state of a packer with other options
   /// and for an inconsistent one.
-  streaming_packer(const streaming_options<Resources>& options,
+  streaming_packer(const packing_options<Resources>& options, const packers::streaming& method,
                    const streaming_state<Resources>& state);
 
   /// Adds a sample; the caller may choose any id. Throws invalid_input for negative loads and,
@@ -240,11 +252,12 @@ class streaming_packer {
 };
 
 template <std::size_t Resources>
-streaming_packer<Resources>::streaming_packer(const streaming_options<Resources>& options)
+streaming_packer<Resources>::streaming_packer(const packing_options<Resources>& options,
+                                              const packers::streaming& method)
     : limits_(detail::limits_of<Resources>(options)),
-      buffer_size_(options.buffer),
-      age_limit_(options.age_limit.value_or(8 * std::uint64_t{options.buffer})),
-      good_enough_(options.good_enough),
+      buffer_size_(method.buffer),
+      age_limit_(method.age_limit.value_or(8 * std::uint64_t{method.buffer})),
+      good_enough_(method.good_enough),
       sums_({.capacity = options.capacity, .threshold = options.capacity}),
       values_(first_values()) {
   constexpr std::uint32_t most = 1U << 20;
@@ -532,9 +545,10 @@ streaming_state<Resources> streaming_packer<Resources>::state() const {
 }
 
 template <std::size_t Resources>
-streaming_packer<Resources>::streaming_packer(const streaming_options<Resources>& options,
+streaming_packer<Resources>::streaming_packer(const packing_options<Resources>& options,
+                                              const packers::streaming& method,
                                               const streaming_state<Resources>& state)
-    : streaming_packer(options) {
+    : streaming_packer(options, method) {
   validate(state);
   total_ = totals{.pushed = state.pushed,
                   .packed = state.packed,
@@ -596,6 +610,49 @@ void streaming_packer<Resources>::restore_buffered(const streaming_state<Resourc
         "state.seen", state.seen.size(),
         "must be as many numbers as there are cells, " + std::to_string(samples_.grid().cells()));
   values_.restore({.seen = state.seen, .volume = state.volume});
+}
+
+namespace detail {
+
+/// Appends the packs that are ready.
+template <std::size_t Resources>
+void take_ready(streaming_packer<Resources>& packer, grouping<std::uint32_t>& packs) {
+  while (const auto pack = packer.pop()) {
+    for (const std::uint64_t id : *pack) packs.push_back(static_cast<std::uint32_t>(id));
+    packs.close_group();
+  }
+}
+
+}  // namespace detail
+
+template <std::size_t Resources>
+packing_result packers::streaming::pack(std::span<const loads<Resources>> samples,
+                                        const packing_options<Resources>& options) const {
+  constexpr std::uint32_t reported = 1U << 16;
+  const std::uint32_t count = detail::checked_sample_count(samples);
+  // Own packs come after all others.
+  packing_options<Resources> fitting = options;
+  if (options.oversize == oversize_policy::own_pack) fitting.oversize = oversize_policy::skip;
+  streaming_packer<Resources> packer(fitting, *this);
+  packing_result result;
+  for (std::uint32_t id = 0; id < count; ++id) {
+    packer.push(id, samples[id]);
+    detail::take_ready(packer, result.packs);
+    if (id % reported == 0) options.control.report_progress("pack", id, count);
+  }
+  packer.flush();
+  detail::take_ready(packer, result.packs);
+  for (const std::uint64_t id : packer.oversize())
+    result.oversize.push_back(static_cast<std::uint32_t>(id));
+  if (options.oversize == oversize_policy::own_pack)
+    for (const std::uint32_t& id : result.oversize) result.packs.append({&id, 1});
+  result.objective = result.packs.size();
+  result.bound = bound_packs(samples, bound_options<Resources>{.capacity = options.capacity,
+                                                               .oversize = options.oversize,
+                                                               .names = options.names})
+                     .packs;
+  if (result.bound < result.objective) result.status = search_status::feasible;
+  return result;
 }
 
 }  // namespace omnibal::inline v0

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include <omnibal/config.hpp>
@@ -18,6 +19,7 @@
 #include <omnibal/packing/packer.hpp>
 #include <omnibal/packing/result.hpp>
 #include <omnibal/run/epoch_simulation.hpp>
+#include <omnibal/run/microbatch_packer.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -51,6 +53,7 @@ struct batch_options {
   std::size_t microbatch_multiple = 1;
   linear_cost cost = {};  ///< Cost of a micro-batch, by which ranks are balanced.
   oversize_policy oversize = oversize_policy::reject;  ///< Of balanced_batches: not skip.
+  std::optional<microbatch_packer> packer = {};        ///< Of balanced_batches; packers::balanced.
   /// Whether packs beyond the capacity are in as few steps as possible, one per rank, rather than
   /// in any: other ranks wait for a long pack, but not if they have one too.
   bool gather_oversize = false;
@@ -79,9 +82,9 @@ struct batch_options {
 [[nodiscard]] batch_plan paper_batches(std::span<const vision_language_sample> samples,
                                        const loads<2>& capacity, const batch_options& options);
 
-/// Packs of pack_balanced(), assigned by dispatch_packs() so that the ranks of each step have even
-/// costs. Where the global batch would be missed otherwise, packs hold fewer samples than fit, and
-/// some are split.
+/// Packs of the packer, by default packers::balanced, assigned by dispatch_packs() so that the
+/// ranks of each step have even costs. Where the global batch would be missed otherwise, packs hold
+/// fewer samples than fit, and some are split.
 [[nodiscard]] batch_plan balanced_batches(std::span<const vision_language_sample> samples,
                                           const loads<2>& capacity, const batch_options& options);
 

@@ -14,6 +14,7 @@
 #include <omnibal/packing/packer.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/run/layer_binding.hpp>
+#include <omnibal/run/microbatch_packer.hpp>
 #include <omnibal/run/microbatches.hpp>
 
 namespace omnibal::inline v0 {
@@ -34,6 +35,7 @@ struct run_problem {
   /// where no capacity is given, capacities that do not hold the longest samples are tried too;
   /// reject: invalid_input is thrown; skip: they are left out and listed in run_plan::skipped.
   oversize_policy oversize = oversize_policy::own_pack;
+  std::optional<microbatch_packer> packer = {};  ///< Of the planned strategy; packers::balanced.
   std::uint64_t seed = 1024;
 };
 

@@ -224,6 +224,7 @@ class run_planner {
             .cost = necessary_,
             .oversize = problem_.oversize == oversize_policy::own_pack ? oversize_policy::own_pack
                                                                        : oversize_policy::reject,
+            .packer = problem_.packer,
             .control = control_};
   }
 

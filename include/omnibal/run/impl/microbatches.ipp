@@ -165,31 +165,37 @@ inline void split_for_batch(packing_result& packing, const batch_options& option
   packing.packs = split_packs(packing.packs, std::max(packs, packs_for(samples, size)));
 }
 
+[[nodiscard]] inline microbatch_packer packer_of(const batch_options& options) {
+  return options.packer ? *options.packer : microbatch_packer(packers::balanced{});
+}
+
 [[nodiscard]] inline packing_result pack_all(std::span<const vision_language_sample> samples,
                                              const loads<2>& capacity,
                                              const batch_options& options) {
-  return pack_balanced(samples, {.capacity = capacity,
-                                 .cost = loads<2>{options.cost.per_tile, options.cost.per_token},
-                                 .seed = options.seed,
-                                 .oversize = options.oversize,
-                                 .names = {"images", "tokens"},
-                                 .control = options.control});
+  return packer_of(options).by_load().pack(
+      samples, {.capacity = capacity,
+                .cost = loads<2>{options.cost.per_tile, options.cost.per_token},
+                .seed = options.seed,
+                .oversize = options.oversize,
+                .names = {"images", "tokens"},
+                .control = options.control});
 }
 
 /// The same with a limit on the samples of a pack.
 [[nodiscard]] inline packing_result pack_few(std::span<const vision_language_sample> samples,
                                              const loads<2>& capacity, const batch_options& options,
                                              std::size_t most) {
-  return pack_balanced(samples,
-                       {.capacity = {capacity[0], capacity[1], static_cast<std::int64_t>(most)},
-                        .cost = loads<3>{options.cost.per_tile, options.cost.per_token, 0},
-                        .seed = options.seed,
-                        .oversize = options.oversize,
-                        .names = {"images", "tokens", "samples"},
-                        .control = options.control},
-                       [](const vision_language_sample& sample) {
-                         return loads<3>{sample[0], sample[1], 1};
-                       });
+  std::vector<loads<3>> numbered;
+  numbered.reserve(samples.size());
+  for (const vision_language_sample& sample : samples)
+    numbered.push_back({sample[0], sample[1], 1});
+  return packer_of(options).by_load_and_number().pack(
+      numbered, {.capacity = {capacity[0], capacity[1], static_cast<std::int64_t>(most)},
+                 .cost = loads<3>{options.cost.per_tile, options.cost.per_token, 0},
+                 .seed = options.seed,
+                 .oversize = options.oversize,
+                 .names = {"images", "tokens", "samples"},
+                 .control = options.control});
 }
 
 /// Packs, and the most samples that each may have; 0 without such a limit.
@@ -388,13 +394,13 @@ OMNIBAL_INLINE batch_plan unbalanced_batches(std::span<const vision_language_sam
 OMNIBAL_INLINE batch_plan paper_batches(std::span<const vision_language_sample> samples,
                                         const loads<2>& capacity, const batch_options& options) {
   batch_plan plan;
-  plan.packing = pack_isf(
-      samples, {.capacity = capacity,
-                .threshold = loads<2>{capacity[0], std::max<std::int64_t>(1, capacity[1] - 128)},
-                .seed = options.seed,
-                .stream = isf_stream::published,
-                .names = {"images", "tokens"},
-                .control = options.control});
+  const packers::isf published{
+      .stream = isf_stream::published,
+      .threshold = {capacity[0], std::max<std::int64_t>(1, capacity[1] - 128)}};
+  plan.packing = published.pack(samples, packing_options<2>{.capacity = capacity,
+                                                            .seed = options.seed,
+                                                            .names = {"images", "tokens"},
+                                                            .control = options.control});
   if (!detail::meets_batch(options, samples.size(), plan.packing.packs.size()))
     detail::split_for_batch(plan.packing, options, samples.size());
   detail::load_packs(plan, samples);

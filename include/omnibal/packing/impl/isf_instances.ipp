@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Included twice by the unit that makes these instances: no include guard.
+namespace omnibal::inline v0 {
+
+OMNIBAL_INSTANCE packing_result packers::isf::pack(std::span<const loads<1>>,
+                                                   const packing_options<1>&) const;
+OMNIBAL_INSTANCE packing_result packers::isf::pack(std::span<const loads<2>>,
+                                                   const packing_options<2>&) const;
+OMNIBAL_INSTANCE packing_result packers::isf::pack(std::span<const loads<3>>,
+                                                   const packing_options<3>&) const;
+
+}  // namespace omnibal::inline v0
