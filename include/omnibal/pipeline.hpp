@@ -11,6 +11,7 @@
 #include <omnibal/pipeline/execution_item.hpp>
 #include <omnibal/pipeline/frozen.hpp>
 #include <omnibal/pipeline/infeasibility.hpp>
+#include <omnibal/pipeline/layer_kind.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/message_order.hpp>
 #include <omnibal/pipeline/operation.hpp>

@@ -30,6 +30,14 @@ static_assert(any_schedule(schedules::one_forward_one_backward{}).name() == "1f1
 static_assert(std::three_way_comparable<pipeline_operation> && bytes_alone<pipeline_operation, 12>);
 
 static_assert(plain_and_regular<recompute_mode> && plain_and_regular<pipeline_layer>);
+static_assert(layer_kind_named("vision12") == layer_kind::vision);
+static_assert(layer_kind_named("language") == layer_kind::language);
+static_assert(layer_kind_named("head") == layer_kind::head);
+static_assert(layer_kind_named("head2") == layer_kind::custom);
+static_assert(layer_kind_named("visions") == layer_kind::custom);
+static_assert(layer_kind_named("7") == layer_kind::custom);
+static_assert(layer_kind_named("") == layer_kind::custom);
+static_assert(to_string(layer_kind::projector) == "projector");
 static_assert(plain_and_regular<layer_pair> && plain_and_regular<pipeline_plan>);
 static_assert(plain_with_defaults<pipeline_problem>);
 static_assert(plain_with_defaults<infeasibility>);

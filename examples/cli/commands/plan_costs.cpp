@@ -13,15 +13,15 @@
 namespace omnibal::cli {
 namespace {
 
-/// Kinds of layers, each once, in the order of their first layer.
-std::string kinds(const std::vector<std::string>& layers) {
+/// Names of layers without their numbers, each once, in the order of their first layer.
+std::string names_once(const std::vector<std::string>& layers) {
   std::vector<std::string> seen;
   for (const std::string& layer : layers)
-    if (std::string kind(layer_kind(layer));
-        std::find(seen.begin(), seen.end(), kind) == seen.end())
-      seen.push_back(std::move(kind));
+    if (std::string name(name_without_number(layer));
+        std::find(seen.begin(), seen.end(), name) == seen.end())
+      seen.push_back(std::move(name));
   std::string text;
-  for (const std::string& kind : seen) text += (text.empty() ? "" : ", ") + kind;
+  for (const std::string& name : seen) text += (text.empty() ? "" : ", ") + name;
   return text;
 }
 
@@ -63,10 +63,10 @@ std::vector<std::string> cost_source::describe(const calibration& calibrated,
                                     value_text(profile->measurements) + " measurements of " +
                                     profile->name};
   if (!calibrated.partly.empty())
-    lines.push_back("of " + kinds(calibrated.partly) +
+    lines.push_back("of " + names_once(calibrated.partly) +
                     " only a part was measured; the rest comes from FLOPs and achieved rates");
   if (!calibrated.analytic.empty())
-    lines.push_back("of " + kinds(calibrated.analytic) +
+    lines.push_back("of " + names_once(calibrated.analytic) +
                     " nothing was measured; their costs come from FLOPs and achieved rates");
   if (largest.tiles > profile->largest.tiles || largest.tokens > profile->largest.tokens)
     lines.push_back("packs hold up to " + size_text(largest) + ", more than the " +

@@ -103,6 +103,19 @@ std::vector<std::vector<std::int64_t>> as_table(const json& object, const char* 
   return rows;
 }
 
+/// The kind given, or else that of the name.
+layer_kind as_layer_kind(const json& value, const std::string& field, const std::string& name) {
+  const auto found = value.find("kind");
+  if (found == value.end()) return layer_kind_named(name);
+  std::vector<std::string> names;
+  for (const auto kind : {layer_kind::custom, layer_kind::vision, layer_kind::projector,
+                          layer_kind::embedding, layer_kind::language, layer_kind::head}) {
+    names.emplace_back(to_string(kind));
+    if (*found == names.back()) return kind;
+  }
+  throw_not_among(field + ".kind", json_text(*found), names);
+}
+
 pipeline_layer as_layer(const json& value, const std::string& field) {
   if (!value.is_object()) throw invalid_input(field, json_text(value), "must be an object");
   pipeline_layer one{.name = name_of(value, field),
@@ -113,6 +126,7 @@ pipeline_layer as_layer(const json& value, const std::string& field) {
                      .forward_latency = member(value, "cf", field, 0),
                      .backward_latency = member(value, "cb", field, 0),
                      .step_time = member(value, "step", field, 0)};
+  one.kind = as_layer_kind(value, field, one.name);
   const auto modes = value.find("modes");
   if (modes == value.end()) return one;
   if (!modes->is_array())

@@ -37,6 +37,7 @@
 #include <omnibal/cost/device.hpp>
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/workload.hpp>
+#include <omnibal/pipeline/layer_kind.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
 
 namespace omnibal::inline v0 {
@@ -69,6 +70,7 @@ struct mode_cost {
 /// A layer's costs: nanoseconds and bytes as functions of a micro-batch's workload.
 struct layer_cost {
   std::string name = {};
+  layer_kind kind = layer_kind::custom;
   std::int64_t parameters = 0;  ///< Over all tensor-parallel ranks.
   bool trainable = true;
   linear_cost forward_time = {};
@@ -91,11 +93,6 @@ struct layer_cost {
 /// The index of the mode of full recomputation: of that kind, otherwise the one that saves the
 /// fewest bytes at this workload. O(modes). Precondition: the layer has a mode.
 [[nodiscard]] std::size_t full_mode(const layer_cost& layer, const workload& work);
-
-/// The kind of a layer: its name without the trailing number.
-[[nodiscard]] constexpr std::string_view layer_kind(std::string_view name) noexcept {
-  return name.substr(0, name.find_last_not_of("0123456789") + 1);
-}
 
 /// Throws invalid_input naming the option that is out of range or does not divide the model.
 void validate(const training_setup& setup, const model_shape& model);

@@ -36,6 +36,7 @@ struct unit_costs {
 /// A layer of a chain: what its measurements do not say.
 struct own_layer {
   std::string name = {};  ///< Of its fit, the whole name; several layers may have the same.
+  layer_kind kind = layer_kind::custom;
   std::int64_t parameters = 0;
   bool trainable = true;
   linear_cost latency = {};       ///< Of a transfer to or from the next stage.

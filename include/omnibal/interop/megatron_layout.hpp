@@ -35,8 +35,8 @@ struct megatron_layout {
   std::vector<std::string> warnings = {};   ///< What Megatron-LM cannot express, one sentence each.
 };
 
-/// Exports a plan. Throws invalid_input naming the layer unless the layers' names are vision…,
-/// projector, embedding, language… and head, in this order, and if problem or plan are not valid.
+/// Exports a plan. Throws invalid_input naming the layer unless the layers' kinds are vision,
+/// projector, embedding, language and head, in this order, and if problem or plan are not valid.
 /// O(layers) simulations of a step.
 [[nodiscard]] megatron_layout to_megatron_layout(const pipeline_problem& problem,
                                                  const pipeline_plan& plan);

@@ -20,6 +20,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/rational.hpp>
+#include <omnibal/pipeline/layer_kind.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 
@@ -40,6 +41,7 @@ struct recompute_mode {
 /// A layer of the chain. Times are integers in any unit, the same for all layers.
 struct pipeline_layer {
   std::string name = {};
+  layer_kind kind = layer_kind::custom;
   std::int64_t forward_time = 0;
   std::int64_t backward_time = 0;         ///< Without recomputation, weight gradient included.
   std::int64_t weight_gradient_time = 0;  ///< The part of backward_time that is W.

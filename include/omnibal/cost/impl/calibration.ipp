@@ -164,12 +164,12 @@ OMNIBAL_INLINE double suggested_margin(std::span<const layer_fit> fits) {
 
 namespace detail {
 
-/// Whether the layer is one of several of this kind, numbered from 0: `conv2` beside `conv1` alone
-/// is a name, not the kind `conv`.
-[[nodiscard]] inline bool is_of_kind(std::span<const layer_cost> chain, const std::string& layer,
-                                     const std::string& kind) {
-  return layer != kind && layer_kind(layer) == kind &&
-         std::ranges::find(chain, kind + "0", &layer_cost::name) != chain.end();
+/// Whether the layer is one of several of this name, numbered from 0: `conv2` beside `conv1` alone
+/// is not one of `conv`.
+[[nodiscard]] inline bool is_one_of(std::span<const layer_cost> chain, const std::string& layer,
+                                    const std::string& name) {
+  return layer != name && name_without_number(layer) == name &&
+         std::ranges::find(chain, name + "0", &layer_cost::name) != chain.end();
 }
 
 [[nodiscard]] inline std::string listed(std::span<const std::string> names) {
@@ -178,14 +178,15 @@ namespace detail {
   return text;
 }
 
-/// Throws unless the chain has layers of this name or kind.
+/// Throws unless the chain has layers of this name, with or without a number.
 inline void expect_known(std::span<const layer_cost> chain, const layer_fit& fit,
                          std::size_t index) {
   std::vector<std::string> known;
   for (const layer_cost& layer : chain) {
-    if (layer.name == fit.name || is_of_kind(chain, layer.name, fit.name)) return;
-    if (std::string kind(layer_kind(layer.name)); std::ranges::find(known, kind) == known.end())
-      known.push_back(std::move(kind));
+    if (layer.name == fit.name || is_one_of(chain, layer.name, fit.name)) return;
+    if (std::string name(name_without_number(layer.name));
+        std::ranges::find(known, name) == known.end())
+      known.push_back(std::move(name));
   }
   throw invalid_input("fits", index, fit.name,
                       "is no layer of the model, which has " + listed(known));
@@ -274,7 +275,7 @@ OMNIBAL_INLINE calibration calibrated_chain(std::vector<layer_cost> chain,
     for (const bool exact : {false, true})
       for (std::size_t k = 0; k < fits.size(); ++k) {
         if (!(exact ? layer.name == fits[k].name
-                    : detail::is_of_kind(chain, layer.name, fits[k].name)))
+                    : detail::is_one_of(chain, layer.name, fits[k].name)))
           continue;
         detail::apply_fit(fits[k], k, layer, parts);
         named = true;

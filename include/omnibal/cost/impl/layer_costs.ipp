@@ -128,6 +128,7 @@ class layer_builder {
 /// A transformer layer, vision or language, in amounts per unit.
 struct transformer_layer {
   std::string name;
+  layer_kind kind;
   layer_builder::unit per;
   double tokens;  ///< Per unit: tokens of a tile, or 1.
   double hidden;
@@ -156,7 +157,10 @@ struct transformer_layer {
   const double communication = 2 * build.all_reduce_seconds(shape.tokens * 2 * h);
   const linear_cost attention =
       build.squared_token_seconds(build.attention_seconds(shape.squared_attention_flops));
-  layer_cost layer{.name = shape.name, .parameters = shape.parameters, .trainable = trainable};
+  layer_cost layer{.name = shape.name,
+                   .kind = shape.kind,
+                   .parameters = shape.parameters,
+                   .trainable = trainable};
   layer.forward_time =
       build.seconds(shape.per, build.matrix_seconds(shape.matrix_flops) +
                                    build.attention_seconds(shape.attention_flops) + communication) +
@@ -205,6 +209,7 @@ struct transformer_layer {
                             index * vision.full_attention_layers / vision.layers;
   const std::int64_t span = windowed ? vision.window_tokens : vision.tokens_per_tile;
   return {.name = "vision" + std::to_string(index),
+          .kind = layer_kind::vision,
           .per = layer_builder::unit::tile,
           .tokens = static_cast<double>(vision.tokens_per_tile),
           .hidden = static_cast<double>(vision.hidden),
@@ -222,6 +227,7 @@ struct transformer_layer {
                                                       std::int64_t index) {
   const language_shape& language = model.language;
   return {.name = "language" + std::to_string(index),
+          .kind = layer_kind::language,
           .per = layer_builder::unit::token,
           .tokens = 1,
           .hidden = static_cast<double>(language.hidden),
@@ -242,7 +248,9 @@ struct transformer_layer {
   const auto tokens = static_cast<double>(model.language_tokens_per_tile);
   double saved = 0;
   for (const auto& [in, out] : model.projector) saved += 2.0 * static_cast<double>(in + out);
-  layer_cost layer{.name = "projector", .parameters = projector_parameters(model)};
+  layer_cost layer{.name = "projector",
+                   .kind = layer_kind::projector,
+                   .parameters = projector_parameters(model)};
   const double matrix = build.matrix_seconds(static_cast<double>(projector_flops(model)));
   layer.forward_time = build.seconds(unit::tile, matrix);
   layer.backward_time = build.seconds(unit::tile, gradients.passes() * matrix);
@@ -264,8 +272,10 @@ struct transformer_layer {
                                                 const language_shape& language, bool trainable) {
   using unit = layer_builder::unit;
   const double row = 2.0 * static_cast<double>(language.hidden);
-  layer_cost layer{
-      .name = "embedding", .parameters = embedding_parameters(language), .trainable = trainable};
+  layer_cost layer{.name = "embedding",
+                   .kind = layer_kind::embedding,
+                   .parameters = embedding_parameters(language),
+                   .trainable = trainable};
   const double lookup = build.memory_seconds(2 * row) + build.all_reduce_seconds(row);
   layer.forward_time = build.seconds(unit::token, lookup);
   layer.backward_time = build.seconds(unit::token, trainable ? build.memory_seconds(3 * row) : 0.0);
@@ -287,8 +297,10 @@ struct transformer_layer {
   using unit = layer_builder::unit;
   const auto h = static_cast<double>(language.hidden);
   const auto vocabulary = static_cast<double>(language.vocabulary);
-  layer_cost layer{
-      .name = "head", .parameters = embedding_parameters(language), .trainable = trainable};
+  layer_cost layer{.name = "head",
+                   .kind = layer_kind::head,
+                   .parameters = embedding_parameters(language),
+                   .trainable = trainable};
   const double matrix = build.matrix_seconds(static_cast<double>(head_flops(language)));
   const double loss = build.memory_seconds(build.divided(6 * vocabulary));
   layer.forward_time = build.seconds(unit::token, matrix + loss);

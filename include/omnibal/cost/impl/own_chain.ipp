@@ -44,6 +44,7 @@ class own_layer_builder {
     if (fit == fits.end()) throw invalid_input("layers", index_, layer_.name, "has no fit");
     layer_cost result{
         .name = layer_.name,
+        .kind = layer_.kind,
         .parameters = layer_.parameters,
         .trainable = layer_.trainable,
         .forward_time = measured(fit->forward_time, "forward"),

@@ -12,10 +12,10 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
-#include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/interop/megatron_layout.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/evaluated_plan.hpp>
+#include <omnibal/pipeline/layer_kind.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
 #include <omnibal/recompute/extreme_modes.hpp>
@@ -24,41 +24,27 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
-/// The kinds of layers that Megatron-LM distinguishes.
-enum class megatron_part { vision, projector, embedding, language, head };
-
-[[nodiscard]] inline megatron_part megatron_part_of(const pipeline_problem& problem,
-                                                    std::size_t index) {
-  const std::string& name = problem.layers[index].name;
-  const std::string_view kind = layer_kind(name);
-  if (kind == "vision") return megatron_part::vision;
-  if (kind == "language") return megatron_part::language;
-  if (name == "projector") return megatron_part::projector;
-  if (name == "embedding") return megatron_part::embedding;
-  if (name == "head") return megatron_part::head;
-  throw invalid_input(
-      "layers.name", index, name,
-      "must be vision, projector, embedding, language or head, numbered where there "
-      "are several, to have a place in Megatron-LM's layout");
-}
-
-[[nodiscard]] inline std::vector<megatron_part> megatron_parts(const pipeline_problem& problem) {
-  std::vector<megatron_part> parts;
-  for (std::size_t l = 0; l < problem.layers.size(); ++l)
-    parts.push_back(megatron_part_of(problem, l));
-  for (const auto& [part, name] :
-       {std::pair{megatron_part::embedding, "embedding"}, {megatron_part::head, "head"}})
+/// The kinds of all layers, in the order that Megatron-LM has them.
+[[nodiscard]] inline std::vector<layer_kind> megatron_parts(const pipeline_problem& problem) {
+  std::vector<layer_kind> parts;
+  for (std::size_t l = 0; l < problem.layers.size(); ++l) {
+    parts.push_back(problem.layers[l].kind);
+    if (parts.back() == layer_kind::custom)
+      throw invalid_input("layers.kind", l, "custom, of the layer " + problem.layers[l].name,
+                          "must be vision, projector, embedding, language or head to have a place "
+                          "in Megatron-LM's layout");
+  }
+  for (const layer_kind part : {layer_kind::embedding, layer_kind::head})
     if (std::ranges::count(parts, part) != 1)
-      throw invalid_input("layers.name", name, "must be the name of exactly one layer");
+      throw invalid_input("layers.kind", to_string(part), "must be the kind of exactly one layer");
   if (!std::ranges::is_sorted(parts))
-    throw invalid_input("layers.name", "vision, projector, embedding, language, head",
+    throw invalid_input("layers.kind", "vision, projector, embedding, language, head",
                         "must be the order of the layers");
   return parts;
 }
 
 /// The number of layers of a part on a virtual stage.
-[[nodiscard]] inline std::size_t count_of(megatron_part part,
-                                          const std::vector<megatron_part>& parts,
+[[nodiscard]] inline std::size_t count_of(layer_kind part, const std::vector<layer_kind>& parts,
                                           const std::vector<std::size_t>& cuts, std::size_t stage) {
   const auto at = [&](std::size_t cut) {
     return parts.begin() + static_cast<std::ptrdiff_t>(cuts[cut]);
@@ -66,33 +52,33 @@ enum class megatron_part { vision, projector, embedding, language, head };
   return static_cast<std::size_t>(std::count(at(stage), at(stage + 1), part));
 }
 
-[[nodiscard]] inline std::string layout_string(const std::vector<megatron_part>& parts,
+[[nodiscard]] inline std::string layout_string(const std::vector<layer_kind>& parts,
                                                const std::vector<std::size_t>& cuts) {
   std::string text;
   for (std::size_t j = 0; j + 1 < cuts.size(); ++j) {
     if (j > 0) text += '|';
-    const auto count = [&](megatron_part part) { return count_of(part, parts, cuts, j); };
-    if (count(megatron_part::embedding) > 0) text += 'E';
-    if (const auto layers = count(megatron_part::language); layers > 0)
+    const auto count = [&](layer_kind part) { return count_of(part, parts, cuts, j); };
+    if (count(layer_kind::embedding) > 0) text += 'E';
+    if (const auto layers = count(layer_kind::language); layers > 0)
       text += layers == 1 ? "t" : "t*" + std::to_string(layers);
-    if (count(megatron_part::head) > 0) text += 'L';
+    if (count(layer_kind::head) > 0) text += 'L';
   }
   return text;
 }
 
 /// The modes if the first `count` layers of every block recompute fully: the vision layers and the
 /// language layers of a virtual stage are a block each.
-[[nodiscard]] inline std::vector<std::size_t> megatron_modes(
-    const pipeline_problem& problem, const std::vector<megatron_part>& parts,
-    const std::vector<std::size_t>& cuts, std::size_t count) {
+[[nodiscard]] inline std::vector<std::size_t> megatron_modes(const pipeline_problem& problem,
+                                                             const std::vector<layer_kind>& parts,
+                                                             const std::vector<std::size_t>& cuts,
+                                                             std::size_t count) {
   std::vector<std::size_t> modes(problem.layers.size(), 0);
   for (std::size_t j = 0; j + 1 < cuts.size(); ++j) {
     std::size_t in_block = 0;
     for (std::size_t l = cuts[j]; l < cuts[j + 1]; ++l) {
       if (l == cuts[j] || parts[l] != parts[l - 1]) in_block = 0;
       const std::size_t none = bare_mode(problem.layers[l]);
-      const bool of_block =
-          parts[l] == megatron_part::vision || parts[l] == megatron_part::language;
+      const bool of_block = parts[l] == layer_kind::vision || parts[l] == layer_kind::language;
       modes[l] = of_block && in_block++ < count
                      ? mode_of_kind(problem.layers[l].modes, recompute_kind::full).value_or(none)
                      : none;
@@ -103,7 +89,7 @@ enum class megatron_part { vision, projector, embedding, language, head };
 
 /// Chooses the number of layers of least makespan among those that fit, or of least overrun.
 inline void choose_recomputed_layers(const pipeline_problem& problem,
-                                     const std::vector<megatron_part>& parts,
+                                     const std::vector<layer_kind>& parts,
                                      const std::vector<std::size_t>& cuts,
                                      megatron_layout& result) {
   const auto rank = [](const evaluated_plan& one) {
@@ -129,14 +115,14 @@ inline void choose_recomputed_layers(const pipeline_problem& problem,
   return text;
 }
 
-inline void warn_of_parts(const std::vector<megatron_part>& parts,
+inline void warn_of_parts(const std::vector<layer_kind>& parts,
                           const std::vector<std::size_t>& cuts, megatron_layout& result) {
-  const auto outside = [](megatron_part part) { return part < megatron_part::embedding; };
+  const auto outside = [](layer_kind part) { return part < layer_kind::embedding; };
   if (std::ranges::none_of(parts, outside)) return;
   result.warnings.emplace_back(
       "the layout has no symbol for vision layers and the projector: the trainer must build them "
       "on the stages where the plan has them, which the layout leaves empty or shares");
-  const auto embedding = std::ranges::find(parts, megatron_part::embedding) - parts.begin();
+  const auto embedding = std::ranges::find(parts, layer_kind::embedding) - parts.begin();
   if (static_cast<std::size_t>(embedding) >= cuts[1])
     result.warnings.emplace_back(
         "the embedding is not on the first stage, where Megatron-LM's language model expects to "
@@ -170,15 +156,14 @@ OMNIBAL_INLINE megatron_layout to_megatron_layout(const pipeline_problem& proble
                                                   const pipeline_plan& plan) {
   validate(problem);
   validate(problem, plan);
-  const std::vector<detail::megatron_part> parts = detail::megatron_parts(problem);
+  const std::vector<layer_kind> parts = detail::megatron_parts(problem);
   megatron_layout result{.layout = detail::layout_string(parts, plan.cuts)};
   for (std::size_t j = 0; j + 1 < plan.cuts.size(); ++j)
-    result.vision_layers.push_back(
-        detail::count_of(detail::megatron_part::vision, parts, plan.cuts, j));
+    result.vision_layers.push_back(detail::count_of(layer_kind::vision, parts, plan.cuts, j));
   detail::choose_recomputed_layers(problem, parts, plan.cuts, result);
 
   result.arguments = {"--num-layers",
-                      std::to_string(std::ranges::count(parts, detail::megatron_part::language)),
+                      std::to_string(std::ranges::count(parts, layer_kind::language)),
                       "--pipeline-model-parallel-size",
                       std::to_string(problem.schedule.stages),
                       "--pipeline-model-parallel-layout",

@@ -44,6 +44,7 @@ OMNIBAL_INLINE pipeline_problem problem_of(std::span<const layer_cost> chain,
                            .reserved = std::vector(schedule.stages, memory.reserved)};
   for (const layer_cost& layer : chain) {
     pipeline_layer plain{.name = layer.name,
+                         .kind = layer.kind,
                          .forward_time = layer.forward_time.of(mean),
                          .backward_time = layer.backward_time.of(mean),
                          .weight_gradient_time = layer.weight_gradient_time.of(mean),
