@@ -19,6 +19,7 @@
 
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/model.hpp>
+#include <omnibal/cost/own_chain.hpp>
 #include <omnibal/cost/workload.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
 
@@ -85,7 +86,7 @@ class any_layer {
   virtual void weight_gradient(placed_batch& batch, std::size_t microbatch) = 0;
   /// Frees what is saved of one micro-batch.
   virtual void forget(std::size_t microbatch) = 0;
-  [[nodiscard]] virtual std::vector<parameter<Real>*> parameters() = 0;
+  [[nodiscard]] virtual std::vector<layer_parameter<Real>*> parameters() = 0;
   [[nodiscard]] virtual std::int64_t saved_bytes(const workload& work,
                                                  recompute_kind kind) const = 0;
   [[nodiscard]] virtual std::int64_t waiting_bytes(const workload& work) const = 0;
@@ -115,7 +116,7 @@ class layer_of final : public any_layer<Real> {
     forget(microbatch);
   }
   void forget(std::size_t microbatch) override { saved_[microbatch] = {}; }
-  std::vector<parameter<Real>*> parameters() override { return block_.parameters(); }
+  std::vector<layer_parameter<Real>*> parameters() override { return block_.parameters(); }
   std::int64_t saved_bytes(const workload& work, recompute_kind kind) const override {
     return block_.saved_bytes(work, kind);
   }
@@ -255,6 +256,13 @@ inline extent output_of(const model_config& config, std::size_t layer, const wor
     case model_layer::head: break;
   }
   return {};
+}
+
+inline linear_cost output_cost(const model_config& config, std::size_t layer) {
+  const auto bytes = [&](const workload& work) {
+    return static_cast<double>(output_of(config, layer, work).size() * sizeof(float));
+  };
+  return cost_per({.tile = bytes({.tiles = 1}), .token = bytes({.tokens = 1})});
 }
 
 template <typename Real>

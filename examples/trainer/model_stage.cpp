@@ -2,6 +2,7 @@
 
 #include "model_stage.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include <omnibal/core/error.hpp>
+#include <omnibal/cost/own_chain.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
 
 namespace omnibal::trainer {
@@ -41,6 +43,21 @@ void require_size(std::size_t size, const extent& wanted, std::string_view field
 
 }  // namespace
 
+stage_layout layout_of(const execution_plan& plan, std::size_t stage, std::uint64_t seed) {
+  if (stage >= plan.stages.size())
+    throw invalid_input(
+        "stage", stage,
+        "must be less than those of the plan, " + std::to_string(plan.stages.size()));
+  const execution_stage& planned = plan.stages[stage];
+  stage_layout layout{.first_layer = planned.first_layer,
+                      .end_layer = planned.end_layer,
+                      .splits_backward = plan.splits_backward,
+                      .seed = seed};
+  for (std::uint32_t l = planned.first_layer; l < planned.end_layer; ++l)
+    layout.kinds.push_back(plan.layers[l].kind);
+  return layout;
+}
+
 template <typename Real>
 model_stage<Real>::model_stage(model_config config, stage_layout layout)
     : config_(std::move(config)), layout_(std::move(layout)) {
@@ -50,11 +67,12 @@ model_stage<Real>::model_stage(model_config config, stage_layout layout)
 }
 
 template <typename Real>
-void model_stage<Real>::start(std::span<const microbatch> microbatches) {
+void model_stage<Real>::begin_step(std::span<const microbatch> microbatches) {
   microbatches_.clear();
   for (const microbatch& one : microbatches)
     microbatches_.push_back({.batch = place(*on_, one, config_.tiles, config_.vocabulary())});
   for (auto& layer : layers_) layer->start(microbatches.size());
+  for (auto& one : parameters()) std::ranges::fill(one.gradient, Real{0});
   on_->restart_peak(memory_use::activations);
   peak_saved_ = bytes_held();
 }
@@ -94,7 +112,7 @@ void model_stage<Real>::backward(std::size_t microbatch, std::span<const Real> o
     rows = layers_[l]->backward(now.batch, microbatch, std::move(rows));
     if (!waits(l)) layers_[l]->weight_gradient(now.batch, microbatch);
   }
-  pass_on(rows, in_gradient, input(microbatch), "in_gradient");
+  if (!in_gradient.empty()) pass_on(rows, in_gradient, input(microbatch), "in_gradient");
   rows = {};
   now.after = layout_.splits_backward ? progress::backward_done : progress::started;
   note_saved();
@@ -126,9 +144,9 @@ template <typename Real>
 std::vector<stage_parameter<Real>> model_stage<Real>::parameters() {
   std::vector<stage_parameter<Real>> all;
   for (std::size_t l = 0; l < layers_.size(); ++l)
-    for (parameter<Real>* one : layers_[l]->parameters())
+    for (layer_parameter<Real>* one : layers_[l]->parameters())
       all.push_back({.name = one->name,
-                     .layer = layout_.first_layer + l,
+                     .layer = static_cast<std::uint32_t>(layout_.first_layer + l),
                      .value = {one->value.view().data, one->value.view().size()},
                      .gradient = {one->gradient.view().data, one->gradient.view().size()}});
   return all;
@@ -148,6 +166,13 @@ std::int64_t model_stage<Real>::waiting_bytes(const workload& work) const {
   for (std::size_t l = 0; l < layers_.size(); ++l)
     if (waits(l)) sum += layers_[l]->waiting_bytes(work);
   return sum;
+}
+
+template <typename Real>
+linear_cost model_stage<Real>::saved_cost() const {
+  return cost_per({.constant = static_cast<double>(saved_bytes({})),
+                   .tile = static_cast<double>(saved_bytes({.tiles = 1})),
+                   .token = static_cast<double>(saved_bytes({.tokens = 1}))});
 }
 
 template <typename Real>

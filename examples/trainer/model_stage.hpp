@@ -11,23 +11,27 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/workload.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
+#include <omnibal/run/execution_plan.hpp>
 
 #include "batch.hpp"
 #include "layers/block.hpp"
 #include "machine.hpp"
 #include "model.hpp"
+#include "parameter.hpp"
 
 namespace omnibal::trainer {
 
@@ -40,14 +44,19 @@ struct stage_layout {
   std::uint64_t seed = 0;        ///< Of the initial weights.
 };
 
-/// A parameter as optimizers and checkpoints take it.
-template <typename Real>
-struct stage_parameter {
-  std::string name = {};  ///< Within its layer.
-  std::size_t layer = 0;  ///< Index in the chain.
-  std::span<Real> value = {};
-  std::span<Real> gradient = {};
+/// The layout of a stage of an execution plan. Throws invalid_input for a stage that is not there.
+[[nodiscard]] stage_layout layout_of(const execution_plan& plan, std::size_t stage,
+                                     std::uint64_t seed);
+
+/// A `parameter` (parameter.hpp) in double precision.
+struct double_parameter {
+  std::string name = {};
+  std::uint32_t layer = 0;
+  std::span<double> value = {};
+  std::span<double> gradient = {};
 };
+template <typename Real>
+using stage_parameter = std::conditional_t<std::same_as<Real, float>, parameter, double_parameter>;
 
 /// Used by one thread at a time. Calls that do not fit throw invalid_input: a micro-batch that was
 /// not started, a pass whose predecessor is missing, rows of the wrong size.
@@ -57,17 +66,18 @@ class model_stage {
   /// Throws invalid_input for no layers, layers beyond the last, and kinds that do not fit.
   model_stage(model_config config, stage_layout layout);
 
-  /// Takes the micro-batches of a step, all of this rank, and forgets those before. Gradients stay.
-  /// Throws invalid_input for micro-batches that place() refuses.
-  void start(std::span<const microbatch> microbatches);
+  /// Takes the micro-batches of a step, all of this rank, forgets those before, and sets all
+  /// gradients to 0. Throws invalid_input for micro-batches that place() refuses.
+  void begin_step(std::span<const microbatch> microbatches);
 
   /// What forward() takes and gives, in rows and columns; backward() the other way round.
   [[nodiscard]] extent input(std::size_t microbatch) const;
   [[nodiscard]] extent output(std::size_t microbatch) const;
 
   void forward(std::size_t microbatch, std::span<const Real> in, std::span<Real> out);
-  /// The gradient of the input from that of the output; also adds those of the parameters, unless
-  /// the backward is split: then weight_gradient() adds most of them.
+  /// The gradient of the input from that of the output; in_gradient may be empty where nobody needs
+  /// it. Also adds those of the parameters, unless the backward is split: then weight_gradient()
+  /// adds those of most matrices.
   void backward(std::size_t microbatch, std::span<const Real> out_gradient,
                 std::span<Real> in_gradient);
   void weight_gradient(std::size_t microbatch);
@@ -99,6 +109,8 @@ class model_stage {
   /// What a forward of this workload saves, and what a backward leaves for the weight gradient.
   [[nodiscard]] std::int64_t saved_bytes(const workload& work) const;
   [[nodiscard]] std::int64_t waiting_bytes(const workload& work) const;
+  /// saved_bytes() as a cost of any workload, exactly.
+  [[nodiscard]] linear_cost saved_cost() const;
 
  private:
   enum class progress { started, forward_done, backward_done };

@@ -142,7 +142,7 @@ template <typename Real>
 step_outcome<Real> run_step(std::vector<model_stage<Real>>& stages, const step_plan& plan,
                             std::span<const microbatch> batches) {
   step_outcome<Real> outcome;
-  for (auto& stage : stages) stage.start(batches);
+  for (auto& stage : stages) stage.begin_step(batches);
   for (std::size_t m = 0; m < batches.size(); ++m) {
     run_forward(stages, m);
     outcome.loss += stages.back().result(m).loss;

@@ -41,7 +41,7 @@ namespace omnibal::trainer {
 
 /// Numbers that are trained. Gradients are added to until whoever steps them sets them to 0.
 template <typename Real>
-struct parameter {
+struct layer_parameter {
   std::string name = {};
   matrix<Real> value = {};
   matrix<Real> gradient = {};
@@ -58,8 +58,8 @@ class initial_values {
 
   /// Normally distributed around 0.
   template <typename Real>
-  [[nodiscard]] parameter<Real> normal(std::string name, std::size_t rows, std::size_t columns,
-                                       double deviation) {
+  [[nodiscard]] layer_parameter<Real> normal(std::string name, std::size_t rows,
+                                             std::size_t columns, double deviation) {
     random_stream random(seed_, stream_++);
     std::vector<double> values(rows * columns);
     for (double& value : values) value = deviation * standard_normal(random);
@@ -68,13 +68,15 @@ class initial_values {
 
   /// A matrix for inputs of `rows` numbers: its outputs are a little smaller than its inputs.
   template <typename Real>
-  [[nodiscard]] parameter<Real> weights(std::string name, std::size_t rows, std::size_t columns) {
+  [[nodiscard]] layer_parameter<Real> weights(std::string name, std::size_t rows,
+                                              std::size_t columns) {
     return normal<Real>(std::move(name), rows, columns,
                         1 / std::sqrt(3 * static_cast<double>(rows)));
   }
 
   template <typename Real>
-  [[nodiscard]] parameter<Real> constant(std::string name, std::size_t columns, double value) {
+  [[nodiscard]] layer_parameter<Real> constant(std::string name, std::size_t columns,
+                                               double value) {
     return made<Real>(std::move(name), 1, columns, std::vector(columns, value));
   }
 
@@ -87,11 +89,12 @@ class initial_values {
   }
 
   template <typename Real>
-  [[nodiscard]] parameter<Real> made(std::string name, std::size_t rows, std::size_t columns,
-                                     const std::vector<double>& values) {
-    parameter<Real> result{.name = std::move(name),
-                           .value = matrix<Real>(*on_, rows, columns, memory_use::parameters),
-                           .gradient = matrix<Real>(*on_, rows, columns, memory_use::parameters)};
+  [[nodiscard]] layer_parameter<Real> made(std::string name, std::size_t rows, std::size_t columns,
+                                           const std::vector<double>& values) {
+    layer_parameter<Real> result{
+        .name = std::move(name),
+        .value = matrix<Real>(*on_, rows, columns, memory_use::parameters),
+        .gradient = matrix<Real>(*on_, rows, columns, memory_use::parameters)};
     copy_in(*on_, std::span<const double>(values), result.value.view().data);
     return result;
   }
@@ -103,7 +106,8 @@ class initial_values {
 
 /// y = x · w.
 template <typename Real>
-[[nodiscard]] matrix<Real> times(machine& on, const matrix<Real>& x, const parameter<Real>& w) {
+[[nodiscard]] matrix<Real> times(machine& on, const matrix<Real>& x,
+                                 const layer_parameter<Real>& w) {
   matrix<Real> y(on, x.rows(), w.value.columns());
   product<Real>(on, y, {x}, {w.value});
   return y;
@@ -112,7 +116,7 @@ template <typename Real>
 /// dx = dy · wᵀ.
 template <typename Real>
 [[nodiscard]] matrix<Real> times_transposed(machine& on, const matrix<Real>& dy,
-                                            const parameter<Real>& w) {
+                                            const layer_parameter<Real>& w) {
   matrix<Real> dx(on, dy.rows(), w.value.rows());
   product<Real>(on, dx, {dy}, {w.value, true});
   return dx;
@@ -120,7 +124,7 @@ template <typename Real>
 
 /// dw += xᵀ · dy.
 template <typename Real>
-void add_weight_gradient(machine& on, parameter<Real>& w, const matrix<Real>& x,
+void add_weight_gradient(machine& on, layer_parameter<Real>& w, const matrix<Real>& x,
                          const matrix<Real>& dy) {
   product<Real>(on, w.gradient, {x, true}, {dy}, 1);
 }
@@ -288,7 +292,7 @@ concept block = requires(Block layer, const Block constant, placed_batch& batch,
   { layer.forward(batch, std::move(rows), kind, saved) } -> std::same_as<matrix<Real>>;
   { layer.backward(batch, std::move(rows), saved) } -> std::same_as<matrix<Real>>;
   { layer.weight_gradient(batch, saved) } -> std::same_as<void>;
-  { layer.parameters() } -> std::same_as<std::vector<parameter<Real>*>>;
+  { layer.parameters() } -> std::same_as<std::vector<layer_parameter<Real>*>>;
   { constant.saved_bytes(work, kind) } -> std::same_as<std::int64_t>;
   { constant.waiting_bytes(work) } -> std::same_as<std::int64_t>;
 };

@@ -55,7 +55,7 @@ class embedding {
 
   void weight_gradient(placed_batch&, saved&) {}
 
-  [[nodiscard]] std::vector<parameter<Real>*> parameters() { return {&table_}; }
+  [[nodiscard]] std::vector<layer_parameter<Real>*> parameters() { return {&table_}; }
   [[nodiscard]] std::int64_t saved_bytes(const workload&, recompute_kind) const { return 0; }
   [[nodiscard]] std::int64_t waiting_bytes(const workload&) const { return 0; }
 
@@ -76,7 +76,7 @@ class embedding {
   }
 
   std::size_t columns_;
-  parameter<Real> table_;
+  layer_parameter<Real> table_;
 };
 
 }  // namespace omnibal::trainer

@@ -68,7 +68,7 @@ class feed_forward {
     add_weight_gradient(on, down_, of.hidden, of.output_gradient);
   }
 
-  [[nodiscard]] std::vector<parameter<Real>*> parameters() { return {&norm_, &up_, &down_}; }
+  [[nodiscard]] std::vector<layer_parameter<Real>*> parameters() { return {&norm_, &up_, &down_}; }
 
   [[nodiscard]] std::int64_t saved_bytes(std::int64_t rows, recompute_kind kind) const {
     if (kind == recompute_kind::full) return 0;
@@ -83,9 +83,9 @@ class feed_forward {
  private:
   std::size_t columns_;
   std::size_t width_;
-  parameter<Real> norm_;
-  parameter<Real> up_;
-  parameter<Real> down_;
+  layer_parameter<Real> norm_;
+  layer_parameter<Real> up_;
+  layer_parameter<Real> down_;
 };
 
 }  // namespace omnibal::trainer

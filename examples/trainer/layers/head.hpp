@@ -70,7 +70,7 @@ class head {
     });
   }
 
-  [[nodiscard]] std::vector<parameter<Real>*> parameters() { return {&norm_, &weights_}; }
+  [[nodiscard]] std::vector<layer_parameter<Real>*> parameters() { return {&norm_, &weights_}; }
   [[nodiscard]] std::int64_t saved_bytes(const workload& work, recompute_kind kind) const {
     return detail::bytes_of<Real>(work.tokens,
                                   kind == recompute_kind::none ? 2 * columns_ : columns_);
@@ -160,8 +160,8 @@ class head {
 
   std::size_t columns_;
   std::size_t vocabulary_;
-  parameter<Real> norm_;
-  parameter<Real> weights_;
+  layer_parameter<Real> norm_;
+  layer_parameter<Real> weights_;
 };
 
 }  // namespace omnibal::trainer

@@ -34,7 +34,7 @@ template <typename Real>
 /// y = x / rms(x) ⊙ gain, row by row.
 template <typename Real>
 [[nodiscard]] matrix<Real> normalized(machine& on, const matrix<Real>& x,
-                                      const parameter<Real>& gain) {
+                                      const layer_parameter<Real>& gain) {
   matrix<Real> y(on, x.rows(), x.columns());
   const matrix_view<const Real> in = x;
   const matrix_view<const Real> factors = gain.value;
@@ -49,8 +49,8 @@ template <typename Real>
 
 /// For y = normalized(x): adds the gradient of the gain, and to dx that of x.
 template <typename Real>
-void add_norm_gradients(machine& on, matrix<Real>& dx, parameter<Real>& gain, const matrix<Real>& x,
-                        const matrix<Real>& dy) {
+void add_norm_gradients(machine& on, matrix<Real>& dx, layer_parameter<Real>& gain,
+                        const matrix<Real>& x, const matrix<Real>& dy) {
   matrix<Real> of_gain(on, x.rows(), x.columns());
   const matrix_view<const Real> in = x;
   const matrix_view<const Real> factors = gain.value;
@@ -86,7 +86,7 @@ void add(machine& on, matrix<Real>& to, const matrix<Real>& x) {
 
 /// Adds the bias to every row.
 template <typename Real>
-void add_bias(machine& on, matrix<Real>& to, const parameter<Real>& bias) {
+void add_bias(machine& on, matrix<Real>& to, const layer_parameter<Real>& bias) {
   const matrix_view<const Real> in = bias.value;
   const matrix_view<Real> out = to;
   for_rows(on, to.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {

@@ -50,7 +50,9 @@ class patch_embedding {
 
   void weight_gradient(placed_batch&, saved&) {}
 
-  [[nodiscard]] std::vector<parameter<Real>*> parameters() { return {&weights_, &positions_}; }
+  [[nodiscard]] std::vector<layer_parameter<Real>*> parameters() {
+    return {&weights_, &positions_};
+  }
   [[nodiscard]] std::int64_t saved_bytes(const workload&, recompute_kind) const { return 0; }
   [[nodiscard]] std::int64_t waiting_bytes(const workload&) const { return 0; }
 
@@ -79,8 +81,8 @@ class patch_embedding {
 
   tile_shape tiles_;
   std::size_t columns_;
-  parameter<Real> weights_;
-  parameter<Real> positions_;
+  layer_parameter<Real> weights_;
+  layer_parameter<Real> positions_;
 };
 
 }  // namespace omnibal::trainer

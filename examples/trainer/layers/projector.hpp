@@ -65,7 +65,7 @@ class projector {
     add_weight_gradient(*batch.on, first_, of.input, of.inner_gradient);
   }
 
-  [[nodiscard]] std::vector<parameter<Real>*> parameters() {
+  [[nodiscard]] std::vector<layer_parameter<Real>*> parameters() {
     return {&first_, &first_bias_, &second_, &second_bias_};
   }
   [[nodiscard]] std::int64_t saved_bytes(const workload& work, recompute_kind kind) const {
@@ -93,10 +93,10 @@ class projector {
   tile_shape tiles_;
   std::size_t merged_columns_;
   std::size_t columns_;
-  parameter<Real> first_;
-  parameter<Real> first_bias_;
-  parameter<Real> second_;
-  parameter<Real> second_bias_;
+  layer_parameter<Real> first_;
+  layer_parameter<Real> first_bias_;
+  layer_parameter<Real> second_;
+  layer_parameter<Real> second_bias_;
 };
 
 }  // namespace omnibal::trainer

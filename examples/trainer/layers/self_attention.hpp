@@ -108,7 +108,7 @@ class self_attention {
     add_weight_gradient(*batch.on, out_, of.heads.output, of.output_gradient);
   }
 
-  [[nodiscard]] std::vector<parameter<Real>*> parameters() { return {&norm_, &qkv_, &out_}; }
+  [[nodiscard]] std::vector<layer_parameter<Real>*> parameters() { return {&norm_, &qkv_, &out_}; }
 
   [[nodiscard]] std::int64_t rows(const workload& work) const { return pattern_.rows(work); }
   [[nodiscard]] std::int64_t saved_bytes(const workload& work, recompute_kind kind) const {
@@ -127,9 +127,9 @@ class self_attention {
   std::size_t columns_;
   head_shape shape_;
   Pattern pattern_;
-  parameter<Real> norm_;
-  parameter<Real> qkv_;
-  parameter<Real> out_;
+  layer_parameter<Real> norm_;
+  layer_parameter<Real> qkv_;
+  layer_parameter<Real> out_;
 };
 
 }  // namespace omnibal::trainer

@@ -62,9 +62,9 @@ class transformer_block {
     feed_forward_.weight_gradient(*batch.on, of.feed_forward);
   }
 
-  [[nodiscard]] std::vector<parameter<Real>*> parameters() {
-    std::vector<parameter<Real>*> all = attention_.parameters();
-    for (parameter<Real>* one : feed_forward_.parameters()) all.push_back(one);
+  [[nodiscard]] std::vector<layer_parameter<Real>*> parameters() {
+    std::vector<layer_parameter<Real>*> all = attention_.parameters();
+    for (layer_parameter<Real>* one : feed_forward_.parameters()) all.push_back(one);
     return all;
   }
 
