@@ -34,7 +34,6 @@
 #include <omnibal/run/execution_plan.hpp>
 
 #include "messages.hpp"
-#include "parameter.hpp"
 
 namespace omnibal::trainer {
 
@@ -48,7 +47,8 @@ namespace omnibal::trainer {
 ///   splits the backward, the stage keeps what the weight gradient needs; where it does not, the
 ///   weight gradient is part of this call.
 /// - `weight_gradient(m)`: adds to the gradients of the parameters and releases the micro-batch.
-/// - `parameters()`: views that stay valid.
+/// - `parameters()`: views of them that stay valid, each with its layer in the chain, its value and
+///   its gradient.
 /// - `bytes_held()`: of saved activations, now.
 template <typename Type>
 concept stage = requires(Type& stage, const Type& constant, std::size_t m,
@@ -56,7 +56,9 @@ concept stage = requires(Type& stage, const Type& constant, std::size_t m,
   stage.forward(m, read, written);
   stage.backward(m, read, written);
   stage.weight_gradient(m);
-  { stage.parameters() } -> std::convertible_to<std::vector<parameter>>;
+  { stage.parameters()[m].layer } -> std::convertible_to<std::size_t>;
+  { stage.parameters()[m].value } -> std::convertible_to<std::span<float>>;
+  { stage.parameters()[m].gradient } -> std::convertible_to<std::span<float>>;
   { constant.bytes_held() } -> std::convertible_to<std::int64_t>;
 };
 

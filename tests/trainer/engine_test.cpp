@@ -29,8 +29,8 @@ namespace {
 
 constexpr float learning_rate = 0.01F;
 
-void descend(std::vector<parameter> parameters) {
-  for (const parameter& each : parameters)
+void descend(std::vector<test::toy_parameter> parameters) {
+  for (const test::toy_parameter& each : parameters)
     for (std::size_t i = 0; i < each.value.size(); ++i)
       each.value[i] -= learning_rate * each.gradient[i];
 }
@@ -51,7 +51,7 @@ class toy_update {
 
   void reduce(std::uint32_t stage) {
     require(clips == steps);
-    for (const parameter& each : stages_[stage]->parameters())
+    for (const test::toy_parameter& each : stages_[stage]->parameters())
       replicas_->all_reduce(view_of(each.gradient), reduction::sum).wait();
   }
   void clip() {
@@ -132,7 +132,8 @@ outcome run_plan_of_toys(const execution_plan& plan, std::uint32_t frozen = 0,
     if (rank < plan.devices)
       for (toy_stage* each : stages)
         if (each != nullptr)
-          for (const parameter& one : each->parameters()) result.weights[one.layer] = one.value[0];
+          for (const test::toy_parameter& one : each->parameters())
+            result.weights[one.layer] = one.value[0];
   };
   run_as_ranks(plan.ranks(), [&](thread_communicator& ranks) {
     try {
@@ -174,7 +175,8 @@ outcome reference(execution_plan plan, std::uint32_t frozen = 0) {
     for (std::size_t l = 0; l < layers; ++l) parameters[l].gradient[0] = sum[l];
     descend(parameters);
   }
-  for (const parameter& each : whole.parameters()) result.weights.push_back(each.value[0]);
+  for (const test::toy_parameter& each : whole.parameters())
+    result.weights.push_back(each.value[0]);
   return result;
 }
 

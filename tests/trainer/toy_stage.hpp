@@ -18,8 +18,6 @@
 #include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/plan_run.hpp>
 
-#include "parameter.hpp"
-
 namespace omnibal::test {
 
 /// Numbers per token of a micro-batch.
@@ -32,6 +30,12 @@ inline std::vector<float> toy_input(std::uint32_t pack, std::int64_t tokens) {
     values[i] = std::sin(1.0F + static_cast<float>(pack) * 3.7F + static_cast<float>(i));
   return values;
 }
+
+struct toy_parameter {
+  std::size_t layer = 0;
+  std::span<float> value = {};
+  std::span<float> gradient = {};
+};
 
 /// Layers first … end − 1 of the toy, of which those below `frozen` are not trained. The loss is
 /// the sum of squares of the last layer's output.
@@ -98,11 +102,10 @@ class toy_stage {
     saved_.erase(m);
   }
 
-  [[nodiscard]] std::vector<trainer::parameter> parameters() {
-    std::vector<trainer::parameter> all;
+  [[nodiscard]] std::vector<toy_parameter> parameters() {
+    std::vector<toy_parameter> all;
     for (std::size_t l = 0; l < weights_.size(); ++l)
-      all.push_back({.name = "weight",
-                     .layer = first_ + static_cast<std::uint32_t>(l),
+      all.push_back({.layer = first_ + l,
                      .value = std::span(weights_).subspan(l, 1),
                      .gradient = std::span(gradients_).subspan(l, 1)});
     return all;

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The task that the trainer learns, made on the fly: pictures of symbols and questions about them.
+///
+///     which symbol is in tile 2?         7
+///     how often is 3 there?              2
+///     read all symbols                   4 cross 0
+///
+/// A document is the image rows of 1 to 6 tiles, a question and its answer. Only the answer counts
+/// in the loss. Sample i is a function of the seed and i: any rank makes any sample, in any order,
+/// and a run resumes at any step.
+///
+/// A model that sees no pictures learns too (an answer is one of few words, most counts are 1), so
+/// the loss alone shows nothing: what counts is the share of exact answers to questions that were
+/// held out, compared with that of a blind model.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/random.hpp>
+#include <omnibal/run/microbatches.hpp>
+
+#include "batch.hpp"
+
+namespace omnibal::trainer {
+
+// ---- symbols and words -------------------------------------------------------------------------
+
+inline constexpr std::size_t symbol_width = 5;
+inline constexpr std::size_t symbol_height = 7;
+
+/// Ten digits, a square and a cross, row by row.
+inline constexpr std::array<std::string_view, 12> symbol_bitmaps = {
+    "01110100011001110101110011000101110", "00100011000010000100001000010001110",
+    "01110100010000100010001000100011111", "11111000100010000010000011000101110",
+    "00010001100101010010111110001000010", "11111100001111000001000011000101110",
+    "00110010001000011110100011000101110", "11111000010001000010001000010000100",
+    "01110100011000101110100011000101110", "01110100011000101111000010001001100",
+    "11111100011000110001100011000111111", "10001100010101000100010101000110001"};
+
+inline constexpr std::int32_t most_tiles = 6;
+
+/// Token ids: a symbol is its index in symbol_bitmaps, a count the symbol of its digit.
+enum word : std::int32_t {
+  ask_which = symbol_bitmaps.size(),
+  ask_count,
+  ask_all,
+  end_of_answer,
+  image_place,  ///< Stands where an image row goes.
+  first_tile,   ///< first_tile + k is tile k.
+  vocabulary = first_tile + most_tiles
+};
+
+// ---- samples -----------------------------------------------------------------------------------
+
+/// A picture without its pixels, and what is asked of it.
+struct question {
+  std::vector<std::int32_t> symbols = {};  ///< One per tile.
+  std::vector<std::int32_t> words = {};
+  std::vector<std::int32_t> answer = {};  ///< Ends with end_of_answer.
+
+  friend bool operator==(const question&, const question&) = default;
+};
+
+/// Which samples: held-out ones are never trained on.
+enum class data_split : std::uint64_t { training, held_out };
+
+struct task_options {
+  std::uint64_t seed = 1;
+  data_split split = data_split::training;
+  std::size_t tile_side = 16;           ///< In pixels, room for a symbol at least.
+  std::size_t image_rows_per_tile = 4;  ///< That the model's projector makes.
+  float noise = 0.1F;                   ///< Standard deviation of a pixel; symbols are 0 and 1.
+  bool blind = false;                   ///< All pixels are 0.
+};
+
+/// Throws invalid_input for tiles that have no room for a symbol and noise that is negative.
+class picture_task {
+ public:
+  explicit picture_task(const task_options& options);
+
+  [[nodiscard]] const task_options& options() const noexcept { return options_; }
+
+  /// O(1).
+  [[nodiscard]] question question_of(std::uint64_t sample) const;
+
+  /// [tiles × side × side] of a sample, each symbol in the centre of its tile.
+  [[nodiscard]] std::vector<float> pixels_of(std::uint64_t sample) const;
+
+  /// {tiles, tokens} of the document. The last word of the answer is a target, not a token.
+  [[nodiscard]] vision_language_sample size_of(std::uint64_t sample) const;
+
+  /// Tokens that count in the loss.
+  [[nodiscard]] std::int64_t label_tokens_of(std::uint64_t sample) const;
+
+ private:
+  [[nodiscard]] random_stream stream_of(std::uint64_t sample) const noexcept {
+    return random_stream(options_.seed, 2 * sample + static_cast<std::uint64_t>(options_.split));
+  }
+
+  task_options options_;
+};
+
+/// The documents of these samples in this order. `loss_weight` is that of each token of an answer.
+[[nodiscard]] microbatch make_microbatch(const picture_task& task,
+                                         std::span<const std::uint32_t> samples, float loss_weight);
+
+/// The documents whose whole answer was predicted, each word given the right ones before it: the
+/// same documents as those that the model, left alone, would answer rightly. Throws invalid_input
+/// when there is not one prediction per token.
+[[nodiscard]] std::size_t exact_answers(const microbatch& batch,
+                                        std::span<const std::int32_t> predictions);
+
+// ---- implementation ----------------------------------------------------------------------------
+
+namespace detail {
+
+[[nodiscard]] inline std::int32_t draw_below(random_stream& random, std::size_t bound) {
+  return static_cast<std::int32_t>(uniform_below(random, static_cast<std::uint32_t>(bound)));
+}
+
+/// Few tiles are more frequent than many.
+[[nodiscard]] inline std::vector<std::int32_t> draw_symbols(random_stream& random) {
+  const std::int32_t first = draw_below(random, most_tiles);
+  const std::int32_t second = draw_below(random, most_tiles);
+  std::vector<std::int32_t> symbols(static_cast<std::size_t>(1 + std::min(first, second)));
+  for (std::int32_t& symbol : symbols) symbol = draw_below(random, symbol_bitmaps.size());
+  return symbols;
+}
+
+[[nodiscard]] inline question draw_question(random_stream& random) {
+  question drawn{.symbols = draw_symbols(random)};
+  const std::vector<std::int32_t>& symbols = drawn.symbols;
+  const std::int32_t kind = ask_which + draw_below(random, 3);
+  const std::int32_t tile = draw_below(random, symbols.size());
+  const std::int32_t symbol = symbols[static_cast<std::size_t>(tile)];
+  drawn.words = {kind};
+  if (kind == ask_which) {
+    drawn.words.push_back(first_tile + tile);
+    drawn.answer = {symbol};
+  } else if (kind == ask_count) {
+    drawn.words.push_back(symbol);
+    drawn.answer = {static_cast<std::int32_t>(std::ranges::count(symbols, symbol))};
+  } else {
+    drawn.answer = symbols;
+  }
+  drawn.answer.push_back(end_of_answer);
+  return drawn;
+}
+
+/// A sum of uniform numbers with variance 1 and mean 0: near enough to a normal distribution, and
+/// without a library's logarithm the same everywhere.
+[[nodiscard]] inline float draw_noise(random_stream& random) {
+  float sum = -2;
+  for (int i = 0; i < 4; ++i) sum += static_cast<float>(random() >> 8U) * 0x1p-24F;
+  return sum * std::sqrt(3.0F);
+}
+
+inline void draw_symbol(std::span<float> tile, std::size_t side, std::int32_t symbol) {
+  const std::string_view bitmap = symbol_bitmaps[static_cast<std::size_t>(symbol)];
+  const std::size_t top = (side - symbol_height) / 2;
+  const std::size_t left = (side - symbol_width) / 2;
+  for (std::size_t i = 0; i < bitmap.size(); ++i)
+    if (bitmap[i] == '1') tile[(top + i / symbol_width) * side + left + i % symbol_width] += 1;
+}
+
+inline void append_document(microbatch& batch, const question& asked, std::size_t image_rows,
+                            float loss_weight) {
+  const std::size_t begin = batch.tokens();
+  for (std::size_t row = 0; row < image_rows; ++row)
+    batch.image_slots.push_back(static_cast<std::int32_t>(begin + row));
+  batch.token_ids.resize(begin + image_rows, image_place);
+  batch.token_ids.insert(batch.token_ids.end(), asked.words.begin(), asked.words.end());
+  // The last word of the question is the first token that has a target.
+  batch.targets.resize(batch.tokens() - 1, no_target);
+  batch.loss_weights.resize(batch.tokens() - 1, 0);
+  batch.token_ids.insert(batch.token_ids.end(), asked.answer.begin(), asked.answer.end() - 1);
+  batch.targets.insert(batch.targets.end(), asked.answer.begin(), asked.answer.end());
+  batch.loss_weights.resize(batch.tokens(), loss_weight);
+  for (std::size_t t = begin; t < batch.tokens(); ++t)
+    batch.position_ids.push_back(static_cast<std::int32_t>(t - begin));
+  batch.cu_seqlens.push_back(static_cast<std::int32_t>(batch.tokens()));
+}
+
+}  // namespace detail
+
+inline picture_task::picture_task(const task_options& options) : options_(options) {
+  if (options.tile_side < symbol_height)
+    throw invalid_input("tile_side", options.tile_side,
+                        "must be at least " + std::to_string(symbol_height) + " pixels");
+  if (!(options.noise >= 0))
+    throw invalid_input("noise", std::to_string(options.noise), "must not be negative");
+}
+
+inline question picture_task::question_of(std::uint64_t sample) const {
+  random_stream random = stream_of(sample);
+  return detail::draw_question(random);
+}
+
+inline std::vector<float> picture_task::pixels_of(std::uint64_t sample) const {
+  random_stream random = stream_of(sample);
+  const question asked = detail::draw_question(random);
+  const std::size_t tile_pixels = options_.tile_side * options_.tile_side;
+  std::vector<float> pixels(asked.symbols.size() * tile_pixels, 0.0F);
+  if (options_.blind) return pixels;
+  for (float& pixel : pixels) pixel = options_.noise * detail::draw_noise(random);
+  for (std::size_t tile = 0; tile < asked.symbols.size(); ++tile)
+    detail::draw_symbol(std::span(pixels).subspan(tile * tile_pixels, tile_pixels),
+                        options_.tile_side, asked.symbols[tile]);
+  return pixels;
+}
+
+inline vision_language_sample picture_task::size_of(std::uint64_t sample) const {
+  const question asked = question_of(sample);
+  const std::size_t tokens = asked.symbols.size() * options_.image_rows_per_tile +
+                             asked.words.size() + asked.answer.size() - 1;
+  return {static_cast<std::int64_t>(asked.symbols.size()), static_cast<std::int64_t>(tokens)};
+}
+
+inline std::int64_t picture_task::label_tokens_of(std::uint64_t sample) const {
+  return static_cast<std::int64_t>(question_of(sample).answer.size());
+}
+
+inline microbatch make_microbatch(const picture_task& task, std::span<const std::uint32_t> samples,
+                                  float loss_weight) {
+  microbatch batch;
+  for (const std::uint32_t sample : samples) {
+    const question asked = task.question_of(sample);
+    const std::vector<float> pixels = task.pixels_of(sample);
+    batch.pixels.insert(batch.pixels.end(), pixels.begin(), pixels.end());
+    detail::append_document(batch, asked, asked.symbols.size() * task.options().image_rows_per_tile,
+                            loss_weight);
+  }
+  return batch;
+}
+
+inline std::size_t exact_answers(const microbatch& batch,
+                                 std::span<const std::int32_t> predictions) {
+  if (predictions.size() != batch.tokens())
+    throw invalid_input("predictions", predictions.size(),
+                        "must be one per token, " + std::to_string(batch.tokens()));
+  std::size_t exact = 0;
+  for (std::size_t d = 0; d < batch.documents(); ++d) {
+    bool right = true;
+    for (auto t = static_cast<std::size_t>(batch.cu_seqlens[d]);
+         t < static_cast<std::size_t>(batch.cu_seqlens[d + 1]); ++t)
+      right &= batch.targets[t] == no_target || batch.targets[t] == predictions[t];
+    exact += right ? 1 : 0;
+  }
+  return exact;
+}
+
+}  // namespace omnibal::trainer
