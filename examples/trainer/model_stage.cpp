@@ -146,7 +146,7 @@ std::vector<stage_parameter<Real>> model_stage<Real>::parameters() {
   for (std::size_t l = 0; l < layers_.size(); ++l)
     for (layer_parameter<Real>* one : layers_[l]->parameters())
       all.push_back({.name = one->name,
-                     .layer = static_cast<std::uint32_t>(layout_.first_layer + l),
+                     .layer = layout_.first_layer + l,
                      .value = {one->value.view().data, one->value.view().size()},
                      .gradient = {one->gradient.view().data, one->gradient.view().size()}});
   return all;

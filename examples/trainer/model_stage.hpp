@@ -11,14 +11,12 @@
 #pragma once
 
 #include <algorithm>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -31,7 +29,6 @@
 #include "layers/block.hpp"
 #include "machine.hpp"
 #include "model.hpp"
-#include "parameter.hpp"
 
 namespace omnibal::trainer {
 
@@ -48,15 +45,14 @@ struct stage_layout {
 [[nodiscard]] stage_layout layout_of(const execution_plan& plan, std::size_t stage,
                                      std::uint64_t seed);
 
-/// A `parameter` (parameter.hpp) in double precision.
-struct double_parameter {
-  std::string name = {};
-  std::uint32_t layer = 0;
-  std::span<double> value = {};
-  std::span<double> gradient = {};
-};
+/// A parameter as optimizers and checkpoints take it.
 template <typename Real>
-using stage_parameter = std::conditional_t<std::same_as<Real, float>, parameter, double_parameter>;
+struct stage_parameter {
+  std::string name = {};  ///< Within its layer.
+  std::size_t layer = 0;  ///< In the chain.
+  std::span<Real> value = {};
+  std::span<Real> gradient = {};
+};
 
 /// Used by one thread at a time. Calls that do not fit throw invalid_input: a micro-batch that was
 /// not started, a pass whose predecessor is missing, rows of the wrong size.

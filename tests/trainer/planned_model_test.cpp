@@ -165,7 +165,7 @@ std::vector<rank_outcome> run_planned(const model_config& config, const executio
     mine.expected_peak = peak_in_order(work, plan, stages);
     for (auto& one : owned) {
       if (one->bytes_held() != 0) mine.expected_peak = -1;
-      for (const parameter& each : one->parameters())
+      for (const auto& each : one->parameters())
         mine.of[{each.layer, each.name}] = {each.gradient.begin(), each.gradient.end()};
     }
   });
