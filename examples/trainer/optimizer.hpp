@@ -116,6 +116,7 @@ class flat_stage {
 
 /// The state of a layer, whoever has its shards: what a checkpoint holds.
 struct layer_state {
+  std::size_t layer = 0;
   std::vector<float> values = {};
   std::vector<float> first_moments = {};
   std::vector<float> second_moments = {};
@@ -404,7 +405,10 @@ std::vector<layer_state> sharded_adamw<Channel>::states(std::uint32_t stage) {
       const auto begin = all.begin() + static_cast<std::ptrdiff_t>(layer.begin);
       return std::vector<float>(begin, begin + static_cast<std::ptrdiff_t>(layer.count));
     };
-    states.push_back({cut(values), cut(first), cut(second)});
+    states.push_back({.layer = layer.layer,
+                      .values = cut(values),
+                      .first_moments = cut(first),
+                      .second_moments = cut(second)});
   }
   return states;
 }
@@ -420,6 +424,9 @@ void sharded_adamw<Channel>::restore(std::uint32_t stage, std::span<const layer_
     std::vector<float> all(of.flat.elements());
     for (std::size_t l = 0; l < layers.size(); ++l) {
       const std::vector<float>& from = states[l].*which;
+      if (states[l].layer != layers[l].layer)
+        throw invalid_input("states.layer", l, states[l].layer,
+                            "must be layer " + std::to_string(layers[l].layer));
       if (from.size() != layers[l].count)
         throw invalid_input("states of layer " + std::to_string(layers[l].layer), from.size(),
                             "must have " + std::to_string(layers[l].count) + " parameters");

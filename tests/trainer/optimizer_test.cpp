@@ -262,8 +262,10 @@ TEST_CASE("a state of another model is refused") {
     std::vector<float> value = {1, 2};
     std::vector<float> gradient = {0, 0};
     sharded_adamw<thread_channel> optimizer(world, alone, {{{0, value, gradient}}}, 1, {});
-    const std::vector<layer_state> small = {{{1}, {1}, {1}}};
+    const std::vector<layer_state> small = {{0, {1}, {1}, {1}}};
     CHECK_THROWS_WITH(optimizer.restore(0, small), "states of layer 0 = 1: must have 2 parameters");
+    const std::vector<layer_state> other = {{1, {1, 1}, {1, 1}, {1, 1}}};
+    CHECK_THROWS_WITH(optimizer.restore(0, other), "states.layer[0] = 1: must be layer 0");
     CHECK_THROWS_AS(optimizer.restore(0, {}), invalid_input);
   });
 }
