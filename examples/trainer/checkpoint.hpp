@@ -56,10 +56,13 @@ struct run_position {
   friend bool operator==(const run_position&, const run_position&) = default;
 };
 
-/// The folder in which a checkpoint of this many steps is written until it is whole. Empty: what an
-/// earlier process left there is removed. Throws checkpoint_error.
-[[nodiscard]] std::filesystem::path begin_checkpoint(const std::filesystem::path& runs,
-                                                     std::uint64_t steps);
+/// The folder in which a checkpoint of this many steps is written until it is whole.
+[[nodiscard]] std::filesystem::path writing_folder(const std::filesystem::path& runs,
+                                                   std::uint64_t steps);
+
+/// Makes that folder, empty: what an earlier process left there is removed. Throws
+/// checkpoint_error.
+std::filesystem::path begin_checkpoint(const std::filesystem::path& runs, std::uint64_t steps);
 
 /// Writes a layer into such a folder; ranks may write different layers at the same time. Throws
 /// checkpoint_error.
@@ -157,10 +160,15 @@ auto naming_errors(const std::filesystem::path& path, const Body& body) {
 
 }  // namespace detail
 
+inline std::filesystem::path writing_folder(const std::filesystem::path& runs,
+                                            std::uint64_t steps) {
+  return runs / (detail::numbered("step-", steps, 6) + ".writing");
+}
+
 inline std::filesystem::path begin_checkpoint(const std::filesystem::path& runs,
                                               std::uint64_t steps) {
   return detail::naming_errors(runs, [&] {
-    const auto folder = runs / (detail::numbered("step-", steps, 6) + ".writing");
+    const std::filesystem::path folder = writing_folder(runs, steps);
     std::filesystem::remove_all(folder);
     std::filesystem::create_directories(folder);
     return folder;

@@ -111,8 +111,11 @@ class picture_task {
 };
 
 /// The documents of these samples in this order. `loss_weight` is that of each token of an answer.
+/// `padded_tokens`, where it is not empty, has the tokens of every sample of the task with padding,
+/// which follows the document's own and counts in no loss.
 [[nodiscard]] microbatch make_microbatch(const picture_task& task,
-                                         std::span<const std::uint32_t> samples, float loss_weight);
+                                         std::span<const std::uint32_t> samples, float loss_weight,
+                                         std::span<const std::int64_t> padded_tokens = {});
 
 /// The documents whose whole answer was predicted, each word given the right ones before it: the
 /// same documents as those that the model, left alone, would answer rightly. Throws invalid_input
@@ -174,7 +177,7 @@ inline void draw_symbol(std::span<float> tile, std::size_t side, std::int32_t sy
 }
 
 inline void append_document(microbatch& batch, const question& asked, std::size_t image_rows,
-                            float loss_weight) {
+                            float loss_weight, std::size_t tokens) {
   const std::size_t begin = batch.tokens();
   for (std::size_t row = 0; row < image_rows; ++row)
     batch.image_slots.push_back(static_cast<std::int32_t>(begin + row));
@@ -186,6 +189,9 @@ inline void append_document(microbatch& batch, const question& asked, std::size_
   batch.token_ids.insert(batch.token_ids.end(), asked.answer.begin(), asked.answer.end() - 1);
   batch.targets.insert(batch.targets.end(), asked.answer.begin(), asked.answer.end());
   batch.loss_weights.resize(batch.tokens(), loss_weight);
+  batch.token_ids.resize(std::max(batch.tokens(), begin + tokens), end_of_answer);
+  batch.targets.resize(batch.tokens(), no_target);
+  batch.loss_weights.resize(batch.tokens(), 0);
   for (std::size_t t = begin; t < batch.tokens(); ++t)
     batch.position_ids.push_back(static_cast<std::int32_t>(t - begin));
   batch.cu_seqlens.push_back(static_cast<std::int32_t>(batch.tokens()));
@@ -231,14 +237,15 @@ inline std::int64_t picture_task::label_tokens_of(std::uint64_t sample) const {
 }
 
 inline microbatch make_microbatch(const picture_task& task, std::span<const std::uint32_t> samples,
-                                  float loss_weight) {
+                                  float loss_weight, std::span<const std::int64_t> padded_tokens) {
   microbatch batch;
   for (const std::uint32_t sample : samples) {
     const question asked = task.question_of(sample);
     const std::vector<float> pixels = task.pixels_of(sample);
     batch.pixels.insert(batch.pixels.end(), pixels.begin(), pixels.end());
-    detail::append_document(batch, asked, asked.symbols.size() * task.options().image_rows_per_tile,
-                            loss_weight);
+    detail::append_document(
+        batch, asked, asked.symbols.size() * task.options().image_rows_per_tile, loss_weight,
+        padded_tokens.empty() ? 0 : static_cast<std::size_t>(padded_tokens[sample]));
   }
   return batch;
 }
