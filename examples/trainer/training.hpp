@@ -83,6 +83,7 @@ struct rank_report {
   held_out_result held_out = {};
   std::int64_t peak_saved_bytes = 0;            ///< Of saved activations.
   std::int64_t predicted_peak_saved_bytes = 0;  ///< By the order of the plan and the layers.
+  std::int64_t peak_activation_bytes = 0;       ///< Also within operations.
   std::int64_t peak_message_bytes = 0;
   std::int64_t parameter_bytes = 0;  ///< Weights, gradients and the optimizer's.
   std::int64_t busy = 0;             ///< Nanoseconds in operations, over all steps.
@@ -242,6 +243,7 @@ class rank_trainer {
     report_.predicted_peak_saved_bytes =
         std::max(report_.predicted_peak_saved_bytes,
                  predicted_peak_saved(plan_, step, world_.rank(), stages_));
+    report_.peak_activation_bytes = std::max(report_.peak_activation_bytes, log.peak_bytes);
     report_.peak_message_bytes = std::max(report_.peak_message_bytes, log.peak_message_bytes);
     report_.busy += log.busy();
     report_.time += log.step.duration();

@@ -148,8 +148,10 @@ TEST_CASE("a micro-batch has the documents one after the other, and answers alon
     std::int64_t labels = 0;
     for (std::int32_t position = 0; position < tokens; ++position, ++token) {
       CHECK(batch.position_ids[token] == position);
-      const std::int32_t in_text = position - 4 * static_cast<std::int32_t>(tiles);
-      if (in_text < 0) {
+      const std::int32_t in_text = position - 5 * static_cast<std::int32_t>(tiles);
+      if (in_text < 0 && position % 5 == 0) {
+        CHECK(batch.token_ids[token] == first_tile + position / 5);
+      } else if (in_text < 0) {
         CHECK(batch.token_ids[token] == image_place);
         CHECK(batch.image_slots[image_row++] == static_cast<std::int32_t>(token));
       } else {
