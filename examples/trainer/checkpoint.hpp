@@ -52,6 +52,7 @@ struct run_position {
   std::uint64_t updates = 0;  ///< Of the optimizer.
   std::size_t layers = 0;
   std::vector<double> losses = {};  ///< One per step.
+  nlohmann::json costs = {};        ///< Of the layers, with which the run was planned.
 
   friend bool operator==(const run_position&, const run_position&) = default;
 };
@@ -198,7 +199,7 @@ inline void finish_checkpoint(const std::filesystem::path& runs,
                            {"model", position.model},        {"seed", position.seed},
                            {"batch", position.batch},        {"steps", position.steps},
                            {"updates", position.updates},    {"layers", position.layers},
-                           {"losses", position.losses}}
+                           {"losses", position.losses},      {"costs", position.costs}}
                 .dump(1)
          << '\n';
     if (!file.flush()) throw checkpoint_error(path, "cannot be written");
@@ -235,7 +236,8 @@ inline run_position read_position(const std::filesystem::path& folder) {
                         .steps = json.at("steps"),
                         .updates = json.at("updates"),
                         .layers = json.at("layers"),
-                        .losses = json.at("losses")};
+                        .losses = json.at("losses"),
+                        .costs = json.at("costs")};
   });
 }
 

@@ -33,7 +33,11 @@ namespace omnibal::trainer {
 /// Floating-point operations of the matrix products of a step: forward, and twice that backward.
 [[nodiscard]] double model_operations(const model_config& model, const workload& work);
 
-/// The first step whose mean loss over it and the nine before is at most this; 0 if there is none.
+/// The mean of the last ten losses, or of all if they are fewer.
+[[nodiscard]] double final_loss(const std::vector<double>& losses);
+
+/// The number of steps after which the mean of the last ten losses was at most this for the first
+/// time; 0 if it never was.
 [[nodiscard]] std::size_t steps_to_loss(const std::vector<double>& losses, double loss);
 
 // ---- implementation ----------------------------------------------------------------------------
@@ -103,6 +107,11 @@ inline nlohmann::json to_json(const strategy_report& report, const training_plan
   nlohmann::json ranks = nlohmann::json::array();
   for (std::size_t r = 0; r < report.ranks.size(); ++r)
     ranks.push_back(detail::to_json(report.ranks[r], plan.peak_memory[r % plan.devices]));
+  nlohmann::json ablation = nlohmann::json::array();
+  for (const ablation_row& row : planned.ablation)
+    ablation.push_back({{"name", row.name},
+                        {"fits", row.fits},
+                        {"predicted_seconds", static_cast<double>(row.epoch_time) * 1e-9}});
   const held_out_result& held_out = report.ranks[0].held_out;
   return {{"strategy", strategy_names[static_cast<std::size_t>(report.how)]},
           {"planned", detail::hexadecimal(fingerprint(plan))},
@@ -115,6 +124,7 @@ inline nlohmann::json to_json(const strategy_report& report, const training_plan
           {"loss", report.ranks[0].losses},
           {"held_out", {{"samples", held_out.samples}, {"exact", held_out.exact}}},
           {"ranks", std::move(ranks)},
+          {"step_seconds", report.step_seconds},
           {"seconds", report.seconds},
           {"replayed_seconds", report.replayed_seconds},
           {"predicted_seconds", report.predicted_seconds},
@@ -124,7 +134,8 @@ inline nlohmann::json to_json(const strategy_report& report, const training_plan
             {"replayed", report.bubble.replayed},
             {"measured", report.bubble.measured}}},
           {"skew", report.skew},
-          {"pad_ratio", planned.pad_ratio}};
+          {"pad_ratio", planned.pad_ratio},
+          {"ablation", std::move(ablation)}};
 }
 
 inline double model_operations(const model_config& model, const workload& work) {
@@ -138,13 +149,25 @@ inline double model_operations(const model_config& model, const workload& work) 
                 static_cast<double>(of_token) * static_cast<double>(work.tokens));
 }
 
-inline std::size_t steps_to_loss(const std::vector<double>& losses, double loss) {
-  constexpr std::size_t window = 10;
+namespace detail {
+
+/// Of the ten losses before this step.
+[[nodiscard]] inline double mean_before(const std::vector<double>& losses, std::size_t end) {
+  const std::size_t count = std::min<std::size_t>(10, end);
   double sum = 0;
-  for (std::size_t i = 0; i < losses.size(); ++i) {
-    sum += losses[i] - (i >= window ? losses[i - window] : 0);
-    if (i + 1 >= window && sum <= loss * static_cast<double>(window)) return i + 1;
-  }
+  for (std::size_t i = end - count; i < end; ++i) sum += losses[i];
+  return count == 0 ? 0 : sum / static_cast<double>(count);
+}
+
+}  // namespace detail
+
+inline double final_loss(const std::vector<double>& losses) {
+  return detail::mean_before(losses, losses.size());
+}
+
+inline std::size_t steps_to_loss(const std::vector<double>& losses, double loss) {
+  for (std::size_t end = std::min<std::size_t>(10, losses.size()); end <= losses.size(); ++end)
+    if (end > 0 && detail::mean_before(losses, end) <= loss) return end;
   return 0;
 }
 

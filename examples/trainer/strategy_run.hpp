@@ -37,6 +37,7 @@ struct strategy_report {
   std::vector<rank_report> ranks = {};
   std::vector<std::vector<step_log>> logs = {};  ///< Per rank and step run.
   std::uint64_t first_step = 0;                  ///< More than 0 where the run was resumed.
+  std::vector<double> step_seconds = {};         ///< Of the slowest rank.
   double seconds = 0;                            ///< Of all steps.
   double replayed_seconds = 0;                   ///< By the measured durations and the order alone.
   double predicted_seconds = 0;
@@ -99,6 +100,7 @@ inline void measure(strategy_report& report, const execution_plan& plan) {
       measured.busy += static_cast<double>(rank[index].busy());
     }
     measured.makespan += static_cast<double>(slowest);
+    report.step_seconds.push_back(static_cast<double>(slowest) * 1e-9);
   }
   report.bubble = {predicted.bubble(plan.ranks()), replayed.bubble(plan.ranks()),
                    measured.bubble(plan.ranks())};

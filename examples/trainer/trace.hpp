@@ -4,6 +4,7 @@
 /// and beside each what the plan predicted for it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -59,8 +60,8 @@ class trace_writer {
                       std::span<const execution_item> items,
                       std::span<const simulated_item> times) {
     for (std::size_t i = 0; i < items.size(); ++i)
-      add_event(ranks_ + rank, items[i], "predicted ", step, begin + times[i].begin,
-                times[i].end - times[i].begin);
+      add_event(ranks_ + rank, items[i], "predicted ", step, begin + times[i].start,
+                times[i].end - times[i].start);
   }
 
   [[nodiscard]] std::string text() const { return "{\"traceEvents\":[\n" + events_ + "\n]}\n"; }

@@ -63,6 +63,7 @@ struct training_run {
   std::uint32_t held_out = 512;            ///< Questions at the end.
   std::filesystem::path checkpoints = {};  ///< Empty: none are written.
   std::uint64_t checkpoint_every = 50;     ///< Steps; the last step is saved in any case.
+  nlohmann::json costs = {};               ///< Stored with them.
   std::filesystem::path resume = {};       ///< The folder of a checkpoint; empty: from the start.
   /// Called on every rank after each step, by its thread.
   std::function<void(std::size_t rank, const step_report&)> after_step = {};
@@ -291,7 +292,8 @@ class rank_trainer {
                          .steps = steps,
                          .updates = optimizer_.updates(),
                          .layers = plan_.layers.size(),
-                         .losses = report_.losses});
+                         .losses = report_.losses,
+                         .costs = run_.costs});
   }
 
   /// Returns the first step to run.

@@ -64,6 +64,8 @@ struct training_plan {
   /// Per sample: tokens with padding; empty where nothing is padded.
   std::vector<std::int64_t> padded_tokens = {};
   double pad_ratio = 0;  ///< Share of the tokens computed that are padding.
+  /// What each kind of balance adds, predicted for the samples that the search saw.
+  std::vector<ablation_row> ablation = {};
 };
 
 /// Plans all steps. Throws invalid_input for a shape out of range.
@@ -89,11 +91,14 @@ class training_planner {
       samples_.push_back(task.size_of(i));
       labels_.push_back(task.label_tokens_of(i));
     }
+    for (std::uint32_t i = 0; i < searched_steps * shape.batch; ++i)
+      searched_samples_.push_back(task.size_of(i));
   }
 
   [[nodiscard]] training_plan make() {
     result_.capacity = capacity();
-    const run_plan searched = plan_run(problem(samples_for_search()));
+    const run_plan searched = plan_run(problem(searched_samples_));
+    result_.ablation = searched.ablation;
     const run_strategy& found = strategy_of(searched);
     if (found.status == search_status::infeasible) return refused(found.why);
     const assigned_packs assigned = assign();
@@ -112,11 +117,8 @@ class training_planner {
   }
 
  private:
-  /// Enough for packs like those of the whole run.
-  [[nodiscard]] std::span<const vision_language_sample> samples_for_search() const {
-    const std::size_t most = std::max<std::size_t>(2048, 8 * std::size_t{shape_.batch});
-    return std::span(samples_).first(std::min(samples_.size(), most));
-  }
+  /// The search sees so many steps, however many are run: a longer run has the same plan.
+  static constexpr std::uint32_t searched_steps = 64;
 
   /// Packs of this capacity are about as many as micro-batches are asked for; the longest sample
   /// fits.
@@ -124,13 +126,13 @@ class training_planner {
     const std::size_t wanted = shape_.microbatches > 0 ? shape_.microbatches : 4 * shape_.devices;
     loads<2> sum = {};
     loads<2> longest = {};
-    for (const vision_language_sample& each : samples_)
+    for (const vision_language_sample& each : searched_samples_)
       for (std::size_t r = 0; r < 2; ++r) {
         sum[r] += each[r];
         longest[r] = std::max(longest[r], each[r]);
       }
     loads<2> capacity = {};
-    const auto packs = static_cast<std::int64_t>(wanted * shape_.replicas * shape_.steps);
+    const auto packs = static_cast<std::int64_t>(wanted * shape_.replicas * searched_steps);
     // A tenth more, since packs are not filled to the last token.
     for (std::size_t r = 0; r < 2; ++r)
       capacity[r] = std::max(longest[r], (11 * sum[r] + 10 * packs - 1) / (10 * packs));
@@ -244,6 +246,7 @@ class training_planner {
   std::span<const layer_cost> chain_;
   const training_shape& shape_;
   std::vector<vision_language_sample> samples_;
+  std::vector<vision_language_sample> searched_samples_;
   std::vector<std::int64_t> labels_;
   training_plan result_;
 };

@@ -52,7 +52,8 @@ run_position position_at(std::uint64_t steps) {
           .steps = steps,
           .updates = steps,
           .layers = 3,
-          .losses = std::vector<double>(steps, 1.0 / 3)};
+          .losses = std::vector<double>(steps, 1.0 / 3),
+          .costs = {{"layers", {1, 2, 3}}}};
 }
 
 void save(const fs::path& runs, std::uint64_t steps) {
