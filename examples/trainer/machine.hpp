@@ -284,8 +284,9 @@ class lanes {
       for (std::size_t j = 0; j < width; ++j) part[j] += f(i + j);
     number rest = 0;
     for (; i < count; ++i) rest += f(i);
-    for (std::size_t j = 0; j < width; ++j) rest += part[j];
-    return rest;
+    for (std::size_t half = width / 2; half > 0; half /= 2)
+      for (std::size_t j = 0; j < half; ++j) part[j] += part[j + half];
+    return part[0] + rest;
   }
 
   /// Calls f in one lane.

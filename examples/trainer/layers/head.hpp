@@ -22,7 +22,7 @@
 namespace omnibal::trainer {
 
 /// Tokens whose logits exist at a time.
-inline constexpr std::size_t head_chunk = 512;
+inline constexpr std::size_t head_chunk = 128;
 
 template <typename Real>
 class head {
