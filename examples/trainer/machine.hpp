@@ -289,6 +289,15 @@ class lanes {
     return part[0] + rest;
   }
 
+  /// The first i < count with the largest f(i), in every lane; count ≥ 1.
+  template <typename Function>
+  [[nodiscard]] OMNIBAL_HD std::size_t largest(std::size_t count, const Function& f) const {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < count; ++i)
+      if (f(i) > f(best)) best = i;
+    return best;
+  }
+
   /// Calls f in one lane.
   template <typename Function>
   OMNIBAL_HD void once(const Function& f) const {

@@ -65,6 +65,15 @@ enum class model_layer { patch_embedding, vision, projector, embedding, language
 /// Names of all layers in order; those of one kind are numbered, as in the library's presets.
 [[nodiscard]] std::vector<std::string> layer_names(const model_config& config);
 
+/// Rows and columns of what passes between two layers.
+struct extent {
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+
+  [[nodiscard]] std::size_t size() const noexcept { return rows * columns; }
+  friend bool operator==(const extent&, const extent&) = default;
+};
+
 /// What a layer passes on for a micro-batch: rows and columns of numbers; nothing after the head.
 [[nodiscard]] extent output_of(const model_config& config, std::size_t layer, const workload& work);
 
