@@ -284,8 +284,18 @@ class lanes {
       for (std::size_t j = 0; j < width; ++j) part[j] += f(i + j);
     number rest = 0;
     for (; i < count; ++i) rest += f(i);
-    for (std::size_t j = 0; j < width; ++j) rest += part[j];
-    return rest;
+    for (std::size_t half = width / 2; half > 0; half /= 2)
+      for (std::size_t j = 0; j < half; ++j) part[j] += part[j + half];
+    return part[0] + rest;
+  }
+
+  /// The first i < count with the largest f(i), in every lane; count ≥ 1.
+  template <typename Function>
+  [[nodiscard]] OMNIBAL_HD std::size_t largest(std::size_t count, const Function& f) const {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < count; ++i)
+      if (f(i) > f(best)) best = i;
+    return best;
   }
 
   /// Calls f in one lane.

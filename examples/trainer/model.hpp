@@ -35,7 +35,7 @@ namespace omnibal::trainer {
 struct model_config {
   model_shape shape = {};
   tile_shape tiles = {};
-  double rotary_base = 10'000;
+  double rotary_base = 100;  ///< Documents are short: with 10,000 half of the angles hardly move.
 
   [[nodiscard]] std::size_t vocabulary() const noexcept {
     return static_cast<std::size_t>(shape.language.vocabulary);
@@ -64,6 +64,15 @@ enum class model_layer { patch_embedding, vision, projector, embedding, language
 
 /// Names of all layers in order; those of one kind are numbered, as in the library's presets.
 [[nodiscard]] std::vector<std::string> layer_names(const model_config& config);
+
+/// Rows and columns of what passes between two layers.
+struct extent {
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+
+  [[nodiscard]] std::size_t size() const noexcept { return rows * columns; }
+  friend bool operator==(const extent&, const extent&) = default;
+};
 
 /// What a layer passes on for a micro-batch: rows and columns of numbers; nothing after the head.
 [[nodiscard]] extent output_of(const model_config& config, std::size_t layer, const workload& work);
@@ -184,7 +193,7 @@ inline model_config model_of(std::string_view name, std::int64_t vocabulary) {
                              {.layers = 4,
                               .hidden = 64,
                               .heads = 4,
-                              .kv_heads = 4,
+                              .kv_heads = 2,
                               .ffn = 176,
                               .vocabulary = vocabulary},
                              {.side = 16, .patch = 4, .merge = 2});

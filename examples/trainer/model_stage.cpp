@@ -147,6 +147,7 @@ std::vector<stage_parameter<Real>> model_stage<Real>::parameters() {
     for (layer_parameter<Real>* one : layers_[l]->parameters())
       all.push_back({.name = one->name,
                      .layer = layout_.first_layer + l,
+                     .rows = one->value.rows(),
                      .value = {one->value.view().data, one->value.view().size()},
                      .gradient = {one->gradient.view().data, one->gradient.view().size()}});
   return all;

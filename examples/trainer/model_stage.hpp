@@ -50,6 +50,7 @@ template <typename Real>
 struct stage_parameter {
   std::string name = {};  ///< Within its layer.
   std::size_t layer = 0;  ///< In the chain.
+  std::size_t rows = 0;   ///< Of the value; 1 of gains and biases.
   std::span<Real> value = {};
   std::span<Real> gradient = {};
 };

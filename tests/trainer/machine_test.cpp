@@ -115,6 +115,13 @@ TEST_CASE("sums of lanes have all terms, whatever their number") {
   CHECK(total == static_cast<double>(count * (count + 1) / 2));
 }
 
+TEST_CASE("the largest is the first of its size") {
+  const std::vector<int> values = {3, 7, 1, 7, 2};
+  const auto of = [&](std::size_t i) { return values[i]; };
+  CHECK(lanes{}.largest(1, of) == 0);
+  CHECK(lanes{}.largest(5, of) == 1);
+}
+
 TEST_CASE("column sums are added") {
   machine on;
   const auto x = counted_up(on, 3, 2);

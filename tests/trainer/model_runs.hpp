@@ -66,7 +66,7 @@ inline microbatch batch_of(const model_config& config, const std::vector<documen
 /// Three micro-batches: images and text, text alone, and one whose logits are in two chunks.
 inline std::vector<microbatch> some_batches(const model_config& config) {
   return {batch_of(config, {{1, 5}, {0, 3}, {2, 7}, {0, 1}}), batch_of(config, {{0, 9}, {0, 4}}),
-          batch_of(config, {{3, 400}, {1, 120}})};
+          batch_of(config, {{3, 90}, {1, 50}})};
 }
 
 /// How a step is run.

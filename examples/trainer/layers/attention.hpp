@@ -17,7 +17,6 @@
 #include <limits>
 
 #include "../machine.hpp"
-#include "block.hpp"
 
 namespace omnibal::trainer {
 

@@ -22,7 +22,65 @@
 namespace omnibal::trainer {
 
 /// Tokens whose logits exist at a time.
-inline constexpr std::size_t head_chunk = 512;
+inline constexpr std::size_t head_chunk = 128;
+
+namespace detail {
+
+/// The largest logit of a row and the logarithm of the sum of all exponentials.
+template <typename Real>
+struct row_summary {
+  std::size_t largest;
+  Real log_sum;
+};
+
+template <typename Real>
+[[nodiscard]] OMNIBAL_HD row_summary<Real> summary_of(const lanes& group, const Real* logits,
+                                                      std::size_t vocabulary) {
+  const std::size_t largest = group.largest(vocabulary, [&](std::size_t i) { return logits[i]; });
+  const Real most = logits[largest];
+  const Real sum = group.sum(vocabulary, [&](std::size_t i) { return std::exp(logits[i] - most); });
+  return {largest, most + std::log(sum)};
+}
+
+/// Weighted losses and predictions of the tokens from `first` on, from their logits.
+template <typename Real>
+void evaluate_rows(const placed_batch& batch, std::size_t first, const matrix<Real>& chunk,
+                   double* losses, std::int32_t* predictions) {
+  const matrix_view<const Real> logits = chunk;
+  const std::int32_t* const targets = batch.targets.data();
+  const float* const weights = batch.loss_weights.data();
+  for_rows(*batch.on, chunk.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+    const auto summary = summary_of(group, logits[row], logits.columns);
+    const std::size_t token = first + row;
+    group.once([&] {
+      predictions[token] = static_cast<std::int32_t>(summary.largest);
+      if (targets[token] == no_target) return;
+      const Real target = logits[row][static_cast<std::size_t>(targets[token])];
+      losses[token] =
+          static_cast<double>(weights[token]) * static_cast<double>(summary.log_sum - target);
+    });
+  });
+}
+
+/// Logits of the tokens from `first` on become the gradients of the loss by them.
+template <typename Real>
+void turn_into_slopes(const placed_batch& batch, std::size_t first, matrix<Real>& chunk) {
+  const matrix_view<Real> slopes = chunk;
+  const std::int32_t* const targets = batch.targets.data();
+  const float* const weights = batch.loss_weights.data();
+  for_rows(*batch.on, chunk.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+    Real* const values = slopes[row];
+    const std::int32_t target = targets[first + row];
+    const Real weight = target == no_target ? 0 : static_cast<Real>(weights[first + row]);
+    const Real log_sum = summary_of(group, values, slopes.columns).log_sum;
+    group.each(slopes.columns, [&](std::size_t i) {
+      const Real expected = static_cast<std::int32_t>(i) == target ? 1 : 0;
+      values[i] = weight * (std::exp(values[i] - log_sum) - expected);
+    });
+  });
+}
+
+}  // namespace detail
 
 template <typename Real>
 class head {
@@ -87,46 +145,16 @@ class head {
     return logits;
   }
 
-  /// The largest logit of a row and the logarithm of the sum of all exponentials.
-  struct row_summary {
-    std::size_t largest;
-    Real log_sum;
-  };
-  [[nodiscard]] OMNIBAL_HD static row_summary summary_of(const lanes& group, const Real* logits,
-                                                         std::size_t vocabulary) {
-    std::size_t largest = 0;
-    for (std::size_t i = 1; i < vocabulary; ++i)
-      if (logits[i] > logits[largest]) largest = i;
-    const Real most = logits[largest];
-    const Real sum =
-        group.sum(vocabulary, [&](std::size_t i) { return std::exp(logits[i] - most); });
-    return {largest, most + std::log(sum)};
-  }
-
+  /// Leaves loss and predictions of all tokens in the batch.
   void evaluate(placed_batch& batch, const matrix<Real>& normed) const {
     machine& on = *batch.on;
     const std::size_t tokens = normed.rows();
     buffer<double> losses(on, tokens);
     buffer<std::int32_t> predictions(on, tokens);
-    double* const loss = losses.data();
-    std::int32_t* const prediction = predictions.data();
-    const std::int32_t* const targets = batch.targets.data();
-    const float* const weights = batch.loss_weights.data();
-    for (std::size_t first = 0; first < tokens; first += head_chunk) {
-      const matrix<Real> chunk = logits_of(on, normed, first, std::min(head_chunk, tokens - first));
-      const matrix_view<const Real> logits = chunk;
-      for_rows(on, chunk.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
-        const row_summary summary = summary_of(group, logits[row], logits.columns);
-        const std::size_t token = first + row;
-        group.once([&] {
-          prediction[token] = static_cast<std::int32_t>(summary.largest);
-          if (targets[token] == no_target) return;
-          const Real target = logits[row][static_cast<std::size_t>(targets[token])];
-          loss[token] =
-              static_cast<double>(weights[token]) * static_cast<double>(summary.log_sum - target);
-        });
-      });
-    }
+    for (std::size_t first = 0; first < tokens; first += head_chunk)
+      detail::evaluate_rows<Real>(
+          batch, first, logits_of(on, normed, first, std::min(head_chunk, tokens - first)),
+          losses.data(), predictions.data());
     std::vector<double> terms(tokens);
     copy_out(on, losses.data(), std::span(terms));
     batch.result.loss = std::accumulate(terms.begin(), terms.end(), 0.0);
@@ -137,23 +165,10 @@ class head {
   /// Calls use(first token, gradient of the loss by the logits) for all chunks in order.
   template <typename Use>
   void for_chunks(const placed_batch& batch, const matrix<Real>& normed, const Use& use) const {
-    machine& on = *batch.on;
-    const std::int32_t* const targets = batch.targets.data();
-    const float* const weights = batch.loss_weights.data();
     for (std::size_t first = 0; first < normed.rows(); first += head_chunk) {
       matrix<Real> chunk =
-          logits_of(on, normed, first, std::min(head_chunk, normed.rows() - first));
-      const matrix_view<Real> slopes = chunk;
-      for_rows(on, chunk.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
-        Real* const values = slopes[row];
-        const std::int32_t target = targets[first + row];
-        const Real weight = target == no_target ? 0 : static_cast<Real>(weights[first + row]);
-        const Real log_sum = summary_of(group, values, slopes.columns).log_sum;
-        group.each(slopes.columns, [&](std::size_t i) {
-          const Real expected = static_cast<std::int32_t>(i) == target ? 1 : 0;
-          values[i] = weight * (std::exp(values[i] - log_sum) - expected);
-        });
-      });
+          logits_of(*batch.on, normed, first, std::min(head_chunk, normed.rows() - first));
+      detail::turn_into_slopes<Real>(batch, first, chunk);
       use(first, chunk);
     }
   }

@@ -11,7 +11,7 @@
 #include <numbers>
 
 #include "../machine.hpp"
-#include "block.hpp"
+#include "parameter.hpp"
 
 namespace omnibal::trainer {
 
