@@ -6,9 +6,9 @@
 ///     how often is 3 there?              2
 ///     read all symbols                   4 cross 0
 ///
-/// A document is the image rows of 1 to 6 tiles, a question and its answer. Only the answer counts
-/// in the loss. Sample i is a function of the seed and i: any rank makes any sample, in any order,
-/// and a run resumes at any step.
+/// A document has 1 to 6 tiles, each as its number and its image rows, then a question and its
+/// answer. Only the answer counts in the loss. Sample i is a function of the seed and i: any rank
+/// makes any sample, in any order, and a run resumes at any step.
 ///
 /// A model that sees no pictures learns too (an answer is one of few words, most counts are 1), so
 /// the loss alone shows nothing: what counts is the share of exact answers to questions that were
@@ -56,7 +56,7 @@ enum word : std::int32_t {
   ask_all,
   end_of_answer,
   image_place,  ///< Stands where an image row goes.
-  first_tile,   ///< first_tile + k is tile k.
+  first_tile,   ///< first_tile + k is the number of tile k, from 0.
   vocabulary = first_tile + most_tiles
 };
 
@@ -111,8 +111,11 @@ class picture_task {
 };
 
 /// The documents of these samples in this order. `loss_weight` is that of each token of an answer.
+/// `padded_tokens`, where it is not empty, has the tokens of every sample of the task with padding,
+/// which follows the document's own and counts in no loss.
 [[nodiscard]] microbatch make_microbatch(const picture_task& task,
-                                         std::span<const std::uint32_t> samples, float loss_weight);
+                                         std::span<const std::uint32_t> samples, float loss_weight,
+                                         std::span<const std::int64_t> padded_tokens = {});
 
 /// The documents whose whole answer was predicted, each word given the right ones before it: the
 /// same documents as those that the model, left alone, would answer rightly. Throws invalid_input
@@ -173,12 +176,20 @@ inline void draw_symbol(std::span<float> tile, std::size_t side, std::int32_t sy
     if (bitmap[i] == '1') tile[(top + i / symbol_width) * side + left + i % symbol_width] += 1;
 }
 
+inline void append_tile(microbatch& batch, std::size_t tile, std::size_t image_rows) {
+  batch.token_ids.push_back(first_tile + static_cast<std::int32_t>(tile));
+  for (std::size_t row = 0; row < image_rows; ++row) {
+    batch.image_slots.push_back(static_cast<std::int32_t>(batch.tokens()));
+    batch.token_ids.push_back(image_place);
+  }
+}
+
+/// `tokens` is with padding, or less than the document has: none then.
 inline void append_document(microbatch& batch, const question& asked, std::size_t image_rows,
-                            float loss_weight) {
+                            float loss_weight, std::size_t tokens) {
   const std::size_t begin = batch.tokens();
-  for (std::size_t row = 0; row < image_rows; ++row)
-    batch.image_slots.push_back(static_cast<std::int32_t>(begin + row));
-  batch.token_ids.resize(begin + image_rows, image_place);
+  for (std::size_t tile = 0; tile < asked.symbols.size(); ++tile)
+    append_tile(batch, tile, image_rows);
   batch.token_ids.insert(batch.token_ids.end(), asked.words.begin(), asked.words.end());
   // The last word of the question is the first token that has a target.
   batch.targets.resize(batch.tokens() - 1, no_target);
@@ -186,6 +197,9 @@ inline void append_document(microbatch& batch, const question& asked, std::size_
   batch.token_ids.insert(batch.token_ids.end(), asked.answer.begin(), asked.answer.end() - 1);
   batch.targets.insert(batch.targets.end(), asked.answer.begin(), asked.answer.end());
   batch.loss_weights.resize(batch.tokens(), loss_weight);
+  batch.token_ids.resize(std::max(batch.tokens(), begin + tokens), end_of_answer);
+  batch.targets.resize(batch.tokens(), no_target);
+  batch.loss_weights.resize(batch.tokens(), 0);
   for (std::size_t t = begin; t < batch.tokens(); ++t)
     batch.position_ids.push_back(static_cast<std::int32_t>(t - begin));
   batch.cu_seqlens.push_back(static_cast<std::int32_t>(batch.tokens()));
@@ -221,7 +235,7 @@ inline std::vector<float> picture_task::pixels_of(std::uint64_t sample) const {
 
 inline vision_language_sample picture_task::size_of(std::uint64_t sample) const {
   const question asked = question_of(sample);
-  const std::size_t tokens = asked.symbols.size() * options_.image_rows_per_tile +
+  const std::size_t tokens = asked.symbols.size() * (1 + options_.image_rows_per_tile) +
                              asked.words.size() + asked.answer.size() - 1;
   return {static_cast<std::int64_t>(asked.symbols.size()), static_cast<std::int64_t>(tokens)};
 }
@@ -231,14 +245,15 @@ inline std::int64_t picture_task::label_tokens_of(std::uint64_t sample) const {
 }
 
 inline microbatch make_microbatch(const picture_task& task, std::span<const std::uint32_t> samples,
-                                  float loss_weight) {
+                                  float loss_weight, std::span<const std::int64_t> padded_tokens) {
   microbatch batch;
   for (const std::uint32_t sample : samples) {
     const question asked = task.question_of(sample);
     const std::vector<float> pixels = task.pixels_of(sample);
     batch.pixels.insert(batch.pixels.end(), pixels.begin(), pixels.end());
-    detail::append_document(batch, asked, asked.symbols.size() * task.options().image_rows_per_tile,
-                            loss_weight);
+    detail::append_document(
+        batch, asked, task.options().image_rows_per_tile, loss_weight,
+        padded_tokens.empty() ? 0 : static_cast<std::size_t>(padded_tokens[sample]));
   }
   return batch;
 }

@@ -49,7 +49,8 @@ namespace omnibal::trainer {
 /// - `weight_gradient(m)`: adds to the gradients of the parameters and releases the micro-batch.
 /// - `parameters()`: views of them that stay valid, each with its layer in the chain, its value and
 ///   its gradient.
-/// - `bytes_held()`: of saved activations, now.
+/// - `bytes_held()`: of saved activations, now. `peak_bytes()`: the most at any time since
+///   restart_peak(), also while an operation runs.
 template <typename Type>
 concept stage = requires(Type& stage, const Type& constant, std::size_t m,
                          std::span<const float> read, std::span<float> written) {
@@ -60,6 +61,8 @@ concept stage = requires(Type& stage, const Type& constant, std::size_t m,
   { stage.parameters()[m].value } -> std::convertible_to<std::span<float>>;
   { stage.parameters()[m].gradient } -> std::convertible_to<std::span<float>>;
   { constant.bytes_held() } -> std::convertible_to<std::int64_t>;
+  { constant.peak_bytes() } -> std::convertible_to<std::int64_t>;
+  stage.restart_peak();
 };
 
 /// What follows the operations of a step: reduce() of the rank's stages, then clip(), which every
@@ -81,6 +84,7 @@ struct step_log {
   std::vector<item_times> times = {};  ///< One per item; an operation without its waiting.
   item_times step = {};
   std::int64_t peak_saved_bytes = 0;    ///< The most of all stages after any operation.
+  std::int64_t peak_bytes = 0;          ///< The most at any time, also within operations.
   std::int64_t peak_message_bytes = 0;  ///< The most in buffers of messages.
 
   /// Nanoseconds in operations.
@@ -219,12 +223,15 @@ requires(Channel::space == memory_space::host) class engine {
 
   void operate(std::size_t i) {
     const auto [kind, j, m, peer] = work_.items[i];
+    const std::int64_t others = saved_bytes() - stages_[j]->bytes_held();
+    stages_[j]->restart_peak();
     switch (kind) {
       case item_kind::forward: forward(j, m, log_.times[i]); break;
       case item_kind::backward: backward(j, m, log_.times[i]); break;
       default: stages_[j]->weight_gradient(m); break;
     }
-    note_saved_bytes();
+    log_.peak_bytes = std::max(log_.peak_bytes, others + stages_[j]->peak_bytes());
+    log_.peak_saved_bytes = std::max(log_.peak_saved_bytes, saved_bytes());
   }
 
   void forward(std::uint32_t j, std::uint32_t m, item_times& times) {
@@ -257,11 +264,12 @@ requires(Channel::space == memory_space::host) class engine {
     return values;
   }
 
-  void note_saved_bytes() {
+  /// Of all stages of the rank.
+  [[nodiscard]] std::int64_t saved_bytes() const {
     std::int64_t sum = 0;
     for (std::size_t j = 0; j < stages_.size(); ++j)
       if (is_own(j)) sum += stages_[j]->bytes_held();
-    log_.peak_saved_bytes = std::max(log_.peak_saved_bytes, sum);
+    return sum;
   }
 
   void note_message_bytes() {

@@ -93,11 +93,12 @@ class model_stage {
   }
   /// The most bytes_held() between calls since the start of the step.
   [[nodiscard]] std::int64_t peak_saved_bytes() const noexcept { return peak_saved_; }
-  /// The most bytes_held() at any time since the start of the step: with what passes need while
-  /// they run.
+  /// The most bytes_held() at any time since the start of the step, or since restart_peak(): with
+  /// what passes need while they run.
   [[nodiscard]] std::int64_t peak_bytes() const noexcept {
     return on_->peak(memory_use::activations);
   }
+  void restart_peak() noexcept { on_->restart_peak(memory_use::activations); }
   /// Bytes of weights and their gradients.
   [[nodiscard]] std::int64_t parameter_bytes() const noexcept {
     return on_->held(memory_use::parameters);

@@ -148,8 +148,10 @@ TEST_CASE("a micro-batch has the documents one after the other, and answers alon
     std::int64_t labels = 0;
     for (std::int32_t position = 0; position < tokens; ++position, ++token) {
       CHECK(batch.position_ids[token] == position);
-      const std::int32_t in_text = position - 4 * static_cast<std::int32_t>(tiles);
-      if (in_text < 0) {
+      const std::int32_t in_text = position - 5 * static_cast<std::int32_t>(tiles);
+      if (in_text < 0 && position % 5 == 0) {
+        CHECK(batch.token_ids[token] == first_tile + position / 5);
+      } else if (in_text < 0) {
         CHECK(batch.token_ids[token] == image_place);
         CHECK(batch.image_slots[image_row++] == static_cast<std::int32_t>(token));
       } else {
@@ -172,6 +174,28 @@ TEST_CASE("a micro-batch has the documents one after the other, and answers alon
   CHECK(batch.targets.size() == token);
   CHECK(image_row == batch.image_slots.size());
   CHECK(pixel == batch.pixels.size());
+}
+
+TEST_CASE("padding follows a document and counts in no loss") {
+  const picture_task task({.seed = 5});
+  const std::vector<std::uint32_t> samples = {1, 0};
+  const std::vector<std::int64_t> padded = {40, 50};
+  const microbatch batch = make_microbatch(task, samples, 0.5F, padded);
+  const microbatch plain = make_microbatch(task, samples, 0.5F);
+  CHECK(batch.cu_seqlens == std::vector<std::int32_t>{0, 50, 90});
+  CHECK(batch.image_slots.size() == plain.image_slots.size());
+  for (std::size_t d = 0; d < 2; ++d) {
+    const auto length = static_cast<std::size_t>(plain.cu_seqlens[d + 1] - plain.cu_seqlens[d]);
+    const auto from = static_cast<std::size_t>(plain.cu_seqlens[d]);
+    const auto to = static_cast<std::size_t>(batch.cu_seqlens[d]);
+    for (std::size_t t = 0; t < static_cast<std::size_t>(padded[samples[d]]); ++t) {
+      CHECK(batch.position_ids[to + t] == static_cast<std::int32_t>(t));
+      CHECK(batch.targets[to + t] == (t < length ? plain.targets[from + t] : no_target));
+      CHECK(batch.loss_weights[to + t] == (t < length ? plain.loss_weights[from + t] : 0));
+      if (t < length) CHECK(batch.token_ids[to + t] == plain.token_ids[from + t]);
+    }
+  }
+  CHECK(exact_answers(batch, batch.targets) == 2);
 }
 
 TEST_CASE("no samples make an empty micro-batch") {

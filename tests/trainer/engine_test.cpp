@@ -241,7 +241,12 @@ TEST_CASE("the peak of saved activations is the one that the plan predicts, to t
     for (std::size_t device = 0; device < plan.devices; ++device) {
       std::int64_t peak = 0;
       for (std::size_t rank = device; rank < plan.ranks(); rank += plan.devices)
-        for (const step_log& log : run.logs[rank]) peak = std::max(peak, log.peak_saved_bytes);
+        for (const step_log& log : run.logs[rank]) {
+          peak = std::max(peak, log.peak_saved_bytes);
+          // The rows of the micro-batch, once more.
+          CHECK((log.peak_bytes > log.peak_saved_bytes || log.peak_saved_bytes == 0));
+          CHECK(log.peak_bytes <= log.peak_saved_bytes + 10 * std::int64_t{test::toy_width} * 4);
+        }
       CHECK(peak == plan.peak_memory[device]);
     }
   }

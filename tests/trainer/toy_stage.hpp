@@ -4,6 +4,7 @@
 /// tanh(w[l] · x). With it the engine is tested under every schedule without the trainer's layers.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -69,6 +70,7 @@ class toy_stage {
       saved.push_back(x);
       for (float& value : x) value = std::tanh(weight * value);
     }
+    peak_ = bytes_held() + static_cast<std::int64_t>(x.size() * sizeof(float));
     if (is_last_)
       for (const float value : x) loss_ += double{value} * value;
     else
@@ -118,6 +120,10 @@ class toy_stage {
     return static_cast<std::int64_t>(values * sizeof(float));
   }
 
+  /// A forward holds one more layer's numbers while it runs.
+  [[nodiscard]] std::int64_t peak_bytes() const { return std::max(peak_, bytes_held()); }
+  void restart_peak() { peak_ = bytes_held(); }
+
   [[nodiscard]] double loss() const { return loss_; }
 
  private:
@@ -130,6 +136,7 @@ class toy_stage {
   std::vector<std::vector<float>> inputs_;
   // Of each layer: the input, from the backward on its product with the gradient.
   std::map<std::size_t, std::vector<std::vector<float>>> saved_;
+  std::int64_t peak_ = 0;
   std::int64_t failing_ = -1;
   double loss_ = 0;
 };
