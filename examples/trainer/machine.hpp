@@ -141,7 +141,9 @@ struct matrix_view {
   [[nodiscard]] matrix_view part(std::size_t first_row, std::size_t count) const noexcept {
     return {data + first_row * columns, count, columns};
   }
-  operator matrix_view<const Real>() const noexcept { return {data, rows, columns}; }
+  operator matrix_view<const Real>() const noexcept requires(!std::is_const_v<Real>) {
+    return {data, rows, columns};
+  }
 };
 
 /// A matrix on a machine, row by row; zeros at first. Movable.

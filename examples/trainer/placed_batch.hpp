@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/workload.hpp>
 #include <omnibal/indices/cursor.hpp>
@@ -29,11 +30,15 @@ struct tile_shape {
   std::size_t patch = 4;  ///< Side of a patch in pixels; divides that of the tile.
   std::size_t merge = 2;  ///< Side in patches of the square that becomes one image row.
 
-  [[nodiscard]] std::size_t pixels() const noexcept { return side * side; }
-  [[nodiscard]] std::size_t patch_pixels() const noexcept { return patch * patch; }
-  [[nodiscard]] std::size_t merged_patches() const noexcept { return merge * merge; }
-  [[nodiscard]] std::size_t patches() const noexcept { return pixels() / patch_pixels(); }
-  [[nodiscard]] std::size_t image_rows() const noexcept { return patches() / merged_patches(); }
+  [[nodiscard]] OMNIBAL_HD std::size_t pixels() const noexcept { return side * side; }
+  [[nodiscard]] OMNIBAL_HD std::size_t patch_pixels() const noexcept { return patch * patch; }
+  [[nodiscard]] OMNIBAL_HD std::size_t merged_patches() const noexcept { return merge * merge; }
+  [[nodiscard]] OMNIBAL_HD std::size_t patches() const noexcept {
+    return pixels() / patch_pixels();
+  }
+  [[nodiscard]] OMNIBAL_HD std::size_t image_rows() const noexcept {
+    return patches() / merged_patches();
+  }
 };
 
 /// A micro-batch on a machine. `result` is the head's; all other members stay as they were made.

@@ -33,8 +33,6 @@ class initial_values {
   initial_values(machine& on, std::uint64_t seed, std::size_t layer) noexcept
       : on_(&on), seed_(seed), stream_(std::uint64_t{1} << 63 | std::uint64_t{layer} << 16) {}
 
-  [[nodiscard]] machine& on() const noexcept { return *on_; }
-
   /// Normally distributed around 0.
   template <typename Real>
   [[nodiscard]] layer_parameter<Real> normal(std::string name, std::size_t rows,

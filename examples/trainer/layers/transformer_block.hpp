@@ -3,12 +3,14 @@
 /// A transformer block: attention, then feed-forward, each with a norm before it and a sum after
 /// it. The vision block and the decoder block are of this form.
 ///
-/// Saved per row, in numbers, with d columns, h heads, qkv and o columns of attention, f of the
-/// feed-forward and i inputs per activation:
+/// Saved per row, in numbers, with d columns, h heads, qkv and o columns of queries, keys and
+/// values and of the heads' outputs, f of the feed-forward and i inputs per activation:
 ///
-///     none       5 d + qkv + o + h + (i + 1) f − d     both inputs, both normed, …
-///     selective  without the normed inputs (2 d) and the activations (f): work on rows restores
-///     them full       d, the input
+///     none       4 d + qkv + o + h + (i + 1) f
+///     selective  2 d + qkv + o + h + i f         norms and activations are computed again
+///     full       d                               the input
+///
+/// From the backward to the weight gradient wait 4 d + qkv + o + (i + 1) f numbers.
 #pragma once
 
 #include <cstddef>
