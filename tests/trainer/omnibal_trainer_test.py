@@ -208,7 +208,10 @@ class TrainerTest(unittest.TestCase):
 
     def test_the_trace_has_every_item_of_every_step_measured_and_predicted(self):
         path = os.path.join(self.folder.name, "trace.json")
-        self.train("--trace", path, "--steps", "2")
+        picture = os.path.join(self.folder.name, "picture.svg")
+        self.train("--trace", path, "--picture", picture, "--steps", "2")
+        with open(picture) as file:
+            self.assertIn("step 1, measured operations", file.read())
         with open(path) as file:
             events = [each for each in json.load(file)["traceEvents"] if each["ph"] == "X"]
         measured = [each for each in events if each["pid"] < 2]
