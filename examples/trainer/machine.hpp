@@ -96,7 +96,7 @@ class buffer {
         use_(use),
         size_(size),
         data_(static_cast<Element*>(
-            on.hardware().allocate(size * sizeof(Element), use == memory_use::parameters))) {
+            on.hardware().allocate(size * sizeof(Element), host_reads(use)))) {
     on.count(use, bytes());
   }
   buffer(buffer&& from) noexcept { swap(from); }
@@ -107,7 +107,7 @@ class buffer {
   }
   ~buffer() {
     if (on_ == nullptr) return;
-    on_->hardware().release(data_);
+    on_->hardware().release(data_, host_reads(use_));
     on_->count(use_, -bytes());
   }
 
@@ -120,6 +120,9 @@ class buffer {
   [[nodiscard]] explicit operator bool() const noexcept { return on_ != nullptr; }
 
  private:
+  [[nodiscard]] static bool host_reads(memory_use use) noexcept {
+    return use == memory_use::parameters;
+  }
   void swap(buffer& other) noexcept {
     std::swap(on_, other.on_);
     std::swap(use_, other.use_);

@@ -25,12 +25,11 @@ class device {
   device& operator=(const device&) = delete;
 
   /// Zeros. All memory is the host's as well; `host_reads` says whether it must be.
-  [[nodiscard]] void* allocate(std::size_t bytes, bool host_reads) {
-    static_cast<void>(host_reads);
+  [[nodiscard]] void* allocate(std::size_t bytes, [[maybe_unused]] bool host_reads) {
     void* const memory = ::operator new(bytes, alignment);
     return std::memset(memory, 0, bytes);
   }
-  void release(void* memory) noexcept { ::operator delete(memory, alignment); }
+  void release(void* memory, bool) noexcept { ::operator delete(memory, alignment); }
   void set_zero(void* memory, std::size_t bytes) {
     if (bytes > 0) std::memset(memory, 0, bytes);
   }

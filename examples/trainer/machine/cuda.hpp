@@ -9,6 +9,8 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -41,12 +43,12 @@ class device {
  public:
   device() {
     gpu::require(cudaStreamCreate(&stream_), "machine: stream");
-    open_products();
+    open();
   }
   device(const device&) = delete;
   device& operator=(const device&) = delete;
   ~device() {
-    close_products();
+    close();
     static_cast<void>(cudaStreamDestroy(stream_));
   }
 
@@ -61,7 +63,9 @@ class device {
     if (host_reads) finish();
     return memory;
   }
-  void release(void* memory) noexcept { static_cast<void>(cudaFreeAsync(memory, stream_)); }
+  void release(void* memory, bool host_reads) noexcept {
+    static_cast<void>(host_reads ? cudaFree(memory) : cudaFreeAsync(memory, stream_));
+  }
   void set_zero(void* memory, std::size_t bytes) {
     gpu::require(cudaMemsetAsync(memory, 0, bytes, stream_), "machine: zeros");
   }
@@ -82,8 +86,8 @@ class device {
 #if defined(OMNIBAL_TRAINER_EMULATED)
 
  private:
-  void open_products() { detail::use_one_thread(); }
-  void close_products() noexcept {}
+  void open() { detail::use_one_thread(); }
+  void close() noexcept {}
 #else
   [[nodiscard]] cublasHandle_t products() const noexcept { return products_; }
 
@@ -93,11 +97,22 @@ class device {
   }
 
  private:
-  void open_products() {
+  void open() {
     require(cublasCreate(&products_));
     require(cublasSetStream(products_, stream_));
+    keep_freed_memory();
   }
-  void close_products() noexcept { static_cast<void>(cublasDestroy(products_)); }
+  /// For the next allocations: otherwise every finish() gives it back to the driver.
+  static void keep_freed_memory() {
+    int which = 0;
+    cudaMemPool_t pool{};
+    gpu::require(cudaGetDevice(&which), "machine: device");
+    gpu::require(cudaDeviceGetDefaultMemPool(&pool, which), "machine: memory pool");
+    std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
+    gpu::require(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all),
+                 "machine: memory pool");
+  }
+  void close() noexcept { static_cast<void>(cublasDestroy(products_)); }
 
   cublasHandle_t products_ = nullptr;
 #endif
