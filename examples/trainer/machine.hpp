@@ -9,8 +9,7 @@
 ///     product(on, gradient, transposed(x), dy, 1);   // gradient += xᵀ · dy
 ///     for_rows(on, y.rows(), [=, y = y.view()](std::size_t row, lanes group) { … });
 ///
-/// Here the machine is one thread of a CPU: products are OpenBLAS's on a single thread, since their
-/// results are the same to the bit only then, and a group of lanes is one lane.
+/// machine/cpu.hpp is a thread of a CPU; machine/cuda.hpp, with OMNIBAL_TRAINER_CUDA, a GPU.
 #pragma once
 
 #include <algorithm>
@@ -18,17 +17,23 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <new>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
-
-#include <cblas.h>
+#include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
+
+#include "machine/product.hpp"
+
+#if defined(OMNIBAL_TRAINER_CUDA)
+#include "machine/cuda.hpp"
+#else
+#include "machine/cpu.hpp"
+#endif
 
 namespace omnibal::trainer {
 
@@ -42,9 +47,13 @@ enum class memory_use : std::uint8_t {
 /// The machine of one stage. Used by one thread at a time.
 class machine {
  public:
-  machine() { openblas_set_num_threads(1); }
+  machine() = default;
   machine(const machine&) = delete;
   machine& operator=(const machine&) = delete;
+
+  [[nodiscard]] device& hardware() noexcept { return hardware_; }
+  /// Waits until all work is done: the host may read what it has left.
+  void finish() { hardware_.finish(); }
 
   /// Bytes that are allocated now.
   [[nodiscard]] std::int64_t held(memory_use use) const noexcept { return of(use).held; }
@@ -72,16 +81,22 @@ class machine {
     return accounts_[static_cast<std::size_t>(use)];
   }
 
+  device hardware_ = {};
   std::array<account, 3> accounts_ = {};
 };
 
-/// An array on a machine, which outlives it; zeros at first. Movable.
+/// An array on a machine, which outlives it; zeros at first. Movable. Parameters can be read and
+/// written by the host as well, after finish().
 template <typename Element>
 class buffer {
  public:
   buffer() = default;
   buffer(machine& on, std::size_t size, memory_use use = memory_use::activations)
-      : on_(&on), use_(use), size_(size), data_(allocate(size)) {
+      : on_(&on),
+        use_(use),
+        size_(size),
+        data_(static_cast<Element*>(
+            on.hardware().allocate(size * sizeof(Element), host_reads(use)))) {
     on.count(use, bytes());
   }
   buffer(buffer&& from) noexcept { swap(from); }
@@ -91,10 +106,12 @@ class buffer {
     return *this;
   }
   ~buffer() {
-    if (on_ != nullptr) on_->count(use_, -bytes());
+    if (on_ == nullptr) return;
+    on_->hardware().release(data_, host_reads(use_));
+    on_->count(use_, -bytes());
   }
 
-  [[nodiscard]] Element* data() const noexcept { return data_.get(); }
+  [[nodiscard]] Element* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] std::int64_t bytes() const noexcept {
     return static_cast<std::int64_t>(size_ * sizeof(Element));
@@ -103,15 +120,8 @@ class buffer {
   [[nodiscard]] explicit operator bool() const noexcept { return on_ != nullptr; }
 
  private:
-  struct free_aligned {
-    void operator()(Element* data) const noexcept { ::operator delete(data, alignment); }
-  };
-  static constexpr std::align_val_t alignment{64};
-
-  [[nodiscard]] static std::unique_ptr<Element, free_aligned> allocate(std::size_t size) {
-    auto* data = static_cast<Element*>(::operator new(size * sizeof(Element), alignment));
-    std::uninitialized_value_construct_n(data, size);
-    return std::unique_ptr<Element, free_aligned>(data);
+  [[nodiscard]] static bool host_reads(memory_use use) noexcept {
+    return use == memory_use::parameters;
   }
   void swap(buffer& other) noexcept {
     std::swap(on_, other.on_);
@@ -123,7 +133,7 @@ class buffer {
   machine* on_ = nullptr;
   memory_use use_ = memory_use::activations;
   std::size_t size_ = 0;
-  std::unique_ptr<Element, free_aligned> data_ = nullptr;
+  Element* data_ = nullptr;
 };
 
 /// Rows of numbers one after the other, of which somebody else is the owner.
@@ -141,9 +151,7 @@ struct matrix_view {
   [[nodiscard]] matrix_view part(std::size_t first_row, std::size_t count) const noexcept {
     return {data + first_row * columns, count, columns};
   }
-  operator matrix_view<const Real>() const noexcept requires(!std::is_const_v<Real>) {
-    return {data, rows, columns};
-  }
+  operator matrix_view<const Real>() const noexcept { return {data, rows, columns}; }
 };
 
 /// A matrix on a machine, row by row; zeros at first. Movable.
@@ -180,14 +188,21 @@ class matrix {
 
 // ---- copies -------------------------------------------------------------------------------------
 
-/// Copies from the host to the machine and back. Sizes are equal.
+/// Copies from the host to the machine and back, after all work before; done when they return.
 template <typename Element, typename Given>
-void copy_in(machine&, std::span<const Given> from, Element* to) {
-  std::ranges::transform(from, to, [](Given value) { return static_cast<Element>(value); });
+void copy_in(machine& on, std::span<const Given> from, Element* to) {
+  if constexpr (std::same_as<Element, Given>) {
+    on.hardware().transfer(to, from.data(), from.size_bytes());
+  } else {
+    std::vector<Element> converted(from.size());
+    std::ranges::transform(from, converted.begin(),
+                           [](Given value) { return static_cast<Element>(value); });
+    on.hardware().transfer(to, converted.data(), converted.size() * sizeof(Element));
+  }
 }
 template <typename Element>
-void copy_out(machine&, const Element* from, std::span<Element> to) {
-  std::copy_n(from, to.size(), to.begin());
+void copy_out(machine& on, const Element* from, std::span<Element> to) {
+  on.hardware().transfer(to.data(), from, to.size_bytes());
 }
 
 /// These values on the machine.
@@ -203,8 +218,13 @@ template <typename Element, typename Given>
 template <typename Real>
 [[nodiscard]] matrix<Real> copy_of(machine& on, const matrix<Real>& from) {
   matrix<Real> result(on, from.rows(), from.columns());
-  std::copy_n(from.view().data, from.view().size(), result.view().data);
+  on.hardware().copy(result.view().data, from.view().data, from.view().size() * sizeof(Real));
   return result;
+}
+
+template <typename Real>
+void set_zero(machine& on, matrix_view<Real> values) {
+  on.hardware().set_zero(values.data, values.size() * sizeof(Real));
 }
 
 // ---- matrix products ----------------------------------------------------------------------------
@@ -230,95 +250,44 @@ inline void require_equal(std::string_view field, std::size_t value, std::size_t
     throw invalid_input(field, value, "must be " + std::to_string(expected) + " in this product");
 }
 
-[[nodiscard]] inline int blas_size(std::size_t size) { return static_cast<int>(size); }
-
-template <typename Real>
-void blas_product(matrix_view<Real> out, const operand<Real>& left, const operand<Real>& right,
-                  Real keep) {
-  constexpr auto gemm = [] {
-    if constexpr (std::same_as<Real, float>)
-      return &cblas_sgemm;
-    else
-      return &cblas_dgemm;
-  }();
-  const auto order = [](const operand<Real>& one) {
-    return one.transposed ? CblasTrans : CblasNoTrans;
-  };
-  gemm(CblasRowMajor, order(left), order(right), blas_size(out.rows), blas_size(out.columns),
-       blas_size(left.columns()), Real{1}, left.stored.data, blas_size(left.stored.columns),
-       right.stored.data, blas_size(right.stored.columns), keep, out.data, blas_size(out.columns));
-}
-
 }  // namespace detail
 
-/// out = left · right + keep · out. Throws invalid_input where the sizes do not fit.
+/// out = left · right + keep · out, keep being 0 or 1. Throws invalid_input where the sizes do not
+/// fit.
 template <std::floating_point Real>
-void product(machine&, matrix_view<Real> out, const operand<Real>& left, const operand<Real>& right,
-             std::type_identity_t<Real> keep = 0) {
+void product(machine& on, matrix_view<Real> out, const operand<Real>& left,
+             const operand<Real>& right, std::type_identity_t<Real> keep = 0) {
   detail::require_equal("rows of the left factor", left.rows(), out.rows);
   detail::require_equal("columns of the right factor", right.columns(), out.columns);
   detail::require_equal("rows of the right factor", right.rows(), left.columns());
   if (out.size() == 0) return;
-  if (left.columns() > 0) return detail::blas_product(out, left, right, keep);
-  std::for_each_n(out.data, out.size(), [keep](Real& value) { value *= keep; });
+  if (left.columns() > 0)
+    return detail::run_product<Real>(on.hardware(), {.rows = out.rows,
+                                                     .columns = out.columns,
+                                                     .inner = left.columns(),
+                                                     .left = left.stored.data,
+                                                     .left_transposed = left.transposed,
+                                                     .right = right.stored.data,
+                                                     .right_transposed = right.transposed,
+                                                     .keep = keep,
+                                                     .out = out.data});
+  if (keep == 0) set_zero(on, out);
 }
 
 // ---- rows shared by lanes -----------------------------------------------------------------------
 
-/// The lanes that share a row: one on a CPU. Each function is called by all lanes of the group.
-class lanes {
- public:
-  /// Calls f(i) for i < count.
-  template <typename Function>
-  OMNIBAL_HD void each(std::size_t count, const Function& f) const {
-    for (std::size_t i = 0; i < count; ++i) f(i);
-  }
-
-  /// Σ f(i) for i < count, in every lane. The order of the sum depends on count alone: eight sums
-  /// side by side, so that compilers use vector registers without reordering anything.
-  template <typename Function>
-  [[nodiscard]] OMNIBAL_HD auto sum(std::size_t count, const Function& f) const {
-    using number = decltype(f(count));
-    constexpr std::size_t width = 8;
-    std::array<number, width> part = {};
-    std::size_t i = 0;
-    for (; i + width <= count; i += width)
-      for (std::size_t j = 0; j < width; ++j) part[j] += f(i + j);
-    number rest = 0;
-    for (; i < count; ++i) rest += f(i);
-    for (std::size_t half = width / 2; half > 0; half /= 2)
-      for (std::size_t j = 0; j < half; ++j) part[j] += part[j + half];
-    return part[0] + rest;
-  }
-
-  /// The first i < count with the largest f(i), in every lane; count ≥ 1.
-  template <typename Function>
-  [[nodiscard]] OMNIBAL_HD std::size_t largest(std::size_t count, const Function& f) const {
-    std::size_t best = 0;
-    for (std::size_t i = 1; i < count; ++i)
-      if (f(i) > f(best)) best = i;
-    return best;
-  }
-
-  /// Calls f in one lane.
-  template <typename Function>
-  OMNIBAL_HD void once(const Function& f) const {
-    f();
-  }
-};
-
 /// Calls body(row, lanes) for rows 0 … rows − 1, in any order; rows must not depend on each other.
+/// All lanes of a group call it for the same row.
 template <typename Body>
-void for_rows(machine&, std::size_t rows, const Body& body) {
-  for (std::size_t row = 0; row < rows; ++row) body(row, lanes{});
+void for_rows(machine& on, std::size_t rows, const Body& body) {
+  if (rows > 0) detail::run_rows(on.hardware(), rows, body);
 }
 
 /// sums[c] += Σ over rows of x[row][c], in the order of the rows.
 template <typename Real>
-void add_column_sums(machine&, matrix_view<Real> sums, matrix_view<const Real> x) {
+void add_column_sums(machine& on, matrix_view<Real> sums, matrix_view<const Real> x) {
   detail::require_equal("columns", sums.size(), x.columns);
-  for (std::size_t row = 0; row < x.rows; ++row)
-    for (std::size_t c = 0; c < x.columns; ++c) sums.data[c] += x[row][c];
+  if (x.size() > 0) detail::run_column_sums(on.hardware(), sums.data, x.data, x.rows, x.columns);
 }
 
 }  // namespace omnibal::trainer

@@ -2,7 +2,6 @@
 
 #include "model_stage.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -72,7 +71,8 @@ void model_stage<Real>::begin_step(std::span<const microbatch> microbatches) {
   for (const microbatch& one : microbatches)
     microbatches_.push_back({.batch = place(*on_, one, config_.tiles, config_.vocabulary())});
   for (auto& layer : layers_) layer->start(microbatches.size());
-  for (auto& one : parameters()) std::ranges::fill(one.gradient, Real{0});
+  for (auto& layer : layers_)
+    for (layer_parameter<Real>* one : layer->parameters()) set_zero(*on_, one->gradient.view());
   on_->restart_peak(memory_use::activations);
   peak_saved_ = bytes_held();
 }
@@ -114,6 +114,7 @@ void model_stage<Real>::backward(std::size_t microbatch, std::span<const Real> o
   }
   if (!in_gradient.empty()) pass_on(rows, in_gradient, input(microbatch), "in_gradient");
   rows = {};
+  on_->finish();
   now.after = layout_.splits_backward ? progress::backward_done : progress::started;
   note_saved();
 }
@@ -123,6 +124,7 @@ void model_stage<Real>::weight_gradient(std::size_t microbatch) {
   running& now = in_progress(microbatch, progress::backward_done, "weight gradient");
   for (std::size_t l = layers_.size(); l-- > 0;)
     if (waits(l)) layers_[l]->weight_gradient(now.batch, microbatch);
+  on_->finish();
   now.after = progress::started;
   note_saved();
 }

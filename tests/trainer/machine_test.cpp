@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+// Compiled for every machine: numbers are read through copies.
 
 #include "machine.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -16,20 +19,39 @@ using omnibal::invalid_input;
 
 namespace {
 
-matrix<double> counted_up(machine& on, std::size_t rows, std::size_t columns) {
+using numbers = std::vector<double>;
+
+numbers counted_up(std::size_t count) {
+  numbers values;
+  for (std::size_t i = 0; i < count; ++i) values.push_back(static_cast<double>(i % 7) - 2.5);
+  return values;
+}
+
+matrix<double> placed_matrix(machine& on, std::size_t rows, std::size_t columns) {
   matrix<double> result(on, rows, columns);
-  for (std::size_t i = 0; i < rows * columns; ++i)
-    result.view().data[i] = static_cast<double>(i % 7) - 2.5;
+  copy_in(on, std::span<const double>(counted_up(rows * columns)), result.view().data);
   return result;
 }
 
-double cell_of_product(const operand<double>& left, const operand<double>& right, std::size_t row,
-                       std::size_t column) {
-  double sum = 0;
-  for (std::size_t k = 0; k < left.columns(); ++k)
-    sum += (left.transposed ? left.stored[k][row] : left.stored[row][k]) *
-           (right.transposed ? right.stored[column][k] : right.stored[k][column]);
-  return sum;
+numbers read(machine& on, const matrix<double>& from) {
+  numbers values(from.view().size());
+  copy_out(on, from.view().data, std::span(values));
+  return values;
+}
+
+/// A cell of a matrix of counted_up numbers, or of its transpose.
+double cell(std::size_t columns, bool transposed, std::size_t row, std::size_t column) {
+  const std::size_t at = transposed ? column * columns + row : row * columns + column;
+  return static_cast<double>(at % 7) - 2.5;
+}
+
+/// Calls f(lanes) for one row and gives the number that it leaves.
+template <typename Function>
+double in_one_row(machine& on, const Function& f) {
+  matrix<double> result(on, 1, 1);
+  double* const out = result.view().data;
+  for_rows(on, 1, [=] OMNIBAL_ON_LANES(std::size_t, lanes group) { f(group, out); });
+  return read(on, result)[0];
 }
 
 }  // namespace
@@ -63,6 +85,27 @@ TEST_CASE("a matrix without rows is there, a moved one is not") {
   CHECK_FALSE(matrix<float>());
 }
 
+TEST_CASE("new matrices are zeros, copies are equal and independent") {
+  machine on;
+  { const matrix<double> before = placed_matrix(on, 5, 5); }
+  CHECK(read(on, matrix<double>(on, 5, 5)) == numbers(25, 0.0));
+  matrix<double> x = placed_matrix(on, 5, 5);
+  const matrix<double> copy = copy_of(on, x);
+  set_zero(on, x.view());
+  CHECK(read(on, copy) == counted_up(25));
+  CHECK(read(on, x) == numbers(25, 0.0));
+}
+
+TEST_CASE("the host writes and reads parameters in place") {
+  machine on;
+  matrix<double> weights(on, 2, 2, memory_use::parameters);
+  std::ranges::copy(counted_up(4), weights.view().data);
+  add_column_sums<double>(on, weights.view().part(0, 1), weights.view().part(1, 1));
+  on.finish();
+  CHECK(weights.view().data[0] == -2.5 + -0.5);
+  CHECK(weights.view().data[1] == -1.5 + 0.5);
+}
+
 TEST_CASE("products are those of the definition, with all transpositions") {
   machine on;
   const std::size_t m = 3;
@@ -71,17 +114,21 @@ TEST_CASE("products are those of the definition, with all transpositions") {
   const double keep = GENERATE(0.0, 1.0);
   for (const bool left_transposed : {false, true})
     for (const bool right_transposed : {false, true}) {
-      const auto a = left_transposed ? counted_up(on, k, m) : counted_up(on, m, k);
-      const auto b = right_transposed ? counted_up(on, n, k) : counted_up(on, k, n);
-      const operand<double> left{a, left_transposed};
-      const operand<double> right{b, right_transposed};
-      auto out = counted_up(on, m, n);
-      const auto before = copy_of(on, out);
-      product(on, out.view(), left, right, keep);
+      const std::size_t left_columns = left_transposed ? m : k;
+      const std::size_t right_columns = right_transposed ? k : n;
+      const auto a = placed_matrix(on, m * k / left_columns, left_columns);
+      const auto b = placed_matrix(on, k * n / right_columns, right_columns);
+      auto out = placed_matrix(on, m, n);
+      product(on, out.view(), {a, left_transposed}, {b, right_transposed}, keep);
+      const numbers found = read(on, out);
       for (std::size_t r = 0; r < m; ++r)
-        for (std::size_t c = 0; c < n; ++c)
-          CHECK(out.view()[r][c] ==
-                Approx(cell_of_product(left, right, r, c) + keep * before.view()[r][c]));
+        for (std::size_t c = 0; c < n; ++c) {
+          double expected = keep * cell(n, false, r, c);
+          for (std::size_t i = 0; i < k; ++i)
+            expected += cell(left_columns, left_transposed, r, i) *
+                        cell(right_columns, right_transposed, i, c);
+          CHECK(found[r * n + c] == Approx(expected));
+        }
     }
 }
 
@@ -89,45 +136,64 @@ TEST_CASE("products of nothing") {
   machine on;
   matrix<double> none(on, 0, 4);
   matrix<double> out(on, 0, 2);
-  const auto weight = counted_up(on, 4, 2);
+  const auto weight = placed_matrix(on, 4, 2);
   product(on, out.view(), {none}, {weight});
-  auto gradient = counted_up(on, 4, 2);
-  const auto before = copy_of(on, gradient);
+  auto gradient = placed_matrix(on, 4, 2);
   product(on, gradient.view(), {none, true}, {out}, 1);
-  CHECK(std::equal(before.view().data, before.view().data + 8, gradient.view().data));
+  CHECK(read(on, gradient) == counted_up(8));
   product(on, gradient.view(), {none, true}, {out});
-  CHECK(std::all_of(gradient.view().data, gradient.view().data + 8,
-                    [](double value) { return value == 0; }));
+  CHECK(read(on, gradient) == numbers(8, 0.0));
 }
 
 TEST_CASE("factors that do not fit are refused by name") {
   machine on;
-  const auto x = counted_up(on, 2, 3);
-  const auto w = counted_up(on, 4, 5);
+  const auto x = placed_matrix(on, 2, 3);
+  const auto w = placed_matrix(on, 4, 5);
   matrix<double> out(on, 2, 5);
   CHECK_THROWS_WITH(product(on, out.view(), {x}, {w}),
                     "rows of the right factor = 4: must be 3 in this product");
 }
 
+TEST_CASE("every row is worked on once") {
+  machine on;
+  const std::size_t rows = GENERATE(as<std::size_t>{}, 1, 3, 4, 77);
+  matrix<double> visits(on, rows, 3);
+  const matrix_view<double> out = visits;
+  for_rows(on, rows, [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
+    group.each(3, [&](std::size_t i) { out[row][i] += static_cast<double>(row + i + 1); });
+  });
+  const numbers found = read(on, visits);
+  for (std::size_t i = 0; i < found.size(); ++i)
+    CHECK(found[i] == static_cast<double>(i / 3 + i % 3 + 1));
+}
+
 TEST_CASE("sums of lanes have all terms, whatever their number") {
-  const std::size_t count = GENERATE(as<std::size_t>{}, 0, 1, 7, 8, 9, 16, 21);
-  const auto total = lanes{}.sum(count, [](std::size_t i) { return static_cast<double>(i + 1); });
+  machine on;
+  const std::size_t count = GENERATE(as<std::size_t>{}, 0, 1, 7, 8, 9, 16, 21, 32, 33, 100);
+  const double total = in_one_row(on, [=] OMNIBAL_ON_LANES(lanes group, double* out) {
+    const double sum = group.sum(count, [](std::size_t i) { return static_cast<double>(i + 1); });
+    group.once([&] { *out = sum; });
+  });
   CHECK(total == static_cast<double>(count * (count + 1) / 2));
 }
 
 TEST_CASE("the largest is the first of its size") {
-  const std::vector<int> values = {3, 7, 1, 7, 2};
-  const auto of = [&](std::size_t i) { return values[i]; };
-  CHECK(lanes{}.largest(1, of) == 0);
-  CHECK(lanes{}.largest(5, of) == 1);
+  machine on;
+  const std::size_t count = GENERATE(as<std::size_t>{}, 1, 5, 32, 40, 90);
+  const numbers values = counted_up(count);
+  const auto x = placed_matrix(on, 1, count);
+  const double* const in = x.view().data;
+  const double found = in_one_row(on, [=] OMNIBAL_ON_LANES(lanes group, double* out) {
+    const std::size_t best = group.largest(count, [&](std::size_t i) { return in[i]; });
+    group.once([&] { *out = static_cast<double>(best); });
+  });
+  CHECK(found == static_cast<double>(std::ranges::max_element(values) - values.begin()));
 }
 
 TEST_CASE("column sums are added") {
   machine on;
-  const auto x = counted_up(on, 3, 2);
-  matrix<double> sums(on, 1, 2);
-  sums.view()[0][1] = 10;
+  const auto x = placed_matrix(on, 3, 2);
+  auto sums = placed_matrix(on, 1, 2);
   add_column_sums<double>(on, sums, x);
-  CHECK(sums.view()[0][0] == x.view()[0][0] + x.view()[1][0] + x.view()[2][0]);
-  CHECK(sums.view()[0][1] == 10 + x.view()[0][1] + x.view()[1][1] + x.view()[2][1]);
+  CHECK(read(on, sums) == numbers{-2.5 + (-2.5 - 0.5 + 1.5), -1.5 + (-1.5 + 0.5 + 2.5)});
 }

@@ -85,7 +85,7 @@ void rotate(machine& on, matrix<Real>& qkv, const head_shape& shape,
   const matrix_view<Real> rows = qkv;
   const std::int32_t* const positions = position_ids.data();
   const auto step = static_cast<Real>(-2 * std::log(base) / static_cast<double>(shape.width));
-  for_rows(on, qkv.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(on, qkv.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     const auto position = static_cast<Real>(positions[row]) * direction;
     const std::size_t half = shape.width / 2;
     group.each(half, [&](std::size_t i) {
@@ -109,15 +109,15 @@ namespace detail {
 
 /// Σ a[i] · b[i].
 template <typename Real>
-[[nodiscard]] OMNIBAL_HD Real dot(const lanes& group, std::size_t width, const Real* a,
-                                  const Real* b) {
+[[nodiscard]] OMNIBAL_ON_LANES Real dot(const lanes& group, std::size_t width, const Real* a,
+                                        const Real* b) {
   return group.sum(width, [&](std::size_t i) { return a[i] * b[i]; });
 }
 
 /// to += factor · x.
 template <typename Real>
-OMNIBAL_HD void add_scaled(const lanes& group, std::size_t width, Real factor, const Real* x,
-                           Real* to) {
+OMNIBAL_ON_LANES void add_scaled(const lanes& group, std::size_t width, Real factor, const Real* x,
+                                 Real* to) {
   group.each(width, [&](std::size_t i) { to[i] += factor * x[i]; });
 }
 
@@ -145,7 +145,7 @@ template <typename Real, typename Mask>
   const matrix_view<Real> out = result.output;
   const matrix_view<Real> log_sums = result.log_sums;
   const auto scale = detail::score_scale<Real>(shape);
-  for_rows(on, qkv.rows() * shape.heads, [=] OMNIBAL_HD(std::size_t item, lanes group) {
+  for_rows(on, qkv.rows() * shape.heads, [=] OMNIBAL_ON_LANES(std::size_t item, lanes group) {
     const std::size_t row = item / shape.heads;
     const std::size_t head = item % shape.heads;
     const std::size_t key_head = head / shape.heads_of_key();
@@ -190,8 +190,8 @@ struct attention_gradient_inputs {
     Real probability;
     Real score_gradient;
   };
-  [[nodiscard]] OMNIBAL_HD pair_terms of_pair(const lanes& group, std::size_t row, std::size_t head,
-                                              std::size_t other) const {
+  [[nodiscard]] OMNIBAL_ON_LANES pair_terms of_pair(const lanes& group, std::size_t row,
+                                                    std::size_t head, std::size_t other) const {
     const std::size_t key_head = head / shape.heads_of_key();
     const Real score = scale * dot(group, shape.width, qkv[row] + shape.query(head),
                                    qkv[other] + shape.key(key_head));
@@ -209,7 +209,7 @@ template <typename Real>
   const matrix_view<const Real> output = forward.output;
   const matrix_view<const Real> given = dy;
   const matrix_view<Real> out = shares;
-  for_rows(on, dy.rows() * shape.heads, [=] OMNIBAL_HD(std::size_t item, lanes group) {
+  for_rows(on, dy.rows() * shape.heads, [=] OMNIBAL_ON_LANES(std::size_t item, lanes group) {
     const std::size_t row = item / shape.heads;
     const std::size_t first = shape.query(item % shape.heads);
     const Real share = dot(group, shape.width, output[row] + first, given[row] + first);
@@ -231,7 +231,7 @@ template <typename Real, typename Mask>
   const detail::attention_gradient_inputs<Real> inputs{
       shape, detail::score_scale<Real>(shape), qkv, forward.log_sums, dy, shares};
   const matrix_view<Real> out = result;
-  for_rows(on, qkv.rows() * shape.heads, [=] OMNIBAL_HD(std::size_t item, lanes group) {
+  for_rows(on, qkv.rows() * shape.heads, [=] OMNIBAL_ON_LANES(std::size_t item, lanes group) {
     const std::size_t row = item / shape.heads;
     const std::size_t head = item % shape.heads;
     const row_range keys = mask.keys_of(row);
@@ -240,7 +240,7 @@ template <typename Real, typename Mask>
                          inputs.qkv[j] + shape.key(head / shape.heads_of_key()),
                          out[row] + shape.query(head));
   });
-  for_rows(on, qkv.rows() * shape.key_heads, [=] OMNIBAL_HD(std::size_t item, lanes group) {
+  for_rows(on, qkv.rows() * shape.key_heads, [=] OMNIBAL_ON_LANES(std::size_t item, lanes group) {
     const std::size_t row = item / shape.key_heads;
     const std::size_t key_head = item % shape.key_heads;
     const row_range queries = mask.queries_of(row);

@@ -23,7 +23,7 @@ void gather_rows(const placed_batch& batch, matrix_view<const Real> table,
                  matrix_view<const Real> images, matrix_view<Real> out) {
   const std::int32_t* const ids = batch.token_ids.data();
   const std::int32_t* const image_row = batch.image_row.data();
-  for_rows(*batch.on, out.rows, [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(*batch.on, out.rows, [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     const Real* const from = image_row[row] < 0 ? table[static_cast<std::size_t>(ids[row])]
                                                 : images[static_cast<std::size_t>(image_row[row])];
     group.each(out.columns, [&](std::size_t i) { out[row][i] = from[i]; });
@@ -35,7 +35,7 @@ template <typename Real>
 void gather_image_gradients(const placed_batch& batch, matrix_view<const Real> given,
                             matrix_view<Real> out) {
   const std::int32_t* const slots = batch.image_slots.data();
-  for_rows(*batch.on, out.rows, [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(*batch.on, out.rows, [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     const Real* const from = given[static_cast<std::size_t>(slots[row])];
     group.each(out.columns, [&](std::size_t i) { out[row][i] = from[i]; });
   });
@@ -48,13 +48,14 @@ void add_table_gradient(const placed_batch& batch, matrix_view<const Real> given
   const std::int32_t* const ids = batch.token_ids.data();
   const std::int32_t* const tokens = batch.tokens_by_id.data();
   const std::int32_t* const begin = batch.id_begin.data();
-  for_rows(*batch.on, batch.id_begin.size() - 1, [=] OMNIBAL_HD(std::size_t entry, lanes group) {
-    Real* const sum = out[static_cast<std::size_t>(ids[tokens[begin[entry]]])];
-    for (std::int32_t t = begin[entry]; t < begin[entry + 1]; ++t) {
-      const Real* const from = given[static_cast<std::size_t>(tokens[t])];
-      group.each(out.columns, [&](std::size_t i) { sum[i] += from[i]; });
-    }
-  });
+  for_rows(*batch.on, batch.id_begin.size() - 1,
+           [=] OMNIBAL_ON_LANES(std::size_t entry, lanes group) {
+             Real* const sum = out[static_cast<std::size_t>(ids[tokens[begin[entry]]])];
+             for (std::int32_t t = begin[entry]; t < begin[entry + 1]; ++t) {
+               const Real* const from = given[static_cast<std::size_t>(tokens[t])];
+               group.each(out.columns, [&](std::size_t i) { sum[i] += from[i]; });
+             }
+           });
 }
 
 }  // namespace detail

@@ -34,8 +34,8 @@ struct row_summary {
 };
 
 template <typename Real>
-[[nodiscard]] OMNIBAL_HD row_summary<Real> summary_of(const lanes& group, const Real* logits,
-                                                      std::size_t vocabulary) {
+[[nodiscard]] OMNIBAL_ON_LANES row_summary<Real> summary_of(const lanes& group, const Real* logits,
+                                                            std::size_t vocabulary) {
   const std::size_t largest = group.largest(vocabulary, [&](std::size_t i) { return logits[i]; });
   const Real most = logits[largest];
   const Real sum = group.sum(vocabulary, [&](std::size_t i) { return std::exp(logits[i] - most); });
@@ -49,7 +49,7 @@ void evaluate_rows(const placed_batch& batch, std::size_t first, const matrix<Re
   const matrix_view<const Real> logits = chunk;
   const std::int32_t* const targets = batch.targets.data();
   const float* const weights = batch.loss_weights.data();
-  for_rows(*batch.on, chunk.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(*batch.on, chunk.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     const auto summary = summary_of(group, logits[row], logits.columns);
     const std::size_t token = first + row;
     group.once([&] {
@@ -68,7 +68,7 @@ void turn_into_slopes(const placed_batch& batch, std::size_t first, matrix<Real>
   const matrix_view<Real> slopes = chunk;
   const std::int32_t* const targets = batch.targets.data();
   const float* const weights = batch.loss_weights.data();
-  for_rows(*batch.on, chunk.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(*batch.on, chunk.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     Real* const values = slopes[row];
     const std::int32_t target = targets[first + row];
     const Real weight = target == no_target ? 0 : static_cast<Real>(weights[first + row]);

@@ -24,7 +24,8 @@ namespace detail {
 
 /// 1 / √(mean of x² + ε).
 template <typename Real>
-[[nodiscard]] OMNIBAL_HD Real inverse_rms(const lanes& group, const Real* x, std::size_t columns) {
+[[nodiscard]] OMNIBAL_ON_LANES Real inverse_rms(const lanes& group, const Real* x,
+                                                std::size_t columns) {
   const Real squares = group.sum(columns, [&](std::size_t i) { return x[i] * x[i]; });
   return 1 / std::sqrt(squares / static_cast<Real>(columns) + static_cast<Real>(norm_epsilon));
 }
@@ -39,7 +40,7 @@ template <typename Real>
   const matrix_view<const Real> in = x;
   const matrix_view<const Real> factors = gain.value;
   const matrix_view<Real> out = y;
-  for_rows(on, x.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(on, x.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     const Real scale = detail::inverse_rms(group, in[row], in.columns);
     group.each(in.columns,
                [&](std::size_t i) { out[row][i] = in[row][i] * scale * factors.data[i]; });
@@ -57,7 +58,7 @@ void add_norm_gradients(machine& on, matrix<Real>& dx, layer_parameter<Real>& ga
   const matrix_view<const Real> given = dy;
   const matrix_view<Real> out = dx;
   const matrix_view<Real> rows_of_gain = of_gain;
-  for_rows(on, x.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(on, x.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     const Real* const xs = in[row];
     const Real* const dys = given[row];
     const Real scale = detail::inverse_rms(group, xs, in.columns);
@@ -79,7 +80,7 @@ template <typename Real>
 void add(machine& on, matrix<Real>& to, const matrix<Real>& x) {
   const matrix_view<const Real> in = x;
   const matrix_view<Real> out = to;
-  for_rows(on, x.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(on, x.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     group.each(in.columns, [&](std::size_t i) { out[row][i] += in[row][i]; });
   });
 }
@@ -89,7 +90,7 @@ template <typename Real>
 void add_bias(machine& on, matrix<Real>& to, const layer_parameter<Real>& bias) {
   const matrix_view<const Real> in = bias.value;
   const matrix_view<Real> out = to;
-  for_rows(on, to.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(on, to.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     group.each(in.columns, [&](std::size_t i) { out[row][i] += in.data[i]; });
   });
 }
@@ -107,13 +108,14 @@ struct gelu {
   }
 
   template <typename Real>
-  OMNIBAL_HD static void forward(const lanes& group, std::size_t width, const Real* in, Real* out) {
+  OMNIBAL_ON_LANES static void forward(const lanes& group, std::size_t width, const Real* in,
+                                       Real* out) {
     group.each(width, [&](std::size_t i) { out[i] = in[i] * share(in[i]); });
   }
 
   template <typename Real>
-  OMNIBAL_HD static void backward(const lanes& group, std::size_t width, Real* in,
-                                  const Real* given) {
+  OMNIBAL_ON_LANES static void backward(const lanes& group, std::size_t width, Real* in,
+                                        const Real* given) {
     constexpr Real density = std::numbers::inv_sqrtpi_v<Real> / std::numbers::sqrt2_v<Real>;
     group.each(width, [&](std::size_t i) {
       const Real x = in[i];
@@ -132,13 +134,14 @@ struct gated_silu {
   }
 
   template <typename Real>
-  OMNIBAL_HD static void forward(const lanes& group, std::size_t width, const Real* in, Real* out) {
+  OMNIBAL_ON_LANES static void forward(const lanes& group, std::size_t width, const Real* in,
+                                       Real* out) {
     group.each(width, [&](std::size_t i) { out[i] = in[i] * sigmoid(in[i]) * in[width + i]; });
   }
 
   template <typename Real>
-  OMNIBAL_HD static void backward(const lanes& group, std::size_t width, Real* in,
-                                  const Real* given) {
+  OMNIBAL_ON_LANES static void backward(const lanes& group, std::size_t width, Real* in,
+                                        const Real* given) {
     group.each(width, [&](std::size_t i) {
       const Real gate = in[i];
       const Real share = sigmoid(gate);
@@ -154,7 +157,7 @@ template <typename Activation, typename Real>
   matrix<Real> out(on, in.rows(), in.columns() / Activation::inputs);
   const matrix_view<const Real> from = in;
   const matrix_view<Real> to = out;
-  for_rows(on, in.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(on, in.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     Activation::forward(group, to.columns, from[row], to[row]);
   });
   return out;
@@ -166,7 +169,7 @@ template <typename Activation, typename Real>
                                                const matrix<Real>& given) {
   const matrix_view<Real> inputs = in;
   const matrix_view<const Real> from = given;
-  for_rows(on, in.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(on, in.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     Activation::backward(group, from.columns, inputs[row], from[row]);
   });
   return in;

@@ -29,7 +29,7 @@ template <typename Real>
   const float* const pixels = batch.pixels.data();
   const auto side = static_cast<std::int32_t>(tiles.side / tiles.patch);
   const indices::image_grid grid{.t = 1, .h = side, .w = side};
-  for_rows(*batch.on, result.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(*batch.on, result.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     const auto place = indices::place_of_patch(grid, static_cast<std::int64_t>(tiles.merge),
                                                static_cast<std::int64_t>(row % tiles.patches()));
     const std::size_t top = static_cast<std::size_t>(place.h) * tiles.patch;
@@ -47,7 +47,7 @@ template <typename Real>
 template <typename Real>
 void add_positions(machine& on, matrix<Real>& to, matrix_view<const Real> positions) {
   const matrix_view<Real> out = to;
-  for_rows(on, to.rows(), [=] OMNIBAL_HD(std::size_t row, lanes group) {
+  for_rows(on, to.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     const Real* const position = positions[row % positions.rows];
     group.each(out.columns, [&](std::size_t i) { out[row][i] += position[i]; });
   });
