@@ -21,6 +21,25 @@ foreach(wrapped_source IN LISTS kernel_tests)
 endforeach()
 omnibal_add_catch_tests(emulated LABEL emulated SOURCES ${sources} LIBRARIES omnibal_emulator)
 
+# The trainer's layers with a warp of lanes, as on a GPU; products are OpenBLAS's.
+if(TARGET omnibal_trainer_parts)
+  add_library(omnibal_trainer_emulated STATIC EXCLUDE_FROM_ALL
+                                              "${PROJECT_SOURCE_DIR}/examples/trainer/model_stage.cpp")
+  target_compile_definitions(
+    omnibal_trainer_emulated
+    PUBLIC OMNIBAL_TRAINER_CUDA OMNIBAL_TRAINER_EMULATED
+           TRAINER_GOLDEN_FILE="${PROJECT_SOURCE_DIR}/examples/trainer/golden/gradients.txt")
+  target_include_directories(omnibal_trainer_emulated PUBLIC "${PROJECT_SOURCE_DIR}/examples/trainer")
+  target_include_directories(omnibal_trainer_emulated SYSTEM
+                             PUBLIC "${OMNIBAL_OPENBLAS_INCLUDE_DIR}")
+  target_link_libraries(
+    omnibal_trainer_emulated
+    PUBLIC omnibal::compiled omnibal_emulator "${OMNIBAL_OPENBLAS_LIBRARY}"
+    PRIVATE omnibal_warnings)
+  omnibal_add_catch_tests(emulated_trainer LABEL emulated SOURCES trainer/golden_test.cpp
+                          trainer/machine_test.cpp LIBRARIES omnibal_trainer_emulated)
+endif()
+
 # What the address sanitizer says of kernels that leave their memory, whatever the tests are built with.
 include(CheckCXXSourceCompiles)
 set(CMAKE_REQUIRED_FLAGS -fsanitize=address)

@@ -57,6 +57,19 @@ if(OMNIBAL_GPU)
   endforeach()
 endif()
 
+if(TARGET omnibal_trainer_cuda)
+  foreach(name IN ITEMS golden_test machine_test)
+    set(wrapped_source "${CMAKE_CURRENT_SOURCE_DIR}/trainer/${name}.cpp")
+    set(wrap "${CMAKE_CURRENT_BINARY_DIR}/gpu_trainer_${name}.cu")
+    configure_file("${PROJECT_SOURCE_DIR}/examples/trainer/machine/cuda_wrap.cu.in" "${wrap}" @ONLY)
+    omnibal_add_gpu_test(gpu_trainer_${name} "${wrap}" omnibal_trainer_cuda)
+  endforeach()
+  target_include_directories(gpu_trainer_golden_test PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/trainer")
+  target_compile_definitions(
+    gpu_trainer_golden_test
+    PRIVATE TRAINER_GOLDEN_FILE="${PROJECT_SOURCE_DIR}/examples/trainer/golden/gradients.txt")
+endif()
+
 if(OMNIBAL_NCCL)
   file(GLOB nccl_tests CONFIGURE_DEPENDS "comm/nccl/*_test.cpp")
   if(OMNIBAL_GPU)

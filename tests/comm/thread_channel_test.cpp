@@ -157,6 +157,16 @@ TEST_CASE("an exception on one rank and an abort end the others at once") {
     CHECK_THAT(error, ContainsSubstring("rank 1 aborted: a spike of the loss"));
 }
 
+TEST_CASE("a rank that fails and leaves is missed with its reason, not for having left") {
+  omnibal::detail::letter_board board(2);
+  omnibal::detail::channel_message wanted{.peer = 1, .bytes = 4, .type = element_type::f32};
+  const auto take = [&] { return board.take(0, wanted, omnibal::channel_operation::receive); };
+  CHECK_FALSE(take());
+  board.fail("rank 1 aborted: no memory");
+  board.leave(1);
+  CHECK_THROWS_WITH(take(), "rank 1 aborted: no memory");
+}
+
 TEST_CASE("bf16 rounds to nearest even and keeps what is no number") {
   CHECK(omnibal::to_bf16(1.0F).bits == 0x3f80);
   CHECK(omnibal::to_bf16(1.00390625F).bits == 0x3f80);  // half-way, to even

@@ -162,6 +162,10 @@ inline cudaError_t cudaFree(void* memory) {
   if (memory != nullptr && !emulator::the_device.memory.free(memory)) return cudaErrorInvalidValue;
   return error;
 }
+/// Device memory is the host's as well.
+inline cudaError_t cudaMallocManaged(void** memory, std::size_t bytes, unsigned = 1) {
+  return cudaMalloc(memory, bytes);
+}
 inline cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
   return cudaMalloc(memory, bytes);
 }

@@ -162,7 +162,9 @@ class letter_board {
   }
 
   void require_here(std::size_t rank) const {
-    if (has_left_[rank]) throw std::runtime_error(on_rank(rank) + " has left");
+    if (!has_left_[rank]) return;
+    // A rank that failed told its reason before it left.
+    throw std::runtime_error(failure_.empty() ? on_rank(rank) + " has left" : failure_);
   }
 
   void require_match(const letter& sent, std::size_t to, const channel_message& expected,

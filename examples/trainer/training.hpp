@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The training loop of a rank: micro-batches of the step, the engine, the loss of all ranks, a
+/// checkpoint now and then; at the end the questions that were held out.
+///
+///     run_as_ranks(plan.ranks(), [&](thread_communicator& ranks) {
+///       thread_channel world = open_thread_channel(ranks);
+///       const rank_report mine = train_rank(world, run);
+///     });
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/tensor.hpp>
+#include <omnibal/comm/tensor_channel.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/run/execution_plan.hpp>
+
+#include "batch.hpp"
+#include "checkpoint.hpp"
+#include "data.hpp"
+#include "engine.hpp"
+#include "model.hpp"
+#include "model_stage.hpp"
+#include "optimizer.hpp"
+#include "training_plan.hpp"
+
+namespace omnibal::trainer {
+
+// ---- what is run, and what comes of it
+// -----------------------------------------------------------
+
+/// What a step gave; on every rank the same, but for `log`.
+struct step_report {
+  std::uint64_t step = 0;
+  double loss = 0;        ///< Mean over the tokens of answers.
+  double norm = 0;        ///< Of the gradients, before clipping.
+  std::int64_t time = 0;  ///< Nanoseconds, of the slowest rank.
+  double busy = 0;        ///< Share of the ranks' time in operations.
+  const step_log& log;    ///< Of this rank.
+};
+
+/// A run, the same on every rank.
+struct training_run {
+  const model_config& model;
+  const training_plan& planned;
+  const picture_task& task;
+  std::uint64_t seed = 1;  ///< Of the initial weights.
+  adamw_options optimizer = {};
+  std::uint32_t batch = 32;                ///< Samples per step.
+  std::uint32_t held_out = 512;            ///< Questions at the end.
+  std::filesystem::path checkpoints = {};  ///< Empty: none are written.
+  std::uint64_t checkpoint_every = 50;     ///< Steps; the last step is saved in any case.
+  nlohmann::json costs = {};               ///< Stored with them.
+  std::filesystem::path resume = {};       ///< The folder of a checkpoint; empty: from the start.
+  /// Called on every rank after each step, by its thread.
+  std::function<void(std::size_t rank, const step_report&)> after_step = {};
+};
+
+struct held_out_result {
+  std::uint32_t samples = 0;
+  std::uint32_t exact = 0;
+
+  [[nodiscard]] double share() const noexcept {
+    return samples == 0 ? 0 : static_cast<double>(exact) / samples;
+  }
+};
+
+/// What a rank ends with; losses and held_out are the same on all.
+struct rank_report {
+  std::vector<double> losses = {};  ///< One per step, those before a resumption included.
+  held_out_result held_out = {};
+  std::int64_t peak_saved_bytes = 0;            ///< Of saved activations.
+  std::int64_t predicted_peak_saved_bytes = 0;  ///< By the order of the plan and the layers.
+  std::int64_t peak_activation_bytes = 0;       ///< Also within operations.
+  std::int64_t peak_message_bytes = 0;
+  std::int64_t parameter_bytes = 0;  ///< Weights, gradients and the optimizer's.
+  std::int64_t busy = 0;             ///< Nanoseconds in operations, over all steps.
+  std::int64_t time = 0;             ///< Nanoseconds of all steps.
+};
+
+/// Trains from the first step, or from that of the checkpoint, to the last of the plan. Called by
+/// all ranks of the plan. Throws step_failure where this rank fails and communication_error where
+/// another one does, checkpoint_error for a checkpoint that cannot be read, and invalid_input for
+/// one of another run.
+template <tensor_channel Channel>
+[[nodiscard]] rank_report train_rank(Channel& world, const training_run& run);
+
+/// The most that the stages of a rank save at a time, in the order of the items of a step.
+/// `stages` as for the engine.
+[[nodiscard]] std::int64_t predicted_peak_saved(const execution_plan& plan, std::size_t step,
+                                                std::size_t rank,
+                                                std::span<model_stage<float>* const> stages);
+
+// ---- implementation ----------------------------------------------------------------------------
+
+namespace detail {
+
+/// 1 / (tokens of the step that count in the loss, over all replicas).
+[[nodiscard]] inline float loss_weight(const execution_plan& plan, std::size_t step) {
+  std::int64_t tokens = 0;
+  for (std::size_t r = 0; r < plan.replicas; ++r)
+    for (const std::uint32_t pack : plan.assignment[step * plan.replicas + r])
+      tokens += plan.label_tokens[pack];
+  return 1.0F / static_cast<float>(tokens);
+}
+
+/// Stages pass micro-batches on, forward only, one after the other.
+template <tensor_channel Channel>
+class forward_pipeline {
+ public:
+  forward_pipeline(const execution_plan& plan, Channel& channel,
+                   std::span<model_stage<float>* const> stages)
+      : plan_(&plan), channel_(&channel), stages_(stages) {}
+
+  /// The stages have begun a step with the micro-batch; the last has its result afterwards.
+  void run(std::size_t m) {
+    std::vector<float> rows;
+    for (std::size_t j = 0; j < stages_.size(); ++j) {
+      if (stages_[j] == nullptr) continue;
+      if (j > 0 && stages_[j - 1] == nullptr) {
+        rows.resize(stages_[j]->input(m).size());
+        if (!rows.empty()) channel_->receive(view_of(rows), rank_of(j - 1)).wait();
+      }
+      std::vector<float> output(stages_[j]->output(m).size());
+      stages_[j]->forward(m, rows, output);
+      stages_[j]->forget(m);
+      rows = std::move(output);
+      const bool passes = j + 1 < stages_.size() && stages_[j + 1] == nullptr;
+      if (passes && !rows.empty())
+        channel_->send(view_of(std::as_const(rows)), rank_of(j + 1)).wait();
+    }
+  }
+
+ private:
+  [[nodiscard]] std::size_t rank_of(std::size_t j) const {
+    return channel_->rank() / plan_->devices * plan_->devices + plan_->stages[j].device;
+  }
+
+  const execution_plan* plan_;
+  Channel* channel_;
+  std::span<model_stage<float>* const> stages_;
+};
+
+template <tensor_channel Channel>
+class rank_trainer {
+ public:
+  rank_trainer(Channel& world, const training_run& run)
+      : world_(world),
+        run_(run),
+        plan_(run.planned.plan),
+        replicas_(*world.split(static_cast<int>(world.rank() % plan_.devices), 0)),
+        stages_(make_stages()),
+        optimizer_(world, replicas_, views(), plan_.layers.size(), run.optimizer),
+        engine_(plan_, world, stages_) {}
+
+  [[nodiscard]] rank_report train() {
+    const std::uint64_t first = run_.resume.empty() ? 0 : resume();
+    for (std::uint64_t step = first; step < plan_.steps(); ++step) {
+      run_step(step);
+      const bool last = step + 1 == plan_.steps();
+      if (!run_.checkpoints.empty() && (last || (step + 1) % run_.checkpoint_every == 0))
+        save(step + 1);
+    }
+    report_.held_out = ask_held_out();
+    report_.parameter_bytes = optimizer_.bytes_held();
+    for_own_stages(
+        [&](std::uint32_t j) { report_.parameter_bytes += stages_[j]->parameter_bytes(); });
+    return std::move(report_);
+  }
+
+ private:
+  // ---- set-up ----
+
+  [[nodiscard]] std::vector<model_stage<float>*> make_stages() {
+    std::vector<model_stage<float>*> stages(plan_.stages.size());
+    for (std::size_t j = 0; j < stages.size(); ++j) {
+      if (plan_.stages[j].device != world_.rank() % plan_.devices) continue;
+      owned_.push_back(
+          std::make_unique<model_stage<float>>(run_.model, layout_of(plan_, j, run_.seed)));
+      stages[j] = owned_.back().get();
+    }
+    return stages;
+  }
+
+  [[nodiscard]] std::vector<std::vector<parameter_view>> views() {
+    std::vector<std::vector<parameter_view>> all(stages_.size());
+    for_own_stages([&](std::uint32_t j) { all[j] = views_of(*stages_[j]); });
+    return all;
+  }
+
+  template <typename Body>
+  void for_own_stages(const Body& body) const {
+    for (std::uint32_t j = 0; j < stages_.size(); ++j)
+      if (stages_[j] != nullptr) body(j);
+  }
+
+  // ---- a step ----
+
+  void run_step(std::uint64_t step) {
+    begin_step(microbatches_of(step));
+    const step_log log = engine_(step, optimizer_);
+    note(step, log);
+    const auto [loss, busy, time] = sum_over_ranks(log);
+    report_.losses.push_back(loss);
+    if (run_.after_step)
+      run_.after_step(world_.rank(), {.step = step,
+                                      .loss = loss,
+                                      .norm = optimizer_.norm(),
+                                      .time = log.step.duration(),
+                                      .busy = busy / time,
+                                      .log = log});
+  }
+
+  [[nodiscard]] std::vector<microbatch> microbatches_of(std::uint64_t step) const {
+    const float weight = loss_weight(plan_, step);
+    std::vector<microbatch> batches;
+    for (const std::uint32_t pack :
+         plan_.assignment[step * plan_.replicas + world_.rank() / plan_.devices])
+      batches.push_back(
+          make_microbatch(run_.task, plan_.packs[pack], weight, run_.planned.padded_tokens));
+    return batches;
+  }
+
+  void begin_step(const std::vector<microbatch>& batches) {
+    microbatches_ = batches.size();
+    for_own_stages([&](std::uint32_t j) { stages_[j]->begin_step(batches); });
+  }
+
+  void note(std::uint64_t step, const step_log& log) {
+    report_.peak_saved_bytes = std::max(report_.peak_saved_bytes, log.peak_saved_bytes);
+    report_.predicted_peak_saved_bytes =
+        std::max(report_.predicted_peak_saved_bytes,
+                 predicted_peak_saved(plan_, step, world_.rank(), stages_));
+    report_.peak_activation_bytes = std::max(report_.peak_activation_bytes, log.peak_bytes);
+    report_.peak_message_bytes = std::max(report_.peak_message_bytes, log.peak_message_bytes);
+    report_.busy += log.busy();
+    report_.time += log.step.duration();
+  }
+
+  struct step_sums {
+    double loss = 0;
+    double busy = 0;
+    double time = 0;
+  };
+
+  [[nodiscard]] step_sums sum_over_ranks(const step_log& log) {
+    std::vector<double> sums = {own_loss(), static_cast<double>(log.busy()),
+                                static_cast<double>(log.step.duration())};
+    world_.all_reduce(view_of(sums), reduction::sum).wait();
+    return {sums[0], sums[1], sums[2]};
+  }
+
+  /// Of this rank's micro-batches, where it has the last stage.
+  [[nodiscard]] double own_loss() const {
+    double loss = 0;
+    for (std::size_t m = 0; m < microbatches_ && stages_.back() != nullptr; ++m)
+      loss += stages_.back()->result(m).loss;
+    return loss;
+  }
+
+  // ---- checkpoints ----
+
+  /// Rank 0 makes and finishes the folder, the ranks of the first replica write their layers.
+  void save(std::uint64_t steps) {
+    std::filesystem::path folder;
+    if (world_.rank() == 0) folder = begin_checkpoint(run_.checkpoints, steps);
+    meet();
+    folder = writing_folder(run_.checkpoints, steps);
+    for_own_stages([&](std::uint32_t j) {
+      for (const layer_state& state : optimizer_.states(j))
+        if (world_.rank() < plan_.devices) write_layer(folder, state);
+    });
+    meet();
+    if (world_.rank() == 0)
+      finish_checkpoint(run_.checkpoints, folder,
+                        {.model = run_.model.shape.id,
+                         .seed = run_.seed,
+                         .batch = run_.batch,
+                         .steps = steps,
+                         .updates = optimizer_.updates(),
+                         .layers = plan_.layers.size(),
+                         .losses = report_.losses,
+                         .costs = run_.costs});
+  }
+
+  /// Returns the first step to run.
+  [[nodiscard]] std::uint64_t resume() {
+    const run_position position = read_position(run_.resume);
+    require_same("model", position.model, run_.model.shape.id);
+    require_same("seed", std::to_string(position.seed), std::to_string(run_.seed));
+    require_same("batch", std::to_string(position.batch), std::to_string(run_.batch));
+    for_own_stages([&](std::uint32_t j) {
+      std::vector<layer_state> states;
+      for (std::uint32_t l = plan_.stages[j].first_layer; l < plan_.stages[j].end_layer; ++l)
+        states.push_back(read_layer(run_.resume, l));
+      optimizer_.restore(j, states);
+    });
+    optimizer_.restore_updates(position.updates);
+    report_.losses = position.losses;
+    return position.steps;
+  }
+
+  static void require_same(const char* field, const std::string& saved, const std::string& given) {
+    if (saved != given)
+      throw invalid_input(std::string(field) + " of the checkpoint", saved,
+                          "this run has " + given);
+  }
+
+  /// Returns when all ranks have called it.
+  void meet() {
+    std::vector<double> token = {0};
+    world_.all_reduce(view_of(token), reduction::sum).wait();
+  }
+
+  // ---- held-out questions ----
+
+  [[nodiscard]] held_out_result ask_held_out() {
+    task_options options = run_.task.options();
+    options.split = data_split::held_out;
+    options.questions = 1;
+    const picture_task task(options);
+    std::vector<microbatch> batches;
+    for (std::uint32_t first = 0, turn = 0; first < run_.held_out; first += run_.batch, ++turn) {
+      if (turn % plan_.replicas != world_.rank() / plan_.devices) continue;
+      std::vector<std::uint32_t> samples(std::min(run_.batch, run_.held_out - first));
+      std::iota(samples.begin(), samples.end(), first);
+      batches.push_back(make_microbatch(task, samples, 0));
+    }
+    begin_step(batches);
+    forward_pipeline<Channel> pipeline(plan_, world_, stages_);
+    std::vector<double> exact = {0};
+    for (std::size_t m = 0; m < batches.size(); ++m) {
+      pipeline.run(m);
+      if (stages_.back() != nullptr)
+        exact[0] +=
+            static_cast<double>(exact_answers(batches[m], stages_.back()->result(m).predictions));
+    }
+    world_.all_reduce(view_of(exact), reduction::sum).wait();
+    return {.samples = run_.held_out, .exact = static_cast<std::uint32_t>(exact[0])};
+  }
+
+  Channel& world_;
+  const training_run& run_;
+  const execution_plan& plan_;
+  Channel replicas_;
+  std::vector<std::unique_ptr<model_stage<float>>> owned_;
+  std::vector<model_stage<float>*> stages_;
+  sharded_adamw<Channel> optimizer_;
+  engine<model_stage<float>, Channel> engine_;
+  std::size_t microbatches_ = 0;
+  rank_report report_;
+};
+
+}  // namespace detail
+
+inline std::int64_t predicted_peak_saved(const execution_plan& plan, std::size_t step,
+                                         std::size_t rank,
+                                         std::span<model_stage<float>* const> stages) {
+  const rank_step work = step_of(plan, step, rank);
+  std::int64_t held = 0;
+  std::int64_t peak = 0;
+  for (const execution_item& item : work.items) {
+    if (!is_operation(item.kind) || item.microbatch >= work.packs.size()) continue;
+    const workload& size = plan.workloads[work.packs[item.microbatch]];
+    const std::int64_t saved = stages[item.stage]->saved_bytes(size);
+    const std::int64_t waiting = plan.splits_backward ? stages[item.stage]->waiting_bytes(size) : 0;
+    if (item.kind == item_kind::forward) held += saved;
+    if (item.kind == item_kind::backward) held += waiting - saved;
+    if (item.kind == item_kind::weight_gradient) held -= waiting;
+    peak = std::max(peak, held);
+  }
+  return peak;
+}
+
+template <tensor_channel Channel>
+rank_report train_rank(Channel& world, const training_run& run) {
+  try {
+    return detail::rank_trainer<Channel>(world, run).train();
+  } catch (const communication_error&) {
+    throw;
+  } catch (const std::exception& error) {
+    world.abort(error.what());  // nobody waits for this rank
+    throw;
+  }
+}
+
+}  // namespace omnibal::trainer

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <omnibal/comm/thread_channel.hpp>
+#include <omnibal/comm/thread_communicator.hpp>
+#include <omnibal/pipeline/schedules.hpp>
+#include <omnibal/run/execution_plan.hpp>
+#include <omnibal/run/plan_run.hpp>
+
+#include "catch.hpp"
+#include "engine.hpp"
+#include "model_runs.hpp"
+#include "model_stage.hpp"
+
+using namespace omnibal;
+using namespace omnibal::trainer;
+using namespace omnibal::trainer::tests;
+
+static_assert(stage<model_stage<float>>);
+
+namespace {
+
+constexpr std::array all_kinds = {recompute_kind::none, recompute_kind::selective,
+                                  recompute_kind::full};
+
+/// The documents of each pack; those of a replica's step follow each other.
+std::vector<std::vector<document>> some_packs() {
+  return {{{1, 5}, {0, 3}}, {{0, 9}}, {{2, 4}, {1, 2}, {0, 1}}, {{0, 2}},
+          {{1, 7}},         {{3, 6}}, {{0, 4}, {0, 5}},         {{1, 1}, {2, 8}}};
+}
+
+/// The layers with the bytes that they say and made-up times.
+std::vector<layer_cost> chain_of(const model_config& config) {
+  const auto names = layer_names(config);
+  std::vector<layer_cost> chain;
+  for (std::size_t l = 0; l < names.size(); ++l) {
+    layer_cost layer{.name = names[l],
+                     .parameters = 1,
+                     .forward_time = cost_per({.tile = 20, .token = 10}),
+                     .backward_time = cost_per({.tile = 40, .token = 20}),
+                     .weight_gradient_time = cost_per({.tile = 20, .token = 10}),
+                     .output_bytes = output_cost(config, l)};
+    for (const recompute_kind kind : all_kinds) {
+      const model_stage<float> alone(config,
+                                     {.first_layer = l, .end_layer = l + 1, .kinds = {kind}});
+      layer.modes.push_back(
+          {.name = std::string(to_string(kind)), .kind = kind, .saved_bytes = alone.saved_cost()});
+    }
+    chain.push_back(std::move(layer));
+  }
+  return chain;
+}
+
+/// A step of two replicas with 5 and 3 packs, on `devices` devices each.
+execution_plan plan_of(const model_config& config, any_schedule schedule, std::size_t devices,
+                       std::size_t shift) {
+  const auto chain = chain_of(config);
+  const std::size_t virtual_stages = schedule == any_schedule(schedules::interleaved{})
+                                         ? 2
+                                         : schedule.capabilities().least_virtual_stages;
+  const std::size_t stages = devices * virtual_stages;
+  pipeline_plan cuts;
+  for (std::size_t j = 0; j <= stages; ++j) cuts.cuts.push_back(j * chain.size() / stages);
+  for (std::size_t l = 0; l < chain.size(); ++l) cuts.modes.push_back((l + shift) % 4 % 3);
+
+  std::vector<vision_language_sample> samples;
+  grouping<std::uint32_t> packs;
+  for (const auto& documents : some_packs()) {
+    std::vector<std::uint32_t> pack;
+    for (const document& one : documents) {
+      pack.push_back(static_cast<std::uint32_t>(samples.size()));
+      const auto images = static_cast<std::int64_t>(one.tiles * config.tiles.image_rows());
+      samples.push_back(
+          {static_cast<std::int64_t>(one.tiles), images + static_cast<std::int64_t>(one.text)});
+    }
+    packs.append(pack);
+  }
+  dispatch_plan dispatch{.ranks = 2};
+  for (std::uint32_t p = 0; p < packs.size(); ++p) {
+    dispatch.groups.push_back(p);
+    if (p == 4 || p == 7) dispatch.groups.close_group();
+  }
+  const run_problem problem{.samples = samples,
+                            .chain = chain,
+                            .schedule = schedule,
+                            .stages = devices,
+                            .virtual_stages = virtual_stages,
+                            .data_parallel = 2,
+                            .global_batch = 13,
+                            .memory = {.limit = std::int64_t{1} << 40}};
+  return make_execution_plan(problem,
+                             evaluate_run(problem, packs, dispatch, {100, 10000}, cuts).strategy);
+}
+
+std::vector<microbatch> microbatches_of(const model_config& config,
+                                        std::span<const std::uint32_t> packs) {
+  std::vector<microbatch> all;
+  for (const std::uint32_t pack : packs) all.push_back(batch_of(config, some_packs()[pack]));
+  return all;
+}
+
+/// Gradients stay as the operations leave them.
+struct no_update {
+  void reduce(std::uint32_t) {}
+  void clip() {}
+  void step(std::uint32_t) {}
+  void gather(std::uint32_t) {}
+  void abort(std::string_view) {}
+};
+
+struct rank_outcome {
+  gradients<float> of = {};
+  step_log log = {};
+  std::int64_t expected_peak = 0;  ///< Of saved bytes, from the order and what the stages say.
+};
+
+/// The most that the stages of a rank save at a time in this order of items.
+std::int64_t peak_in_order(const rank_step& work, const execution_plan& plan,
+                           const std::vector<model_stage<float>*>& stages) {
+  std::int64_t held = 0;
+  std::int64_t peak = 0;
+  for (const execution_item& item : work.items) {
+    if (!is_operation(item.kind) || item.microbatch >= work.packs.size()) continue;
+    const workload& size = plan.workloads[work.packs[item.microbatch]];
+    const std::int64_t saved = stages[item.stage]->saved_bytes(size);
+    const std::int64_t waiting = plan.splits_backward ? stages[item.stage]->waiting_bytes(size) : 0;
+    if (item.kind == item_kind::forward) held += saved;
+    if (item.kind == item_kind::backward) held += waiting - saved;
+    if (item.kind == item_kind::weight_gradient) held -= waiting;
+    peak = std::max(peak, held);
+  }
+  return peak;
+}
+
+/// A step of the model on thread ranks.
+std::vector<rank_outcome> run_planned(const model_config& config, const execution_plan& plan) {
+  std::vector<rank_outcome> outcomes(plan.ranks());
+  run_as_ranks(plan.ranks(), [&](thread_communicator& ranks) {
+    thread_channel channel = open_thread_channel(
+        ranks, {.rendezvous = true, .deadline = std::chrono::seconds(60), .name = "world"});
+    const rank_step work = step_of(plan, 0, ranks.rank());
+    std::vector<std::unique_ptr<model_stage<float>>> owned;
+    std::vector<model_stage<float>*> stages(plan.stages.size());
+    for (std::size_t j = 0; j < stages.size(); ++j) {
+      if (plan.stages[j].device != ranks.rank() % plan.devices) continue;
+      owned.push_back(std::make_unique<model_stage<float>>(config, layout_of(plan, j, 7)));
+      stages[j] = owned.back().get();
+      stages[j]->begin_step(microbatches_of(config, work.packs));
+    }
+    no_update update;
+    engine<model_stage<float>, thread_channel> run(plan, channel, stages);
+    rank_outcome& mine = outcomes[ranks.rank()];
+    mine.log = run(0, update);
+    mine.expected_peak = peak_in_order(work, plan, stages);
+    for (auto& one : owned) {
+      if (one->bytes_held() != 0) mine.expected_peak = -1;
+      for (const auto& each : one->parameters())
+        mine.of[{each.layer, each.name}] = {each.gradient.begin(), each.gradient.end()};
+    }
+  });
+  return outcomes;
+}
+
+}  // namespace
+
+TEST_CASE("the model has the gradients of one rank, to the bit, and the bytes of its order") {
+  const model_config config = micro_model();
+  for (const any_schedule& schedule : all_schedules)
+    for (const std::size_t devices : {1U, 2U, 4U})
+      for (std::size_t shift = 0; shift < 3; ++shift) {
+        INFO(schedule.name() << ", pp " << devices << ", kinds " << shift);
+        const execution_plan plan = plan_of(config, schedule, devices, shift);
+        validate(plan);
+        const auto outcomes = run_planned(config, plan);
+        for (std::size_t replica = 0; replica < 2; ++replica) {
+          const auto expected = run_step<float>(config, one_stage(config),
+                                                microbatches_of(config, plan.assignment[replica]));
+          gradients<float> found;
+          for (std::size_t d = 0; d < devices; ++d) {
+            const rank_outcome& rank = outcomes[replica * devices + d];
+            found.insert(rank.of.begin(), rank.of.end());
+            CHECK(rank.log.peak_saved_bytes == rank.expected_peak);
+            CHECK(rank.log.peak_saved_bytes <= plan.peak_memory[d]);
+          }
+          CHECK(found == expected.of);
+        }
+      }
+}
