@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Problem files: planning problems as JSON (docs/command-line.md), told apart by `kind` or, where
-/// that is missing, taken to be of the kind that the sub-command expects. Keys it does not know are
-/// ignored.
+/// that is missing, taken to be of the kind that the sub-command expects. Keys that nothing reads
+/// are errors.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <omnibal/core/rational.hpp>
@@ -31,6 +33,9 @@ class problem_file {
 
   /// Throws unless the file's kind, if given, is among these.
   void expect_kind(const std::vector<std::string>& kinds, const std::string& command) const;
+
+  /// Throws for a key of the problem that is neither among these nor an annotation.
+  void expect_keys(std::span<const std::string_view> known) const;
 
   /// Whether the problem has scenarios: by its kind or, without a kind, because it lists some.
   [[nodiscard]] bool is_stochastic() const;

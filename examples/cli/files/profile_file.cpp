@@ -2,8 +2,10 @@
 #include "files/profile_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <string_view>
 #include <utility>
 
 #include <omnibal/core/error.hpp>
@@ -11,6 +13,7 @@
 
 #include "errors.hpp"
 #include "files/files.hpp"
+#include "files/known_keys.hpp"
 #include "files/object_reader.hpp"
 
 namespace omnibal::cli {
@@ -199,10 +202,12 @@ profile_fits read_profile(const std::string& path) {
     if (*fits.tensor_parallel < 1)
       throw invalid_input(path + ".tp", *fits.tensor_parallel, "must be at least 1");
   }
-  if (file.find("fits") != nullptr)
+  if (file.find("fits") != nullptr) {
     read_fits(file, fits);
-  else
+  } else {
+    expect_known_keys(content, path, std::to_array<std::string_view>({"version", "tp", "layers"}));
     read_measurements(file, fits);
+  }
   return fits;
 }
 
