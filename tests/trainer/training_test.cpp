@@ -170,6 +170,19 @@ TEST_CASE("what does not fit is refused with its reason, and shapes out of range
                     Catch::Matchers::StartsWith("steps = 1073741824: times the batch"));
 }
 
+TEST_CASE("a plan that fits the search but not the run is refused") {
+  // Naive plans do not depend on the memory: one byte less than their peak is too little.
+  const auto chain = made_up_chain(narrow_model());
+  const picture_task task({.seed = 4});
+  training_shape shape = short_run(strategy::naive);
+  const training_plan unlimited = plan_training(chain, task, shape);
+  const std::int64_t peak = std::ranges::max(unlimited.plan.peak_memory);
+  shape.memory = peak - 1;
+  CHECK_THAT(plan_training(chain, task, shape).refusal, Catch::Matchers::EndsWith("lacks 1 bytes"));
+  shape.memory = peak;
+  CHECK(plan_training(chain, task, shape).refusal.empty());
+}
+
 TEST_CASE("the fingerprint follows what is executed, not predicted times") {
   const picture_task task({.seed = 4});
   auto chain = made_up_chain(narrow_model());
