@@ -6,13 +6,14 @@
 ///     how often is 3 there?              2
 ///     read all symbols                   4 cross 0
 ///
-/// A document has 1 to 6 tiles, each as its number and its image rows, then a question and its
-/// answer. Only the answer counts in the loss. Sample i is a function of the seed and i: any rank
-/// makes any sample, in any order, and a run resumes at any step.
+/// A document has 1 to 6 tiles, each as its number and its image rows, then questions, each of
+/// another kind, with their answers. Only the answers count in the loss. Sample i is a function of
+/// the seed and i: any rank makes any sample, in any order, and a run resumes at any step.
 ///
 /// A model that sees no pictures learns too (an answer is one of few words, most counts are 1), so
-/// the loss alone shows nothing: what counts is the share of exact answers to questions that were
-/// held out, compared with that of a blind model.
+/// the loss alone shows nothing: what counts is the share of exact answers to questions about
+/// pictures that were held out, compared with that of a blind model. There each picture has one
+/// question, since answers before it would tell a blind model what it cannot see.
 #pragma once
 
 #include <algorithm>
@@ -23,6 +24,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <omnibal/core/error.hpp>
@@ -62,13 +64,19 @@ enum word : std::int32_t {
 
 // ---- samples -----------------------------------------------------------------------------------
 
-/// A picture without its pixels, and what is asked of it.
 struct question {
-  std::vector<std::int32_t> symbols = {};  ///< One per tile.
   std::vector<std::int32_t> words = {};
   std::vector<std::int32_t> answer = {};  ///< Ends with end_of_answer.
 
   friend bool operator==(const question&, const question&) = default;
+};
+
+/// A picture without its pixels, and what is asked of it.
+struct picture {
+  std::vector<std::int32_t> symbols = {};  ///< One per tile.
+  std::vector<question> questions = {};
+
+  friend bool operator==(const picture&, const picture&) = default;
 };
 
 /// Which samples: held-out ones are never trained on.
@@ -77,13 +85,15 @@ enum class data_split : std::uint64_t { training, held_out };
 struct task_options {
   std::uint64_t seed = 1;
   data_split split = data_split::training;
+  std::size_t questions = 3;            ///< Per picture, 1 to 3.
   std::size_t tile_side = 16;           ///< In pixels, room for a symbol at least.
   std::size_t image_rows_per_tile = 4;  ///< That the model's projector makes.
   float noise = 0.1F;                   ///< Standard deviation of a pixel; symbols are 0 and 1.
   bool blind = false;                   ///< All pixels are 0.
 };
 
-/// Throws invalid_input for tiles that have no room for a symbol and noise that is negative.
+/// Throws invalid_input for another number of questions, tiles that have no room for a symbol and
+/// noise that is negative.
 class picture_task {
  public:
   explicit picture_task(const task_options& options);
@@ -91,12 +101,12 @@ class picture_task {
   [[nodiscard]] const task_options& options() const noexcept { return options_; }
 
   /// O(1).
-  [[nodiscard]] question question_of(std::uint64_t sample) const;
+  [[nodiscard]] picture picture_of(std::uint64_t sample) const;
 
   /// [tiles × side × side] of a sample, each symbol in the centre of its tile.
   [[nodiscard]] std::vector<float> pixels_of(std::uint64_t sample) const;
 
-  /// {tiles, tokens} of the document. The last word of the answer is a target, not a token.
+  /// {tiles, tokens} of the document. The last word of the last answer is a target, not a token.
   [[nodiscard]] vision_language_sample size_of(std::uint64_t sample) const;
 
   /// Tokens that count in the loss.
@@ -117,9 +127,9 @@ class picture_task {
                                          std::span<const std::uint32_t> samples, float loss_weight,
                                          std::span<const std::int64_t> padded_tokens = {});
 
-/// The documents whose whole answer was predicted, each word given the right ones before it: the
-/// same documents as those that the model, left alone, would answer rightly. Throws invalid_input
-/// when there is not one prediction per token.
+/// The answers of which every word was predicted, each given the right ones before it: the same as
+/// those that the model, left alone, would give rightly. Throws invalid_input when there is not one
+/// prediction per token.
 [[nodiscard]] std::size_t exact_answers(const microbatch& batch,
                                         std::span<const std::int32_t> predictions);
 
@@ -140,13 +150,11 @@ namespace detail {
   return symbols;
 }
 
-[[nodiscard]] inline question draw_question(random_stream& random) {
-  question drawn{.symbols = draw_symbols(random)};
-  const std::vector<std::int32_t>& symbols = drawn.symbols;
-  const std::int32_t kind = ask_which + draw_below(random, 3);
+[[nodiscard]] inline question draw_question(random_stream& random, std::int32_t kind,
+                                            const std::vector<std::int32_t>& symbols) {
   const std::int32_t tile = draw_below(random, symbols.size());
   const std::int32_t symbol = symbols[static_cast<std::size_t>(tile)];
-  drawn.words = {kind};
+  question drawn{.words = {kind}};
   if (kind == ask_which) {
     drawn.words.push_back(first_tile + tile);
     drawn.answer = {symbol};
@@ -157,6 +165,15 @@ namespace detail {
     drawn.answer = symbols;
   }
   drawn.answer.push_back(end_of_answer);
+  return drawn;
+}
+
+[[nodiscard]] inline picture draw_picture(random_stream& random, std::size_t questions) {
+  picture drawn{.symbols = draw_symbols(random)};
+  std::array<std::int32_t, 3> kinds = {ask_which, ask_count, ask_all};
+  shuffle_randomly(kinds, random);
+  for (std::size_t q = 0; q < questions; ++q)
+    drawn.questions.push_back(draw_question(random, kinds[q], drawn.symbols));
   return drawn;
 }
 
@@ -176,30 +193,41 @@ inline void draw_symbol(std::span<float> tile, std::size_t side, std::int32_t sy
     if (bitmap[i] == '1') tile[(top + i / symbol_width) * side + left + i % symbol_width] += 1;
 }
 
+inline void append_token(microbatch& batch, std::int32_t id, std::int32_t target,
+                         float loss_weight) {
+  batch.token_ids.push_back(id);
+  batch.targets.push_back(target);
+  batch.loss_weights.push_back(target == no_target ? 0 : loss_weight);
+}
+
 inline void append_tile(microbatch& batch, std::size_t tile, std::size_t image_rows) {
-  batch.token_ids.push_back(first_tile + static_cast<std::int32_t>(tile));
+  append_token(batch, first_tile + static_cast<std::int32_t>(tile), no_target, 0);
   for (std::size_t row = 0; row < image_rows; ++row) {
     batch.image_slots.push_back(static_cast<std::int32_t>(batch.tokens()));
-    batch.token_ids.push_back(image_place);
+    append_token(batch, image_place, no_target, 0);
   }
 }
 
-/// `tokens` is with padding, or less than the document has: none then.
-inline void append_document(microbatch& batch, const question& asked, std::size_t image_rows,
+/// The last word of a question is followed by the first of its answer, and so on.
+inline void append_question(microbatch& batch, const question& asked, float loss_weight) {
+  for (std::size_t i = 0; i + 1 < asked.words.size(); ++i)
+    append_token(batch, asked.words[i], no_target, 0);
+  std::int32_t before = asked.words.back();
+  for (const std::int32_t answer : asked.answer)
+    append_token(batch, std::exchange(before, answer), answer, loss_weight);
+}
+
+/// `tokens` is with padding; less than the document has where there is none.
+inline void append_document(microbatch& batch, const picture& shown, std::size_t image_rows,
                             float loss_weight, std::size_t tokens) {
   const std::size_t begin = batch.tokens();
-  for (std::size_t tile = 0; tile < asked.symbols.size(); ++tile)
+  for (std::size_t tile = 0; tile < shown.symbols.size(); ++tile)
     append_tile(batch, tile, image_rows);
-  batch.token_ids.insert(batch.token_ids.end(), asked.words.begin(), asked.words.end());
-  // The last word of the question is the first token that has a target.
-  batch.targets.resize(batch.tokens() - 1, no_target);
-  batch.loss_weights.resize(batch.tokens() - 1, 0);
-  batch.token_ids.insert(batch.token_ids.end(), asked.answer.begin(), asked.answer.end() - 1);
-  batch.targets.insert(batch.targets.end(), asked.answer.begin(), asked.answer.end());
-  batch.loss_weights.resize(batch.tokens(), loss_weight);
-  batch.token_ids.resize(std::max(batch.tokens(), begin + tokens), end_of_answer);
-  batch.targets.resize(batch.tokens(), no_target);
-  batch.loss_weights.resize(batch.tokens(), 0);
+  for (std::size_t q = 0; q < shown.questions.size(); ++q) {
+    if (q > 0) append_token(batch, end_of_answer, no_target, 0);
+    append_question(batch, shown.questions[q], loss_weight);
+  }
+  while (batch.tokens() < begin + tokens) append_token(batch, end_of_answer, no_target, 0);
   for (std::size_t t = begin; t < batch.tokens(); ++t)
     batch.position_ids.push_back(static_cast<std::int32_t>(t - begin));
   batch.cu_seqlens.push_back(static_cast<std::int32_t>(batch.tokens()));
@@ -208,6 +236,8 @@ inline void append_document(microbatch& batch, const question& asked, std::size_
 }  // namespace detail
 
 inline picture_task::picture_task(const task_options& options) : options_(options) {
+  if (options.questions < 1 || options.questions > 3)
+    throw invalid_input("questions", options.questions, "must be from 1 to 3");
   if (options.tile_side < symbol_height)
     throw invalid_input("tile_side", options.tile_side,
                         "must be at least " + std::to_string(symbol_height) + " pixels");
@@ -215,44 +245,45 @@ inline picture_task::picture_task(const task_options& options) : options_(option
     throw invalid_input("noise", std::to_string(options.noise), "must not be negative");
 }
 
-inline question picture_task::question_of(std::uint64_t sample) const {
+inline picture picture_task::picture_of(std::uint64_t sample) const {
   random_stream random = stream_of(sample);
-  return detail::draw_question(random);
+  return detail::draw_picture(random, options_.questions);
 }
 
 inline std::vector<float> picture_task::pixels_of(std::uint64_t sample) const {
   random_stream random = stream_of(sample);
-  const question asked = detail::draw_question(random);
+  const picture shown = detail::draw_picture(random, options_.questions);
   const std::size_t tile_pixels = options_.tile_side * options_.tile_side;
-  std::vector<float> pixels(asked.symbols.size() * tile_pixels, 0.0F);
+  std::vector<float> pixels(shown.symbols.size() * tile_pixels, 0.0F);
   if (options_.blind) return pixels;
   for (float& pixel : pixels) pixel = options_.noise * detail::draw_noise(random);
-  for (std::size_t tile = 0; tile < asked.symbols.size(); ++tile)
+  for (std::size_t tile = 0; tile < shown.symbols.size(); ++tile)
     detail::draw_symbol(std::span(pixels).subspan(tile * tile_pixels, tile_pixels),
-                        options_.tile_side, asked.symbols[tile]);
+                        options_.tile_side, shown.symbols[tile]);
   return pixels;
 }
 
 inline vision_language_sample picture_task::size_of(std::uint64_t sample) const {
-  const question asked = question_of(sample);
-  const std::size_t tokens = asked.symbols.size() * (1 + options_.image_rows_per_tile) +
-                             asked.words.size() + asked.answer.size() - 1;
-  return {static_cast<std::int64_t>(asked.symbols.size()), static_cast<std::int64_t>(tokens)};
+  const picture shown = picture_of(sample);
+  std::size_t tokens = shown.symbols.size() * (1 + options_.image_rows_per_tile) - 1;
+  for (const question& each : shown.questions) tokens += each.words.size() + each.answer.size();
+  return {static_cast<std::int64_t>(shown.symbols.size()), static_cast<std::int64_t>(tokens)};
 }
 
 inline std::int64_t picture_task::label_tokens_of(std::uint64_t sample) const {
-  return static_cast<std::int64_t>(question_of(sample).answer.size());
+  std::size_t tokens = 0;
+  for (const question& each : picture_of(sample).questions) tokens += each.answer.size();
+  return static_cast<std::int64_t>(tokens);
 }
 
 inline microbatch make_microbatch(const picture_task& task, std::span<const std::uint32_t> samples,
                                   float loss_weight, std::span<const std::int64_t> padded_tokens) {
   microbatch batch;
   for (const std::uint32_t sample : samples) {
-    const question asked = task.question_of(sample);
     const std::vector<float> pixels = task.pixels_of(sample);
     batch.pixels.insert(batch.pixels.end(), pixels.begin(), pixels.end());
     detail::append_document(
-        batch, asked, task.options().image_rows_per_tile, loss_weight,
+        batch, task.picture_of(sample), task.options().image_rows_per_tile, loss_weight,
         padded_tokens.empty() ? 0 : static_cast<std::size_t>(padded_tokens[sample]));
   }
   return batch;
@@ -264,12 +295,11 @@ inline std::size_t exact_answers(const microbatch& batch,
     throw invalid_input("predictions", predictions.size(),
                         "must be one per token, " + std::to_string(batch.tokens()));
   std::size_t exact = 0;
-  for (std::size_t d = 0; d < batch.documents(); ++d) {
-    bool right = true;
-    for (auto t = static_cast<std::size_t>(batch.cu_seqlens[d]);
-         t < static_cast<std::size_t>(batch.cu_seqlens[d + 1]); ++t)
-      right &= batch.targets[t] == no_target || batch.targets[t] == predictions[t];
-    exact += right ? 1 : 0;
+  bool right = true;
+  for (std::size_t t = 0; t < batch.tokens(); ++t) {
+    if (batch.targets[t] == no_target) continue;
+    right &= batch.targets[t] == predictions[t];
+    if (batch.targets[t] == end_of_answer) exact += std::exchange(right, true) ? 1U : 0U;
   }
   return exact;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The layers of the trainer's vision-language model; model.hpp puts them in order, layers/block.hpp
-/// says what a layer is.
+/// The layers of the trainer's vision-language model; model.hpp puts them in order,
+/// layers/block.hpp says what a layer is.
 #pragma once
 
 #include "layers/block.hpp"

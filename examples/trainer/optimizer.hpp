@@ -29,6 +29,8 @@
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/core/error.hpp>
 
+#include "flat_stage.hpp"
+
 namespace omnibal::trainer {
 
 // ---- options -----------------------------------------------------------------------------------
@@ -36,8 +38,8 @@ namespace omnibal::trainer {
 /// The learning rate of each update: it rises from 0 in a line, then falls along half a cosine to
 /// `least_share` of the peak.
 struct learning_rate_schedule {
-  double peak = 3e-3;
-  std::uint64_t warm_up = 50;   ///< Updates.
+  double peak = 2e-3;
+  std::uint64_t warm_up = 30;   ///< Updates.
   std::uint64_t updates = 300;  ///< In all, the warm-up included.
   double least_share = 0.1;
 
@@ -61,56 +63,6 @@ struct adamw_options {
 
 /// Throws invalid_input naming the option that is out of range.
 void validate(const adamw_options& options);
-
-// ---- the flat buffer of a stage ----------------------------------------------------------------
-
-/// A parameter of a layer, in memory of the stage.
-struct parameter_view {
-  std::size_t layer = 0;  ///< Its place in the chain of all layers.
-  std::span<float> value = {};
-  std::span<float> gradient = {};
-};
-
-/// The views of any stage's parameters, in their order.
-template <typename Stage>
-[[nodiscard]] std::vector<parameter_view> views_of(Stage& stage) {
-  std::vector<parameter_view> views;
-  for (const auto& each : stage.parameters())
-    views.push_back({.layer = each.layer, .value = each.value, .gradient = each.gradient});
-  return views;
-}
-
-/// Where the layers of a stage are in its flat buffer, in elements.
-struct flat_layer {
-  std::size_t layer = 0;
-  std::size_t begin = 0;  ///< A multiple of shard_block.
-  std::size_t count = 0;
-};
-
-/// The parameters of a stage as one flat buffer. Between layers there are zeros.
-class flat_stage {
- public:
-  /// Throws invalid_input when layers are not in ascending order or a gradient has another size
-  /// than its value.
-  explicit flat_stage(std::vector<parameter_view> parameters);
-
-  [[nodiscard]] std::size_t elements() const noexcept { return elements_; }
-  [[nodiscard]] const std::vector<flat_layer>& layers() const noexcept { return layers_; }
-
-  [[nodiscard]] std::vector<float> values() const { return flat(&parameter_view::value); }
-  /// Copies the gradients and sets them to 0.
-  [[nodiscard]] std::vector<float> take_gradients();
-  /// Precondition: elements() numbers.
-  void set_values(std::span<const float> flat);
-
- private:
-  [[nodiscard]] std::vector<float> flat(std::span<float> parameter_view::*which) const;
-
-  std::vector<parameter_view> parameters_;
-  std::vector<std::size_t> begins_;  // per parameter
-  std::vector<flat_layer> layers_;
-  std::size_t elements_ = 0;
-};
 
 // ---- the optimizer -----------------------------------------------------------------------------
 
@@ -187,14 +139,6 @@ class sharded_adamw {
 
 // ---- implementation ----------------------------------------------------------------------------
 
-namespace detail {
-
-[[nodiscard]] inline std::size_t blocks_of(std::size_t elements) noexcept {
-  return (elements + shard_block - 1) / shard_block;
-}
-
-}  // namespace detail
-
 inline void validate(const adamw_options& options) {
   const auto require = [](const char* field, double value, bool holds, const char* advice) {
     if (!holds) throw invalid_input(field, std::to_string(value), advice);
@@ -214,44 +158,6 @@ inline void validate(const adamw_options& options) {
   require("epsilon", options.epsilon, options.epsilon > 0, "must be positive");
   require("weight_decay", options.weight_decay, options.weight_decay >= 0, "must not be negative");
   require("largest_norm", options.largest_norm, options.largest_norm > 0, "must be positive");
-}
-
-inline flat_stage::flat_stage(std::vector<parameter_view> parameters)
-    : parameters_(std::move(parameters)) {
-  for (std::size_t p = 0; p < parameters_.size(); ++p) {
-    const parameter_view& each = parameters_[p];
-    if (each.gradient.size() != each.value.size())
-      throw invalid_input("parameters.gradient.size()", p, each.gradient.size(),
-                          "must be that of the value, " + std::to_string(each.value.size()));
-    if (layers_.empty() || layers_.back().layer != each.layer) {
-      if (!layers_.empty() && layers_.back().layer > each.layer)
-        throw invalid_input("parameters.layer", p, each.layer, "must be in ascending order");
-      layers_.push_back({.layer = each.layer, .begin = detail::blocks_of(elements_) * shard_block});
-      elements_ = layers_.back().begin;
-    }
-    begins_.push_back(elements_);
-    elements_ += each.value.size();
-    layers_.back().count += each.value.size();
-  }
-}
-
-inline std::vector<float> flat_stage::flat(std::span<float> parameter_view::*which) const {
-  std::vector<float> all(elements_);
-  for (std::size_t p = 0; p < parameters_.size(); ++p)
-    std::ranges::copy(parameters_[p].*which, all.begin() + static_cast<std::ptrdiff_t>(begins_[p]));
-  return all;
-}
-
-inline std::vector<float> flat_stage::take_gradients() {
-  std::vector<float> gradients = flat(&parameter_view::gradient);
-  for (const parameter_view& each : parameters_) std::ranges::fill(each.gradient, 0.0F);
-  return gradients;
-}
-
-inline void flat_stage::set_values(std::span<const float> flat) {
-  for (std::size_t p = 0; p < parameters_.size(); ++p)
-    std::ranges::copy(flat.subspan(begins_[p], parameters_[p].value.size()),
-                      parameters_[p].value.begin());
 }
 
 template <tensor_channel Channel>
@@ -276,7 +182,7 @@ void sharded_adamw<Channel>::find_blocks(std::size_t layers) {
   std::vector<std::int64_t> blocks(layers, 0);
   for (const part& each : parts_)
     for (const flat_layer& one : each.flat.layers())
-      blocks.at(one.layer) = static_cast<std::int64_t>(detail::blocks_of(one.count));
+      blocks.at(one.layer) = static_cast<std::int64_t>(shard_blocks(one.count));
   world_->all_reduce(view_of(blocks), reduction::largest).wait();
   first_blocks_ = {0};
   for (const std::int64_t count : blocks)

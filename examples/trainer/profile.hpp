@@ -16,7 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <numeric>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -35,8 +35,8 @@ namespace omnibal::trainer {
 
 struct profile_options {
   /// Samples per micro-batch: the workloads at which layers are measured.
-  std::vector<std::uint32_t> samples = {1, 2, 3, 4, 6, 8, 12, 16};
-  /// How long everything may take. Each workload is measured at least once, whatever it takes.
+  std::vector<std::size_t> samples = {1, 2, 3, 4, 5, 6, 7, 8};
+  /// How long to measure. Everything is measured at least once, whatever it takes.
   std::chrono::milliseconds time = std::chrono::milliseconds(2000);
   /// Over which the optimizer's state is sharded.
   std::size_t replicas = 1;
@@ -60,63 +60,92 @@ inline constexpr std::array recompute_kinds = {recompute_kind::none, recompute_k
 
 namespace detail {
 
-/// A layer of a kind, run alone.
+/// A micro-batch that layers are measured with.
+struct profiled_batch {
+  microbatch batch = {};
+  workload work = {};
+};
+
+/// Every other one has samples of few tiles, the others have many: text and pictures are told
+/// apart.
+[[nodiscard]] inline std::vector<profiled_batch> profiled_batches(
+    const picture_task& task, std::span<const std::size_t> samples) {
+  std::vector<profiled_batch> batches;
+  std::uint32_t next = 0;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    profiled_batch made;
+    std::vector<std::uint32_t> pack;
+    for (; pack.size() < samples[i]; ++next) {
+      const auto [tiles, tokens] = task.size_of(next);
+      if ((tiles > 2) == (i % 2 == 0)) continue;
+      pack.push_back(next);
+      made.work = made.work + sample_workload(tiles, tokens);
+    }
+    made.batch = make_microbatch(task, pack, 1.0F);
+    batches.push_back(std::move(made));
+  }
+  return batches;
+}
+
+/// A layer in a recompute kind, run alone: the least times and the bytes of all runs.
 class layer_profile {
  public:
-  layer_profile(const model_config& config, std::size_t layer) : config_(config), layer_(layer) {}
-
-  /// The least times and the most bytes of several runs within this time, at least of one.
-  [[nodiscard]] measured_layer measure(const microbatch& batch, const workload& work,
-                                       recompute_kind kind, std::chrono::nanoseconds time) const {
-    measured_layer row{.name = std::to_string(layer_),
+  layer_profile(const model_config& config, std::size_t layer, recompute_kind kind,
+                std::span<const profiled_batch> batches)
+      : batches_(batches),
+        stage_(config, {.first_layer = layer,
+                        .end_layer = layer + 1,
+                        .kinds = {kind},
+                        .splits_backward = kind == recompute_kind::none}) {
+    for (const profiled_batch& each : batches) {
+      rows_.push_back({.name = std::to_string(layer),
                        .mode = std::string(to_string(kind)),
-                       .work = work,
+                       .work = each.work,
                        .forward_time = most,
                        .backward_time = most,
                        .saved_bytes = 0,
-                       .transient_bytes = 0};
-    if (kind == recompute_kind::none) row.weight_gradient_time = most;
-    model_stage<float> stage(config_, {.first_layer = layer_,
-                                       .end_layer = layer_ + 1,
-                                       .kinds = {kind},
-                                       .splits_backward = kind == recompute_kind::none});
-    const std::int64_t end = steady_nanoseconds() + time.count();
-    do run_once(stage, batch, row);
-    while (steady_nanoseconds() < end);
-    return row;
+                       .transient_bytes = 0});
+      if (kind == recompute_kind::none) rows_.back().weight_gradient_time = most;
+    }
   }
+
+  void run() {
+    for (std::size_t i = 0; i < batches_.size(); ++i) run(batches_[i].batch, rows_[i]);
+  }
+  [[nodiscard]] const std::vector<measured_layer>& rows() const noexcept { return rows_; }
 
  private:
   static constexpr double most = std::numeric_limits<double>::max();
 
-  static void run_once(model_stage<float>& stage, const microbatch& batch, measured_layer& row) {
-    stage.begin_step(std::span(&batch, 1));
-    const std::vector<float> input(stage.input(0).size(), 0.5F);
-    std::vector<float> output(stage.output(0).size());
-    std::vector<float> input_gradient(input.size());
-    const auto timed = [](const auto& body) {
-      const std::int64_t begin = steady_nanoseconds();
-      body();
-      // A clock that has not moved is no measurement.
-      return static_cast<double>(std::max<std::int64_t>(1, steady_nanoseconds() - begin));
-    };
-    const auto keep_least = [](std::optional<double>& kept, double value) {
-      kept = std::min(*kept, value);
-    };
-    keep_least(row.forward_time, timed([&] { stage.forward(0, input, output); }));
-    row.saved_bytes = static_cast<double>(stage.bytes_held());
-    double backward = timed([&] { stage.backward(0, output, input_gradient); });
-    if (row.weight_gradient_time) {
-      const double weight_gradient = timed([&] { stage.weight_gradient(0); });
-      keep_least(row.weight_gradient_time, weight_gradient);
-      backward += weight_gradient;
-    }
-    keep_least(row.backward_time, backward);
-    row.transient_bytes = static_cast<double>(stage.peak_bytes()) - *row.saved_bytes;
+  template <typename Body>
+  [[nodiscard]] static double timed(const Body& body) {
+    const std::int64_t begin = steady_nanoseconds();
+    body();
+    // A clock that has not moved is no measurement.
+    return static_cast<double>(std::max<std::int64_t>(1, steady_nanoseconds() - begin));
   }
 
-  const model_config& config_;
-  std::size_t layer_;
+  void run(const microbatch& batch, measured_layer& row) {
+    stage_.begin_step(std::span(&batch, 1));
+    const std::vector<float> input(stage_.input(0).size(), 0.5F);
+    std::vector<float> output(stage_.output(0).size());
+    std::vector<float> input_gradient(input.size());
+    const double forward = timed([&] { stage_.forward(0, input, output); });
+    row.forward_time = std::min(*row.forward_time, forward);
+    row.saved_bytes = static_cast<double>(stage_.bytes_held());
+    double backward = timed([&] { stage_.backward(0, output, input_gradient); });
+    if (row.weight_gradient_time) {
+      const double weight_gradient = timed([&] { stage_.weight_gradient(0); });
+      row.weight_gradient_time = std::min(*row.weight_gradient_time, weight_gradient);
+      backward += weight_gradient;
+    }
+    row.backward_time = std::min(*row.backward_time, backward);
+    row.transient_bytes = static_cast<double>(stage_.peak_bytes()) - *row.saved_bytes;
+  }
+
+  std::span<const profiled_batch> batches_;
+  model_stage<float> stage_;
+  std::vector<measured_layer> rows_;
 };
 
 /// The first layer of each kind, for each layer.
@@ -127,16 +156,6 @@ class layer_profile {
     first.push_back(again ? first.back() : l);
   }
   return first;
-}
-
-[[nodiscard]] inline workload workload_of(const picture_task& task,
-                                          std::span<const std::uint32_t> samples) {
-  workload work;
-  for (const std::uint32_t sample : samples) {
-    const auto [tiles, tokens] = task.size_of(sample);
-    work = work + sample_workload(tiles, tokens);
-  }
-  return work;
 }
 
 /// Parameters of a layer, and its saved bytes in each recompute kind.
@@ -168,31 +187,33 @@ inline void keep_useful_modes(layer_cost& layer, const declared_layer& declared)
   layer.modes = std::move(useful);
 }
 
+/// All layers in turn, again and again while there is time: what else the machine does disturbs one
+/// round, not all.
+[[nodiscard]] inline std::vector<measured_layer> measured_rows(const model_config& config,
+                                                               const picture_task& task,
+                                                               std::span<const std::size_t> first,
+                                                               const profile_options& options) {
+  const std::int64_t end = steady_nanoseconds() + std::chrono::nanoseconds(options.time).count();
+  const std::vector<profiled_batch> batches = profiled_batches(task, options.samples);
+  std::vector<std::unique_ptr<layer_profile>> profiles;
+  for (std::size_t l = 0; l < first.size(); ++l)
+    for (const recompute_kind kind : recompute_kinds)
+      if (first[l] == l)
+        profiles.push_back(std::make_unique<layer_profile>(config, l, kind, batches));
+  do
+    for (const auto& each : profiles) each->run();
+  while (steady_nanoseconds() < end);
+  std::vector<measured_layer> rows;
+  for (const auto& each : profiles)
+    rows.insert(rows.end(), each->rows().begin(), each->rows().end());
+  return rows;
+}
+
 }  // namespace detail
 
 inline std::vector<layer_cost> measured_chain(const model_config& config, const picture_task& task,
                                               const profile_options& options) {
   const std::vector<std::size_t> first = detail::first_of_kind(config);
-  std::vector<std::vector<std::uint32_t>> packs;
-  std::uint32_t next = 0;
-  for (const std::uint32_t count : options.samples) {
-    packs.emplace_back(count);
-    std::iota(packs.back().begin(), packs.back().end(), next);
-    next += count;
-  }
-  const auto kinds = static_cast<std::size_t>(std::ranges::count_if(
-      first, [&, l = std::size_t{0}](std::size_t f) mutable { return f == l++; }));
-  const std::chrono::nanoseconds each =
-      std::chrono::nanoseconds(options.time) / (kinds * recompute_kinds.size() * packs.size());
-
-  std::vector<measured_layer> rows;
-  for (std::size_t l = 0; l < first.size(); ++l)
-    for (const recompute_kind kind : recompute_kinds)
-      for (const auto& pack : packs)
-        if (first[l] == l)
-          rows.push_back(detail::layer_profile(config, l).measure(
-              make_microbatch(task, pack, 1.0F), detail::workload_of(task, pack), kind, each));
-
   std::vector<own_layer> layers;
   std::vector<detail::declared_layer> declared;
   for (std::size_t l = 0; l < first.size(); ++l) {
@@ -202,7 +223,8 @@ inline std::vector<layer_cost> measured_chain(const model_config& config, const 
                       .output_bytes = output_cost(config, l)});
   }
   std::vector<layer_cost> chain =
-      chain_from(fit_layers(rows), layers, bytes_per_parameter(options.replicas));
+      chain_from(fit_layers(detail::measured_rows(config, task, first, options)), layers,
+                 bytes_per_parameter(options.replicas));
   const std::vector<std::string> names = layer_names(config);
   for (std::size_t l = 0; l < chain.size(); ++l) {
     chain[l].name = names[l];

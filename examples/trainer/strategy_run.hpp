@@ -20,6 +20,7 @@
 #include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/replay.hpp>
 
+#include "trace.hpp"
 #include "training.hpp"
 #include "training_plan.hpp"
 
@@ -58,16 +59,6 @@ struct strategy_report {
 // ---- implementation ----------------------------------------------------------------------------
 
 namespace detail {
-
-[[nodiscard]] inline std::vector<std::vector<std::int64_t>> durations_of(
-    const std::vector<std::vector<step_log>>& logs, std::size_t index) {
-  std::vector<std::vector<std::int64_t>> durations;
-  for (const auto& rank : logs) {
-    durations.emplace_back();
-    for (const item_times& each : rank[index].times) durations.back().push_back(each.duration());
-  }
-  return durations;
-}
 
 /// Sums over steps of makespans and of the ranks' work.
 struct worked_time {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include <omnibal/interop/svg.hpp>
 #include <omnibal/pipeline/execution_item.hpp>
 #include <omnibal/pipeline/simulate_items.hpp>
 #include <omnibal/run/execution_plan.hpp>
@@ -27,9 +28,26 @@ namespace omnibal::trainer {
                                           std::span<const std::vector<step_log>> logs,
                                           std::uint64_t first_step);
 
+/// A step of the first replica as SVG: as predicted, and as its measured operations replayed.
+/// O(items · log items).
+[[nodiscard]] std::string picture_of(const execution_plan& plan,
+                                     std::span<const std::vector<step_log>> logs,
+                                     std::uint64_t first_step, std::size_t index);
+
 // ---- implementation ----------------------------------------------------------------------------
 
 namespace detail {
+
+/// Per rank and item.
+[[nodiscard]] inline std::vector<std::vector<std::int64_t>> durations_of(
+    std::span<const std::vector<step_log>> logs, std::size_t index) {
+  std::vector<std::vector<std::int64_t>> durations;
+  for (const auto& rank : logs) {
+    durations.emplace_back();
+    for (const item_times& each : rank[index].times) durations.back().push_back(each.duration());
+  }
+  return durations;
+}
 
 /// "forward 3.0" of stage 3 and micro-batch 0, "reduce 3": the names that `omnibal replay` knows.
 [[nodiscard]] inline std::string event_name(const execution_item& item) {
@@ -111,6 +129,18 @@ inline std::string chrome_trace_of(const execution_plan& plan,
     }
   }
   return writer.text();
+}
+
+inline std::string picture_of(const execution_plan& plan,
+                              std::span<const std::vector<step_log>> logs, std::uint64_t first_step,
+                              std::size_t index) {
+  const std::size_t step = first_step + index;
+  const replayed_step replayed = replay(plan, step, detail::durations_of(logs, index));
+  std::vector<timeline> timelines = {replayed_timeline(plan, replayed, replayed.predicted, 0),
+                                     replayed_timeline(plan, replayed, replayed.measured, 0)};
+  timelines[0].title = "step " + std::to_string(step) + ", predicted";
+  timelines[1].title = "step " + std::to_string(step) + ", measured operations";
+  return timelines_svg(timelines);
 }
 
 }  // namespace omnibal::trainer

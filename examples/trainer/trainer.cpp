@@ -50,10 +50,11 @@ struct program_options {
   std::string checkpoint = {};
   std::string resume = {};
   std::string trace = {};
+  std::string picture = {};
   std::string out = {};
   std::uint64_t checkpoint_every = 50;
   std::uint32_t held_out = 512;
-  double learning_rate = 3e-3;
+  double learning_rate = 2e-3;
   bool blind = false;
   bool progress = false;
   training_shape shape = {};
@@ -74,7 +75,7 @@ void add_options(CLI::App& program, program_options& options) {
   program.add_option("--batch", shape.batch, "Samples per step [32]")->check(CLI::PositiveNumber);
   program.add_option("--seed", shape.seed, "Of the weights and the data [1]");
   program.add_flag("--blind", options.blind, "The model sees no pictures");
-  program.add_option("--learning-rate", options.learning_rate, "The highest [0.003]")
+  program.add_option("--learning-rate", options.learning_rate, "The highest [0.002]")
       ->check(CLI::PositiveNumber);
   program.add_option("--ranks", options.ranks, "What ranks are [threads]")
       ->check(among({"threads"}));
@@ -98,7 +99,8 @@ void add_options(CLI::App& program, program_options& options) {
       ->check(CLI::PositiveNumber);
   program.add_option("--resume", options.resume, "Folder whose newest checkpoint to go on from");
   program.add_option("--held-out", options.held_out, "Questions at the end [512]");
-  program.add_option("--trace", options.trace, "File for a trace of the last steps");
+  program.add_option("--trace", options.trace, "File for a trace of all steps");
+  program.add_option("--picture", options.picture, "File for a picture of the last step, SVG");
   program.add_option("--out", options.out, "File for the result as JSON");
   program.add_flag("--progress", options.progress, "Show progress though this is no terminal");
 }
@@ -146,7 +148,7 @@ class program_run {
                .image_rows_per_tile = model_.tiles.image_rows(),
                .blind = options.blind}) {
     options_.shape.schedule = *schedule_named(options.schedule);
-    for (const std::string& file : {options.trace, options.out, options.costs})
+    for (const std::string& file : {options.trace, options.picture, options.out, options.costs})
       expect_writable(file);
     if (!options.resume.empty()) {
       resume_ = newest_checkpoint(options.resume);
@@ -159,7 +161,6 @@ class program_run {
 
   void run() {
     std::vector<nlohmann::json> strategies;
-    std::vector<std::vector<double>> losses;
     for (const strategy how : strategies_of(options_.baseline)) {
       const training_plan planned = plan(how);
       strategies.push_back(run(how, planned));
@@ -234,13 +235,16 @@ class program_run {
                 report.tokens_per_second);
     if (!options_.trace.empty())
       write_file(options_.trace, chrome_trace_of(planned.plan, report.logs, report.first_step));
+    if (!options_.picture.empty() && !report.logs[0].empty())
+      write_file(options_.picture, picture_of(planned.plan, report.logs, report.first_step,
+                                              report.logs[0].size() - 1));
     return to_json(report, planned);
   }
 
   [[nodiscard]] adamw_options optimizer() const {
     const std::uint64_t steps = options_.shape.steps;
     return {.schedule = {.peak = options_.learning_rate,
-                         .warm_up = std::min<std::uint64_t>(50, steps / 4 + 1),
+                         .warm_up = std::min<std::uint64_t>(30, steps / 4 + 1),
                          .updates = steps}};
   }
 

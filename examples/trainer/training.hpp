@@ -330,6 +330,7 @@ class rank_trainer {
   [[nodiscard]] held_out_result ask_held_out() {
     task_options options = run_.task.options();
     options.split = data_split::held_out;
+    options.questions = 1;
     const picture_task task(options);
     std::vector<microbatch> batches;
     for (std::uint32_t first = 0, turn = 0; first < run_.held_out; first += run_.batch, ++turn) {

@@ -26,16 +26,17 @@ std::vector<std::uint32_t> first_samples(std::uint32_t count) {
 }
 
 /// The answer to a question, worked out from the symbols another way.
-std::vector<std::int32_t> answer_to(const question& asked) {
+std::vector<std::int32_t> answer_to(const question& asked,
+                                    const std::vector<std::int32_t>& symbols) {
   std::vector<std::int32_t> answer;
   if (asked.words[0] == ask_which)
-    answer.push_back(asked.symbols.at(static_cast<std::size_t>(asked.words.at(1) - first_tile)));
+    answer.push_back(symbols.at(static_cast<std::size_t>(asked.words.at(1) - first_tile)));
   if (asked.words[0] == ask_count) {
     std::map<std::int32_t, std::int32_t> counts;
-    for (const std::int32_t symbol : asked.symbols) ++counts[symbol];
+    for (const std::int32_t symbol : symbols) ++counts[symbol];
     answer.push_back(counts.at(asked.words.at(1)));
   }
-  if (asked.words[0] == ask_all) answer = asked.symbols;
+  if (asked.words[0] == ask_all) answer = symbols;
   answer.push_back(end_of_answer);
   return answer;
 }
@@ -43,23 +44,31 @@ std::vector<std::int32_t> answer_to(const question& asked) {
 }  // namespace
 
 TEST_CASE("answers are right, and all kinds of questions and numbers of tiles occur") {
-  const picture_task task({.seed = 7});
-  std::set<std::int32_t> kinds;
-  std::set<std::size_t> tiles;
-  std::set<std::int32_t> symbols;
-  std::set<std::int32_t> counts;
-  for (std::uint64_t i = 0; i < 2000; ++i) {
-    const question asked = task.question_of(i);
-    CHECK(asked.answer == answer_to(asked));
-    kinds.insert(asked.words[0]);
-    tiles.insert(asked.symbols.size());
-    symbols.insert(asked.symbols.begin(), asked.symbols.end());
-    if (asked.words[0] == ask_count) counts.insert(asked.answer[0]);
+  for (const std::size_t questions : {1U, 2U, 3U}) {
+    const picture_task task({.seed = 7, .questions = questions});
+    std::set<std::int32_t> first_kinds;
+    std::set<std::size_t> tiles;
+    std::set<std::int32_t> symbols;
+    std::set<std::int32_t> counts;
+    for (std::uint64_t i = 0; i < 2000; ++i) {
+      const picture shown = task.picture_of(i);
+      REQUIRE(shown.questions.size() == questions);
+      std::set<std::int32_t> kinds;
+      for (const question& asked : shown.questions) {
+        CHECK(asked.answer == answer_to(asked, shown.symbols));
+        kinds.insert(asked.words[0]);
+        if (asked.words[0] == ask_count) counts.insert(asked.answer[0]);
+      }
+      CHECK(kinds.size() == questions);
+      first_kinds.insert(shown.questions[0].words[0]);
+      tiles.insert(shown.symbols.size());
+      symbols.insert(shown.symbols.begin(), shown.symbols.end());
+    }
+    CHECK(first_kinds == std::set<std::int32_t>{ask_which, ask_count, ask_all});
+    CHECK(tiles == std::set<std::size_t>{1, 2, 3, 4, 5, 6});
+    CHECK(symbols.size() == symbol_bitmaps.size());
+    CHECK(counts.contains(2));
   }
-  CHECK(kinds == std::set<std::int32_t>{ask_which, ask_count, ask_all});
-  CHECK(tiles == std::set<std::size_t>{1, 2, 3, 4, 5, 6});
-  CHECK(symbols.size() == symbol_bitmaps.size());
-  CHECK(counts.contains(2));
 }
 
 TEST_CASE("symbols differ in at least three pixels") {
@@ -79,7 +88,7 @@ TEST_CASE("samples depend on seed, split and number alone") {
   const picture_task again({.seed = 7});
   const picture_task other({.seed = 8});
   const picture_task held_out({.seed = 7, .split = data_split::held_out});
-  CHECK(task.question_of(5) == again.question_of(5));
+  CHECK(task.picture_of(5) == again.picture_of(5));
   CHECK(task.pixels_of(5) == again.pixels_of(5));
   int same_seed = 0;
   int same_split = 0;
@@ -93,14 +102,14 @@ TEST_CASE("samples depend on seed, split and number alone") {
 
 TEST_CASE("a tile shows its symbol in the centre, with noise of the deviation that was asked for") {
   const picture_task clean({.seed = 3, .noise = 0});
-  const question asked = clean.question_of(11);
+  const picture shown = clean.picture_of(11);
   const std::vector<float> pixels = clean.pixels_of(11);
-  REQUIRE(pixels.size() == asked.symbols.size() * 256);
-  for (std::size_t tile = 0; tile < asked.symbols.size(); ++tile)
+  REQUIRE(pixels.size() == shown.symbols.size() * 256);
+  for (std::size_t tile = 0; tile < shown.symbols.size(); ++tile)
     for (std::size_t y = 0; y < 16; ++y)
       for (std::size_t x = 0; x < 16; ++x) {
         const bool inside = y >= 4 && y < 11 && x >= 5 && x < 10;
-        const auto& bitmap = symbol_bitmaps[static_cast<std::size_t>(asked.symbols[tile])];
+        const auto& bitmap = symbol_bitmaps[static_cast<std::size_t>(shown.symbols[tile])];
         const float expected = inside && bitmap[(y - 4) * 5 + x - 5] == '1' ? 1.0F : 0.0F;
         CHECK(pixels[tile * 256 + y * 16 + x] == expected);
       }
@@ -124,7 +133,7 @@ TEST_CASE("a tile shows its symbol in the centre, with noise of the deviation th
 TEST_CASE("a blind model gets the same texts and no pixels") {
   const picture_task task({.seed = 3});
   const picture_task blind({.seed = 3, .blind = true});
-  CHECK(blind.question_of(4) == task.question_of(4));
+  CHECK(blind.picture_of(4) == task.picture_of(4));
   const std::vector<float> pixels = blind.pixels_of(4);
   CHECK(pixels.size() == task.pixels_of(4).size());
   CHECK(std::ranges::all_of(pixels, [](float pixel) { return pixel == 0; }));
@@ -139,12 +148,18 @@ TEST_CASE("a micro-batch has the documents one after the other, and answers alon
   std::size_t image_row = 0;
   std::size_t pixel = 0;
   for (std::size_t d = 0; d < 3; ++d) {
-    const question asked = task.question_of(samples[d]);
+    const picture shown = task.picture_of(samples[d]);
     const auto [tiles, tokens] = task.size_of(samples[d]);
     CHECK(batch.cu_seqlens[d + 1] - batch.cu_seqlens[d] == tokens);
-    CHECK(asked.symbols.size() == static_cast<std::size_t>(tiles));
-    std::vector<std::int32_t> text = asked.words;
-    text.insert(text.end(), asked.answer.begin(), asked.answer.end());
+    CHECK(shown.symbols.size() == static_cast<std::size_t>(tiles));
+    std::vector<std::int32_t> text;
+    std::vector<bool> is_answer;
+    for (const question& asked : shown.questions) {
+      text.insert(text.end(), asked.words.begin(), asked.words.end());
+      is_answer.resize(text.size(), false);
+      text.insert(text.end(), asked.answer.begin(), asked.answer.end());
+      is_answer.resize(text.size(), true);
+    }
     std::int64_t labels = 0;
     for (std::int32_t position = 0; position < tokens; ++position, ++token) {
       CHECK(batch.position_ids[token] == position);
@@ -157,7 +172,7 @@ TEST_CASE("a micro-batch has the documents one after the other, and answers alon
       } else {
         CHECK(batch.token_ids[token] == text[static_cast<std::size_t>(in_text)]);
       }
-      const bool counts = in_text + 1 >= static_cast<std::int32_t>(asked.words.size());
+      const bool counts = in_text >= -1 && is_answer[static_cast<std::size_t>(in_text + 1)];
       CHECK(batch.loss_weights[token] == (counts ? 0.5F : 0.0F));
       CHECK(batch.targets[token] ==
             (counts ? text[static_cast<std::size_t>(in_text + 1)] : no_target));
@@ -195,7 +210,7 @@ TEST_CASE("padding follows a document and counts in no loss") {
       if (t < length) CHECK(batch.token_ids[to + t] == plain.token_ids[from + t]);
     }
   }
-  CHECK(exact_answers(batch, batch.targets) == 2);
+  CHECK(exact_answers(batch, batch.targets) == 6);
 }
 
 TEST_CASE("no samples make an empty micro-batch") {
@@ -208,20 +223,26 @@ TEST_CASE("an answer is exact if all of its words are predicted") {
   const picture_task task({.seed = 5});
   const microbatch batch = make_microbatch(task, first_samples(20), 1);
   std::vector<std::int32_t> predictions = batch.targets;
-  CHECK(exact_answers(batch, predictions) == 20);
+  CHECK(exact_answers(batch, predictions) == 60);
   // What is predicted where nothing is asked does not matter.
   predictions[0] = 3;
   REQUIRE(batch.targets[0] == no_target);
-  CHECK(exact_answers(batch, predictions) == 20);
-  // One wrong word, the last of document 6.
-  const auto last = static_cast<std::size_t>(batch.cu_seqlens[7]) - 1;
-  predictions[last] = 0;
-  CHECK(exact_answers(batch, predictions) == 19);
+  CHECK(exact_answers(batch, predictions) == 60);
+  // One wrong word, the last of document 6; then also one of the answer before it.
+  auto wrong = static_cast<std::size_t>(batch.cu_seqlens[7]) - 1;
+  predictions[wrong] = 0;
+  CHECK(exact_answers(batch, predictions) == 59);
+  while (batch.targets[wrong] != no_target) --wrong;
+  while (batch.targets[wrong] == no_target) --wrong;
+  predictions[wrong] = -1;
+  CHECK(exact_answers(batch, predictions) == 58);
   predictions.pop_back();
   CHECK_THROWS_AS(exact_answers(batch, predictions), invalid_input);
 }
 
-TEST_CASE("tiles without room for a symbol and negative noise are refused") {
+TEST_CASE("options out of range are refused by name") {
   CHECK_THROWS_WITH(picture_task({.tile_side = 6}), "tile_side = 6: must be at least 7 pixels");
   CHECK_THROWS_AS(picture_task({.noise = -1}), invalid_input);
+  CHECK_THROWS_WITH(picture_task({.questions = 0}), "questions = 0: must be from 1 to 3");
+  CHECK_THROWS_AS(picture_task({.questions = 4}), invalid_input);
 }

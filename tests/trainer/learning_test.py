@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""omnibal-trainer learns: after 300 steps on two ranks it answers questions about pictures that it
+has not seen, and a model that sees no pictures does not.
+
+    python3 learning_test.py build/test/examples/trainer/omnibal-trainer [--seeds 1,2,3]
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+TRAINER = sys.argv[1]
+SEEDS = sys.argv[3].split(",") if sys.argv[2:3] == ["--seeds"] else ["1"]
+
+
+def train(folder, *arguments):
+    out = os.path.join(folder, "result.json")
+    subprocess.run([TRAINER, "--costs", os.path.join(folder, "costs.json"), "--out", out,
+                    *arguments], check=True, timeout=600)
+    with open(out) as file:
+        return json.load(file)
+
+
+def share(result):
+    return result["held_out"]["exact"] / result["held_out"]["samples"]
+
+
+with tempfile.TemporaryDirectory() as folder:
+    for seed in SEEDS:
+        seeing = train(folder, "--seed", seed)
+        blind = train(folder, "--seed", seed, "--blind")
+        assert len(seeing["loss"]) == 300 and len(seeing["ranks"]) == 2
+        assert share(seeing) >= 0.6, f"seed {seed}: {share(seeing)} of the answers are exact"
+        assert share(blind) <= 0.4, f"seed {seed}: {share(blind)} of a blind model's are exact"
+        # The loss of a blind model falls too: that is why answers count.
+        assert blind["loss"][-1] < 0.6 * blind["loss"][0]
+        for rank in seeing["ranks"]:
+            assert rank["peak_saved_bytes"] == rank["predicted_peak_saved_bytes"], rank
+            apart = abs(rank["peak_bytes"] - rank["predicted_peak_bytes"])
+            assert apart <= 0.02 * rank["predicted_peak_bytes"], rank

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What omnibal-trainer does as a program: runs that agree however they are cut, killed and resumed
+runs, budgets of memory, bad arguments. learning_test.py shows that it learns.
+
+    python3 omnibal_trainer_test.py build/test/examples/trainer/omnibal-trainer
+"""
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TRAINER = sys.argv.pop()
+# Few steps of small batches: what is compared are losses, not what was learned.
+SHORT = {"--steps": "12", "--batch": "8", "--held-out": "16"}
+
+
+def relative(first, second):
+    return max(abs(a - b) / abs(b) for a, b in zip(first, second))
+
+
+class TrainerTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        # Measured once: the plans of all runs follow from the same costs.
+        cls.costs = os.path.join(cls.folder.name, "costs.json")
+        cls.one_rank = cls("command").train("--pp", "1")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def command(self, *arguments):
+        options = {**SHORT, "--costs": self.costs}
+        return [TRAINER, *arguments, *(word for option, value in options.items()
+                                       if option not in arguments for word in (option, value))]
+
+    def start(self, *arguments):
+        return subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=120)
+
+    def train(self, *arguments):
+        """The result of a run that ends well."""
+        out = os.path.join(self.folder.name, "result.json")
+        ended = self.start("--out", out, *arguments)
+        if ended.returncode != 0:
+            raise AssertionError(f"{arguments}: {ended.returncode}, {ended.stderr}")
+        with open(out) as file:
+            return json.load(file)
+
+    def fails(self, status, line, *arguments):
+        """Ends with the status and this one line."""
+        ended = self.start(*arguments)
+        self.assertEqual(ended.returncode, status, ended.stderr)
+        self.assertRegex(ended.stderr, r"\Aomnibal-trainer: " + line + r"\n\Z")
+        self.assertEqual(ended.stdout, "")
+
+    # ---- the same losses ----
+
+    def test_every_schedule_and_cut_has_the_losses_of_one_rank_to_the_bit(self):
+        for schedule in ["gpipe", "1f1b", "interleaved", "zbh1", "zbv"]:
+            for stages in ["2", "3"]:
+                with self.subTest(schedule=schedule, stages=stages):
+                    # The micro-batches of one rank.
+                    result = self.train("--schedule", schedule, "--pp", stages,
+                                        "--microbatches", "4")
+                    self.assertEqual(result["loss"], self.one_rank["loss"])
+                    self.assertEqual(result["schedule"], schedule)
+                    self.assertEqual(len(result["ranks"]), int(stages))
+                    for rank in result["ranks"]:
+                        self.assertEqual(rank["peak_saved_bytes"],
+                                         rank["predicted_peak_saved_bytes"])
+
+    def test_replicas_and_other_packs_change_the_order_of_sums_alone(self):
+        for arguments in [["--dp", "2", "--pp", "1"], ["--dp", "2", "--pp", "2"],
+                          ["--dp", "3", "--pp", "1", "--microbatches", "1"],
+                          ["--pp", "1", "--microbatches", "1"]]:
+            with self.subTest(arguments=arguments):
+                result = self.train(*arguments)
+                self.assertLess(relative(result["loss"], self.one_rank["loss"]), 2e-5)
+                self.assertNotEqual(result["planned"], self.one_rank["planned"])
+
+    def test_all_strategies_learn_the_same(self):
+        result = self.train("--baseline", "all")
+        self.assertEqual([each["strategy"] for each in result["strategies"]],
+                         ["naive", "paper", "planned"])
+        naive, paper, planned = result["strategies"]
+        for each in result["strategies"]:
+            self.assertLess(relative(each["loss"], planned["loss"]), 2e-5)
+            self.assertGreater(each["to_loss"]["steps"], 0)
+            self.assertGreater(each["predicted_seconds"], 0)
+        self.assertEqual(result["loss"], planned["loss"])
+        self.assertGreater(naive["pad_ratio"], 0)
+        self.assertEqual(planned["pad_ratio"], 0)
+        self.assertEqual({layer["mode"] for stage in naive["stages"] for layer in stage["layers"]
+                          if layer["name"].startswith("language")}, {"full"})
+
+    def test_the_seed_changes_the_run(self):
+        self.assertNotEqual(self.train("--pp", "1", "--seed", "2")["loss"],
+                            self.one_rank["loss"])
+
+    # ---- checkpoints ----
+
+    def kill_at(self, step, *arguments):
+        """Starts a run and kills it when it says that it has done this step."""
+        run = subprocess.Popen(self.command("--progress", *arguments), stderr=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL, text=True)
+        with run:
+            for line in run.stderr:
+                if line.startswith(f"step {step}/"):
+                    run.send_signal(signal.SIGKILL)
+                    break
+        self.assertEqual(run.returncode, -signal.SIGKILL)
+
+    def test_killed_and_resumed_runs_have_the_same_losses(self):
+        chosen = random.Random(int(os.environ.get("OMNIBAL_KILL_SEED", "1")))
+        kills = int(os.environ.get("OMNIBAL_KILLS", "4"))
+        expected = self.train("--pp", "2", "--dp", "2")
+        for kill in range(kills):
+            step = chosen.randint(2, 11)
+            folder = os.path.join(self.folder.name, f"killed{kill}")
+            run = ["--checkpoint", folder, "--checkpoint-every", "1"]
+            with self.subTest(step=step):
+                self.kill_at(step, "--pp", "2", "--dp", "2", *run)
+                same = self.train("--pp", "2", "--dp", "2", "--resume", folder)
+                self.assertEqual(same["loss"], expected["loss"])
+                # The same layers on three ranks, of another schedule.
+                other = self.train("--pp", "3", "--schedule", "zbh1", "--resume", folder)
+                self.assertLess(relative(other["loss"], expected["loss"]), 2e-5)
+                self.assertEqual(len(other["loss"]), 12)
+
+    def test_checkpoints_of_other_runs_are_refused(self):
+        folder = os.path.join(self.folder.name, "other")
+        self.train("--checkpoint", folder, "--steps", "2")
+        self.fails(2, r"seed of the checkpoint = 1: this run has 2", "--resume", folder,
+                   "--seed", "2")
+        self.fails(2, r"batch of the checkpoint = 8: this run has 4", "--resume", folder,
+                   "--batch", "4")
+        self.fails(2, r".*step-000002 = 10: layers: the model small has 17", "--resume", folder,
+                   "--size", "small")
+        with open(os.path.join(folder, "step-000002", "layer-0003.bin"), "r+b") as file:
+            file.seek(100)
+            file.write(b"damaged")
+        self.fails(2, r".*step-000002/layer-0003.bin: is damaged: its contents have another hash",
+                   "--resume", folder)
+
+    # ---- memory ----
+
+    def test_a_budget_below_the_least_is_refused_before_the_first_step(self):
+        def status(memory):
+            return self.start("--memory", str(memory), "--steps", "1").returncode
+
+        refused, fits = 1, 1 << 26
+        self.assertEqual(status(fits), 0)
+        while fits - refused > 1:
+            middle = (refused + fits) // 2
+            if status(middle) == 0:
+                fits = middle
+            else:
+                refused = middle
+        self.fails(3, rf"no plan fits {refused} bytes per rank: stage [01] lacks (at least )?\d+ "
+                   r"bytes", "--memory", str(refused), "--steps", "1")
+        tight = self.train("--memory", str(fits), "--steps", "1")
+        for rank in tight["ranks"]:
+            self.assertLessEqual(rank["predicted_peak_bytes"], fits)
+            self.assertLessEqual(rank["peak_bytes"], 1.02 * rank["predicted_peak_bytes"])
+            self.assertEqual(rank["peak_saved_bytes"], rank["predicted_peak_saved_bytes"])
+        modes = {layer["mode"] for stage in tight["stages"] for layer in stage["layers"]}
+        self.assertIn("full", modes)
+
+    # ---- failures ----
+
+    def test_a_failure_names_rank_step_and_item(self):
+        ended = self.start("--learning-rate", "1e30")
+        self.assertEqual(ended.returncode, 1)
+        self.assertRegex(ended.stderr, r"\Aomnibal-trainer: rank [01], step \d+, step of stage "
+                         r"[01]: norm of the gradients = -?(nan|inf): must be finite\n\Z")
+
+    def test_bad_arguments_give_one_clear_line(self):
+        missing = os.path.join(self.folder.name, "missing")
+        text = os.path.join(self.folder.name, "text")
+        with open(text, "w") as file:
+            file.write("no JSON")
+        for line, arguments in [
+                (r"--size: huge not in \{tiny,small,1b\}", ["--size", "huge"]),
+                (r"--schedule: 2f2b not in \{.*\}", ["--schedule", "2f2b"]),
+                (r"--pp: .*0.*", ["--pp", "0"]),
+                (r"--steps: .*-3.*", ["--steps", "-3"]),
+                (r"--memory: .*lots.*", ["--memory", "lots"]),
+                (r".*--nonsense.*", ["--nonsense"]),
+                (r".*missing: has no checkpoint", ["--resume", missing]),
+                (r".*missing/out.json: its folder does not exist",
+                 ["--out", os.path.join(missing, "out.json")]),
+                (r".*text = other JSON: .*", ["--costs", text]),
+                (r"--baseline all: has no checkpoints, leave them out",
+                 ["--baseline", "all", "--checkpoint", missing]),
+                (r"virtual.* = 2: .*", ["--virtual-stages", "2"]),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.fails(2, line, *arguments)
+        self.fails(3, r"the model has 10 layers, fewer than stages: 12", "--pp", "12")
+
+    # ---- the trace ----
+
+    def test_the_trace_has_every_item_of_every_step_measured_and_predicted(self):
+        path = os.path.join(self.folder.name, "trace.json")
+        picture = os.path.join(self.folder.name, "picture.svg")
+        self.train("--trace", path, "--picture", picture, "--steps", "2")
+        with open(picture) as file:
+            self.assertIn("step 1, measured operations", file.read())
+        with open(path) as file:
+            events = [each for each in json.load(file)["traceEvents"] if each["ph"] == "X"]
+        measured = [each for each in events if each["pid"] < 2]
+        predicted = [each for each in events if each["pid"] >= 2]
+        self.assertEqual(len(measured), len(predicted))
+        self.assertEqual({each["args"]["step"] for each in measured}, {0, 1})
+        names = [each["name"] for each in measured if each["args"]["step"] == 0]
+        for name in ["forward 0.0", "backward 1.0", "send_activation 0.0", "step 1"]:
+            self.assertEqual(names.count(name), 1, name)
+        self.assertEqual({each["name"] for each in predicted},
+                         {"predicted " + each["name"] for each in measured})
+        for each in events:
+            self.assertGreaterEqual(each["dur"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
