@@ -87,11 +87,11 @@ struct step_log {
   std::int64_t peak_bytes = 0;          ///< The most at any time, also within operations.
   std::int64_t peak_message_bytes = 0;  ///< The most in buffers of messages.
 
-  /// Nanoseconds in operations.
+  /// Nanoseconds computed in operations.
   [[nodiscard]] std::int64_t busy() const {
     std::int64_t sum = 0;
     for (std::size_t i = 0; i < items.size(); ++i)
-      if (is_operation(items[i].kind)) sum += times[i].duration();
+      if (is_operation(items[i].kind)) sum += times[i].computed;
     return sum;
   }
 };
@@ -181,7 +181,7 @@ requires(Channel::space == memory_space::host) class engine {
   template <typename Update>
   void run(std::size_t i, Update& update) {
     const execution_item& item = work_.items[i];
-    log_.times[i].begin = steady_nanoseconds();
+    begin(log_.times[i]);
     switch (item.kind) {
       case item_kind::forward:
       case item_kind::backward:
@@ -199,8 +199,14 @@ requires(Channel::space == memory_space::host) class engine {
       case item_kind::gather: update.gather(item.stage); break;
     }
     log_.times[i].end = steady_nanoseconds();
+    log_.times[i].computed = thread_nanoseconds() - computed_before_;
     activations_.poll();
     gradients_.poll();
+  }
+
+  void begin(item_times& times) {
+    times.begin = steady_nanoseconds();
+    computed_before_ = thread_nanoseconds();
   }
 
   // ---- messages ----
@@ -237,7 +243,7 @@ requires(Channel::space == memory_space::host) class engine {
   void forward(std::uint32_t j, std::uint32_t m, item_times& times) {
     const std::span<const float> input = j > 0 ? activations_.read({j - 1, m}) : no_floats;
     const std::span<float> output = make(activations_, &execution_stage::activation_bytes, j, m);
-    times.begin = steady_nanoseconds();
+    begin(times);
     stages_[j]->forward(m, input, output);
     if (j > 0) activations_.drop({j - 1, m});
   }
@@ -246,7 +252,7 @@ requires(Channel::space == memory_space::host) class engine {
     const std::span<const float> output_gradient = gradients_.read({j, m});
     const std::span<float> input_gradient =
         j > 0 ? make(gradients_, &execution_stage::gradient_bytes, j - 1, m) : no_floats;
-    times.begin = steady_nanoseconds();
+    begin(times);
     stages_[j]->backward(m, output_gradient, input_gradient);
     gradients_.drop({j, m});
   }
@@ -284,6 +290,7 @@ requires(Channel::space == memory_space::host) class engine {
   message_buffers<Channel> gradients_;
   rank_step work_;
   step_log log_;
+  std::int64_t computed_before_ = 0;  // when the item began
 };
 
 }  // namespace omnibal::trainer

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// What a stage computes on: memory counted to the byte, matrix products, and rows shared by lanes.
-/// Layers know nothing else of the hardware, so this file alone differs between machines.
+/// Layers know nothing else of the hardware: machine/cpu.hpp is a thread of a CPU,
+/// machine/cuda.hpp, with OMNIBAL_TRAINER_CUDA, a GPU.
 ///
 ///     machine on;
 ///     matrix<float> y(on, x.rows(), w.columns());
-///     product(on, y, x, w);                          // y = x · w
-///     product(on, gradient, transposed(x), dy, 1);   // gradient += xᵀ · dy
-///     for_rows(on, y.rows(), [=, y = y.view()](std::size_t row, lanes group) { … });
-///
-/// machine/cpu.hpp is a thread of a CPU; machine/cuda.hpp, with OMNIBAL_TRAINER_CUDA, a GPU.
+///     product<float>(on, y, {x}, {w});                    // y = x · w
+///     product<float>(on, gradient, {x, true}, {dy}, 1);   // gradient += xᵀ · dy
+///     const matrix_view<float> out = y;
+///     for_rows(on, y.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
+///       group.each(out.columns, [&](std::size_t i) { out[row][i] *= 2; });
+///     });
 #pragma once
 
 #include <algorithm>

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include <time.h>
+
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/core/error.hpp>
@@ -27,12 +29,22 @@ namespace omnibal::trainer {
 struct item_times {
   std::int64_t begin = 0;
   std::int64_t end = 0;
+  /// Nanoseconds that the thread of the rank computed in between: less than the duration where
+  /// other programs, or ranks that share the core, had their turn.
+  std::int64_t computed = 0;
 
   [[nodiscard]] std::int64_t duration() const noexcept { return end - begin; }
 };
 
 [[nodiscard]] inline std::int64_t steady_nanoseconds() {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// What the calling thread has computed so far.
+[[nodiscard]] inline std::int64_t thread_nanoseconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
 /// An edge of the pipeline, between a stage and the next, for one micro-batch.

@@ -109,31 +109,18 @@ class layer_profile {
     }
   }
 
-  void run() {
-    for (std::size_t i = 0; i < batches_.size(); ++i) run(batches_[i].batch, rows_[i]);
-  }
-  [[nodiscard]] const std::vector<measured_layer>& rows() const noexcept { return rows_; }
-
- private:
-  static constexpr double most = std::numeric_limits<double>::max();
-
-  template <typename Body>
-  [[nodiscard]] static double timed(const Body& body) {
-    const std::int64_t begin = steady_nanoseconds();
-    body();
-    // A clock that has not moved is no measurement.
-    return static_cast<double>(std::max<std::int64_t>(1, steady_nanoseconds() - begin));
+  void forward(std::size_t i) {
+    stage_.begin_step(std::span(&batches_[i].batch, 1));
+    input_.assign(stage_.input(0).size(), 0.5F);
+    output_.resize(stage_.output(0).size());
+    const double forward = timed([&] { stage_.forward(0, input_, output_); });
+    rows_[i].forward_time = std::min(*rows_[i].forward_time, forward);
+    rows_[i].saved_bytes = static_cast<double>(stage_.bytes_held());
   }
 
-  void run(const microbatch& batch, measured_layer& row) {
-    stage_.begin_step(std::span(&batch, 1));
-    const std::vector<float> input(stage_.input(0).size(), 0.5F);
-    std::vector<float> output(stage_.output(0).size());
-    std::vector<float> input_gradient(input.size());
-    const double forward = timed([&] { stage_.forward(0, input, output); });
-    row.forward_time = std::min(*row.forward_time, forward);
-    row.saved_bytes = static_cast<double>(stage_.bytes_held());
-    double backward = timed([&] { stage_.backward(0, output, input_gradient); });
+  void backward(std::size_t i) {
+    measured_layer& row = rows_[i];
+    double backward = timed([&] { stage_.backward(0, output_, input_); });
     if (row.weight_gradient_time) {
       const double weight_gradient = timed([&] { stage_.weight_gradient(0); });
       row.weight_gradient_time = std::min(*row.weight_gradient_time, weight_gradient);
@@ -143,9 +130,24 @@ class layer_profile {
     row.transient_bytes = static_cast<double>(stage_.peak_bytes()) - *row.saved_bytes;
   }
 
+  [[nodiscard]] const std::vector<measured_layer>& rows() const noexcept { return rows_; }
+
+ private:
+  static constexpr double most = std::numeric_limits<double>::max();
+
+  template <typename Body>
+  [[nodiscard]] static double timed(const Body& body) {
+    const std::int64_t begin = thread_nanoseconds();
+    body();
+    // A clock that has not moved is no measurement.
+    return static_cast<double>(std::max<std::int64_t>(1, thread_nanoseconds() - begin));
+  }
+
   std::span<const profiled_batch> batches_;
   model_stage<float> stage_;
   std::vector<measured_layer> rows_;
+  std::vector<float> input_;  // then its gradient
+  std::vector<float> output_;
 };
 
 /// The first layer of each kind, for each layer.
@@ -187,8 +189,9 @@ inline void keep_useful_modes(layer_cost& layer, const declared_layer& declared)
   layer.modes = std::move(useful);
 }
 
-/// All layers in turn, again and again while there is time: what else the machine does disturbs one
-/// round, not all.
+/// All layers forward, then all backward, as in training, where a backward does not find in the
+/// cache what its forward left there. Again and again while there is time: what else the machine
+/// does disturbs one round, not all.
 [[nodiscard]] inline std::vector<measured_layer> measured_rows(const model_config& config,
                                                                const picture_task& task,
                                                                std::span<const std::size_t> first,
@@ -201,7 +204,10 @@ inline void keep_useful_modes(layer_cost& layer, const declared_layer& declared)
       if (first[l] == l)
         profiles.push_back(std::make_unique<layer_profile>(config, l, kind, batches));
   do
-    for (const auto& each : profiles) each->run();
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      for (const auto& each : profiles) each->forward(i);
+      for (auto each = profiles.rbegin(); each != profiles.rend(); ++each) (*each)->backward(i);
+    }
   while (steady_nanoseconds() < end);
   std::vector<measured_layer> rows;
   for (const auto& each : profiles)

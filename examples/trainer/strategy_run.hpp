@@ -29,8 +29,8 @@ namespace omnibal::trainer {
 /// Shares of the ranks' time without operations, over all steps.
 struct bubble_ratios {
   double predicted = 0;  ///< By the plan, with the costs it was made with.
-  double replayed = 0;   ///< With the measured durations of operations and messages.
-  double measured = 0;   ///< As it was: also what other programs took from the ranks.
+  double replayed = 0;   ///< With what was measured of operations and messages.
+  double measured = 0;   ///< As it was: with the waiting of ranks that share cores.
 };
 
 struct strategy_report {

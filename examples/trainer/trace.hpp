@@ -38,13 +38,18 @@ namespace omnibal::trainer {
 
 namespace detail {
 
-/// Per rank and item.
+/// Per rank and item: of operations and steps what was computed, so that ranks that share a core
+/// are told as if each had its own; of messages and collectives how long they took.
 [[nodiscard]] inline std::vector<std::vector<std::int64_t>> durations_of(
     std::span<const std::vector<step_log>> logs, std::size_t index) {
   std::vector<std::vector<std::int64_t>> durations;
   for (const auto& rank : logs) {
     durations.emplace_back();
-    for (const item_times& each : rank[index].times) durations.back().push_back(each.duration());
+    const step_log& log = rank[index];
+    for (std::size_t i = 0; i < log.items.size(); ++i)
+      durations.back().push_back(is_message(log.items[i].kind) || is_collective(log.items[i].kind)
+                                     ? log.times[i].duration()
+                                     : log.times[i].computed);
   }
   return durations;
 }

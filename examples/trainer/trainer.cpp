@@ -72,7 +72,7 @@ void add_options(CLI::App& program, program_options& options) {
   program.add_option("--size", options.size, "Model: tiny, small or 1b [tiny]")
       ->check(among({model_names.begin(), model_names.end()}));
   program.add_option("--steps", shape.steps, "Steps in all [300]")->check(CLI::PositiveNumber);
-  program.add_option("--batch", shape.batch, "Samples per step [32]")->check(CLI::PositiveNumber);
+  program.add_option("--batch", shape.batch, "Samples per step [24]")->check(CLI::PositiveNumber);
   program.add_option("--seed", shape.seed, "Of the weights and the data [1]");
   program.add_flag("--blind", options.blind, "The model sees no pictures");
   program.add_option("--learning-rate", options.learning_rate, "The highest [0.002]")

@@ -48,7 +48,7 @@ struct step_report {
   double loss = 0;        ///< Mean over the tokens of answers.
   double norm = 0;        ///< Of the gradients, before clipping.
   std::int64_t time = 0;  ///< Nanoseconds, of the slowest rank.
-  double busy = 0;        ///< Share of the ranks' time in operations.
+  double busy = 0;        ///< Share of the ranks' time that they computed in operations.
   const step_log& log;    ///< Of this rank.
 };
 
@@ -59,7 +59,7 @@ struct training_run {
   const picture_task& task;
   std::uint64_t seed = 1;  ///< Of the initial weights.
   adamw_options optimizer = {};
-  std::uint32_t batch = 32;                ///< Samples per step.
+  std::uint32_t batch = 24;                ///< Samples per step.
   std::uint32_t held_out = 512;            ///< Questions at the end.
   std::filesystem::path checkpoints = {};  ///< Empty: none are written.
   std::uint64_t checkpoint_every = 50;     ///< Steps; the last step is saved in any case.
@@ -87,7 +87,7 @@ struct rank_report {
   std::int64_t peak_activation_bytes = 0;       ///< Also within operations.
   std::int64_t peak_message_bytes = 0;
   std::int64_t parameter_bytes = 0;  ///< Weights, gradients and the optimizer's.
-  std::int64_t busy = 0;             ///< Nanoseconds in operations, over all steps.
+  std::int64_t busy = 0;             ///< Nanoseconds computed in operations, over all steps.
   std::int64_t time = 0;             ///< Nanoseconds of all steps.
 };
 

@@ -44,7 +44,7 @@ inline constexpr std::array<std::string_view, 3> strategy_names = {"naive", "pap
 struct training_shape {
   std::uint64_t seed = 1;
   std::uint32_t steps = 300;
-  std::uint32_t batch = 32;  ///< Samples per step.
+  std::uint32_t batch = 24;  ///< Samples per step.
   any_schedule schedule = {};
   std::size_t devices = 2;         ///< Pipeline-parallel ranks of a replica.
   std::size_t virtual_stages = 0;  ///< Per device; 0: the fewest of the schedule that has a choice.

@@ -85,7 +85,7 @@ TEST_CASE("what is saved is read again, to the bit") {
     CHECK(read_layer(newest, layer) == state_of(layer));
 }
 
-TEST_CASE("the newest two checkpoints stay and the same step may be saved again") {
+TEST_CASE("the newest two checkpoints stay, and the same step may be saved again") {
   const scratch_folder runs;
   for (const std::uint64_t steps : {5U, 10U, 15U, 15U}) save(runs.path(), steps);
   CHECK(newest_checkpoint(runs.path()).filename() == "step-000015");

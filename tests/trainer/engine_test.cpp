@@ -263,6 +263,10 @@ TEST_CASE("the log has the items of the plan, and what happened is in order") {
       CHECK(log.times[i].begin >= last);
       CHECK(log.times[i].end >= log.times[i].begin);
       CHECK(log.times[i].end <= log.step.end);
+      CHECK(log.times[i].computed >= 0);
+      // The two clocks are read one after the other.
+      if (is_operation(log.items[i].kind))
+        CHECK(log.times[i].computed <= log.times[i].duration() + 1'000'000);
       if (!is_message(log.items[i].kind)) last = log.times[i].end;
     }
     CHECK(log.busy() > 0);

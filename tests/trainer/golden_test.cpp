@@ -36,7 +36,7 @@ double number(std::uint32_t purpose, std::size_t index) {
 
 microbatch golden_batch(const model_config& config) {
   microbatch batch;
-  for (const document& one : std::vector<document>{{2, 6}, {0, 5}, {1, 9}, {3, 4}, {0, 1}}) {
+  for (const document& one : std::vector<document>{{2, 4}, {0, 3}, {1, 5}, {0, 1}}) {
     const std::size_t images = one.tiles * config.tiles.image_rows();
     for (std::size_t p = 0; p < one.tiles * config.tiles.pixels(); ++p)
       batch.pixels.push_back(static_cast<float>(number(of_pixels, batch.pixels.size())));

@@ -190,6 +190,13 @@ TEST_CASE("the largest is the first of its size") {
   CHECK(found == static_cast<double>(std::ranges::max_element(values) - values.begin()));
 }
 
+TEST_CASE("what is done once is done in one lane") {
+  machine on;
+  const double calls = in_one_row(
+      on, [] OMNIBAL_ON_LANES(lanes group, double* out) { group.once([&] { *out += 1; }); });
+  CHECK(calls == 1);
+}
+
 TEST_CASE("column sums are added") {
   machine on;
   const auto x = placed_matrix(on, 3, 2);

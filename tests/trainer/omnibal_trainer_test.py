@@ -118,7 +118,7 @@ class TrainerTest(unittest.TestCase):
 
     def test_killed_and_resumed_runs_have_the_same_losses(self):
         chosen = random.Random(int(os.environ.get("OMNIBAL_KILL_SEED", "1")))
-        kills = int(os.environ.get("OMNIBAL_KILLS", "4"))
+        kills = int(os.environ.get("OMNIBAL_KILLS", "3"))
         expected = self.train("--pp", "2", "--dp", "2")
         for kill in range(kills):
             step = chosen.randint(2, 11)

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // From samples to a plan, and from a plan to trained ranks.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <numeric>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include <omnibal/comm/thread_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
@@ -18,7 +22,11 @@
 #include <omnibal/pipeline/schedules.hpp>
 
 #include "catch.hpp"
+#include "checkpoint.hpp"
 #include "costs_file.hpp"
+#include "data.hpp"
+#include "model.hpp"
+#include "model_stage.hpp"
 #include "profile.hpp"
 #include "report.hpp"
 #include "strategy_run.hpp"
@@ -170,6 +178,19 @@ TEST_CASE("what does not fit is refused with its reason, and shapes out of range
                     Catch::Matchers::StartsWith("steps = 1073741824: times the batch"));
 }
 
+TEST_CASE("a plan that fits the search but not the run is refused") {
+  // Naive plans do not depend on the memory: one byte less than their peak is too little.
+  const auto chain = made_up_chain(narrow_model());
+  const picture_task task({.seed = 4});
+  training_shape shape = short_run(strategy::naive);
+  const training_plan unlimited = plan_training(chain, task, shape);
+  const std::int64_t peak = std::ranges::max(unlimited.plan.peak_memory);
+  shape.memory = peak - 1;
+  CHECK_THAT(plan_training(chain, task, shape).refusal, Catch::Matchers::EndsWith("lacks 1 bytes"));
+  shape.memory = peak;
+  CHECK(plan_training(chain, task, shape).refusal.empty());
+}
+
 TEST_CASE("the fingerprint follows what is executed, not predicted times") {
   const picture_task task({.seed = 4});
   auto chain = made_up_chain(narrow_model());
@@ -269,6 +290,50 @@ TEST_CASE("a run reports what it did, and a rank that fails is named to all") {
   });
   for (const std::string& each : errors)
     CHECK_THAT(each, Catch::Matchers::ContainsSubstring("planted"));
+}
+
+TEST_CASE("the questions at the end are held-out ones, answered by the trained weights") {
+  const model_config config = narrow_model();
+  const auto chain = made_up_chain(config);
+  const picture_task task({.seed = 4});
+  training_shape shape = short_run();
+  shape.steps = 60;
+  const training_plan planned = plan_training(chain, task, shape);
+  const auto folder = std::filesystem::temp_directory_path() /
+                      ("omnibal_training_test_" + std::to_string(::getpid()));
+  const training_run run{.model = config,
+                         .planned = planned,
+                         .task = task,
+                         .optimizer = {.schedule = {.peak = 0.01, .warm_up = 5, .updates = 60}},
+                         .batch = 12,
+                         .held_out = 400,
+                         .checkpoints = folder};
+  const strategy_report report = run_on_threads(run, strategy::planned);
+
+  // The whole model on one stage, with the weights of the checkpoint.
+  const std::size_t layers = layer_count(config);
+  model_stage<float> whole(
+      config,
+      {.first_layer = 0, .end_layer = layers, .kinds = std::vector(layers, recompute_kind::none)});
+  for (std::size_t l = 0; l < layers; ++l) {
+    const std::vector<float> values = read_layer(newest_checkpoint(folder), l).values;
+    std::size_t at = 0;
+    for (const auto& each : whole.parameters())
+      if (each.layer == l)
+        for (float& value : each.value) value = values.at(at++);
+    CHECK(at == values.size());
+  }
+  std::filesystem::remove_all(folder);
+  const picture_task held_out({.seed = 4, .split = data_split::held_out, .questions = 1});
+  std::vector<std::uint32_t> samples(400);
+  std::iota(samples.begin(), samples.end(), 0U);
+  const std::vector<microbatch> batches = {make_microbatch(held_out, samples, 1)};
+  whole.begin_step(batches);
+  whole.forward(0, {}, {});
+  const std::size_t exact = exact_answers(batches[0], whole.result(0).predictions);
+  CHECK(report.ranks[0].held_out.exact == exact);
+  CHECK(exact > 40);
+  CHECK(exact < 360);
 }
 
 TEST_CASE("operations of a model, and when a loss was reached") {

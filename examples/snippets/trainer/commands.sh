@@ -2,17 +2,17 @@
 # Run by tests/CMakeLists.txt with bash -e, in an empty folder with omnibal-trainer on the PATH.
 
 # >>> docs/trainer.md
-omnibal-trainer --steps 20 --batch 8 --pp 2 --schedule zbh1 --costs costs.json \
+omnibal-trainer --steps 10 --batch 8 --pp 2 --schedule zbh1 --costs costs.json \
   --out result.json --trace trace.json --picture step.svg
 # <<<
 test -s result.json -a -s trace.json -a -s step.svg
 
 # >>> docs/trainer.md
-omnibal-trainer --steps 20 --batch 8 --costs costs.json --checkpoint runs --checkpoint-every 5
-omnibal-trainer --steps 20 --batch 8 --pp 3 --resume runs
+omnibal-trainer --steps 10 --batch 8 --costs costs.json --checkpoint runs --checkpoint-every 5
+omnibal-trainer --steps 10 --batch 8 --pp 3 --resume runs
 # <<<
 
 # >>> docs/trainer.md
-omnibal-trainer --steps 20 --batch 8 --costs costs.json --baseline all --out strategies.json
+omnibal-trainer --steps 10 --batch 8 --costs costs.json --baseline all --out strategies.json
 # <<<
 test -s strategies.json
