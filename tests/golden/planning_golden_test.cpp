@@ -221,6 +221,7 @@ pipeline_problem named_problem(random_stream& random, const schedule_shape& shap
   const auto add = [&](const std::string& name) {
     pipeline_layer one = test::random_layer(random, 0);
     one.name = name;
+    one.kind = layer_kind_named(name);
     const std::int64_t kept = draw(random, 10, 60);
     one.modes = {{.name = "none", .kind = recompute_kind::none, .saved_bytes = kept},
                  {.name = "selective",
