@@ -208,6 +208,8 @@ TEST_CASE("the watchdog ends three busy channels together and says what each wai
   std::string report;
   std::atomic<bool> is_ended = false;
   omnibal::run_as_ranks(3, [&](omnibal::thread_communicator& ranks) {
+    // Outlives the channels: after an error on one, the others still have their messages.
+    std::vector<float> values(4);
     // Tickets have long deadlines: only the watchdog of rank 0 ends this.
     channels all;
     for (const char* name : {"data", "pipeline", "tensor"})
@@ -219,7 +221,6 @@ TEST_CASE("the watchdog ends three busy channels together and says what each wai
          .missing = [] { return std::string("rank 2"); },
          .report = [](const std::string&) {}});
     for (const thread_channel& channel : all) watchdog.watch(channel);
-    std::vector<float> values(4);
     try {
       auto first = all[0].all_reduce(view_of(values), reduction::sum);
       first.wait();
