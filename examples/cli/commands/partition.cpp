@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal partition: cuts a chain of weights into intervals whose largest sum is as small as
 // possible.
-#include <array>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include <omnibal/core/error.hpp>
 #include <omnibal/partition/chain.hpp>
@@ -34,7 +32,7 @@ partition_report to_report(const chain_partition<std::int64_t>& found) {
 exit_status partition(const command_context& context, const partition_arguments& arguments) {
   const problem_file file(arguments.problem);
   file.expect_kind({"ccp"}, "partition");
-  file.expect_keys(std::to_array<std::string_view>({"weights", "parts"}));
+  file.expect_keys({"weights", "parts"});
   const std::int64_t parts = file.integer("parts");
   if (parts < 1) throw invalid_input(arguments.problem + ": parts", parts, "must be at least 1");
   expect_writable(arguments.out);

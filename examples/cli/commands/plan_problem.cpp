@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal plan --problem: cuts and modes for a problem of plain numbers.
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -205,9 +203,9 @@ exit_status plan_problem(const command_context& context, const plan_arguments& a
   stopwatch watch;
   const problem_file file(arguments.problem);
   file.expect_kind({"joint", "joint_mid", "joint_interleaved", "stochastic"}, "plan");
-  file.expect_keys(std::to_array<std::string_view>(
-      {"schedule", "stages", "virtual", "group_size", "microbatches", "layers", "mem_limit",
-       "reserved", "memory_margin", "devices", "tied", "together", "apart", "scenarios", "alpha"}));
+  file.expect_keys({"schedule", "stages", "virtual", "group_size", "microbatches", "layers",
+                    "mem_limit", "reserved", "memory_margin", "devices", "tied", "together",
+                    "apart", "scenarios", "alpha"});
   const asked_objective objective = read_objective(arguments, file);
   asked_problem asked{.problem = file.pipeline(), .scenarios = {}};
   if (file.is_stochastic()) asked.scenarios = file.scenarios();

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal recompute: the least recomputation with which one stage fits its memory.
-#include <array>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include <omnibal/recompute/exact.hpp>
 
@@ -38,7 +36,7 @@ recompute_report to_report(const recompute_choice& found) {
 exit_status recompute(const command_context& context, const recompute_arguments& arguments) {
   const problem_file file(arguments.problem);
   file.expect_kind({"knapsack"}, "recompute");
-  file.expect_keys(std::to_array<std::string_view>({"layers", "inflight", "budget"}));
+  file.expect_keys({"layers", "inflight", "budget"});
   expect_writable(arguments.out);
   const deadline limit(context, arguments.time_limit);
   const recompute_choice found =

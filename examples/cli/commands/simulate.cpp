@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal simulate: exact times and memory of a pipeline schedule.
-#include <array>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <omnibal/core/arithmetic.hpp>
@@ -147,9 +145,8 @@ simulation_report to_report(const simulation_problem& problem,
 exit_status simulate_problem(const command_context& context, const simulate_arguments& arguments) {
   const problem_file file(arguments.problem);
   file.expect_kind({"simulate"}, "simulate");
-  file.expect_keys(std::to_array<std::string_view>(
-      {"schedule", "stages", "virtual", "group_size", "microbatches", "fwd", "bwd", "wgrad", "cf",
-       "cb", "mb_scale", "recompute", "act", "step", "device_order"}));
+  file.expect_keys({"schedule", "stages", "virtual", "group_size", "microbatches", "fwd", "bwd",
+                    "wgrad", "cf", "cb", "mb_scale", "recompute", "act", "step", "device_order"});
   const simulation_problem problem = read_problem(file);
   expect_writable(arguments.out);
   expect_writable(arguments.trace);

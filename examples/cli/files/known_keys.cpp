@@ -17,7 +17,7 @@ bool is_annotation(std::string_view key) {
 }
 
 void expect_known_keys(const json& object, const std::string& where,
-                       std::span<const std::string_view> known) {
+                       std::initializer_list<std::string_view> known) {
   if (!object.is_object()) return;
   for (const auto& [key, value] : object.items()) {
     if (is_annotation(key) || std::ranges::find(known, key) != known.end()) continue;

@@ -3,7 +3,7 @@
 /// Files that people write have no key that nothing reads: a mistyped one would be ignored.
 #pragma once
 
-#include <span>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -18,6 +18,6 @@ namespace omnibal::cli {
 /// Throws invalid_input naming the object and the first key that is neither among these nor an
 /// annotation, and suggests the nearest. Values that are no objects are left to their readers.
 void expect_known_keys(const json& object, const std::string& where,
-                       std::span<const std::string_view> known);
+                       std::initializer_list<std::string_view> known);
 
 }  // namespace omnibal::cli

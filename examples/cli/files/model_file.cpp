@@ -2,10 +2,8 @@
 #include "files/model_file.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <filesystem>
-#include <string_view>
 #include <vector>
 
 #include <omnibal/core/error.hpp>
@@ -47,17 +45,11 @@ model_shape read_model(const json& value, const std::string& where) {
   const object_reader model(value, where);
   const object_reader vision = model.object("vision");
   const object_reader language = model.object("llm");
-  expect_known_keys(
-      value, where,
-      std::to_array<std::string_view>({"vision", "llm", "projector_mlp", "vit_tokens_per_tile",
-                                       "llm_tokens_per_tile", "params"}));
-  expect_known_keys(model.at("vision"), vision.where(),
-                    std::to_array<std::string_view>({"layers", "hidden", "a", "ffn", "glu", "bias",
-                                                     "qkv_bias", "rms", "ls", "qknorm",
-                                                     "full_attention_layers", "window_tokens"}));
-  expect_known_keys(
-      model.at("llm"), language.where(),
-      std::to_array<std::string_view>({"layers", "hidden", "a", "kv", "ffn", "vocab", "qkv_bias"}));
+  model.expect_known_keys(
+      {"vision", "llm", "projector_mlp", "vit_tokens_per_tile", "llm_tokens_per_tile", "params"});
+  vision.expect_known_keys({"layers", "hidden", "a", "ffn", "glu", "bias", "qkv_bias", "rms", "ls",
+                            "qknorm", "full_attention_layers", "window_tokens"});
+  language.expect_known_keys({"layers", "hidden", "a", "kv", "ffn", "vocab", "qkv_bias"});
   model_shape shape{.id = model.text("id", where),
                     .name = model.text("name", model.text("id", where)),
                     .vision = {.layers = vision.integer("layers"),
@@ -91,7 +83,7 @@ model_shape read_model_file(const std::string& path, const std::string& id) {
   const json file = read_json_file("--model", path);
   if (!file.is_object() || !file.contains("models")) return read_model(file, path);
   const json& models = file.at("models");
-  expect_known_keys(file, path, std::to_array<std::string_view>({"models", "formulas", "units"}));
+  expect_known_keys(file, path, {"models", "formulas", "units"});
   if (!models.is_array())
     throw invalid_input(path + ": models", json_text(models), "must be a list");
   std::vector<std::string> ids;
@@ -125,11 +117,10 @@ device_shape find_device(const std::string& name) {
     throw_not_among("--device", name, ids_of(device_presets()));
   const json file = read_json_file("--device", name);
   const object_reader device(file, name);
-  expect_known_keys(file, name,
-                    std::to_array<std::string_view>(
-                        {"memory_bytes", "matrix_flops", "attention_flops", "memory_bandwidth",
-                         "tensor_parallel_bandwidth", "pipeline_bandwidth",
-                         "data_parallel_bandwidth", "latency_seconds", "layer_overhead_seconds"}));
+  device.expect_known_keys({"memory_bytes", "matrix_flops", "attention_flops", "memory_bandwidth",
+                            "tensor_parallel_bandwidth", "pipeline_bandwidth",
+                            "data_parallel_bandwidth", "latency_seconds",
+                            "layer_overhead_seconds"});
   device_shape shape{.id = device.text("id", name),
                      .memory_bytes = device.integer("memory_bytes"),
                      .matrix_flops = device.number("matrix_flops"),

@@ -5,15 +5,18 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <omnibal/core/error.hpp>
 
 #include "files/json.hpp"
+#include "files/known_keys.hpp"
 #include "options/units.hpp"
 
 namespace omnibal::cli {
@@ -85,6 +88,10 @@ class object_reader {
     for (const auto& [key, value] : object_.items())
       if (std::find(known.begin(), known.end(), key) == known.end())
         throw_not_among(where_, key, known);
+  }
+  /// As expect_keys(), but leaves annotations to their readers.
+  void expect_known_keys(std::initializer_list<std::string_view> known) const {
+    cli::expect_known_keys(object_, where_, known);
   }
   [[nodiscard]] const std::string& where() const noexcept { return where_; }
 

@@ -51,8 +51,7 @@ std::string name_of(const json& object, const std::string& otherwise) {
 
 recompute_mode as_mode(const json& value, const std::string& field) {
   if (!value.is_object()) throw invalid_input(field, json_text(value), "must be an object");
-  expect_known_keys(value, field,
-                    std::to_array<std::string_view>({"extra", "act", "trans", "act_w"}));
+  expect_known_keys(value, field, {"extra", "act", "trans", "act_w"});
   const std::string name = name_of(value, "none");
   return {.name = name,
           .kind = recompute_kind_named(name),
@@ -81,7 +80,7 @@ layer_training as_training(const json& value, const std::string& field) {
 rational as_rational(const json& value, const std::string& field) {
   if (!value.is_object())
     throw invalid_input(field, json_text(value), "must be an object of num and den");
-  expect_known_keys(value, field, std::to_array<std::string_view>({"num", "den"}));
+  expect_known_keys(value, field, {"num", "den"});
   const rational one{member(value, "num", field), member(value, "den", field, 1)};
   if (one.denominator < 1)
     throw invalid_input(field + ".den", one.denominator, "must be at least 1");
@@ -122,9 +121,9 @@ layer_kind as_layer_kind(const json& value, const std::string& field, const std:
 
 pipeline_layer as_layer(const json& value, const std::string& field) {
   if (!value.is_object()) throw invalid_input(field, json_text(value), "must be an object");
-  expect_known_keys(value, field,
-                    std::to_array<std::string_view>({"fwd", "bwd", "wgrad", "static", "cf", "cb",
-                                                     "step", "trainable", "input_grad", "modes"}));
+  expect_known_keys(
+      value, field,
+      {"fwd", "bwd", "wgrad", "static", "cf", "cb", "step", "trainable", "input_grad", "modes"});
   pipeline_layer one{.name = name_of(value, field),
                      .forward_time = member(value, "fwd", field),
                      .backward_time = member(value, "bwd", field),
@@ -184,7 +183,7 @@ void problem_file::expect_kind(const std::vector<std::string>& kinds,
                       "is not a problem for omnibal " + command + ", which takes " + known);
 }
 
-void problem_file::expect_keys(std::span<const std::string_view> known) const {
+void problem_file::expect_keys(std::initializer_list<std::string_view> known) const {
   expect_known_keys(values_, path_, known);
 }
 
@@ -299,7 +298,7 @@ std::vector<rational> problem_file::speeds(std::size_t devices) const {
   for (const json& device : list) {
     const std::string field = named("devices[") + std::to_string(factors.size()) + "]";
     if (!device.is_object()) throw invalid_input(field, json_text(device), "must be an object");
-    expect_known_keys(device, field, std::to_array<std::string_view>({"speed"}));
+    expect_known_keys(device, field, {"speed"});
     const auto speed = device.find("speed");
     factors.push_back(speed == device.end() ? rational{1} : as_rational(*speed, field + ".speed"));
   }
@@ -322,8 +321,7 @@ std::vector<scenario> problem_file::scenarios() const {
   for (const json& value : list) {
     const std::string field = named("scenarios[") + std::to_string(scenarios.size()) + "]";
     if (!value.is_object()) throw invalid_input(field, json_text(value), "must be an object");
-    expect_known_keys(value, field,
-                      std::to_array<std::string_view>({"fwd", "bwd", "wgrad", "mbs"}));
+    expect_known_keys(value, field, {"fwd", "bwd", "wgrad", "mbs"});
     scenario one{.forward = as_table(value, "fwd", field),
                  .backward = as_table(value, "bwd", field)};
     if (value.contains("wgrad")) one.weight_gradient = as_table(value, "wgrad", field);

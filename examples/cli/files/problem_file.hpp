@@ -6,8 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,7 +35,7 @@ class problem_file {
   void expect_kind(const std::vector<std::string>& kinds, const std::string& command) const;
 
   /// Throws for a key of the problem that is neither among these nor an annotation.
-  void expect_keys(std::span<const std::string_view> known) const;
+  void expect_keys(std::initializer_list<std::string_view> known) const;
 
   /// Whether the problem has scenarios: by its kind or, without a kind, because it lists some.
   [[nodiscard]] bool is_stochastic() const;

@@ -2,10 +2,8 @@
 #include "files/profile_file.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
-#include <string_view>
 #include <utility>
 
 #include <omnibal/core/error.hpp>
@@ -13,7 +11,6 @@
 
 #include "errors.hpp"
 #include "files/files.hpp"
-#include "files/known_keys.hpp"
 #include "files/object_reader.hpp"
 
 namespace omnibal::cli {
@@ -205,7 +202,7 @@ profile_fits read_profile(const std::string& path) {
   if (file.find("fits") != nullptr) {
     read_fits(file, fits);
   } else {
-    expect_known_keys(content, path, std::to_array<std::string_view>({"version", "tp", "layers"}));
+    file.expect_known_keys({"version", "tp", "layers"});
     read_measurements(file, fits);
   }
   return fits;

@@ -2,9 +2,7 @@
 #include "files/shape.hpp"
 
 #include <algorithm>
-#include <array>
 #include <limits>
-#include <string_view>
 
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
@@ -23,7 +21,7 @@ class shape_reader {
   std::vector<column_shape> read() {
     const json file = read_json_file("--shape", path_);
     if (!file.is_object() || !file.contains("columns")) refuse("columns", file, "is missing");
-    expect_known_keys(file, path_, std::to_array<std::string_view>({"columns"}));
+    expect_known_keys(file, path_, {"columns"});
     const json& columns = file["columns"];
     if (!columns.is_array() || columns.empty())
       refuse("columns", columns, "must be a list of columns");
@@ -35,8 +33,7 @@ class shape_reader {
   void read_column(const json& column) {
     where_ = "columns[" + std::to_string(shape_.size()) + "]";
     if (!column.is_object()) refuse("", column, "must be an object with a name and buckets");
-    expect_known_keys(column, path_ + ": " + where_,
-                      std::to_array<std::string_view>({"buckets", "plus"}));
+    expect_known_keys(column, path_ + ": " + where_, {"buckets", "plus"});
     column_shape added{.name = read_name(column), .buckets = read_buckets(column)};
     if (column.contains("plus")) added.shares = read_shares(column["plus"]);
     std::uint64_t total = 0;
