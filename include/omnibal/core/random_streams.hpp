@@ -33,11 +33,16 @@ enum class random_purpose : std::uint64_t {
   return random_stream(seed, (static_cast<std::uint64_t>(purpose) << 56) ^ index);
 }
 
+/// A seed of 64 bits.
+[[nodiscard]] constexpr std::uint64_t draw_seed(random_stream& random) noexcept {
+  const std::uint64_t high = random();
+  return high << 32 | random();
+}
+
 /// A new independent stream, seeded from `random`: with one per part of the work, the parts can be
 /// done in any order.
 [[nodiscard]] constexpr random_stream fork_stream(random_stream& random) noexcept {
-  const std::uint64_t high = random();
-  return random_stream(high << 32 | random());
+  return random_stream(draw_seed(random));
 }
 
 /// The same permutation as shuffle_randomly(), faster for items that do not fit the cache: the

@@ -199,7 +199,7 @@ packing_result balanced_packer<Sums>::pack() {
   }
   std::exchange(samples_.samples, {});
   result.packs = packs.shuffled(mixed, random_, threads_);
-  finish_packing(result, estimates_, limits_, bound);
+  finish_packing(result, estimates_.oversize, limits_.oversize, bound);
   control_.report_progress("pack", 2, 2);
   return result;
 }

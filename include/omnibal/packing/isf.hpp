@@ -116,8 +116,7 @@ template <std::size_t Resources>
 [[nodiscard]] inline std::uint64_t seed_of_epoch(std::uint64_t seed, std::uint64_t epoch) {
   if (epoch == 0) return seed;
   random_stream random = stream_for(seed, random_purpose::isf_epoch, epoch);
-  const std::uint64_t high = random();
-  return high << 32 | random();
+  return draw_seed(random);
 }
 
 /// Shuffles the items of a pass, counted from 1.
@@ -195,7 +194,7 @@ template <typename Sums, typename Samples, std::size_t Resources, typename Proje
     if (stop) result.status = search_status::stopped;
     options.control.report_progress("pack", pass, method.iterations);
   }
-  finish_packing(result, estimates, limits,
+  finish_packing(result, estimates.oversize, limits.oversize,
                  bound_from_estimates(estimates, limits.capacity, result.packs.size()));
   return result;
 }

@@ -24,10 +24,10 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
-#include <omnibal/core/search_status.hpp>
 #include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/detail/buffer_knapsack.hpp>
 #include <omnibal/packing/detail/buffer_values.hpp>
+#include <omnibal/packing/detail/finish_packing.hpp>
 #include <omnibal/packing/detail/load_sums.hpp>
 #include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/detail/pack_queue.hpp>
@@ -642,16 +642,13 @@ packing_result packers::streaming::pack(std::span<const loads<Resources>> sample
   }
   packer.flush();
   detail::take_ready(packer, result.packs);
-  for (const std::uint64_t id : packer.oversize())
-    result.oversize.push_back(static_cast<std::uint32_t>(id));
-  if (options.oversize == oversize_policy::own_pack)
-    for (const std::uint32_t& id : result.oversize) result.packs.append({&id, 1});
-  result.objective = result.packs.size();
-  result.bound = bound_packs(samples, bound_options<Resources>{.capacity = options.capacity,
-                                                               .oversize = options.oversize,
-                                                               .names = options.names})
-                     .packs;
-  if (result.bound < result.objective) result.status = search_status::feasible;
+  const std::uint64_t bound =
+      bound_packs(samples, bound_options<Resources>{.capacity = options.capacity,
+                                                    .oversize = fitting.oversize,
+                                                    .names = options.names})
+          .packs;
+  detail::finish_packing(result, {packer.oversize().begin(), packer.oversize().end()},
+                         options.oversize, bound);
   return result;
 }
 

@@ -7,13 +7,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/detail/load_estimates.hpp>
-#include <omnibal/packing/detail/pack_limits.hpp>
 #include <omnibal/packing/packer.hpp>
 #include <omnibal/packing/result.hpp>
 
@@ -31,14 +32,13 @@ template <std::size_t Resources>
   return std::max(bound, plane_bound<Resources>(estimates, capacity).prove().packs);
 }
 
-/// Completes a result that contains the packs of the samples that fit, given a bound on their
-/// number.
-template <std::size_t Resources>
-void finish_packing(packing_result& result, const load_estimates<Resources>& estimates,
-                    const pack_limits<Resources>& limits, std::uint64_t bound) {
+/// Completes a result that contains the packs of the samples that fit, given the others and a bound
+/// on the number of these packs.
+inline void finish_packing(packing_result& result, std::vector<std::uint32_t> oversize,
+                           oversize_policy policy, std::uint64_t bound) {
   result.bound = bound;
-  result.oversize = estimates.oversize;
-  if (limits.oversize == oversize_policy::own_pack) {
+  result.oversize = std::move(oversize);
+  if (policy == oversize_policy::own_pack) {
     for (const std::uint32_t id : result.oversize) result.packs.append({&id, 1});
     result.bound += result.oversize.size();
   }
