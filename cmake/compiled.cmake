@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The target omnibal::compiled: the bodies of all functions that are no templates, and the instances of
-# packers for one to three resources, compiled once, from one or two units per module. It is built only when something links it. Programs that call the planner
-# compile in a fraction of the time; omnibal::omnibal remains the library of headers alone.
+# packers for one to three resources, compiled once, from one or two units per module. It is built only
+# when something links it. Programs that call the planner compile in a fraction of the time;
+# omnibal::omnibal remains the library of headers alone.
 #
 # Also installed with the package, where it compiles the installed sources with the user's flags.
 

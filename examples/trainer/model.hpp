@@ -167,9 +167,10 @@ namespace detail {
           .feed_forward = static_cast<std::size_t>(language.ffn)};
 }
 
-/// A tower without biases, a projector of two layers, a decoder.
+/// A tower without biases, a projector of two layers, a decoder; tiles as the task makes them.
 [[nodiscard]] inline model_config config_of(std::string_view name, vision_shape vision,
-                                            language_shape language, const tile_shape& tiles) {
+                                            language_shape language) {
+  const tile_shape tiles = {.side = 16, .patch = 4, .merge = 2};
   vision.tokens_per_tile = static_cast<std::int64_t>(tiles.patches());
   vision.bias = false;
   vision.qkv_bias = false;
@@ -195,8 +196,7 @@ inline model_config model_of(std::string_view name, std::int64_t vocabulary) {
                               .heads = 4,
                               .kv_heads = 2,
                               .ffn = 176,
-                              .vocabulary = vocabulary},
-                             {.side = 16, .patch = 4, .merge = 2});
+                              .vocabulary = vocabulary});
   if (name == "small")
     return detail::config_of(name, {.layers = 4, .hidden = 256, .heads = 4, .ffn = 1024},
                              {.layers = 9,
@@ -204,8 +204,7 @@ inline model_config model_of(std::string_view name, std::int64_t vocabulary) {
                               .heads = 6,
                               .kv_heads = 3,
                               .ffn = 1152,
-                              .vocabulary = vocabulary},
-                             {.side = 16, .patch = 4, .merge = 2});
+                              .vocabulary = vocabulary});
   if (name == "1b")
     return detail::config_of(name, {.layers = 24, .hidden = 1024, .heads = 16, .ffn = 4096},
                              {.layers = 16,
@@ -213,8 +212,7 @@ inline model_config model_of(std::string_view name, std::int64_t vocabulary) {
                               .heads = 16,
                               .kv_heads = 8,
                               .ffn = 5632,
-                              .vocabulary = vocabulary},
-                             {.side = 16, .patch = 4, .merge = 2});
+                              .vocabulary = vocabulary});
   throw invalid_input("model", name, "must be tiny, small or 1b");
 }
 

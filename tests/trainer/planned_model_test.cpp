@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -22,6 +21,7 @@
 #include "engine.hpp"
 #include "model_runs.hpp"
 #include "model_stage.hpp"
+#include "training.hpp"
 
 using namespace omnibal;
 using namespace omnibal::trainer;
@@ -125,24 +125,6 @@ struct rank_outcome {
   std::int64_t expected_peak = 0;  ///< Of saved bytes, from the order and what the stages say.
 };
 
-/// The most that the stages of a rank save at a time in this order of items.
-std::int64_t peak_in_order(const rank_step& work, const execution_plan& plan,
-                           const std::vector<model_stage<float>*>& stages) {
-  std::int64_t held = 0;
-  std::int64_t peak = 0;
-  for (const execution_item& item : work.items) {
-    if (!is_operation(item.kind) || item.microbatch >= work.packs.size()) continue;
-    const workload& size = plan.workloads[work.packs[item.microbatch]];
-    const std::int64_t saved = stages[item.stage]->saved_bytes(size);
-    const std::int64_t waiting = plan.splits_backward ? stages[item.stage]->waiting_bytes(size) : 0;
-    if (item.kind == item_kind::forward) held += saved;
-    if (item.kind == item_kind::backward) held += waiting - saved;
-    if (item.kind == item_kind::weight_gradient) held -= waiting;
-    peak = std::max(peak, held);
-  }
-  return peak;
-}
-
 /// A step of the model on thread ranks.
 std::vector<rank_outcome> run_planned(const model_config& config, const execution_plan& plan) {
   std::vector<rank_outcome> outcomes(plan.ranks());
@@ -162,7 +144,7 @@ std::vector<rank_outcome> run_planned(const model_config& config, const executio
     engine<model_stage<float>, thread_channel> run(plan, channel, stages);
     rank_outcome& mine = outcomes[ranks.rank()];
     mine.log = run(0, update);
-    mine.expected_peak = peak_in_order(work, plan, stages);
+    mine.expected_peak = predicted_peak_saved(plan, 0, ranks.rank(), stages);
     for (auto& one : owned) {
       if (one->bytes_held() != 0) mine.expected_peak = -1;
       for (const auto& each : one->parameters())
