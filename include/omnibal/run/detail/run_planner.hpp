@@ -340,7 +340,8 @@ class run_planner {
 
   /// Also considers the plans of least makespan for the mean micro-batch and on average over the
   /// actual micro-batches of some ranks and steps.
-  [[nodiscard]] run_strategy improved(run_strategy best) const {
+  [[nodiscard]] run_strategy improved(run_strategy best,
+                                      std::uint64_t operation_limit = search_limit) const {
     if (best.status == search_status::infeasible || control_.stop_requested()) return best;
     const run_strategy assigned = balanced(*best.capacity, best.data.oversize_gathered);
     const auto consider_found = [&](const auto& search) {
@@ -351,12 +352,12 @@ class run_planner {
       if (plan) consider(best, assigned, *plan);
     };
     consider_found([&](const pipeline_problem& numbers) {
-      return plan_jointly(numbers, objectives::makespan{}, plan_options());
+      return plan_jointly(numbers, objectives::makespan{}, plan_options(operation_limit));
     });
     if (const std::vector<scenario> scenarios = scenarios_of(assigned); !scenarios.empty())
       consider_found([&](const pipeline_problem& numbers) {
         return plan_jointly(numbers, scenarios, {.of = makespan_measure::kind::mean},
-                            plan_options());
+                            plan_options(operation_limit));
       });
     return best;
   }
@@ -411,10 +412,15 @@ class run_planner {
   [[nodiscard]] static std::int64_t move_limit(const run_strategy& strategy) {
     constexpr std::int64_t operations = 150'000'000;
     constexpr std::int64_t most = 1000;
-    const auto per_epoch = static_cast<std::int64_t>(strategy.data.load.microbatches.size() * 3 *
-                                                     strategy.schedule.total_stages());
     const auto neighbours = static_cast<std::int64_t>(2 * strategy.schedule.total_stages());
-    return std::max(neighbours, std::min(most, operations / std::max<std::int64_t>(1, per_epoch)));
+    return std::max(neighbours, std::min(most, operations / epoch_operations(strategy)));
+  }
+
+  /// Operations of one simulated epoch.
+  [[nodiscard]] static std::int64_t epoch_operations(const run_strategy& strategy) {
+    const std::size_t count =
+        strategy.data.load.microbatches.size() * 3 * strategy.schedule.total_stages();
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(count));
   }
 
   /// Replaces a plan by another strategy's micro-batches, without padding, and layers, where these
@@ -484,8 +490,10 @@ class run_planner {
   }
 
   /// The limit of one search for a plan; a run needs several per capacity.
-  [[nodiscard]] joint_options plan_options() const {
-    return {.operation_limit = 30'000'000, .control = control_};
+  static constexpr std::uint64_t search_limit = 30'000'000;
+
+  [[nodiscard]] joint_options plan_options(std::uint64_t operation_limit = search_limit) const {
+    return {.operation_limit = operation_limit, .control = control_};
   }
 
   void consider(run_strategy& best, const run_strategy& assigned, const pipeline_plan& plan) const {
@@ -609,6 +617,15 @@ class run_planner {
     return simulated(std::move(assigned));
   }
 
+  /// As a run with this capacity ends, where its epochs take little to simulate; elsewhere before
+  /// its improvement, whose gain is much alike for all capacities of many micro-batches.
+  [[nodiscard]] run_strategy planned_thoroughly(const loads<2>& capacity) const {
+    constexpr std::int64_t most_operations = 20'000;
+    run_strategy strategy = planned(capacity);
+    if (epoch_operations(strategy) > most_operations) return strategy;
+    return with_moved_cuts(improved(std::move(strategy), search_limit / 10));
+  }
+
   [[nodiscard]] static capacity_outcome outcome_of(const run_strategy& strategy,
                                                    std::size_t samples) {
     const auto count = static_cast<double>(std::max<std::size_t>(1, samples));
@@ -674,7 +691,7 @@ class run_planner {
       part.samples = samples;
       const run_planner planner(part, {});
       return outcome_of(effort == capacity_effort::all_plans
-                            ? planner.planned(capacity)
+                            ? planner.planned_thoroughly(capacity)
                             : planner.planned_quickly(planner.balanced(capacity)),
                         samples.size());
     };
