@@ -375,7 +375,7 @@ TEST_CASE("Baselines refuse what they cannot plan, by name") {
   CHECK_THROWS_WITH(plan({1, 2, 3}), message("schedule = zbh1"));
   problem.schedule.kind = schedules::gpipe{};
   problem.layers[1].forward_time = -1;
-  CHECK_THROWS_WITH(plan({1, 2, 3}), message("layers.fwd[1]"));
+  CHECK_THROWS_WITH(plan({1, 2, 3}), message("layers[1].forward_time"));
   problem.layers.resize(1);
   CHECK(plan({1}).empty());
 }

@@ -86,15 +86,15 @@ class Calibrate(CommandTest):
                 ({**good, "tokens": 2**63}, "layers[1].tokens = 9223372036854775808: must be less than 2^63"),
                 ({**good, "tokens": 4, "squared_tokens": 17}, "layers[1].squared_tokens = 17"),
                 ({**good, "foward_seconds": 1}, ("layers[1] = foward_seconds", "forward_seconds")),
-                ({**good, "mode": "full", "backward_seconds": 1}, ("backward_time[1]", "mode none")),
-                ({**good, "weight_gradient_seconds": 1}, "weight_gradient_time[1]"),
+                ({**good, "mode": "full", "backward_seconds": 1}, ("layers[1].backward_seconds", "mode none")),
+                ({**good, "weight_gradient_seconds": 1}, "layers[1].weight_gradient_seconds"),
                 ({"tiles": 1}, "layers[1].name"),
                 ({**good, "name": ""}, "layers[1].name"),
                 (7, "layers[1] = 7")):
             with self.subTest(row=row):
                 self.expect_failure("calibrate", "--profile", self.write("p.json", {"layers": [good, row]}),
                                     naming=("p.json", *([naming] if isinstance(naming, str) else naming)))
-        for profile, naming in (({"layers": []}, "nothing was measured"), ({}, "layers"), ({"layers": 3}, "layers"),
+        for profile, naming in (({"layers": []}, "at least one measurement"), ({}, "layers"), ({"layers": 3}, "layers"),
                                 ([1], "p.json"), ({"tp": 0, "layers": [good]}, "tp = 0"), ("{", "p.json")):
             with self.subTest(profile=profile):
                 self.expect_failure("calibrate", "--profile", self.write("p.json", profile), naming=naming)

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <omnibal/core/error.hpp>
 
@@ -23,6 +24,21 @@ TEST_CASE("invalid_input without an index names the field alone") {
   const invalid_input error("capacity", 0, "must be positive");
   CHECK(std::string(error.what()) == "capacity = 0: must be positive");
   CHECK_FALSE(error.index().has_value());
+}
+
+TEST_CASE("invalid_input puts indices where the field has places for them, and the rest behind") {
+  const auto text = [](const char* field, const std::vector<std::size_t>& indices) {
+    return std::string(invalid_input(field, indices, 7, "x").what());
+  };
+  CHECK(text("layers[].time", {3}) == "layers[3].time = 7: x");
+  CHECK(text("layers[].modes[].bytes", {3, 0}) == "layers[3].modes[0].bytes = 7: x");
+  CHECK(text("scenarios[].forward", {1, 2, 3}) == "scenarios[1].forward[2][3] = 7: x");
+  CHECK(text("layers[].modes[].bytes", {3}) == "layers[3].modes[].bytes = 7: x");
+  const invalid_input error("layers[].time", 3, 7, "x");
+  CHECK(error.field() == "layers[].time");
+  CHECK(error.index() == std::size_t{3});
+  CHECK(error.indices() == std::vector<std::size_t>{3});
+  CHECK(error.advice() == "x");
 }
 
 TEST_CASE("invalid_input takes words as values") {

@@ -222,9 +222,9 @@ TEST_CASE("Shapes, devices and setups out of range are refused by name") {
   using S = training_setup;
   CHECK(refused_field([](M&, D&, S&) {}).empty());
   CHECK(refused_field([](M& m, D&, S&) { m.vision.layers = 0; }) == "vision.layers");
-  CHECK(refused_field([](M& m, D&, S&) { m.language.hidden = -1; }) == "llm.hidden");
-  CHECK(refused_field([](M& m, D&, S&) { m.language.kv_heads = 7; }) == "llm.kv");
-  CHECK(refused_field([](M& m, D&, S&) { m.projector[0].second = 0; }) == "projector_mlp");
+  CHECK(refused_field([](M& m, D&, S&) { m.language.hidden = -1; }) == "language.hidden");
+  CHECK(refused_field([](M& m, D&, S&) { m.language.kv_heads = 7; }) == "language.kv_heads");
+  CHECK(refused_field([](M& m, D&, S&) { m.projector[0].second = 0; }) == "projector");
   CHECK(refused_field([](M&, D& d, S&) { d.matrix_flops = 0; }) == "matrix_flops");
   CHECK(refused_field([](M&, D& d, S&) { d.memory_bandwidth = std::nan(""); }) ==
         "memory_bandwidth");
@@ -232,8 +232,8 @@ TEST_CASE("Shapes, devices and setups out of range are refused by name") {
   CHECK(refused_field([](M&, D& d, S&) { d.layer_overhead_seconds = 2; }) ==
         "layer_overhead_seconds");
   CHECK(refused_field([](M&, D& d, S&) { d.memory_bytes = 0; }) == "memory_bytes");
-  CHECK(refused_field([](M&, D&, S& s) { s.tensor_parallel = 0; }) == "tp");
-  CHECK(refused_field([](M&, D&, S& s) { s.tensor_parallel = 5; }) == "tp");
-  CHECK(refused_field([](M&, D&, S& s) { s.data_parallel = 0; }) == "dp");
-  CHECK(refused_field([](M&, D&, S& s) { s.optimizer_bytes = -1; }) == "optimizer-bytes");
+  CHECK(refused_field([](M&, D&, S& s) { s.tensor_parallel = 0; }) == "tensor_parallel");
+  CHECK(refused_field([](M&, D&, S& s) { s.tensor_parallel = 5; }) == "tensor_parallel");
+  CHECK(refused_field([](M&, D&, S& s) { s.data_parallel = 0; }) == "data_parallel");
+  CHECK(refused_field([](M&, D&, S& s) { s.optimizer_bytes = -1; }) == "optimizer_bytes");
 }

@@ -313,17 +313,17 @@ TEST_CASE("Measurements that are none are refused by index and value") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const double infinity = std::numeric_limits<double>::infinity();
   const measurement good{.work = {.tiles = 1}, .value = 1};
-  CHECK_THAT(refusal({}), ContainsSubstring("measurements = 0"));
-  CHECK_THAT(refusal({good, {.value = -1}}), ContainsSubstring("value[1] = -1"));
-  CHECK_THAT(refusal({good, good, {.value = nan}}), ContainsSubstring("value[2] = nan"));
-  CHECK_THAT(refusal({{.value = infinity}}), ContainsSubstring("value[0] = inf"));
-  CHECK_THAT(refusal({{.value = 1e12}}), ContainsSubstring("value[0] = 1000000000000"));
-  CHECK_THAT(refusal({{.value = 1e-300}}), ContainsSubstring("value[0]"));
-  CHECK_THAT(refusal({good, {.value = nan, .scale = 1}}), ContainsSubstring("value[1] = nan"));
-  CHECK_THAT(refusal({good, {.value = 1, .scale = -1}}), ContainsSubstring("scale[1] = -1"));
-  CHECK_THAT(refusal({good, {.value = 1, .scale = nan}}), ContainsSubstring("scale[1] = nan"));
-  CHECK_THAT(refusal({{.work = {.tiles = -3}}}), ContainsSubstring("tiles[0] = -3"));
-  CHECK_THAT(refusal({{.work = {.tokens = -3}}}), ContainsSubstring("tokens[0] = -3"));
+  CHECK_THAT(refusal({}), ContainsSubstring("rows = nothing"));
+  CHECK_THAT(refusal({good, {.value = -1}}), ContainsSubstring("rows[1].value = -1"));
+  CHECK_THAT(refusal({good, good, {.value = nan}}), ContainsSubstring("rows[2].value = nan"));
+  CHECK_THAT(refusal({{.value = infinity}}), ContainsSubstring("rows[0].value = inf"));
+  CHECK_THAT(refusal({{.value = 1e12}}), ContainsSubstring("rows[0].value = 1000000000000"));
+  CHECK_THAT(refusal({{.value = 1e-300}}), ContainsSubstring("rows[0].value"));
+  CHECK_THAT(refusal({good, {.value = nan, .scale = 1}}), ContainsSubstring("rows[1].value = nan"));
+  CHECK_THAT(refusal({good, {.value = 1, .scale = -1}}), ContainsSubstring("rows[1].scale = -1"));
+  CHECK_THAT(refusal({good, {.value = 1, .scale = nan}}), ContainsSubstring("rows[1].scale = nan"));
+  CHECK_THAT(refusal({{.work = {.tiles = -3}}}), ContainsSubstring("rows[0].work.tiles = -3"));
+  CHECK_THAT(refusal({{.work = {.tokens = -3}}}), ContainsSubstring("rows[0].work.tokens = -3"));
   CHECK_THAT(refusal({{.work = {.squared_tokens = -1}}}),
-             ContainsSubstring("squared_tokens[0] = -1"));
+             ContainsSubstring("rows[0].work.squared_tokens = -1"));
 }

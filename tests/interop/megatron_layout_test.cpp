@@ -278,7 +278,7 @@ TEST_CASE("Layers without a place in the layout are refused by name") {
   CHECK(refusal([](pipeline_problem&) {}).empty());
   CHECK_THAT(
       refusal([](pipeline_problem& problem) { problem.layers[1].kind = layer_kind::custom; }),
-      ContainsSubstring("layers.kind[1] = custom, of the layer vision1"));
+      ContainsSubstring("layers[1].kind = custom, of the layer vision1"));
   CHECK_THAT(
       refusal([](pipeline_problem& problem) { problem.layers.back().kind = layer_kind::language; }),
       ContainsSubstring("head"));

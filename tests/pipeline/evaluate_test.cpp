@@ -81,7 +81,7 @@ TEST_CASE("The step ends when the slowest device has reduced its gradients") {
   CHECK(device_step_times(problem.schedule, stage_costs(problem, {{0, 1, 3}, {0, 0, 0}})) ==
         std::vector<std::int64_t>{3, 24});
   problem.layers[1].step_time = -1;
-  CHECK_THROWS_WITH(validate(problem), "layers.step[1] = -1: must not be negative");
+  CHECK_THROWS_WITH(validate(problem), "layers[1].step_time = -1: must not be negative");
 }
 
 TEST_CASE("The period exposes latency between balanced stages") {
@@ -123,27 +123,30 @@ TEST_CASE("Values out of range are refused by name and index") {
     change(problem);
     return field_of(problem);
   };
-  CHECK(changed([](auto& p) { p.layers[1].forward_time = -1; }) == "layers.fwd");
-  CHECK(changed([](auto& p) { p.layers[1].backward_time = -1; }) == "layers.bwd");
-  CHECK(changed([](auto& p) { p.layers[2].static_bytes = -1; }) == "layers.static");
-  CHECK(changed([](auto& p) { p.layers[2].forward_latency = -1; }) == "layers.cf");
-  CHECK(changed([](auto& p) { p.layers[2].backward_latency = -1; }) == "layers.cb");
-  CHECK(changed([](auto& p) { p.layers[0].weight_gradient_time = 6; }) == "layers.wgrad");
-  CHECK(changed([](auto& p) { p.layers[0].modes.clear(); }) == "layers.modes");
-  CHECK(changed([](auto& p) { p.layers[0].modes[1].extra_time = -1; }) == "layers.modes.extra");
-  CHECK(changed([](auto& p) { p.layers[0].modes[1].saved_bytes = -1; }) == "layers.modes.act");
+  CHECK(changed([](auto& p) { p.layers[1].forward_time = -1; }) == "layers[].forward_time");
+  CHECK(changed([](auto& p) { p.layers[1].backward_time = -1; }) == "layers[].backward_time");
+  CHECK(changed([](auto& p) { p.layers[2].static_bytes = -1; }) == "layers[].static_bytes");
+  CHECK(changed([](auto& p) { p.layers[2].forward_latency = -1; }) == "layers[].forward_latency");
+  CHECK(changed([](auto& p) { p.layers[2].backward_latency = -1; }) == "layers[].backward_latency");
+  CHECK(changed([](auto& p) { p.layers[0].weight_gradient_time = 6; }) ==
+        "layers[].weight_gradient_time");
+  CHECK(changed([](auto& p) { p.layers[0].modes.clear(); }) == "layers[].modes");
+  CHECK(changed([](auto& p) { p.layers[0].modes[1].extra_time = -1; }) ==
+        "layers[].modes[].extra_time");
+  CHECK(changed([](auto& p) { p.layers[0].modes[1].saved_bytes = -1; }) ==
+        "layers[].modes[].saved_bytes");
   CHECK(changed([](auto& p) { p.layers[0].modes[1].transient_bytes = -1; }) ==
-        "layers.modes.trans");
+        "layers[].modes[].transient_bytes");
   CHECK(changed([](auto& p) { p.layers[0].modes[0].saved_for_weight_gradient = 11; }) ==
-        "layers.modes.act_w");
-  CHECK(changed([](auto& p) { p.memory_limit.pop_back(); }) == "mem_limit");
-  CHECK(changed([](auto& p) { p.memory_limit[1] = -1; }) == "mem_limit");
+        "layers[].modes[].saved_for_weight_gradient");
+  CHECK(changed([](auto& p) { p.memory_limit.pop_back(); }) == "memory_limit");
+  CHECK(changed([](auto& p) { p.memory_limit[1] = -1; }) == "memory_limit");
   CHECK(changed([](auto& p) { p.reserved[0] = -1; }) == "reserved");
   CHECK(changed([](auto& p) {
           p.layers[0].forward_time = std::numeric_limits<std::int64_t>::max();
-        }) == "layers times");
+        }) == "times of all layers");
   CHECK(changed([](auto& p) { p.layers[0].static_bytes = std::int64_t{1} << 60; }) ==
-        "layers bytes");
+        "bytes of all layers");
   pipeline_problem problem = two_stages();
   problem.layers[1].forward_time = -1;
   try {

@@ -64,7 +64,7 @@ TEST_CASE("Gradients of inputs can be asked for and left out") {
   CHECK(lowest.backward_time == 9);
   CHECK(lowest.weight_gradient_time == 9);
   CHECK_THROWS_WITH(after({{}, {.input_gradient = false}}),
-                    Catch::Matchers::ContainsSubstring("layers.input_grad[1] = false"));
+                    Catch::Matchers::ContainsSubstring("training[1].input_gradient = false"));
 }
 
 TEST_CASE("A weight gradient known to take no time leaves the backward of inputs whole") {

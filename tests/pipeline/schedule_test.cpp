@@ -90,8 +90,8 @@ TEST_CASE("Sizes that do not fit a schedule are refused by name") {
   };
   CHECK(field({.stages = 0}) == "stages");
   CHECK(field({.stages = 2, .microbatches = 0}) == "microbatches");
-  CHECK(field({.stages = 2, .virtual_stages = 2, .microbatches = 2}) == "virtual");
-  CHECK(field({.virtual_stages = 0}) == "virtual");
+  CHECK(field({.stages = 2, .virtual_stages = 2, .microbatches = 2}) == "virtual_stages");
+  CHECK(field({.virtual_stages = 0}) == "virtual_stages");
   CHECK(field({.microbatches = std::size_t{1} << 40}) == "microbatches");
   CHECK(field({.kind = schedules::interleaved{}, .stages = 2, .microbatches = 3}) ==
         "microbatches");

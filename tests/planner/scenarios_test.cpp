@@ -164,12 +164,14 @@ TEST_CASE("Scenarios that do not fit the problem are refused by name") {
   };
   CHECK(field({good}).empty());
   CHECK(field({}) == "scenarios");
-  CHECK(changed([](scenario& one) { one.forward.clear(); }) == "scenarios.fwd");
-  CHECK(changed([](scenario& one) { one.backward[0].pop_back(); }) == "scenarios.bwd");
-  CHECK(changed([](scenario& one) { one.backward[0][1] = -1; }) == "scenarios.bwd");
-  CHECK(changed([](scenario& one) { one.weight_gradient = {{4, 4}}; }) == "scenarios.wgrad");
+  CHECK(changed([](scenario& one) { one.forward.clear(); }) == "scenarios[].forward");
+  CHECK(changed([](scenario& one) { one.backward[0].pop_back(); }) == "scenarios[].backward");
+  CHECK(changed([](scenario& one) { one.backward[0][1] = -1; }) == "scenarios[].backward");
+  CHECK(changed([](scenario& one) {
+          one.weight_gradient = {{4, 4}};
+        }) == "scenarios[].weight_gradient");
   CHECK(changed([](scenario& one) { one.forward[0][0] = std::int64_t{1} << 61; }) ==
-        "layers times");
-  CHECK(field({good}, {.alpha = {2, 1}}) == "alpha");
-  CHECK(field({good}, {.alpha = {-1, 2}}) == "alpha");
+        "times of all layers");
+  CHECK(field({good}, {.alpha = {2, 1}}) == "measure.alpha");
+  CHECK(field({good}, {.alpha = {-1, 2}}) == "measure.alpha");
 }

@@ -383,13 +383,13 @@ TEST_CASE("Runs out of range are refused by name") {
   };
   CHECK(field([](run_problem&) {}).empty());
   CHECK(field([](run_problem& p) { p.samples = {}; }) == "samples");
-  CHECK(field([](run_problem& p) { p.data_parallel = 0; }) == "dp");
-  CHECK(field([](run_problem& p) { p.global_batch = 0; }) == "global-batch");
+  CHECK(field([](run_problem& p) { p.data_parallel = 0; }) == "data_parallel");
+  CHECK(field([](run_problem& p) { p.global_batch = 0; }) == "global_batch");
   CHECK(field([](run_problem& p) { p.stages = 0; }) == "stages");
-  CHECK(field([](run_problem& p) { p.memory.limit = p.memory.reserved; }) == "memory");
+  CHECK(field([](run_problem& p) { p.memory.limit = p.memory.reserved; }) == "memory.limit");
   CHECK(field([](run_problem& p) {
           p.capacity = loads<2>{4, 4096};
           p.oversize = oversize_policy::reject;
         }) == "images");
-  CHECK(field([](run_problem& p) { p.virtual_stages = 2; }) == "virtual");
+  CHECK(field([](run_problem& p) { p.virtual_stages = 2; }) == "virtual_stages");
 }

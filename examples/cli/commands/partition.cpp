@@ -10,6 +10,7 @@
 #include "commands/commands.hpp"
 #include "commands/deliver.hpp"
 #include "files/files.hpp"
+#include "files/given_names.hpp"
 #include "files/problem_file.hpp"
 #include "options/options.hpp"
 #include "reports/search_report.hpp"
@@ -56,7 +57,10 @@ void add_partition(CLI::App& application, command_context& context) {
                   "Where to write the result as JSON");
   command->footer("\nExamples:\n  omnibal partition --problem chain.json");
   command->callback([&context, arguments] {
-    context.run = [&context, arguments] { return partition(context, *arguments); };
+    context.run = [&context, arguments] {
+      return with_given_names(problem_keys(), arguments->problem + ": ",
+                              [&] { return partition(context, *arguments); });
+    };
   });
 }
 

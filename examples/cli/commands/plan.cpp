@@ -9,6 +9,7 @@
 
 #include "commands/commands.hpp"
 #include "commands/plan_arguments.hpp"
+#include "files/given_names.hpp"
 #include "options/options.hpp"
 
 namespace omnibal::cli {
@@ -114,8 +115,10 @@ exit_status plan(const command_context& context, const plan_arguments& arguments
     throw usage_error("--execution needs --lengths: a --problem has no samples to execute");
   if (!arguments.labels.empty() && arguments.execution.empty())
     throw usage_error("--labels needs --execution, which they are written to");
-  return arguments.problem.empty() ? plan_tables(context, arguments)
-                                   : plan_problem(context, arguments);
+  if (arguments.problem.empty())
+    return with_given_names(plan_options(), "", [&] { return plan_tables(context, arguments); });
+  return with_given_names(problem_keys(), arguments.problem + ": ",
+                          [&] { return plan_problem(context, arguments); });
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "commands/deadline.hpp"
 #include "commands/deliver.hpp"
 #include "files/files.hpp"
+#include "files/given_names.hpp"
 #include "files/problem_file.hpp"
 #include "options/options.hpp"
 #include "reports/search_report.hpp"
@@ -60,7 +61,10 @@ void add_recompute(CLI::App& application, command_context& context) {
                   "Where to write the result as JSON");
   command->footer("\nExamples:\n  omnibal recompute --problem stage.json");
   command->callback([&context, arguments] {
-    context.run = [&context, arguments] { return recompute(context, *arguments); };
+    context.run = [&context, arguments] {
+      return with_given_names(problem_keys(), arguments->problem + ": ",
+                              [&] { return recompute(context, *arguments); });
+    };
   });
 }
 

@@ -16,6 +16,7 @@
 #include "commands/commands.hpp"
 #include "commands/deliver.hpp"
 #include "files/files.hpp"
+#include "files/given_names.hpp"
 #include "files/problem_file.hpp"
 #include "options/options.hpp"
 #include "reports/simulation_report.hpp"
@@ -180,7 +181,10 @@ void add_simulate(CLI::App& application, command_context& context) {
   command->footer(
       "\nExamples:\n  omnibal simulate --problem step.json --svg step.svg --trace step-trace.json");
   command->callback([&context, arguments] {
-    context.run = [&context, arguments] { return simulate_problem(context, *arguments); };
+    context.run = [&context, arguments] {
+      return with_given_names(problem_keys(), arguments->problem + ": ",
+                              [&] { return simulate_problem(context, *arguments); });
+    };
   });
 }
 

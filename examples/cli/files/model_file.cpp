@@ -10,6 +10,7 @@
 #include <omnibal/cost/presets.hpp>
 
 #include "files/given_files.hpp"
+#include "files/given_names.hpp"
 #include "files/json.hpp"
 #include "files/known_keys.hpp"
 #include "files/object_reader.hpp"
@@ -74,7 +75,7 @@ model_shape read_model(const json& value, const std::string& where) {
                                  .vocabulary = language.integer("vocab"),
                                  .qkv_bias = language.flag("qkv_bias", false)},
                     .language_tokens_per_tile = model.integer("llm_tokens_per_tile")};
-  validate(shape);
+  with_given_names(model_keys(), where + ".", [&] { validate(shape); });
   return shape;
 }
 

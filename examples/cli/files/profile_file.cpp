@@ -11,6 +11,7 @@
 
 #include "errors.hpp"
 #include "files/files.hpp"
+#include "files/given_names.hpp"
 #include "files/object_reader.hpp"
 
 namespace omnibal::cli {
@@ -80,11 +81,7 @@ void read_measurements(const object_reader& file, profile_fits& fits) {
     fits.largest.tiles = std::max(fits.largest.tiles, row.work.tiles);
     fits.largest.tokens = std::max(fits.largest.tokens, row.work.tokens);
   }
-  try {
-    fits.layers = fit_layers(rows);
-  } catch (const invalid_input& error) {
-    throw usage_error(fits.name + ": layers: " + error.what());
-  }
+  with_given_names(profile_keys(), fits.name + ": ", [&] { fits.layers = fit_layers(rows); });
 }
 
 // ---- calibrations -------------------------------------------------------------------------------

@@ -74,7 +74,8 @@ inline constexpr double most_measurable = 5e11;
 /// Throws invalid_input naming the field (`value_field` for the value) and the index if an amount
 /// is negative, or if value or scale is neither 0 nor within the range above. A value with a scale
 /// of its own may be negative or nearer to 0.
-void validate(const measurement& row, std::size_t index, std::string_view value_field = "value");
+void validate(const measurement& row, std::size_t index,
+              std::string_view value_field = "rows[].value");
 
 /// The cost of least Σ ((predicted − measured) / scale)² without negative coefficients. Where the
 /// rows cannot separate coefficients, some are 0 and listed in `undetermined`; of costs that

@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -97,32 +98,41 @@ struct pipeline_plan {
 
 namespace detail {
 
+inline void require_not_negative(const char* field, std::initializer_list<std::size_t> indices,
+                                 std::int64_t value) {
+  if (value < 0) throw invalid_input(field, std::vector(indices), value, "must not be negative");
+}
+
 inline void require_not_negative(const char* field, std::size_t index, std::int64_t value) {
-  if (value < 0) throw invalid_input(field, index, value, "must not be negative");
+  require_not_negative(field, {index}, value);
+}
+
+inline void validate(const recompute_mode& mode, std::initializer_list<std::size_t> place) {
+  require_not_negative("layers[].modes[].extra_time", place, mode.extra_time);
+  require_not_negative("layers[].modes[].saved_bytes", place, mode.saved_bytes);
+  require_not_negative("layers[].modes[].transient_bytes", place, mode.transient_bytes);
+  require_not_negative("layers[].modes[].saved_for_weight_gradient", place,
+                       mode.saved_for_weight_gradient);
+  if (mode.saved_for_weight_gradient > mode.saved_bytes)
+    throw invalid_input("layers[].modes[].saved_for_weight_gradient", std::vector(place),
+                        mode.saved_for_weight_gradient,
+                        "must not be more than saved_bytes, of which it is a part");
 }
 
 inline void validate(const pipeline_layer& one, std::size_t index) {
-  require_not_negative("layers.fwd", index, one.forward_time);
-  require_not_negative("layers.bwd", index, one.backward_time);
-  require_not_negative("layers.wgrad", index, one.weight_gradient_time);
-  require_not_negative("layers.static", index, one.static_bytes);
-  require_not_negative("layers.cf", index, one.forward_latency);
-  require_not_negative("layers.cb", index, one.backward_latency);
-  require_not_negative("layers.step", index, one.step_time);
+  require_not_negative("layers[].forward_time", index, one.forward_time);
+  require_not_negative("layers[].backward_time", index, one.backward_time);
+  require_not_negative("layers[].weight_gradient_time", index, one.weight_gradient_time);
+  require_not_negative("layers[].static_bytes", index, one.static_bytes);
+  require_not_negative("layers[].forward_latency", index, one.forward_latency);
+  require_not_negative("layers[].backward_latency", index, one.backward_latency);
+  require_not_negative("layers[].step_time", index, one.step_time);
   if (one.weight_gradient_time > one.backward_time)
-    throw invalid_input("layers.wgrad", index, one.weight_gradient_time,
-                        "must not be more than bwd, of which it is a part");
+    throw invalid_input("layers[].weight_gradient_time", index, one.weight_gradient_time,
+                        "must not be more than backward_time, of which it is a part");
   if (one.modes.empty())
-    throw invalid_input("layers.modes", index, "nothing", "needs at least one recompute mode");
-  for (const recompute_mode& mode : one.modes) {
-    require_not_negative("layers.modes.extra", index, mode.extra_time);
-    require_not_negative("layers.modes.act", index, mode.saved_bytes);
-    require_not_negative("layers.modes.trans", index, mode.transient_bytes);
-    require_not_negative("layers.modes.act_w", index, mode.saved_for_weight_gradient);
-    if (mode.saved_for_weight_gradient > mode.saved_bytes)
-      throw invalid_input("layers.modes.act_w", index, mode.saved_for_weight_gradient,
-                          "must not be more than act, of which it is a part");
-  }
+    throw invalid_input("layers[].modes", index, "nothing", "needs at least one recompute mode");
+  for (std::size_t k = 0; k < one.modes.size(); ++k) validate(one.modes[k], {index, k});
 }
 
 }  // namespace detail

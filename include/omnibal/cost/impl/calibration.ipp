@@ -71,7 +71,7 @@ inline void fit_extra_time(std::span<const measured_layer> rows, const layer_fit
     const measured_layer& row = rows[k];
     if (row.name != layer.name || row.mode != mode.name || !row.backward_time) continue;
     if (!layer.backward_time)
-      throw invalid_input("backward_time", k, std::to_string(*row.backward_time),
+      throw invalid_input("rows[].backward_time", k, std::to_string(*row.backward_time),
                           "needs a measured backward of " + layer.name +
                               " in mode none as well, to know what mode " + mode.name + " adds");
     const std::optional<double> plain = plain_backward(rows, row);
@@ -119,10 +119,10 @@ inline void expect_part_of_backward(const measured_layer& row, std::size_t index
   if (!row.weight_gradient_time) return;
   const std::string value = std::to_string(*row.weight_gradient_time);
   if (!row.backward_time)
-    throw invalid_input("weight_gradient_time", index, value,
+    throw invalid_input("rows[].weight_gradient_time", index, value,
                         "is part of a backward, whose time is missing");
   if (*row.weight_gradient_time > *row.backward_time)
-    throw invalid_input("weight_gradient_time", index, value,
+    throw invalid_input("rows[].weight_gradient_time", index, value,
                         "must not be more than the backward, of which it is a part");
 }
 
@@ -133,18 +133,18 @@ inline void expect_measurable(std::span<const measured_layer> rows) {
       if (rows[k].*value)
         omnibal::validate(measurement{.work = rows[k].work, .value = *(rows[k].*value)}, k, field);
   };
-  check("forward_time", &measured_layer::forward_time);
-  check("backward_time", &measured_layer::backward_time);
-  check("weight_gradient_time", &measured_layer::weight_gradient_time);
-  check("kept_bytes", &measured_layer::saved_bytes);
-  check("transient_bytes", &measured_layer::transient_bytes);
+  check("rows[].forward_time", &measured_layer::forward_time);
+  check("rows[].backward_time", &measured_layer::backward_time);
+  check("rows[].weight_gradient_time", &measured_layer::weight_gradient_time);
+  check("rows[].saved_bytes", &measured_layer::saved_bytes);
+  check("rows[].transient_bytes", &measured_layer::transient_bytes);
   for (std::size_t k = 0; k < rows.size(); ++k) expect_part_of_backward(rows[k], k);
 }
 
 }  // namespace detail
 
 OMNIBAL_INLINE std::vector<layer_fit> fit_layers(std::span<const measured_layer> rows) {
-  if (rows.empty()) throw invalid_input("measurements", 0, "rows: nothing was measured");
+  if (rows.empty()) throw invalid_input("rows", "nothing", "needs at least one measurement");
   detail::expect_measurable(rows);
   std::vector<layer_fit> fits;
   for (const measured_layer& row : rows)

@@ -19,15 +19,15 @@ namespace omnibal::inline v0 {
 
 OMNIBAL_INLINE void validate(const training_setup& setup, const model_shape& model) {
   if (setup.tensor_parallel < 1 || setup.tensor_parallel > 1024)
-    throw invalid_input("tp", setup.tensor_parallel, "must be between 1 and 1024");
+    throw invalid_input("tensor_parallel", setup.tensor_parallel, "must be between 1 and 1024");
   if (model.language.heads % setup.tensor_parallel != 0)
-    throw invalid_input("tp", setup.tensor_parallel,
+    throw invalid_input("tensor_parallel", setup.tensor_parallel,
                         "must divide the attention heads of the language model, " +
                             std::to_string(model.language.heads));
   if (setup.data_parallel < 1 || setup.data_parallel > (1 << 20))
-    throw invalid_input("dp", setup.data_parallel, "must be between 1 and 2^20");
+    throw invalid_input("data_parallel", setup.data_parallel, "must be between 1 and 2^20");
   if (setup.optimizer_bytes < 0 || setup.optimizer_bytes > 64)
-    throw invalid_input("optimizer-bytes", setup.optimizer_bytes, "must be between 0 and 64");
+    throw invalid_input("optimizer_bytes", setup.optimizer_bytes, "must be between 0 and 64");
 }
 
 namespace detail {

@@ -42,10 +42,10 @@ OMNIBAL_INLINE void validate(const measurement& row, std::size_t index,
     if (size != 0.0 && !(size >= least && size <= most_measurable))
       throw invalid_input(field, index, std::to_string(size), "must be 0 or from 2^-24 to 5e11");
   };
-  check_amount("tiles", row.work.tiles);
-  check_amount("tokens", row.work.tokens);
-  check_amount("squared_tokens", row.work.squared_tokens);
-  check_size("scale", row.scale, least_measurable);
+  check_amount("rows[].work.tiles", row.work.tiles);
+  check_amount("rows[].work.tokens", row.work.tokens);
+  check_amount("rows[].work.squared_tokens", row.work.squared_tokens);
+  check_size("rows[].scale", row.scale, least_measurable);
   check_size(value_field, row.value, row.scale > 0.0 ? -most_measurable : least_measurable);
 }
 
@@ -251,7 +251,7 @@ inline void measure_residuals(std::span<const measurement> rows, std::span<const
 }  // namespace detail
 
 OMNIBAL_INLINE linear_fit fit_linear_cost(std::span<const measurement> rows) {
-  if (rows.empty()) throw invalid_input("measurements", 0, "rows: nothing was measured");
+  if (rows.empty()) throw invalid_input("rows", "nothing", "needs at least one measurement");
   for (std::size_t k = 0; k < rows.size(); ++k) validate(rows[k], k);
   const detail::subset_fits fits(rows);
   const auto [chosen, best] = detail::best_fit_of(fits);

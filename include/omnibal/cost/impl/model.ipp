@@ -10,32 +10,33 @@
 namespace omnibal::inline v0 {
 
 OMNIBAL_INLINE void validate(const model_shape& model) {
+  constexpr std::int64_t largest = std::int64_t{1} << 24;
   const auto positive = [](const char* field, std::int64_t value) {
-    if (value <= 0) throw invalid_input(field, value, "must be positive");
-    if (value > (std::int64_t{1} << 24)) throw invalid_input(field, value, "must be at most 2^24");
+    if (value <= 0 || value > largest) throw invalid_input(field, value, "must be from 1 to 2^24");
   };
   positive("vision.layers", model.vision.layers);
   positive("vision.hidden", model.vision.hidden);
-  positive("vision.a", model.vision.heads);
+  positive("vision.heads", model.vision.heads);
   positive("vision.ffn", model.vision.ffn);
-  positive("vit_tokens_per_tile", model.vision.tokens_per_tile);
-  positive("llm.layers", model.language.layers);
-  positive("llm.hidden", model.language.hidden);
-  positive("llm.a", model.language.heads);
-  positive("llm.kv", model.language.kv_heads);
-  positive("llm.ffn", model.language.ffn);
-  positive("llm.vocab", model.language.vocabulary);
-  positive("llm_tokens_per_tile", model.language_tokens_per_tile);
+  positive("vision.tokens_per_tile", model.vision.tokens_per_tile);
+  positive("language.layers", model.language.layers);
+  positive("language.hidden", model.language.hidden);
+  positive("language.heads", model.language.heads);
+  positive("language.kv_heads", model.language.kv_heads);
+  positive("language.ffn", model.language.ffn);
+  positive("language.vocabulary", model.language.vocabulary);
+  positive("language_tokens_per_tile", model.language_tokens_per_tile);
   if (model.language.hidden % model.language.heads != 0)
-    throw invalid_input("llm.a", model.language.heads, "must divide llm.hidden");
+    throw invalid_input("language.heads", model.language.heads, "must divide language.hidden");
   if (model.language.heads % model.language.kv_heads != 0)
-    throw invalid_input("llm.kv", model.language.kv_heads, "must divide llm.a");
+    throw invalid_input("language.kv_heads", model.language.kv_heads, "must divide language.heads");
   if (model.vision.full_attention_layers > model.vision.layers)
     throw invalid_input("vision.full_attention_layers", model.vision.full_attention_layers,
                         "must not be more than vision.layers");
   for (std::size_t i = 0; i < model.projector.size(); ++i) {
-    positive("projector_mlp", model.projector[i].first);
-    positive("projector_mlp", model.projector[i].second);
+    for (const std::int64_t width : {model.projector[i].first, model.projector[i].second})
+      if (width <= 0 || width > largest)
+        throw invalid_input("projector", i, width, "must be from 1 to 2^24");
   }
 }
 

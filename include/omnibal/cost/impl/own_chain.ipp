@@ -38,8 +38,8 @@ class own_layer_builder {
 
   [[nodiscard]] layer_cost costs(std::span<const layer_fit> fits,
                                  std::int64_t bytes_per_parameter) const {
-    expect_not_negative("layers.parameters", layer_.parameters);
-    expect_not_negative("layers.step_time", layer_.step_time);
+    expect_not_negative("layers[].parameters", layer_.parameters);
+    expect_not_negative("layers[].step_time", layer_.step_time);
     const auto fit = std::ranges::find(fits, layer_.name, &layer_fit::name);
     if (fit == fits.end()) throw invalid_input("layers", index_, layer_.name, "has no fit");
     layer_cost result{
@@ -53,7 +53,7 @@ class own_layer_builder {
         .backward_latency = layer_.latency,
         .output_bytes = layer_.output_bytes,
         .static_bytes = checked_multiply(
-            layer_.parameters, layer_.trainable ? bytes_per_parameter : 2, "layers.parameters"),
+            layer_.parameters, layer_.trainable ? bytes_per_parameter : 2, "layers[].parameters"),
         .step_time = layer_.step_time};
     if (fit->weight_gradient_share)
       result.weight_gradient_time = share_of(result.backward_time, *fit->weight_gradient_share);

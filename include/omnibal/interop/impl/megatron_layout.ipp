@@ -30,15 +30,15 @@ namespace detail {
   for (std::size_t l = 0; l < problem.layers.size(); ++l) {
     parts.push_back(problem.layers[l].kind);
     if (parts.back() == layer_kind::custom)
-      throw invalid_input("layers.kind", l, "custom, of the layer " + problem.layers[l].name,
+      throw invalid_input("layers[].kind", l, "custom, of the layer " + problem.layers[l].name,
                           "must be vision, projector, embedding, language or head to have a place "
                           "in Megatron-LM's layout");
   }
   for (const layer_kind part : {layer_kind::embedding, layer_kind::head})
     if (std::ranges::count(parts, part) != 1)
-      throw invalid_input("layers.kind", to_string(part), "must be the kind of exactly one layer");
+      throw invalid_input("layers[].kind", to_string(part), "must be the kind of exactly one layer");
   if (!std::ranges::is_sorted(parts))
-    throw invalid_input("layers.kind", "vision, projector, embedding, language, head",
+    throw invalid_input("layers[].kind", "vision, projector, embedding, language, head",
                         "must be the order of the layers");
   return parts;
 }

@@ -17,7 +17,7 @@ OMNIBAL_INLINE std::vector<gradient_needs> gradients_of(std::span<const layer_tr
   bool trained_below = false;
   for (const layer_training& one : training) {
     if (trained_below && one.input_gradient == false)
-      throw invalid_input("layers.input_grad", needs.size(), "false",
+      throw invalid_input("training[].input_gradient", needs.size(), "false",
                           "must be true, since a layer below is trained");
     needs.push_back({.of_weights = one.trainable,
                      .of_inputs = one.input_gradient.value_or(one.trainable || trained_below),

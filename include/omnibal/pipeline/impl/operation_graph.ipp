@@ -55,7 +55,7 @@ OMNIBAL_INLINE std::size_t operation_graph::slot(const pipeline_operation& work)
 
 OMNIBAL_INLINE void operation_graph::check(
     std::span<const std::vector<pipeline_operation>> orders) {
-  if (orders.empty()) throw invalid_input("device_order", "nothing", "needs at least one device");
+  if (orders.empty()) throw invalid_input("orders", "nothing", "needs at least one device");
   std::vector<char> seen(3 * stages_ * microbatches_, 0);
   std::vector<std::uint32_t> device_of(stages_, nothing);
   std::size_t weight_gradients = 0;
@@ -63,16 +63,16 @@ OMNIBAL_INLINE void operation_graph::check(
   for (std::size_t device = 0; device < orders.size(); ++device)
     for (const pipeline_operation& work : orders[device]) {
       if (work.stage >= stages_ || work.microbatch >= microbatches_)
-        throw invalid_input("device_order", device, to_string(work),
+        throw invalid_input("orders", device, to_string(work),
                             "names a stage or micro-batch that does not exist");
       if (device_of[work.stage] == nothing)
         device_of[work.stage] = static_cast<std::uint32_t>(device);
       if (device_of[work.stage] != device)
-        throw invalid_input("device_order", device, to_string(work),
+        throw invalid_input("orders", device, to_string(work),
                             "belongs to device " + std::to_string(device_of[work.stage]) +
                                 ", which runs other operations of its stage");
       if (std::exchange(seen[slot(work)], char{1}) != 0)
-        throw invalid_input("device_order", device, to_string(work), "appears twice");
+        throw invalid_input("orders", device, to_string(work), "appears twice");
       weight_gradients += work.kind == operation_kind::weight_gradient;
       ++operations;
     }
@@ -83,8 +83,7 @@ OMNIBAL_INLINE void operation_graph::check(
     for (std::uint32_t stage = 0; stage < stages_; ++stage)
       for (std::uint32_t microbatch = 0; microbatch < microbatches_; ++microbatch) {
         const pipeline_operation work{static_cast<operation_kind>(kind), stage, microbatch};
-        if (seen[slot(work)] == 0)
-          throw invalid_input("device_order", to_string(work), "is missing");
+        if (seen[slot(work)] == 0) throw invalid_input("orders", to_string(work), "is missing");
       }
 }
 
@@ -108,7 +107,7 @@ OMNIBAL_INLINE void operation_graph::sort(std::span<const std::vector<pipeline_o
       }
       if (work.kind == operation_kind::backward &&
           position[slot({operation_kind::forward, work.stage, work.microbatch})] == nothing)
-        throw invalid_input("device_order", device, to_string(work), "comes before its forward");
+        throw invalid_input("orders", device, to_string(work), "comes before its forward");
       position[slot(work)] = static_cast<std::uint32_t>(nodes_.size());
       nodes_.push_back({.work = work,
                         .device = static_cast<std::uint32_t>(device),
@@ -119,7 +118,7 @@ OMNIBAL_INLINE void operation_graph::sort(std::span<const std::vector<pipeline_o
   }
   for (std::size_t device = 0; device < orders.size(); ++device)
     if (next[device] < orders[device].size())
-      throw invalid_input("device_order", device, to_string(orders[device][next[device]]),
+      throw invalid_input("orders", device, to_string(orders[device][next[device]]),
                           "waits for itself: the devices' orders form a cycle");
 }
 

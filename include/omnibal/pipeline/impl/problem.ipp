@@ -45,14 +45,14 @@ inline void validate_pairs(const char* field, const std::vector<layer_pair>& pai
 
 inline void validate_factors(const std::vector<rational>& factors, std::size_t devices) {
   if (!factors.empty() && factors.size() != devices)
-    throw invalid_input("devices", factors.size(),
+    throw invalid_input("time_factor", factors.size(),
                         "must have one entry per device, " + std::to_string(devices));
   for (std::size_t device = 0; device < factors.size(); ++device) {
     if (factors[device].numerator < 0)
-      throw invalid_input("devices.speed.num", device, factors[device].numerator,
+      throw invalid_input("time_factor[].numerator", device, factors[device].numerator,
                           "must not be negative");
     if (factors[device].denominator < 1)
-      throw invalid_input("devices.speed.den", device, factors[device].denominator,
+      throw invalid_input("time_factor[].denominator", device, factors[device].denominator,
                           "must be at least 1");
   }
 }
@@ -61,9 +61,9 @@ inline void validate_factors(const std::vector<rational>& factors, std::size_t d
 [[nodiscard]] inline std::int64_t longest_time(const pipeline_problem& problem, std::int64_t time) {
   std::int64_t longest = time;
   for (const rational& factor : problem.time_factor)
-    longest = std::max(longest, checked_scaled_rounding_up(time, factor, "layers times"));
+    longest = std::max(longest, checked_scaled_rounding_up(time, factor, "times of all layers"));
   return checked_add(longest, static_cast<std::int64_t>(3 * problem.schedule.total_stages()),
-                     "layers times");
+                     "times of all layers");
 }
 
 }  // namespace detail
@@ -76,14 +76,14 @@ OMNIBAL_INLINE void validate_sums(const pipeline_problem& problem) {
     std::int64_t activation = 0;
     for (const recompute_mode& mode : one.modes) {
       extra = std::max(extra, mode.extra_time);
-      activation = std::max(
-          activation, checked_add(mode.saved_bytes, mode.transient_bytes, "layers.modes.act"));
+      activation = std::max(activation, checked_add(mode.saved_bytes, mode.transient_bytes,
+                                                    "saved_bytes of all layers"));
     }
     for (const std::int64_t part : {one.forward_time, one.backward_time, extra, one.forward_latency,
                                     one.backward_latency, one.step_time})
-      time = checked_add(time, part, "layers times");
+      time = checked_add(time, part, "times of all layers");
     for (const std::int64_t part : {one.static_bytes, activation})
-      bytes = checked_add(bytes, part, "layers bytes");
+      bytes = checked_add(bytes, part, "bytes of all layers");
   }
   for (const std::int64_t part : problem.reserved) bytes = checked_add(bytes, part, "reserved");
   bytes = checked_add(bytes, problem.memory_margin, "memory_margin");
@@ -91,14 +91,14 @@ OMNIBAL_INLINE void validate_sums(const pipeline_problem& problem) {
   // 8 times the largest sum, so that planners may add up a few of them.
   const auto factor = static_cast<std::int64_t>(
       8 * (problem.schedule.microbatches + problem.schedule.total_stages()));
-  (void)checked_multiply(time, factor, "layers times");
-  (void)checked_multiply(bytes, factor, "layers bytes");
+  (void)checked_multiply(time, factor, "times of all layers");
+  (void)checked_multiply(bytes, factor, "bytes of all layers");
 }
 
 OMNIBAL_INLINE void validate(const pipeline_problem& problem) {
   validate(problem.schedule);
   for (std::size_t l = 0; l < problem.layers.size(); ++l) detail::validate(problem.layers[l], l);
-  detail::validate_per_device("mem_limit", problem.memory_limit, problem.schedule.stages);
+  detail::validate_per_device("memory_limit", problem.memory_limit, problem.schedule.stages);
   detail::validate_per_device("reserved", problem.reserved, problem.schedule.stages);
   if (problem.memory_margin < 0)
     throw invalid_input("memory_margin", problem.memory_margin, "must not be negative");

@@ -35,11 +35,11 @@ inline void validate_schedule_size(const char* field, std::size_t size) {
 OMNIBAL_INLINE void validate(const schedule_shape& shape) {
   detail::validate_schedule_size("stages", shape.stages);
   detail::validate_schedule_size("microbatches", shape.microbatches);
-  detail::validate_schedule_size("virtual", shape.virtual_stages);
+  detail::validate_schedule_size("virtual_stages", shape.virtual_stages);
   const schedule_capabilities& can = shape.kind.capabilities();
   if (shape.virtual_stages < can.least_virtual_stages ||
       shape.virtual_stages > can.most_virtual_stages)
-    throw invalid_input("virtual", shape.virtual_stages,
+    throw invalid_input("virtual_stages", shape.virtual_stages,
                         detail::allowed_virtual_stages(shape.kind));
   shape.kind.validate(shape.size());
 }

@@ -41,17 +41,19 @@ OMNIBAL_INLINE wide_integer makespan_measure::value(std::vector<std::int64_t>& m
 
 namespace detail {
 
-inline void validate_times(const char* field, const std::vector<std::vector<std::int64_t>>& times,
+inline void validate_times(const char* field, std::size_t scenario,
+                           const std::vector<std::vector<std::int64_t>>& times,
                            const pipeline_problem& problem) {
   if (times.size() != problem.layers.size())
-    throw invalid_input(field, times.size(),
+    throw invalid_input(field, scenario, times.size(),
                         "must have one row per layer, " + std::to_string(problem.layers.size()));
   for (std::size_t l = 0; l < times.size(); ++l) {
     if (times[l].size() != problem.schedule.microbatches)
       throw invalid_input(
-          field, l, times[l].size(),
+          field, {scenario, l}, times[l].size(),
           "must have one time per micro-batch, " + std::to_string(problem.schedule.microbatches));
-    for (const std::int64_t time : times[l]) require_not_negative(field, l, time);
+    for (std::size_t k = 0; k < times[l].size(); ++k)
+      require_not_negative(field, {scenario, l, k}, times[l][k]);
   }
 }
 
@@ -59,11 +61,12 @@ inline void validate_times(const char* field, const std::vector<std::vector<std:
 
 OMNIBAL_INLINE void validate(const pipeline_problem& problem, std::span<const scenario> scenarios) {
   if (scenarios.empty()) throw invalid_input("scenarios", "nothing", "needs at least one scenario");
-  for (const scenario& one : scenarios) {
-    detail::validate_times("scenarios.fwd", one.forward, problem);
-    detail::validate_times("scenarios.bwd", one.backward, problem);
+  for (std::size_t s = 0; s < scenarios.size(); ++s) {
+    const scenario& one = scenarios[s];
+    detail::validate_times("scenarios[].forward", s, one.forward, problem);
+    detail::validate_times("scenarios[].backward", s, one.backward, problem);
     if (!one.weight_gradient.empty())
-      detail::validate_times("scenarios.wgrad", one.weight_gradient, problem);
+      detail::validate_times("scenarios[].weight_gradient", s, one.weight_gradient, problem);
     pipeline_problem longest = problem;
     for (std::size_t l = 0; l < problem.layers.size(); ++l) {
       pipeline_layer& worst = longest.layers[l];
@@ -73,8 +76,9 @@ OMNIBAL_INLINE void validate(const pipeline_problem& problem, std::span<const sc
       if (one.weight_gradient.empty()) continue;
       for (std::size_t k = 0; k < one.weight_gradient[l].size(); ++k)
         if (one.weight_gradient[l][k] > one.backward[l][k])
-          throw invalid_input("scenarios.wgrad", l, one.weight_gradient[l][k],
-                              "must not be more than bwd, of which it is a part");
+          throw invalid_input("scenarios[].weight_gradient", {s, l, k}, one.weight_gradient[l][k],
+                              "must not be more than the backward of its layer and micro-batch, of "
+                              "which it is a part");
     }
     validate_sums(longest);
   }
@@ -83,7 +87,7 @@ OMNIBAL_INLINE void validate(const pipeline_problem& problem, std::span<const sc
 OMNIBAL_INLINE void validate(const makespan_measure& measure) {
   if (measure.alpha.denominator < 1 || measure.alpha.numerator < 0 ||
       measure.alpha.numerator > measure.alpha.denominator)
-    throw invalid_input("alpha", measure.alpha.numerator, "must be a share from 0 to 1");
+    throw invalid_input("measure.alpha", measure.alpha.numerator, "must be a share from 0 to 1");
 }
 
 OMNIBAL_INLINE pipeline_problem on_average(pipeline_problem problem,

@@ -433,7 +433,7 @@ OMNIBAL_INLINE std::vector<std::size_t> recompute_chooser::modes_of_layers(std::
 OMNIBAL_INLINE recompute_choice choose_recomputation(const recompute_problem& problem,
                                                      const recompute_options& options) {
   if (problem.in_flight == 0)
-    throw invalid_input("inflight", problem.in_flight, "must be at least 1");
+    throw invalid_input("in_flight", problem.in_flight, "must be at least 1");
   if (problem.budget < 0) throw invalid_input("budget", problem.budget, "must not be negative");
   validate(
       pipeline_problem{.schedule = {.microbatches = problem.in_flight}, .layers = problem.layers});

@@ -92,7 +92,7 @@ namespace detail {
 OMNIBAL_INLINE std::vector<shape_candidate> rank_shapes(const shape_problem& problem,
                                                         const search_control& control) {
   if (problem.devices < 1 || problem.devices > (std::int64_t{1} << 20))
-    throw invalid_input("gpus", problem.devices, "must be between 1 and 2^20");
+    throw invalid_input("devices", problem.devices, "must be between 1 and 2^20");
   shape_problem part = problem;
   const std::vector<vision_language_sample> samples =
       detail::sample_part(problem.run.samples, problem.sample_limit, problem.run.seed);
