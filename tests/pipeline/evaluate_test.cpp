@@ -134,7 +134,7 @@ TEST_CASE("Values out of range are refused by name and index") {
   CHECK(changed([](auto& p) { p.layers[0].modes[1].saved_bytes = -1; }) == "layers.modes.act");
   CHECK(changed([](auto& p) { p.layers[0].modes[1].transient_bytes = -1; }) ==
         "layers.modes.trans");
-  CHECK(changed([](auto& p) { p.layers[0].modes[0].saved_for_weight_gradient = 11; }) ==
+  CHECK(changed([](auto& p) { p.layers[0].modes[0].saved_for_weight_gradient = -1; }) ==
         "layers.modes.act_w");
   CHECK(changed([](auto& p) { p.memory_limit.pop_back(); }) == "mem_limit");
   CHECK(changed([](auto& p) { p.memory_limit[1] = -1; }) == "mem_limit");

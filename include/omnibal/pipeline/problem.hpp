@@ -33,7 +33,9 @@ struct recompute_mode {
   std::int64_t extra_time = 0;       ///< Added to the backward.
   std::int64_t saved_bytes = 0;      ///< Per micro-batch in flight, from F to B.
   std::int64_t transient_bytes = 0;  ///< While the stage's backward runs; the largest counts.
-  std::int64_t saved_for_weight_gradient = 0;  ///< The part of saved_bytes that stays from B to W.
+  /// From B to W, where W is an operation of its own, in place of saved_bytes: a part of them, or
+  /// more where B keeps what it has recomputed, so that W need not recompute it again.
+  std::int64_t saved_for_weight_gradient = 0;
 
   friend bool operator==(const recompute_mode&, const recompute_mode&) = default;
 };
@@ -119,9 +121,6 @@ inline void validate(const pipeline_layer& one, std::size_t index) {
     require_not_negative("layers.modes.act", index, mode.saved_bytes);
     require_not_negative("layers.modes.trans", index, mode.transient_bytes);
     require_not_negative("layers.modes.act_w", index, mode.saved_for_weight_gradient);
-    if (mode.saved_for_weight_gradient > mode.saved_bytes)
-      throw invalid_input("layers.modes.act_w", index, mode.saved_for_weight_gradient,
-                          "must not be more than act, of which it is a part");
   }
 }
 

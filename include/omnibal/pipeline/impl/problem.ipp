@@ -76,8 +76,9 @@ OMNIBAL_INLINE void validate_sums(const pipeline_problem& problem) {
     std::int64_t activation = 0;
     for (const recompute_mode& mode : one.modes) {
       extra = std::max(extra, mode.extra_time);
-      activation = std::max(
-          activation, checked_add(mode.saved_bytes, mode.transient_bytes, "layers.modes.act"));
+      activation = std::max(activation,
+                            checked_add(std::max(mode.saved_bytes, mode.saved_for_weight_gradient),
+                                        mode.transient_bytes, "layers.modes.act"));
     }
     for (const std::int64_t part : {one.forward_time, one.backward_time, extra, one.forward_latency,
                                     one.backward_latency, one.step_time})

@@ -26,6 +26,7 @@
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
+#include <omnibal/planner/detail/schedule_demands.hpp>
 #include <omnibal/recompute/exact.hpp>
 
 namespace omnibal::inline v0::detail {
@@ -53,8 +54,9 @@ class device_mode_chooser {
   /// A stop request makes every further choice a conservative one.
   explicit device_mode_chooser(const pipeline_problem& problem, const search_control& control = {})
       : problem_(problem), fixed_(problem), control_(control) {
+    const kept_bytes kept = kept_by_modes(problem);
     for (std::size_t d = 0; d < problem.schedule.stages; ++d)
-      events_.push_back(peak_events(problem.schedule, d));
+      events_.push_back(peak_events(problem.schedule, d, kept));
   }
 
   [[nodiscard]] const std::vector<peak_event>& events(std::size_t device) const {
@@ -395,7 +397,7 @@ class device_mode_chooser {
       }
     std::int64_t worst = 0;
     for (const peak_event& event : events_[device]) {
-      std::int64_t bytes = minimum[event.running].transient;
+      std::int64_t bytes = event.running ? minimum[*event.running].transient : 0;
       for (std::size_t c = 0; c < minimum.size(); ++c)
         bytes += static_cast<std::int64_t>(event.whole[c]) * minimum[c].saved +
                  static_cast<std::int64_t>(event.waiting[c]) * minimum[c].waiting;

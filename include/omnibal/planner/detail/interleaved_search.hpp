@@ -69,8 +69,13 @@ class interleaved_stages {
                   unknown);
     for (const pipeline_layer& one : problem.layers) {
       std::int64_t extra = infeasible;
-      for (const recompute_mode& mode : one.modes) extra = std::min(extra, mode.extra_time);
+      std::int64_t kept = infeasible;
+      for (const recompute_mode& mode : one.modes) {
+        extra = std::min(extra, mode.extra_time);
+        kept = std::min(kept, mode.saved_for_weight_gradient);
+      }
       minimum_time_before_.push_back(minimum_time_before_.back() + extra);
+      least_kept_before_.push_back(least_kept_before_.back() + kept);
     }
   }
 
@@ -89,12 +94,14 @@ class interleaved_stages {
     const std::size_t device = problem_.schedule.device(j);
     const std::vector<std::size_t>& own = placed_[device];
     const auto chunk = static_cast<std::size_t>(std::ranges::lower_bound(own, j) - own.begin());
-    std::size_t in_flight = 0;
+    const std::int64_t budget = problem_.budget(device) - modes_.fixed().bytes({begin, end});
+    const std::int64_t kept = least_kept_before_[end] - least_kept_before_[begin];
+    std::vector<activation_limit> limits;
     for (const peak_event& event : modes_.events(device))
-      if (event.running == chunk) in_flight = std::max(in_flight, event.whole[chunk]);
-    const recompute_choice choice =
-        chooser_.least_extra(begin, end, static_cast<std::int64_t>(in_flight),
-                             problem_.budget(device) - modes_.fixed().bytes({begin, end}));
+      limits.push_back({.in_flight = static_cast<std::int64_t>(event.whole[chunk]),
+                        .budget = budget - static_cast<std::int64_t>(event.waiting[chunk]) * kept,
+                        .with_transient = event.running == chunk});
+    const recompute_choice choice = chooser_.least_extra(begin, end, limits);
     return extra = choice.has_modes() ? choice.bound : infeasible;
   }
 
@@ -276,6 +283,7 @@ class interleaved_stages {
   recompute_chooser chooser_;
   search_control control_;
   std::vector<std::int64_t> minimum_time_before_ = {0};
+  std::vector<std::int64_t> least_kept_before_ = {0};  ///< For W.
   std::vector<std::int64_t> extra_;
   assigned_plan assigned_;  ///< The last that assign() found: the best of a search.
 };

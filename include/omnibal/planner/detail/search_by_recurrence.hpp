@@ -73,7 +73,7 @@ template <typename Recurrence>
                                               const joint_options& options,
                                               const Recurrence& recurrence,
                                               std::int64_t bottlenecks) {
-  if (weighs_devices(problem.schedule)) return search_partitions(problem, objective, options);
+  if (weighs_devices(problem)) return search_partitions(problem, objective, options);
   stage_search search(problem, knapsack_options(options));
   objective_and_cuts best = recurrence(problem, search);
   if (best.cuts.empty()) {
