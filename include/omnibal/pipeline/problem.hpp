@@ -53,6 +53,11 @@ struct pipeline_layer {
   /// Once per step, after the device's last operation: gradient reduction and optimizer. Not scaled
   /// by the device's factor.
   std::int64_t step_time = 0;
+  /// The same where a trainer overlaps it (pipeline/step_times.hpp): the reduction of the layer's
+  /// gradients, beside the stage's last backward, and the gathering of its parameters, beside the
+  /// stage's first forward.
+  std::int64_t reduction_time = 0;
+  std::int64_t gather_time = 0;
   std::vector<recompute_mode> modes = {recompute_mode{}};
 
   friend bool operator==(const pipeline_layer&, const pipeline_layer&) = default;
@@ -111,6 +116,8 @@ inline void validate(const pipeline_layer& one, std::size_t index) {
   require_not_negative("layers.cf", index, one.forward_latency);
   require_not_negative("layers.cb", index, one.backward_latency);
   require_not_negative("layers.step", index, one.step_time);
+  require_not_negative("layers.reduction", index, one.reduction_time);
+  require_not_negative("layers.gather", index, one.gather_time);
   if (one.weight_gradient_time > one.backward_time)
     throw invalid_input("layers.wgrad", index, one.weight_gradient_time,
                         "must not be more than bwd, of which it is a part");

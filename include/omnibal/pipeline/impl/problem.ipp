@@ -80,8 +80,9 @@ OMNIBAL_INLINE void validate_sums(const pipeline_problem& problem) {
                             checked_add(std::max(mode.saved_bytes, mode.saved_for_weight_gradient),
                                         mode.transient_bytes, "layers.modes.act"));
     }
-    for (const std::int64_t part : {one.forward_time, one.backward_time, extra, one.forward_latency,
-                                    one.backward_latency, one.step_time})
+    for (const std::int64_t part :
+         {one.forward_time, one.backward_time, extra, one.forward_latency, one.backward_latency,
+          one.step_time, one.reduction_time, one.gather_time})
       time = checked_add(time, part, "layers times");
     for (const std::int64_t part : {one.static_bytes, activation})
       bytes = checked_add(bytes, part, "layers bytes");
