@@ -61,6 +61,16 @@ inline pipeline_problem random_problem(random_stream& random, any_schedule kind,
   return problem;
 }
 
+/// Lets modes keep for W what they recomputed: as much in all modes of a layer, or any amounts.
+inline void keep_for_weight_gradient(pipeline_problem& problem, random_stream& random,
+                                     bool same_in_all_modes) {
+  for (pipeline_layer& one : problem.layers)
+    for (recompute_mode& mode : one.modes)
+      mode.saved_for_weight_gradient = same_in_all_modes && &mode != &one.modes.front()
+                                           ? one.modes.front().saved_for_weight_gradient
+                                           : draw(random, 0, 100);
+}
+
 /// Calls visit(modes) for every choice of modes of layers begin … end − 1.
 inline void for_each_modes(const std::vector<pipeline_layer>& layers,
                            const std::function<void(const std::vector<std::size_t>&)>& visit) {

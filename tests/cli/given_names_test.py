@@ -43,9 +43,9 @@ class GivenNames(CommandTest):
         content = stochastic()
         content["layers"][0]["modes"] = [{"name": "none", "extra": 0, "act": 2}, {"name": "full", "extra": 1, "act": 1}]
         self.expect_names(["plan", "--problem"], "problem.json", content, [
-            *([[*layer, key], -1] for key in ("fwd", "bwd", "wgrad", "static", "cf", "cb", "step")),
+            *([[*layer, key], -1] for key in ("fwd", "bwd", "wgrad", "static", "cf", "cb", "step", "reduction", "gather")),
             ([*layer, "wgrad"], LARGE), ([*layer, "modes"], []),
-            *([[*mode, key], -1] for key in ("extra", "act", "trans", "act_w")), ([*mode, "act_w"], LARGE),
+            *([[*mode, key], -1] for key in ("extra", "act", "trans", "act_w")),
             ([*layer, "fwd"], LARGE, "times of all layers"), ([*layer, "static"], LARGE, "bytes of all layers"),
             (["mem_limit"], [1]), (["mem_limit"], [1] * 100, "mem_limit"),
             (["mem_limit"], [-1] * content["stages"], "mem_limit[0]"),

@@ -137,7 +137,7 @@ TEST_CASE("Values out of range are refused by name and index") {
         "layers[].modes[].saved_bytes");
   CHECK(changed([](auto& p) { p.layers[0].modes[1].transient_bytes = -1; }) ==
         "layers[].modes[].transient_bytes");
-  CHECK(changed([](auto& p) { p.layers[0].modes[0].saved_for_weight_gradient = 11; }) ==
+  CHECK(changed([](auto& p) { p.layers[0].modes[0].saved_for_weight_gradient = -1; }) ==
         "layers[].modes[].saved_for_weight_gradient");
   CHECK(changed([](auto& p) { p.memory_limit.pop_back(); }) == "memory_limit");
   CHECK(changed([](auto& p) { p.memory_limit[1] = -1; }) == "memory_limit");

@@ -115,6 +115,30 @@ TEST_CASE("Random problems of ZB-V and of a user's own schedules agree with enum
   CHECK(infeasible < 900);
 }
 
+TEST_CASE("Problems whose backwards keep more until W than was saved agree with enumeration") {
+  random_stream random(83);
+  const auto kinds =
+      std::to_array<any_schedule>({schedules::zero_bubble_h1{}, schedules::zero_bubble_v{}});
+  int infeasible = 0;
+  for (int round = 0; round < 1200; ++round) {
+    const any_schedule kind = kinds[round % 3 == 0 ? 1 : 0];
+    pipeline_problem problem = test::random_problem(random, kind, 6);
+    schedule_shape& shape = problem.schedule;
+    shape.virtual_stages = kind.capabilities().least_virtual_stages;
+    if (shape.shares_devices()) shape.stages = std::min<std::size_t>(shape.stages, 3);
+    problem.reserved.clear();
+    problem.memory_limit.clear();
+    if (round % 5 > 0)
+      for (std::size_t d = 0; d < shape.stages; ++d)
+        problem.memory_limit.push_back(test::draw(random, 100, 1200));
+    test::keep_for_weight_gradient(problem, random, round % 2 == 0);
+    if (round % 4 < 2) test::vary(problem, random);
+    if (!agrees_with_enumeration(problem)) ++infeasible;
+  }
+  CHECK(infeasible > 100);
+  CHECK(infeasible < 900);
+}
+
 TEST_CASE("A schedule that takes micro-batches out of order is not planned") {
   CHECK_THROWS_WITH(
       plan_jointly({.schedule = {.kind = last_first{}, .stages = 2, .microbatches = 2},

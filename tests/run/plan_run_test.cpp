@@ -270,19 +270,25 @@ TEST_CASE("An interleaved epoch is filled up with empty micro-batches") {
   CHECK(outcome.peak_memory == std::vector<std::int64_t>{2120, 2120});
 }
 
-TEST_CASE("ZB-H1 splits the backward and recomputes twice") {
+TEST_CASE("ZB-H1 splits the backward, and layers recompute once or twice") {
   const linear_cost per_token{.per_token = std::int64_t{1} << fixed_point_bits};
   const layer_cost layer{
       .forward_time = per_token,
       .backward_time = per_token + per_token,
       .weight_gradient_time = per_token,
-      .modes = {{.name = "none", .saved_bytes = per_token},
+      .modes = {{.name = "none", .kind = recompute_kind::none, .saved_bytes = per_token},
                 {.name = "full", .extra_time = per_token, .transient_bytes = per_token}}};
   const std::vector<layer_cost> chain(2, layer);
   CHECK(chain_under(schedules::gpipe{}, chain)[0].weight_gradient_time == linear_cost{});
   CHECK(chain_under(schedules::gpipe{}, chain)[0].modes == layer.modes);
+  const auto twice =
+      chain_under(schedules::zero_bubble_h1{}, chain, weight_gradient_recompute::twice);
+  CHECK(twice[1].modes[1].extra_time == per_token + per_token);
+  CHECK(twice[1].modes[1].saved_for_weight_gradient == linear_cost{});
+  CHECK(twice[1].modes[0].saved_for_weight_gradient == per_token);
   const auto split = chain_under(schedules::zero_bubble_h1{}, chain);
-  CHECK(split[1].modes[1].extra_time == per_token + per_token);
+  CHECK(split[1].modes[1].extra_time == per_token);
+  CHECK(split[1].modes[1].saved_for_weight_gradient == per_token);
 
   const auto stages = stage_models(split, {.cuts = {0, 1, 2}, .modes = {0, 0}});
   epoch_load load{.ranks = 1, .microbatches = {{.tokens = 10}, {.tokens = 20}}};
@@ -293,6 +299,28 @@ TEST_CASE("ZB-H1 splits the backward and recomputes twice") {
   // Stage 1: F 10-20, B 20-30, F 30-50, B 50-70, W 70-80, W 80-100.
   CHECK(outcome.time == 110);
   CHECK(outcome.peak_memory == std::vector<std::int64_t>{30, 30});
+
+  // Recomputed in B and held until W: stage 1 runs F B F B W W, and 10 + 20 bytes wait at the end.
+  const pipeline_plan full{.cuts = {0, 1, 2}, .modes = {1, 1}};
+  const schedule_shape shape{.kind = schedules::zero_bubble_h1{}, .stages = 2};
+  CHECK(simulate_epoch(stage_models(split, full), shape, load, 0).peak_memory[1] == 30);
+  CHECK(simulate_epoch(stage_models(twice, full), shape, load, 0).peak_memory[1] == 20);
+}
+
+TEST_CASE("What is held for W where a layer is not trained, or has no mode without recomputation") {
+  const linear_cost bytes{.constant = std::int64_t{8} << fixed_point_bits};
+  layer_cost layer{.weight_gradient_time = bytes,
+                   .modes = {{.name = "own", .saved_bytes = bytes, .transient_bytes = bytes}}};
+  const auto held = [&] {
+    return *chain_under(schedules::zero_bubble_v{}, std::vector{layer})[0]
+                .modes[0]
+                .saved_for_weight_gradient;
+  };
+  CHECK(held() == bytes + bytes);
+  layer.modes[0].saved_for_weight_gradient = bytes;
+  CHECK(held() == bytes);
+  layer.trainable = false;
+  CHECK(held() == linear_cost{});
 }
 
 TEST_CASE("An epoch worked out by hand") {

@@ -27,7 +27,9 @@ partition_report to_report(const chain_partition<std::int64_t>& found) {
   if (found.status == search_status::infeasible)
     return no_answer{.reason = "fewer_layers_than_stages",
                      .suggestion = "use at most as many parts as there are weights"};
-  return chain_cuts{.outcome = {found.status, found.objective, found.bound}, .cuts = found.cuts};
+  return chain_cuts{.outcome = {found.status, found.objective, found.bound},
+                    .cuts = found.cuts,
+                    .tie_settled = found.tie_settled};
 }
 
 exit_status partition(const command_context& context, const partition_arguments& arguments) {

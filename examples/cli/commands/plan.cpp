@@ -68,6 +68,19 @@ void add_training_options(CLI::App& command, given_files& files, plan_arguments&
              {{"none", frozen_part::none},
               {"vision", frozen_part::vision},
               {"language", frozen_part::language}});
+  add_choice(
+      command, "--recompute-for-w", arguments.recompute_for_w,
+      "With a schedule that splits the backward into B and W: layers recompute once, in B, "
+      "and hold the result until W, or twice [once]",
+      {{"once", weight_gradient_recompute::once}, {"twice", weight_gradient_recompute::twice}});
+  add_choice(command, "--reduction", arguments.overlap.reduction,
+             "Gradient reduction after the step, or overlapped with the backward of each stage's "
+             "last micro-batch [none]",
+             {{"none", false}, {"overlapped", true}});
+  add_choice(command, "--gather", arguments.overlap.gather,
+             "With --shard-optimizer: gathering of parameters after the step, or overlapped with "
+             "the forward of each stage's first micro-batch [none]",
+             {{"none", false}, {"overlapped", true}});
   command.add_flag("--shard-optimizer", arguments.shard_optimizer,
                    "Shard the optimizer state over the data-parallel ranks");
   add_integer(command, "--optimizer-bytes", arguments.optimizer_bytes,

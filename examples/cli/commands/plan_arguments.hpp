@@ -13,6 +13,7 @@
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/run/execution_plan.hpp>
+#include <omnibal/run/layer_binding.hpp>
 
 #include "commands/commands.hpp"
 #include "tables/tables.hpp"
@@ -39,6 +40,8 @@ struct plan_arguments {
   std::string capacity = "auto";
   oversize_policy oversize = oversize_policy::own_pack;
   frozen_part freeze = frozen_part::none;
+  std::optional<weight_gradient_recompute> recompute_for_w = {};  ///< Absent: once.
+  step_overlap overlap = {};
   bool shard_optimizer = false;
   bool sequence_parallel = false;
   std::int64_t optimizer_bytes = 12;
@@ -53,6 +56,10 @@ struct plan_arguments {
   std::string execution = {};
   order_source execution_order = order_source::exact;
   std::string labels = {};  ///< The column of tokens that count in the loss; empty if none.
+
+  [[nodiscard]] weight_gradient_recompute recomputation_for_w() const {
+    return recompute_for_w.value_or(weight_gradient_recompute::once);
+  }
 };
 
 /// `omnibal plan --lengths ...`: the whole chain on real lengths.

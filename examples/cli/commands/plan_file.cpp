@@ -24,6 +24,7 @@ class plan_reader {
     expect("tp", setting_.tensor_parallel);
     expect("schedule", setting_.schedule);
     expect("virtual", setting_.virtual_stages);
+    if (!setting_.recompute_for_w.empty()) expect("recompute_for_w", setting_.recompute_for_w);
     earlier_plan earlier;
     const std::int64_t stages = setting_.pipeline_parallel * setting_.virtual_stages;
     for (const json& cut : list("cuts", static_cast<std::size_t>(stages + 1))) {

@@ -177,6 +177,12 @@ problem_answer plan_by_paper(const asked_problem& asked, const asked_objective& 
   return describe(asked, *plan, status, value, bound);
 }
 
+/// Whether plans of equal objective are told apart by their makespan (docs/planner.md).
+bool has_tie_rule(const asked_objective& objective) {
+  if (objective.over_scenarios) return false;
+  return objective.of_step != objectives::makespan{} && objective.of_step != objectives::variance{};
+}
+
 problem_answer make_plan(const asked_problem& asked, const asked_objective& objective,
                          const plan_arguments& arguments, const deadline& limit) {
   joint_options options{.control = {.stop = limit.token()}};
@@ -188,7 +194,9 @@ problem_answer make_plan(const asked_problem& asked, const asked_objective& obje
   if (found.plan.cuts.empty())
     return no_answer{.status = found.status,
                      .reason = "the limit was reached before any plan was found"};
-  return describe(asked, found.plan, found.status, found.objective, found.bound);
+  evaluated_plan plan = describe(asked, found.plan, found.status, found.objective, found.bound);
+  if (has_tie_rule(objective)) plan.tie_settled = found.tie_settled;
+  return plan;
 }
 
 /// Whether there is a plan, or there may be one.

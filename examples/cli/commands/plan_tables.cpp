@@ -52,6 +52,16 @@ void check_virtual_stages(const plan_arguments& arguments) {
                           "; --schedule interleaved takes any number");
 }
 
+void check_ends_of_steps(const plan_arguments& arguments) {
+  if (arguments.recompute_for_w && !arguments.schedule.capabilities().splits_backward)
+    throw usage_error("--recompute-for-w has no meaning with --schedule " +
+                      std::string(arguments.schedule.name()) +
+                      ", which does not split the backward; zbh1 and zbv do");
+  if (arguments.overlap.gather && !arguments.shard_optimizer)
+    throw usage_error(
+        "--gather overlapped needs --shard-optimizer: without it no parameters are gathered");
+}
+
 void check(const plan_arguments& arguments) {
   if (!arguments.evaluate.empty() &&
       !(arguments.out.empty() && arguments.report.empty() && arguments.execution.empty()))
@@ -75,6 +85,7 @@ void check(const plan_arguments& arguments) {
         "--objective", *arguments.objective,
         "must be expected_makespan with --lengths: plans of a run are compared by their epoch");
   check_virtual_stages(arguments);
+  check_ends_of_steps(arguments);
 }
 
 /// The samples of a run, which have tiles and tokens, in this order.
@@ -140,6 +151,8 @@ run_problem run_of(const plan_arguments& arguments, const length_tables& tables,
           .memory = {.limit = arguments.memory > 0 ? arguments.memory : costs.device.memory_bytes,
                      .reserved = arguments.reserve,
                      .margin = costs.margin(arguments.margin)},
+          .recompute_for_w = arguments.recomputation_for_w(),
+          .overlap = arguments.overlap,
           .capacity = read_capacity(arguments, tables),
           .oversize = arguments.oversize,
           .seed = static_cast<std::uint64_t>(arguments.seed)};
@@ -164,13 +177,14 @@ std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
 }
 
 /// The first step of the first rank under each strategy, to be drawn.
-std::vector<timeline> first_steps(const run_plan& plan, const std::vector<layer_cost>& chain) {
+std::vector<timeline> first_steps(const run_plan& plan, const std::vector<layer_cost>& chain,
+                                  weight_gradient_recompute recompute_for_w) {
   std::vector<timeline> steps;
   for (const auto& [name, strategy] : {std::pair{"unbalanced", &plan.unbalanced},
                                        {"paper", &plan.published},
                                        {"planned", &plan.planned}}) {
     if (strategy->status == search_status::infeasible) continue;
-    steps.push_back(step_timeline(*strategy, chain));
+    steps.push_back(step_timeline(*strategy, chain, 0, 0, recompute_for_w));
     steps.back().title =
         fmt::format("{}, {:.1f} s", name, static_cast<double>(steps.back().end()) * 1e-9);
   }
@@ -226,7 +240,8 @@ void write_plan(const plan_subject& subject, const run_plan& plan, const run_rep
     write_file(arguments.out, plan_file_text(report, arguments.seed, chain, plan.planned.plan,
                                              packs_of(subject, plan.planned)));
   if (!arguments.report.empty())
-    write_file(arguments.report, plan_page(report, first_steps(plan, chain)));
+    write_file(arguments.report,
+               plan_page(report, first_steps(plan, chain, arguments.recomputation_for_w())));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -38,6 +39,13 @@ std::vector<recomputed_modes> recomputed_layers(const std::vector<layer_cost>& c
   return stages;
 }
 
+std::vector<double> in_seconds(const std::vector<std::int64_t>& nanoseconds) {
+  std::vector<double> seconds;
+  for (const std::int64_t time : nanoseconds)
+    seconds.push_back(static_cast<double>(time) * seconds_per_nanosecond);
+  return seconds;
+}
+
 epoch_figures figures_of(const plan_subject& subject, const run_strategy& strategy) {
   const batch_plan& data = strategy.data;
   epoch_figures figures{.step_seconds = strategy.step_seconds(),
@@ -58,11 +66,21 @@ epoch_figures figures_of(const plan_subject& subject, const run_strategy& strate
                         .fits = strategy.fits,
                         .cuts = strategy.plan.cuts,
                         .recomputed = recomputed_layers(subject.calibrated.chain, strategy.plan)};
+  if (subject.arguments.overlap.any())
+    figures.step_end =
+        step_end_figures{.seconds = in_seconds(strategy.epoch.step_times),
+                         .hidden_seconds = in_seconds(strategy.epoch.hidden_step_times)};
   if (strategy.capacity)
     figures.packing = pack_figures{.capacity = to_capacity(*strategy.capacity),
                                    .packs = data.packing.objective,
                                    .bound = data.packing.bound};
   return figures;
+}
+
+/// Whether layers hold what they recompute until W.
+bool holds_until_w(const plan_arguments& arguments) {
+  return arguments.schedule.capabilities().splits_backward &&
+         arguments.recomputation_for_w() == weight_gradient_recompute::once;
 }
 
 strategy_report strategy_of(const plan_subject& subject, const run_strategy& strategy) {
@@ -73,6 +91,8 @@ strategy_report strategy_of(const plan_subject& subject, const run_strategy& str
                      .reason = "the limit was reached before any plan was found"};
   no_answer answer{.reason = std::string(to_string(why.reason)), .suggestion = suggestion(why)};
   if (why.reason == infeasibility::cause::global_batch) answer.nearest_batch = why.nearest_batch;
+  if (why.reason == infeasibility::cause::memory && holds_until_w(subject.arguments))
+    answer.suggestion += ", or recompute twice with --recompute-for-w twice";
   if (why.reason == infeasibility::cause::memory)
     answer.shortage = memory_shortage{.binding_stage = why.binding_stage, .bytes = why.bytes_short};
   return answer;
@@ -102,6 +122,29 @@ std::vector<capacity_trial> trials_of(const capacity_search& search) {
   return trials;
 }
 
+/// What runs beside computation at the end of a step, and what stays of it in a plan.
+std::vector<std::string> step_end_texts(const step_overlap& overlap, const epoch_outcome& epoch) {
+  if (!overlap.any())
+    return {"gradient reduction and optimizer step are not overlapped with the pipeline"};
+  std::vector<std::string> list;
+  if (overlap.reduction)
+    list.emplace_back(
+        "gradients are reduced beside the backward of each stage's last micro-batch, taken to be a "
+        "mean one: layer by layer as they become ready, the first layer of a stage after it");
+  if (overlap.gather)
+    list.emplace_back(
+        "parameters are gathered beside the forward of each stage's first micro-batch, taken to be "
+        "a mean one: layer by layer, each before its forward");
+  const auto longest = std::ranges::max_element(epoch.step_times);
+  const auto device = static_cast<std::size_t>(longest - epoch.step_times.begin());
+  list.push_back(fmt::format(
+      "what is not hidden stays after the step: {:.1f} ms on device {}, the most of any, where "
+      "{:.1f} ms are hidden; communication is taken not to slow computation",
+      static_cast<double>(*longest) * 1e-6, device,
+      static_cast<double>(epoch.hidden_step_times[device]) * 1e-6));
+  return list;
+}
+
 std::vector<std::string> assumptions(const plan_subject& subject, const run_plan& plan) {
   const run_strategy& planned = plan.planned;
   const device_shape& device = subject.costs.device;
@@ -116,11 +159,12 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_plan
   if (subject.memory.margin > 0)
     list.push_back("activations are taken to be " + percent(subject.memory.margin) +
                    " larger than predicted");
+  list.emplace_back("token counts are those of the table; attention is causal, within each sample");
+  for (std::string& text : step_end_texts(subject.arguments.overlap, planned.epoch))
+    list.push_back(std::move(text));
   list.insert(
       list.end(),
-      {"token counts are those of the table; attention is causal, within each sample",
-       "gradient reduction and optimizer step are not overlapped with the pipeline",
-       "loading data takes no time; images arrive at the first stage, token ids at every stage",
+      {"loading data takes no time; images arrive at the first stage, token ids at every stage",
        "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
        "parameter counts, full recomputation",
        "paper: packs of 50 iterations of sampling and filtering" +
@@ -150,8 +194,11 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_plan
     list.emplace_back("every rank runs a multiple of pp micro-batches, filled up with empty ones");
   if (schedule.splits_backward())
     list.emplace_back(
-        "a layer that recomputes does so for the gradient of its inputs and again for "
-        "that of its weights, and keeps its saved activations until the latter");
+        holds_until_w(subject.arguments)
+            ? "a layer that recomputes does so once, for the gradient of its inputs, and holds all "
+              "its activations until that of its weights"
+            : "a layer that recomputes does so for the gradient of its inputs and again for that "
+              "of its weights, and keeps its saved activations until the latter");
   if (schedule.shares_devices() || schedule.splits_backward())
     list.emplace_back("paper runs 1f1b, the schedule that its method supports");
   return list;
@@ -192,6 +239,10 @@ run_setting setting_of(const plan_subject& subject) {
                       .memory = subject.memory.limit,
                       .reserve = subject.memory.reserved,
                       .margin = subject.memory.margin};
+  if (arguments.schedule.capabilities().splits_backward)
+    setting.recompute_for_w = holds_until_w(arguments) ? "once" : "twice";
+  if (arguments.overlap.reduction) setting.reduction = "overlapped";
+  if (arguments.overlap.gather) setting.gather = "overlapped";
   if (const auto& profile = subject.costs.profile)
     setting.profile = profile_source{.name = profile->name, .sha256 = profile->sha256};
   return setting;

@@ -20,6 +20,8 @@ constexpr given_name problem_key_table[] = {
     {"layers[].forward_latency", "layers[].cf"},
     {"layers[].backward_latency", "layers[].cb"},
     {"layers[].step_time", "layers[].step"},
+    {"layers[].reduction_time", "layers[].reduction"},
+    {"layers[].gather_time", "layers[].gather"},
     {"layers[].modes[].extra_time", "layers[].modes[].extra"},
     {"layers[].modes[].saved_bytes", "layers[].modes[].act"},
     {"layers[].modes[].transient_bytes", "layers[].modes[].trans"},

@@ -121,9 +121,9 @@ layer_kind as_layer_kind(const json& value, const std::string& field, const std:
 
 pipeline_layer as_layer(const json& value, const std::string& field) {
   if (!value.is_object()) throw invalid_input(field, json_text(value), "must be an object");
-  expect_known_keys(
-      value, field,
-      {"fwd", "bwd", "wgrad", "static", "cf", "cb", "step", "trainable", "input_grad", "modes"});
+  expect_known_keys(value, field,
+                    {"fwd", "bwd", "wgrad", "static", "cf", "cb", "step", "reduction", "gather",
+                     "trainable", "input_grad", "modes"});
   pipeline_layer one{.name = name_of(value, field),
                      .forward_time = member(value, "fwd", field),
                      .backward_time = member(value, "bwd", field),
@@ -131,7 +131,9 @@ pipeline_layer as_layer(const json& value, const std::string& field) {
                      .static_bytes = member(value, "static", field, 0),
                      .forward_latency = member(value, "cf", field, 0),
                      .backward_latency = member(value, "cb", field, 0),
-                     .step_time = member(value, "step", field, 0)};
+                     .step_time = member(value, "step", field, 0),
+                     .reduction_time = member(value, "reduction", field, 0),
+                     .gather_time = member(value, "gather", field, 0)};
   one.kind = as_layer_kind(value, field, one.name);
   const auto modes = value.find("modes");
   if (modes == value.end()) return one;

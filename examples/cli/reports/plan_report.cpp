@@ -18,6 +18,10 @@ json to_json(const run_setting& setting) {
                  {"schedule", setting.schedule},
                  {"virtual", setting.virtual_stages},
                  {"global_batch", setting.global_batch}};
+  for (const auto& [key, value] : {std::pair{"recompute_for_w", setting.recompute_for_w},
+                                   {"reduction", setting.reduction},
+                                   {"gather", setting.gather}})
+    if (!value.empty()) object[key] = value;
   if (const auto& profile = setting.profile)
     object["profile"] = {{"name", profile->name}, {"sha256", profile->sha256}};
   object["memory"] = setting.memory;
@@ -143,6 +147,8 @@ json to_json(const epoch_figures& figures) {
        {"cost_ratio", figures.cost_ratio},
        {"peak_memory", figures.peak_memory},
        {"fits", figures.fits}});
+  if (const auto& end = figures.step_end)
+    object["step_end"] = {{"seconds", end->seconds}, {"hidden_seconds", end->hidden_seconds}};
   if (const auto& packing = figures.packing) {
     object["capacity"] = to_json(packing->capacity);
     object["packs"] = packing->packs;

@@ -35,6 +35,9 @@ struct run_setting {
   std::int64_t tensor_parallel = 0;
   std::string schedule = {};
   std::int64_t virtual_stages = 0;
+  std::string recompute_for_w = {};  ///< Once or twice; empty where the backward is not split.
+  std::string reduction = {};        ///< overlapped, or empty.
+  std::string gather = {};           ///< overlapped, or empty.
   std::int64_t global_batch = 0;
   std::optional<profile_source> profile = {};
   std::int64_t memory = 0;   ///< Bytes per device.
@@ -58,6 +61,12 @@ struct pack_figures {
 /// The layers of a stage in each mode that recomputes: mode and number, in order of appearance.
 using recomputed_modes = std::vector<std::pair<std::string, std::size_t>>;
 
+/// What every device does after its last operation of a step, and what of that is overlapped.
+struct step_end_figures {
+  std::vector<double> seconds = {};
+  std::vector<double> hidden_seconds = {};
+};
+
 /// Time, memory and balance of an epoch under one strategy.
 struct epoch_figures {
   double step_seconds = 0;
@@ -75,6 +84,7 @@ struct epoch_figures {
   double cost_ratio = 1;
   std::vector<std::int64_t> peak_memory = {};  ///< Per device.
   bool fits = true;
+  std::optional<step_end_figures> step_end = {};  ///< Where it is overlapped.
   std::optional<pack_figures> packing = {};
   std::vector<std::size_t> cuts = {};
   std::vector<recomputed_modes> recomputed = {};  ///< Per stage.

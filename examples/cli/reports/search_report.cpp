@@ -27,6 +27,7 @@ json to_json(const chain_cuts& found) {
   json report = to_json(found.outcome);
   report["bottleneck"] = found.outcome.objective;
   report["cuts"] = found.cuts;
+  report["tie_settled"] = found.tie_settled;
   return report;
 }
 
@@ -50,6 +51,7 @@ json to_json(const evaluated_plan& plan) {
   }
   report["cuts"] = plan.plan.cuts;
   report["modes"] = plan.plan.modes;
+  if (plan.tie_settled) report["tie_settled"] = *plan.tie_settled;
   report["stage_forward"] = plan.stage_forward;
   report["stage_backward"] = plan.stage_backward;
   report["peak_memory"] = plan.peak_memory;

@@ -49,6 +49,7 @@ struct search_outcome {
 struct chain_cuts {
   search_outcome outcome = {};
   std::vector<std::size_t> cuts = {};
+  bool tie_settled = false;
 };
 
 using partition_report = std::variant<chain_cuts, no_answer>;
@@ -67,6 +68,7 @@ struct evaluated_plan {
   rational objective = {};
   std::optional<rational> bound = {};  ///< Where the plan was searched for.
   pipeline_plan plan = {};
+  std::optional<bool> tie_settled = {};  ///< Where the objective has a rule for ties.
   std::vector<std::int64_t> stage_forward = {};
   std::vector<std::int64_t> stage_backward = {};
   std::vector<std::int64_t> peak_memory = {};

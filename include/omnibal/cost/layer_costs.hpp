@@ -29,6 +29,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,14 +56,18 @@ struct training_setup {
   frozen_part freeze = frozen_part::none;
 };
 
-/// A recompute mode of a layer: nanoseconds added to the backward, bytes saved from the forward to
-/// the backward, and transient bytes while the backward runs.
+/// A recompute mode of a layer: nanoseconds added to the backward by one recomputation, bytes saved
+/// from the forward to the backward, and transient bytes while the backward runs.
 struct mode_cost {
   std::string name = "none";
   recompute_kind kind = recompute_kind::custom;
   linear_cost extra_time = {};
   linear_cost saved_bytes = {};
   linear_cost transient_bytes = {};
+  /// Bytes from B to W of a trainer that recomputes in B alone, under a schedule that splits the
+  /// backward. Absent: what mode `none` saves or, without such a mode, the saved and transient
+  /// bytes of this one.
+  std::optional<linear_cost> saved_for_weight_gradient = {};
 
   friend bool operator==(const mode_cost&, const mode_cost&) = default;
 };
@@ -80,7 +85,9 @@ struct layer_cost {
   linear_cost backward_latency = {};      ///< Transfer from the next stage, if a stage ends here.
   linear_cost output_bytes = {};          ///< Of the output on one device; 0: unknown, or none.
   std::int64_t static_bytes = 0;          ///< Weights, gradients, optimizer state on one device.
-  std::int64_t step_time = 0;  ///< Gradient reduction and optimizer, once per training step.
+  std::int64_t step_time = 0;       ///< Gradient reduction and optimizer, once per training step.
+  std::int64_t reduction_time = 0;  ///< The part of step_time that reduces gradients.
+  std::int64_t gather_time = 0;     ///< The part that gathers parameters of a sharded optimizer.
   std::vector<mode_cost> modes = {};
 
   friend bool operator==(const layer_cost&, const layer_cost&) = default;

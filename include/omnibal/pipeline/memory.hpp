@@ -3,15 +3,16 @@
 /// Peak activation memory of a device, exactly, from the order of its operations.
 ///
 /// The forward F allocates the saved activations of its stage and micro-batch. The backward B needs
-/// its transient bytes in addition while it runs; then it releases the saved bytes, except for the
-/// part that the weight gradient W needs and releases. The peak depends on the order of operations
-/// alone, not on their times.
+/// its transient bytes in addition while it runs; then it releases the saved bytes and keeps those
+/// that the weight gradient W needs and releases: a part of the saved ones, or more where it keeps
+/// what it has recomputed. The peak depends on the order of operations alone, not on their times.
 #pragma once
 
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,7 +25,7 @@ namespace omnibal::inline v0 {
 struct activation_bytes {
   std::int64_t saved = 0;                      ///< From F to B.
   std::int64_t transient = 0;                  ///< In addition while B runs.
-  std::int64_t saved_for_weight_gradient = 0;  ///< The part of `saved` that stays from B to W.
+  std::int64_t saved_for_weight_gradient = 0;  ///< From B to W, in place of `saved`.
 };
 
 /// Gives the bytes of the stage and micro-batch an operation works on.
@@ -62,6 +63,7 @@ template <activation_model Memory>
         peak.bytes = std::max(peak.bytes, allocated + bytes.transient);
         allocated -= bytes.saved - (splits_backward ? bytes.saved_for_weight_gradient : 0);
         if (!splits_backward) --in_flight;
+        peak.bytes = std::max(peak.bytes, allocated);
         break;
       case operation_kind::weight_gradient:
         allocated -= bytes.saved_for_weight_gradient;
@@ -77,21 +79,31 @@ template <activation_model Memory>
 /// in_flight · saved + transient. O(m). Precondition: !shape.shares_devices().
 [[nodiscard]] std::size_t in_flight(const schedule_shape& shape, std::size_t stage);
 
-/// A candidate for the peak of a device: the start of a backward, with the number of micro-batches
-/// whose activations each of its virtual stages, in order, has at that time.
+/// A candidate for the peak of a device: the start of a backward or of a weight gradient, with the
+/// number of micro-batches whose activations each of its virtual stages, in order, has at that
+/// time.
 struct peak_event {
   std::vector<std::size_t> whole;    ///< Micro-batches between F and B.
   std::vector<std::size_t> waiting;  ///< Micro-batches between B and W.
-  std::size_t running = 0;           ///< The device's virtual stage that runs the backward.
+  /// The device's virtual stage that runs the backward; none at the start of a weight gradient.
+  std::optional<std::size_t> running = {};
 
   friend bool operator==(const peak_event&, const peak_event&) = default;
 };
 
-/// Events that are enough to compute the peak of a device for any bytes per stage: the peak is the
-/// maximum over them of Σ whole · saved + Σ waiting · saved_for_weight_gradient + transient of the
-/// running stage. Nothing is released between a forward and the next backward, so starts of
-/// backwards suffice; events dominated by others are left out. O(m·v·events).
-[[nodiscard]] std::vector<peak_event> peak_events(const schedule_shape& shape, std::size_t device);
+/// What is known of the bytes that stay from B to W.
+enum class kept_bytes {
+  any,
+  within_saved,  ///< At most the saved bytes, so that no backward ends with more than before.
+};
+
+/// Events that are enough to compute the peak of a device for any bytes per stage, or for any of
+/// the given kind: the peak is the maximum over them of Σ whole · saved + Σ waiting ·
+/// saved_for_weight_gradient, plus the transient of the stage that runs. Bytes are released by
+/// backwards and weight gradients alone, so their starts suffice; events dominated by others are
+/// left out. O(m·v·events).
+[[nodiscard]] std::vector<peak_event> peak_events(const schedule_shape& shape, std::size_t device,
+                                                  kept_bytes kept = kept_bytes::any);
 
 }  // namespace omnibal::inline v0
 

@@ -34,7 +34,9 @@ struct recompute_mode {
   std::int64_t extra_time = 0;       ///< Added to the backward.
   std::int64_t saved_bytes = 0;      ///< Per micro-batch in flight, from F to B.
   std::int64_t transient_bytes = 0;  ///< While the stage's backward runs; the largest counts.
-  std::int64_t saved_for_weight_gradient = 0;  ///< The part of saved_bytes that stays from B to W.
+  /// From B to W, where W is an operation of its own, in place of saved_bytes: a part of them, or
+  /// more where B keeps what it has recomputed, so that W need not recompute it again.
+  std::int64_t saved_for_weight_gradient = 0;
 
   friend bool operator==(const recompute_mode&, const recompute_mode&) = default;
 };
@@ -52,6 +54,11 @@ struct pipeline_layer {
   /// Once per step, after the device's last operation: gradient reduction and optimizer. Not scaled
   /// by the device's factor.
   std::int64_t step_time = 0;
+  /// The same where a trainer overlaps it (pipeline/step_times.hpp): the reduction of the layer's
+  /// gradients, beside the stage's last backward, and the gathering of its parameters, beside the
+  /// stage's first forward.
+  std::int64_t reduction_time = 0;
+  std::int64_t gather_time = 0;
   std::vector<recompute_mode> modes = {recompute_mode{}};
 
   friend bool operator==(const pipeline_layer&, const pipeline_layer&) = default;
@@ -113,10 +120,6 @@ inline void validate(const recompute_mode& mode, std::initializer_list<std::size
   require_not_negative("layers[].modes[].transient_bytes", place, mode.transient_bytes);
   require_not_negative("layers[].modes[].saved_for_weight_gradient", place,
                        mode.saved_for_weight_gradient);
-  if (mode.saved_for_weight_gradient > mode.saved_bytes)
-    throw invalid_input("layers[].modes[].saved_for_weight_gradient", std::vector(place),
-                        mode.saved_for_weight_gradient,
-                        "must not be more than saved_bytes, of which it is a part");
 }
 
 inline void validate(const pipeline_layer& one, std::size_t index) {
@@ -127,6 +130,8 @@ inline void validate(const pipeline_layer& one, std::size_t index) {
   require_not_negative("layers[].forward_latency", index, one.forward_latency);
   require_not_negative("layers[].backward_latency", index, one.backward_latency);
   require_not_negative("layers[].step_time", index, one.step_time);
+  require_not_negative("layers[].reduction_time", index, one.reduction_time);
+  require_not_negative("layers[].gather_time", index, one.gather_time);
   if (one.weight_gradient_time > one.backward_time)
     throw invalid_input("layers[].weight_gradient_time", index, one.weight_gradient_time,
                         "must not be more than backward_time, of which it is a part");

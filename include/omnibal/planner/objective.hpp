@@ -43,6 +43,9 @@ struct joint_plan {
   rational objective = {};  ///< An integer except for the period and for means over scenarios.
   rational bound = {};      ///< Proven lower bound on the objective of every plan.
   pipeline_plan plan = {};
+  /// For bottlenecks, closed form and period: whether no plan of equal objective comes before this
+  /// one by the rule of ties (docs/planner.md). False where the search for it reached its limit.
+  bool tie_settled = false;
   infeasibility why = {};  ///< If infeasible.
 };
 

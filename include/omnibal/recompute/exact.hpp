@@ -55,6 +55,14 @@ struct recompute_choice {
   [[nodiscard]] bool has_modes() const noexcept { return status != search_status::infeasible; }
 };
 
+/// A limit on a choice of modes: in_flight · Σ saved, and the largest transient where that counts,
+/// fit the budget. 0 in flight leaves the transient alone.
+struct activation_limit {
+  std::int64_t in_flight = 1;
+  std::int64_t budget = 0;  ///< Bytes; may be negative, and then nothing fits.
+  bool with_transient = true;
+};
+
 /// Chooses modes for any interval of one chain of layers, with the preparation done once.
 /// Not thread-safe: buffers are reused between calls. A call that throws leaves no trace in later
 /// ones; a chooser that was moved from has no layers.
@@ -81,15 +89,29 @@ class recompute_chooser {
   [[nodiscard]] recompute_choice least_extra(std::size_t begin, std::size_t end,
                                              std::int64_t in_flight, std::int64_t budget,
                                              std::int64_t limit = no_limit) {
+    const activation_limit one{.in_flight = in_flight, .budget = budget};
+    return least_extra(begin, end, std::span(&one, 1), limit);
+  }
+
+  /// The same under several limits.
+  [[nodiscard]] recompute_choice least_extra(std::size_t begin, std::size_t end,
+                                             std::span<const activation_limit> limits,
+                                             std::int64_t limit = no_limit) {
     limit_ = limit;
-    return solve(begin, end, in_flight, budget, false);
+    return solve(begin, end, limits, false);
   }
 
   /// The same with the modes.
   [[nodiscard]] recompute_choice choose(std::size_t begin, std::size_t end, std::int64_t in_flight,
                                         std::int64_t budget) {
+    const activation_limit one{.in_flight = in_flight, .budget = budget};
+    return choose(begin, end, std::span(&one, 1));
+  }
+
+  [[nodiscard]] recompute_choice choose(std::size_t begin, std::size_t end,
+                                        std::span<const activation_limit> limits) {
     limit_ = no_limit;
-    return solve(begin, end, in_flight, budget, true);
+    return solve(begin, end, limits, true);
   }
 
   /// What the linear relaxation of an interval costs at most, in classes of layers under one cap.
@@ -99,7 +121,15 @@ class recompute_chooser {
 
   /// The least budget with which the interval fits: every layer in a minimum-memory mode.
   [[nodiscard]] std::int64_t least_bytes(std::size_t begin, std::size_t end,
-                                         std::int64_t in_flight);
+                                         std::int64_t in_flight) {
+    const activation_limit empty{.in_flight = in_flight};
+    return least_overrun(begin, end, std::span(&empty, 1));
+  }
+
+  /// Bytes by which the interval overruns the limits at least, with every layer in a minimum-memory
+  /// mode; negative if it fits.
+  [[nodiscard]] std::int64_t least_overrun(std::size_t begin, std::size_t end,
+                                           std::span<const activation_limit> limits);
 
  private:
   /// Layers with equal modes.
@@ -140,8 +170,8 @@ class recompute_chooser {
   /// Σ of the least saved bytes with transients within the cap; −1 if some layer has no such mode.
   [[nodiscard]] std::int64_t least_saved_under(std::int64_t cap) const;
 
-  [[nodiscard]] recompute_choice solve(std::size_t begin, std::size_t end, std::int64_t in_flight,
-                                       std::int64_t budget, bool want_modes);
+  [[nodiscard]] recompute_choice solve(std::size_t begin, std::size_t end,
+                                       std::span<const activation_limit> limits, bool want_modes);
 
   /// Improves best_ by the choices under one cap; returns a lower bound on those choices.
   [[nodiscard]] std::int64_t improve_under(std::int64_t cap, std::int64_t capacity);

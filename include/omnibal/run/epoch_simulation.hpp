@@ -48,6 +48,9 @@ struct epoch_outcome {
   /// the same stage on another rank has not.
   double rank_wait_ratio = 0;
   std::vector<std::int64_t> peak_memory = {};  ///< Bytes per device, over all steps and ranks.
+  /// Nanoseconds per device after its last operation of a step, and those that are overlapped.
+  std::vector<std::int64_t> step_times = {};
+  std::vector<std::int64_t> hidden_step_times = {};
 };
 
 /// The durations, latencies and bytes of one rank's micro-batches on every stage, evaluated once

@@ -30,6 +30,8 @@ struct run_problem {
   std::int64_t global_batch = 1;   ///< Samples per optimizer step, on average.
   double batch_tolerance = 0.1;    ///< The share by which that average may differ from it, 0 … 1.
   memory_setup memory = {};
+  weight_gradient_recompute recompute_for_w = weight_gradient_recompute::once;
+  step_overlap overlap = {};
   std::optional<loads<2>> capacity = {};  ///< Tiles and tokens per pack; searched for if absent.
   /// What happens to samples beyond the capacity. own_pack: each is a micro-batch of its own, and
   /// where no capacity is given, capacities that do not hold the longest samples are tried too;

@@ -103,23 +103,29 @@ class layer_builder {
     return 6 * own + setup_.optimizer_bytes * sharded;
   }
 
-  /// Reduction of fp32 gradients over the data-parallel ranks, the optimizer's pass over its state
-  /// and, when sharded, the gathering of bf16 weights; not overlapped with anything.
-  [[nodiscard]] std::int64_t step_time(std::int64_t parameters, bool trainable) const {
-    if (!trainable) return 0;
-    const double own = static_cast<double>(parameters) / split_;
+  /// Sets what a layer takes once per step: the reduction of fp32 gradients over the data-parallel
+  /// ranks, the optimizer's pass over its state and, when sharded, the gathering of bf16 weights.
+  void set_step_times(layer_cost& layer) const {
+    if (!layer.trainable) return;
+    const double own = static_cast<double>(layer.parameters) / split_;
     const double ranks = static_cast<double>(setup_.data_parallel);
     const double ring = (ranks - 1.0) / ranks / device_.data_parallel_bandwidth;
-    const double reduced = setup_.shard_optimizer ? (4.0 + 2.0) * own : 2.0 * 4.0 * own;
+    const double reduced = (setup_.shard_optimizer ? 4.0 : 2.0 * 4.0) * own;
+    const double gathered = setup_.shard_optimizer ? 2.0 * own : 0.0;
     const double updated = own / (setup_.shard_optimizer ? ranks : 1.0) *
                            (2.0 * static_cast<double>(setup_.optimizer_bytes) + 4.0 + 2.0);
-    const double seconds = ring * reduced + memory_seconds(updated);
-    return (to_fixed_point(1e9 * seconds, "step_time") + (std::int64_t{1} << fixed_point_bits) -
-            1) >>
-           fixed_point_bits;
+    const double seconds = ring * (reduced + gathered) + memory_seconds(updated);
+    layer.step_time = nanoseconds(seconds, (std::int64_t{1} << fixed_point_bits) - 1);
+    layer.reduction_time = nanoseconds(ring * reduced, 0);
+    layer.gather_time = nanoseconds(ring * gathered, 0);
   }
 
  private:
+  /// Whole nanoseconds, with `round` added in fixed point before they are cut off.
+  [[nodiscard]] static std::int64_t nanoseconds(double seconds, std::int64_t round) {
+    return (to_fixed_point(1e9 * seconds, "step_time") + round) >> fixed_point_bits;
+  }
+
   const device_shape& device_;
   const training_setup& setup_;
   double split_;
@@ -168,7 +174,7 @@ struct transformer_layer {
   layer.forward_latency = build.transfer_time(shape.per, shape.tokens * 2 * h);
   layer.output_bytes = build.cost(shape.per, build.replicated(shape.tokens * 2 * h));
   layer.static_bytes = build.static_bytes(shape.parameters, trainable);
-  layer.step_time = build.step_time(shape.parameters, trainable);
+  build.set_step_times(layer);
   if (!gradients.any()) {
     layer.modes = {{.kind = recompute_kind::none}};
     return layer;
@@ -260,7 +266,7 @@ struct transformer_layer {
   layer.output_bytes = build.cost(unit::tile, build.replicated(output));
   layer.backward_latency = layer.forward_latency;
   layer.static_bytes = build.static_bytes(layer.parameters, true);
-  layer.step_time = build.step_time(layer.parameters, true);
+  build.set_step_times(layer);
   layer.modes = {{.name = "none",
                   .kind = recompute_kind::none,
                   .saved_bytes = build.cost(unit::tile, tokens * saved)}};
@@ -284,7 +290,7 @@ struct transformer_layer {
   layer.output_bytes = build.cost(unit::token, build.replicated(row));
   layer.backward_latency = layer.forward_latency;
   layer.static_bytes = build.static_bytes(layer.parameters, trainable);
-  layer.step_time = build.step_time(layer.parameters, trainable);
+  build.set_step_times(layer);
   layer.modes = {
       {.name = "none", .kind = recompute_kind::none, .saved_bytes = build.cost(unit::token, 8)}};
   return layer;
@@ -308,7 +314,7 @@ struct transformer_layer {
       unit::token, gradients.passes() * matrix + loss + build.all_reduce_seconds(2 * h));
   if (trainable) layer.weight_gradient_time = build.seconds(unit::token, matrix);
   layer.static_bytes = build.static_bytes(layer.parameters, trainable);
-  layer.step_time = build.step_time(layer.parameters, trainable);
+  build.set_step_times(layer);
   const linear_cost all =
       build.cost(unit::token, build.replicated(4 * h) + build.divided(6 * vocabulary));
   layer.modes = {{.name = "none", .kind = recompute_kind::none, .saved_bytes = all},

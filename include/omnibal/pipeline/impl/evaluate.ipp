@@ -15,6 +15,7 @@
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
+#include <omnibal/pipeline/step_times.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -30,9 +31,11 @@ OMNIBAL_INLINE std::vector<stage_cost> stage_costs(const pipeline_problem& probl
                                                    const pipeline_plan& plan) {
   std::vector<stage_cost> stages(plan.cuts.size() - 1);
   const static_memory fixed(problem);
+  const stage_step_times ends(problem);
   for (std::size_t j = 0; j < stages.size(); ++j) {
     stage_cost& stage = stages[j];
     stage.layers = {plan.cuts[j], plan.cuts[j + 1]};
+    stage.step_time = ends.time(stage.layers);
     stage.static_bytes = fixed.bytes(stage.layers);
     for (std::size_t l = plan.cuts[j]; l < plan.cuts[j + 1]; ++l) {
       const pipeline_layer& one = problem.layers[l];
@@ -40,7 +43,6 @@ OMNIBAL_INLINE std::vector<stage_cost> stage_costs(const pipeline_problem& probl
       stage.forward_time += one.forward_time;
       stage.backward_time += one.backward_time + mode.extra_time;
       stage.weight_gradient_time += one.weight_gradient_time;
-      stage.step_time += one.step_time;
       stage.activation.saved += mode.saved_bytes;
       stage.activation.transient = std::max(stage.activation.transient, mode.transient_bytes);
       stage.activation.saved_for_weight_gradient += mode.saved_for_weight_gradient;

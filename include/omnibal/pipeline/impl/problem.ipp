@@ -76,11 +76,13 @@ OMNIBAL_INLINE void validate_sums(const pipeline_problem& problem) {
     std::int64_t activation = 0;
     for (const recompute_mode& mode : one.modes) {
       extra = std::max(extra, mode.extra_time);
-      activation = std::max(activation, checked_add(mode.saved_bytes, mode.transient_bytes,
-                                                    "saved_bytes of all layers"));
+      activation = std::max(activation,
+                            checked_add(std::max(mode.saved_bytes, mode.saved_for_weight_gradient),
+                                        mode.transient_bytes, "saved_bytes of all layers"));
     }
-    for (const std::int64_t part : {one.forward_time, one.backward_time, extra, one.forward_latency,
-                                    one.backward_latency, one.step_time})
+    for (const std::int64_t part :
+         {one.forward_time, one.backward_time, extra, one.forward_latency, one.backward_latency,
+          one.step_time, one.reduction_time, one.gather_time})
       time = checked_add(time, part, "times of all layers");
     for (const std::int64_t part : {one.static_bytes, activation})
       bytes = checked_add(bytes, part, "bytes of all layers");

@@ -347,12 +347,14 @@ class cut_search {
     }
   }
 
-  /// Whether the interval's work is below the best plan's value. Leaves its durations in spare_.
+  /// Whether the interval's work, which grows with it, is below the best plan's value. Leaves its
+  /// durations in spare_.
   [[nodiscard]] bool works_within(std::size_t j, std::size_t begin, std::size_t end,
                                   std::int64_t extra) {
     times_.stage(problem_.schedule.device(j), begin, end, extra, spare_);
     per_scenario work(scenarios_);
-    for (std::size_t k = 0; k < scenarios_; ++k) work[k] = paths(j, begin, end, k).work;
+    for (std::size_t k = 0; k < scenarios_; ++k)
+      work[k] = paths(j, spare_.data() + k * times_.columns()).work + times_.fixed_step(begin, end);
     return measure_.value(work) < best_.value;
   }
 

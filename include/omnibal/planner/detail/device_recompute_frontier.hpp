@@ -26,6 +26,7 @@
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
+#include <omnibal/planner/detail/schedule_demands.hpp>
 #include <omnibal/recompute/exact.hpp>
 
 namespace omnibal::inline v0::detail {
@@ -46,15 +47,22 @@ struct device_choices {
 class device_mode_chooser {
  public:
   static constexpr std::size_t point_limit = 20'000;       ///< Most points enumerated per chunk.
-  static constexpr std::size_t split_point_limit = 2'000;  ///< The same with a split backward.
+  static constexpr std::size_t split_point_limit = 2'000;  ///< The same where modes differ in W.
   static constexpr std::size_t choice_limit = 2'000'000;   ///< Most choices enumerated per device.
   static constexpr std::size_t held_limit = 4'000'000;     ///< Most points held, of 40 bytes each.
 
   /// A stop request makes every further choice a conservative one.
   explicit device_mode_chooser(const pipeline_problem& problem, const search_control& control = {})
-      : problem_(problem), fixed_(problem), control_(control) {
+      : problem_(problem),
+        fixed_(problem),
+        control_(control),
+        varies_(problem.schedule.splits_backward() && !keeps_the_same_in_all_modes(problem)) {
+    const kept_bytes kept = kept_by_modes(problem);
     for (std::size_t d = 0; d < problem.schedule.stages; ++d)
-      events_.push_back(peak_events(problem.schedule, d));
+      events_.push_back(peak_events(problem.schedule, d, kept));
+    for (const pipeline_layer& one : problem.layers)
+      kept_before_.push_back(kept_before_.back() +
+                             (varies_ ? 0 : one.modes.front().saved_for_weight_gradient));
   }
 
   [[nodiscard]] const std::vector<peak_event>& events(std::size_t device) const {
@@ -141,7 +149,7 @@ class device_mode_chooser {
  private:
   struct point {
     std::int64_t saved = 0;
-    std::int64_t waiting = 0;  ///< Saved for the weight gradient; 0 with an unsplit backward.
+    std::int64_t waiting = 0;  ///< Saved for the weight gradient, where modes differ in it.
     std::int64_t transient = 0;
     std::int64_t extra = 0;
     std::uint32_t parent = 0;  ///< Point of the layers before.
@@ -152,12 +160,24 @@ class device_mode_chooser {
     std::vector<std::vector<point>> levels = {};
     bool complete = true;
   };
+  /// A peak event of a device with certain layers. Where modes do not differ in what they keep for
+  /// W, the bytes of waiting micro-batches are known, and events dominated by others are left out.
+  struct moment {
+    peak_event event = {};
+    std::int64_t kept = 0;
+
+    [[nodiscard]] bool covers(const moment& other) const {
+      return (!other.event.running || event.running == other.event.running) && kept >= other.kept &&
+             std::ranges::equal(event.whole, other.event.whole, std::ranges::greater_equal{});
+    }
+  };
   /// The search over one point per chunk. Loads are bytes at each peak event, with the chunks
   /// before chosen and the others at their least for that event.
   struct combination {
     std::size_t device = 0;
     std::span<const layer_range> chunks = {};
     std::int64_t budget = 0;
+    std::vector<moment> moments = {};
     std::vector<std::vector<std::uint32_t>> points = {};  ///< Per chunk, by rising extra.
     std::vector<std::int64_t> floors = {};
     std::vector<std::vector<std::int64_t>> least = {};  ///< Per chunk and event.
@@ -169,6 +189,24 @@ class device_mode_chooser {
   [[nodiscard]] std::int64_t budget(std::size_t device, std::span<const layer_range> chunks) const {
     if (problem_.memory_limit.empty()) return problem_.budget(device);
     return problem_.budget(device) - fixed_.bytes(chunks);
+  }
+
+  [[nodiscard]] std::vector<moment> moments_of(std::size_t device,
+                                               std::span<const layer_range> chunks) const {
+    std::vector<moment> found;
+    for (const peak_event& event : events_[device]) {
+      moment now{.event = event};
+      for (std::size_t c = 0; c < chunks.size(); ++c)
+        now.kept += static_cast<std::int64_t>(event.waiting[c]) *
+                    (kept_before_[chunks[c].end] - kept_before_[chunks[c].begin]);
+      if (!varies_) {
+        if (std::ranges::any_of(found, [&](const moment& one) { return one.covers(now); }))
+          continue;
+        std::erase_if(found, [&](const moment& one) { return now.covers(one); });
+      }
+      found.push_back(std::move(now));
+    }
+    return found;
   }
 
   // ---- points of a chunk ------------------------------------------------------------------------
@@ -205,7 +243,6 @@ class device_mode_chooser {
   [[nodiscard]] std::vector<point> extended(const std::vector<point>& before,
                                             const pipeline_layer& one) const {
     const bool bounded = !problem_.memory_limit.empty();
-    const bool split = problem_.schedule.splits_backward();
     std::vector<point> next;
     for (std::uint32_t parent = 0; parent < before.size(); ++parent)
       for (std::uint32_t mode = 0; mode < one.modes.size(); ++mode) {
@@ -213,13 +250,13 @@ class device_mode_chooser {
         const point& from = before[parent];
         next.push_back(
             {.saved = bounded ? from.saved + by.saved_bytes : 0,
-             .waiting = bounded && split ? from.waiting + by.saved_for_weight_gradient : 0,
+             .waiting = bounded && varies_ ? from.waiting + by.saved_for_weight_gradient : 0,
              .transient = bounded ? std::max(from.transient, by.transient_bytes) : 0,
              .extra = from.extra + by.extra_time,
              .parent = parent,
              .mode = mode});
       }
-    if (split)
+    if (varies_)
       keep_pareto_optimal_of_split(next);
     else
       keep_pareto_optimal(next);
@@ -245,7 +282,7 @@ class device_mode_chooser {
     points = std::move(remaining);
   }
 
-  /// The same with bytes that wait for W: every point is compared with all that remain.
+  /// The same with bytes that wait for W and differ: every point is compared with all that remain.
   static void keep_pareto_optimal_of_split(std::vector<point>& points) {
     const auto bytes = [](const point& one) {
       return std::array{one.saved, one.waiting, one.transient, one.extra};
@@ -261,14 +298,14 @@ class device_mode_chooser {
   }
 
   [[nodiscard]] std::size_t most_points() const noexcept {
-    return problem_.schedule.splits_backward() ? split_point_limit : point_limit;
+    return varies_ ? split_point_limit : point_limit;
   }
 
   // ---- combinations -----------------------------------------------------------------------------
 
   [[nodiscard]] std::int64_t load(const combination& all, std::size_t chunk, const point& one,
                                   std::size_t event) const {
-    const peak_event& when = events_[all.device][event];
+    const peak_event& when = all.moments[event].event;
     return static_cast<std::int64_t>(when.whole[chunk]) * one.saved +
            static_cast<std::int64_t>(when.waiting[chunk]) * one.waiting +
            (when.running == chunk ? one.transient : 0);
@@ -280,10 +317,11 @@ class device_mode_chooser {
 
   /// Lists the points worth combining; false if there are too many to enumerate.
   [[nodiscard]] bool list_points(combination& all, std::span<const std::int64_t> caps) {
-    const std::size_t events = events_[all.device].size();
     for (const layer_range& chunk : all.chunks)
       if (!points_of(chunk).complete) return false;
-    all.floors.assign(events, 0);
+    all.moments = moments_of(all.device, all.chunks);
+    const std::size_t events = all.moments.size();
+    for (const moment& one : all.moments) all.floors.push_back(one.kept);
     for (std::size_t c = 0; c < all.chunks.size(); ++c) {
       all.least.emplace_back(events, std::numeric_limits<std::int64_t>::max());
       for (const point& one : points(all, c))
@@ -395,7 +433,7 @@ class device_mode_chooser {
       }
     std::int64_t worst = 0;
     for (const peak_event& event : events_[device]) {
-      std::int64_t bytes = minimum[event.running].transient;
+      std::int64_t bytes = event.running ? minimum[*event.running].transient : 0;
       for (std::size_t c = 0; c < minimum.size(); ++c)
         bytes += static_cast<std::int64_t>(event.whole[c]) * minimum[c].saved +
                  static_cast<std::int64_t>(event.waiting[c]) * minimum[c].waiting;
@@ -408,6 +446,8 @@ class device_mode_chooser {
   static_memory fixed_;
   std::vector<std::vector<peak_event>> events_;  ///< Per device.
   search_control control_;
+  bool varies_;                                  ///< Whether modes differ in what they keep for W.
+  std::vector<std::int64_t> kept_before_ = {0};  ///< Σ of the same of first layers, if not.
   std::map<std::pair<std::size_t, std::size_t>, chunk_points> points_;
   std::size_t held_ = 0;  ///< Points in them.
 };

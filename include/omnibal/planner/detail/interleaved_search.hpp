@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <iterator>
 #include <limits>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -24,7 +25,6 @@
 #include <omnibal/core/rational.hpp>
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/core/search_status.hpp>
-#include <omnibal/partition/chain.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/partition_constraints.hpp>
@@ -32,9 +32,12 @@
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/planner/detail/branch_and_bound.hpp>
 #include <omnibal/planner/detail/device_recompute_frontier.hpp>
+#include <omnibal/planner/detail/even_cuts.hpp>
+#include <omnibal/planner/detail/interval_costs.hpp>
 #include <omnibal/planner/detail/partition_local_search.hpp>
 #include <omnibal/planner/detail/stage_cost_table.hpp>
 #include <omnibal/planner/detail/suffix_simulation.hpp>
+#include <omnibal/planner/detail/tie_search.hpp>
 #include <omnibal/planner/objective.hpp>
 #include <omnibal/planner/scenarios.hpp>
 #include <omnibal/recompute/exact.hpp>
@@ -69,8 +72,13 @@ class interleaved_stages {
                   unknown);
     for (const pipeline_layer& one : problem.layers) {
       std::int64_t extra = infeasible;
-      for (const recompute_mode& mode : one.modes) extra = std::min(extra, mode.extra_time);
+      std::int64_t kept = infeasible;
+      for (const recompute_mode& mode : one.modes) {
+        extra = std::min(extra, mode.extra_time);
+        kept = std::min(kept, mode.saved_for_weight_gradient);
+      }
       minimum_time_before_.push_back(minimum_time_before_.back() + extra);
+      least_kept_before_.push_back(least_kept_before_.back() + kept);
     }
   }
 
@@ -89,12 +97,14 @@ class interleaved_stages {
     const std::size_t device = problem_.schedule.device(j);
     const std::vector<std::size_t>& own = placed_[device];
     const auto chunk = static_cast<std::size_t>(std::ranges::lower_bound(own, j) - own.begin());
-    std::size_t in_flight = 0;
+    const std::int64_t budget = problem_.budget(device) - modes_.fixed().bytes({begin, end});
+    const std::int64_t kept = least_kept_before_[end] - least_kept_before_[begin];
+    std::vector<activation_limit> limits;
     for (const peak_event& event : modes_.events(device))
-      if (event.running == chunk) in_flight = std::max(in_flight, event.whole[chunk]);
-    const recompute_choice choice =
-        chooser_.least_extra(begin, end, static_cast<std::int64_t>(in_flight),
-                             problem_.budget(device) - modes_.fixed().bytes({begin, end}));
+      limits.push_back({.in_flight = static_cast<std::int64_t>(event.whole[chunk]),
+                        .budget = budget - static_cast<std::int64_t>(event.waiting[chunk]) * kept,
+                        .with_transient = event.running == chunk});
+    const recompute_choice choice = chooser_.least_extra(begin, end, limits);
     return extra = choice.has_modes() ? choice.bound : infeasible;
   }
 
@@ -276,6 +286,7 @@ class interleaved_stages {
   recompute_chooser chooser_;
   search_control control_;
   std::vector<std::int64_t> minimum_time_before_ = {0};
+  std::vector<std::int64_t> least_kept_before_ = {0};  ///< For W.
   std::vector<std::int64_t> extra_;
   assigned_plan assigned_;  ///< The last that assign() found: the best of a search.
 };
@@ -295,14 +306,8 @@ class virtual_stage_search {
         layers_(problem.layers.size()),
         costs_(total_),
         extra_(total_, 0),
-        cuts_(total_ + 1, problem.layers.size()) {
-    for (const pipeline_layer& one : problem.layers) {
-      sums_.push_back(
-          {.forward_time = sums_.back().forward_time + one.forward_time,
-           .backward_time = sums_.back().backward_time + one.backward_time,
-           .weight_gradient_time = sums_.back().weight_gradient_time + one.weight_gradient_time});
-    }
-  }
+        cuts_(total_ + 1, problem.layers.size()),
+        costs_of_(problem) {}
 
   /// Searches, starting with the best of the given partitions; `stopped` at the limit.
   [[nodiscard]] joint_plan solve(const std::vector<std::vector<std::size_t>>& starts) {
@@ -329,18 +334,7 @@ class virtual_stage_search {
 
   [[nodiscard]] stage_cost cost(std::size_t j, std::size_t begin, std::size_t end,
                                 std::int64_t extra) const {
-    stage_cost one{.layers = {begin, end},
-                   .forward_time = sums_[end].forward_time - sums_[begin].forward_time,
-                   .backward_time = sums_[end].backward_time - sums_[begin].backward_time + extra,
-                   .weight_gradient_time =
-                       sums_[end].weight_gradient_time - sums_[begin].weight_gradient_time};
-    scale_times(one, problem_.factor(problem_.schedule.device(j)),
-                problem_.schedule.splits_backward());
-    if (end < layers_) {
-      one.forward_latency = problem_.layers[end - 1].forward_latency;
-      one.backward_latency = problem_.layers[end - 1].backward_latency;
-    }
-    return one;
+    return costs_of_.of(j, begin, end, extra);
   }
 
   /// Sets the costs of virtual stage j to their least, and the latency before it.
@@ -349,8 +343,7 @@ class virtual_stage_search {
     if (extra == interleaved_stages::infeasible) return false;
     costs_[j] = cost(j, begin, end, extra);
     if (j == 0) return true;
-    costs_[j - 1] = {.forward_latency = problem_.layers[begin - 1].forward_latency,
-                     .backward_latency = problem_.layers[begin - 1].backward_latency};
+    costs_[j - 1] = costs_of_.edge_after(begin);
     return true;
   }
 
@@ -432,12 +425,6 @@ class virtual_stage_search {
     for (std::size_t i = 0; i + 1 < j; ++i) costs_[i] = {};
   }
 
-  struct sums {
-    std::int64_t forward_time = 0;
-    std::int64_t backward_time = 0;
-    std::int64_t weight_gradient_time = 0;
-  };
-
   static constexpr rational no_value = {std::numeric_limits<std::int64_t>::max()};
   /// Operations per virtual stage that assigning modes to a partition counts as.
   static constexpr std::uint64_t assignment_operations = 1000;
@@ -448,10 +435,10 @@ class virtual_stage_search {
   const joint_options& options_;
   std::size_t total_;
   std::size_t layers_;
-  std::vector<sums> sums_ = {{}};
   std::vector<stage_cost> costs_;
   std::vector<std::int64_t> extra_;
   std::vector<std::size_t> cuts_;
+  interval_costs costs_of_;
   bool found_ = false;
   rational best_;
   std::vector<std::size_t> best_cuts_;
@@ -460,45 +447,6 @@ class virtual_stage_search {
   bool exhausted_ = false;
   bool open_ = false;  ///< Whether the modes of some partition are unproven.
 };
-
-/// Cuts nearest to equal shares of the sum, every part non-empty. O(n).
-[[nodiscard]] inline std::vector<std::size_t> rounded_shares(
-    const std::vector<std::int64_t>& weights, std::size_t parts) {
-  wide_integer sum = 0;
-  for (const std::int64_t weight : weights) sum += weight;
-  std::vector<std::size_t> cuts = {0};
-  wide_integer before = 0;
-  std::size_t l = 0;
-  for (std::size_t part = 1; part < parts; ++part) {
-    const wide_integer share = sum * part;
-    const std::size_t last = weights.size() - (parts - part);
-    for (; l < last; ++l) {
-      const wide_integer after = before + weights[l];
-      if (l > cuts.back() && 2 * share < (before + after) * parts) break;
-      before = after;
-    }
-    cuts.push_back(l);
-  }
-  cuts.push_back(weights.size());
-  return cuts;
-}
-
-/// Partitions into even times, even numbers of layers and even bytes of the minimum-memory modes.
-[[nodiscard]] inline std::vector<std::vector<std::size_t>> even_cuts(
-    const pipeline_problem& problem) {
-  std::vector<std::int64_t> times;
-  std::vector<std::int64_t> bytes;
-  for (const pipeline_layer& one : problem.layers) {
-    times.push_back(one.forward_time + one.backward_time);
-    std::int64_t saved = std::numeric_limits<std::int64_t>::max();
-    for (const recompute_mode& mode : one.modes) saved = std::min(saved, mode.saved_bytes);
-    bytes.push_back(one.static_bytes + saved);
-  }
-  const std::size_t stages = problem.schedule.total_stages();
-  const std::vector<std::int64_t> ones(times.size(), 1);
-  return {partition_chain(times, stages).cuts, rounded_shares(times, stages),
-          rounded_shares(ones, stages), partition_chain(bytes, stages).cuts};
-}
 
 /// The least largest overrun, over all partitions if they are few, otherwise over the neighbours of
 /// even ones.
@@ -539,6 +487,70 @@ class virtual_stage_search {
   };
   extend(extend);
   return least;
+}
+
+/// The recomputation of partitions whose stages share devices, for plans of at most this value;
+/// models partition_recomputation.
+class shared_recomputation {
+ public:
+  shared_recomputation(const pipeline_problem& problem, const any_objective& objective,
+                       const rational& value, interleaved_stages& stages)
+      : problem_(problem),
+        objective_(objective),
+        above_{value.numerator + 1, value.denominator},
+        stages_(stages),
+        costs_of_(problem) {}
+
+  [[nodiscard]] std::int64_t least(std::size_t j, std::size_t begin, std::size_t end) {
+    return stages_.least_extra(j, begin, end);
+  }
+  [[nodiscard]] std::optional<std::vector<std::int64_t>> of(const std::vector<std::size_t>& cuts) {
+    const auto evaluate = [&](const std::vector<std::int64_t>& extra) {
+      std::vector<stage_cost> costs;
+      for (std::size_t j = 0; j < extra.size(); ++j)
+        costs.push_back(costs_of_.of(j, cuts[j], cuts[j + 1], extra[j]));
+      return objective_.value(costs, problem_.schedule);
+    };
+    auto assigned = stages_.assign(cuts, evaluate, above_);
+    proven_ = proven_ && assigned.proven;
+    if (assigned.extra.empty()) return std::nullopt;
+    return std::move(assigned.extra);
+  }
+  /// Assigning modes to a stage counts as a thousand operations.
+  [[nodiscard]] std::uint64_t cost() const { return 1000 * problem_.schedule.total_stages(); }
+  /// Whether every partition that has a plan of at most the value was given one.
+  [[nodiscard]] bool proven() const noexcept { return proven_; }
+
+ private:
+  const pipeline_problem& problem_;
+  any_objective objective_;
+  rational above_;
+  interleaved_stages& stages_;
+  interval_costs costs_of_;
+  bool proven_ = true;
+};
+
+/// search_partitions() with a rule for plans of equal value.
+[[nodiscard]] inline joint_plan search_tied_partitions(const pipeline_problem& problem,
+                                                       const any_objective& objective,
+                                                       tie_rule rule,
+                                                       const joint_options& options) {
+  interleaved_stages stages(problem, options.control);
+  joint_plan found =
+      virtual_stage_search(problem, objective, stages, options).solve(even_cuts(problem));
+  if (found.plan.cuts.empty() && !options.control.stop_requested())
+    found.why = least_overrun(problem, stages);
+  if (found.plan.cuts.empty() || rule == tie_rule::none) return found;
+  shared_recomputation recomputation(problem, objective, found.objective, stages);
+  std::vector<std::vector<std::size_t>> starts = even_cuts(problem);
+  starts.insert(starts.begin(), found.plan.cuts);
+  const tied_plan first =
+      tie_search(problem, objective, rule, recomputation, options).settle(found.objective, starts);
+  if (first.cuts.empty()) return found;
+  found.plan = stages.plan_of(first.cuts, first.extra);
+  found.tie_settled =
+      first.settled && recomputation.proven() && found.status == search_status::optimal;
+  return found;
 }
 
 /// The plan of least makespan of an interleaved schedule, for one step or over scenarios.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -15,10 +16,13 @@
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/problem.hpp>
+#include <omnibal/planner/detail/even_cuts.hpp>
+#include <omnibal/planner/detail/interleaved_search.hpp>
 #include <omnibal/planner/detail/schedule_demands.hpp>
+#include <omnibal/planner/detail/stage_cost_table.hpp>
 #include <omnibal/planner/detail/stage_recurrences.hpp>
+#include <omnibal/planner/detail/tie_search.hpp>
 #include <omnibal/planner/objective.hpp>
-#include <omnibal/planner/search_partitions.hpp>
 #include <omnibal/recompute/exact.hpp>
 
 namespace omnibal::inline v0::detail {
@@ -65,15 +69,57 @@ inline void weaken(joint_plan& found, const rational& bound) {
   found.status = found.bound == found.objective ? search_status::optimal : search_status::stopped;
 }
 
+/// The recomputation of partitions from a table of stage costs; models partition_recomputation.
+struct table_recomputation {
+  stage_table& table;
+
+  [[nodiscard]] std::int64_t least(std::size_t j, std::size_t begin, std::size_t end) const {
+    return table.least_extra(j, begin, end);
+  }
+  [[nodiscard]] std::optional<std::vector<std::int64_t>> of(
+      const std::vector<std::size_t>& cuts) const {
+    std::vector<std::int64_t> extra;
+    for (std::size_t j = 0; j + 1 < cuts.size(); ++j) {
+      extra.push_back(table.least_extra(j, cuts[j], cuts[j + 1]));
+      if (extra.back() == stage_table::infeasible) return std::nullopt;
+    }
+    return extra;
+  }
+  [[nodiscard]] std::uint64_t cost() const {
+    const std::uint64_t knapsack =
+        table.problem().memory_limit.empty() ? 0 : 8 * table.relaxation_cost();
+    return table.stages() * (1 + knapsack);
+  }
+};
+
+/// Replaces the cuts by the first by the rule of ties among those of equal objective; whether the
+/// tie is settled.
+[[nodiscard]] inline bool settle_tie(const pipeline_problem& problem,
+                                     const any_objective& objective, tie_rule rule,
+                                     stage_search& search, objective_and_cuts& best,
+                                     const joint_options& options) {
+  if (rule == tie_rule::none || !search.table().proven()) return false;
+  table_recomputation recomputation{search.table()};
+  std::vector<std::vector<std::size_t>> starts = even_cuts(problem);
+  starts.insert(starts.begin(), best.cuts);
+  tied_plan first =
+      tie_search(problem, objective, rule, recomputation, options).settle(best.objective, starts);
+  // A knapsack that was cut short may promise less time than its modes have.
+  if (first.cuts.empty() || !search.table().proven()) return false;
+  best.cuts = std::move(first.cuts);
+  return first.settled;
+}
+
 /// The optimum over the table of stage costs, by `recurrence(problem, search)`, whose cuts are
-/// empty if nothing fits. The objective is at least `bottlenecks` times the largest T.
+/// empty if nothing fits. The objective is at least `bottlenecks` times the largest T; the rule
+/// says which of equal plans is taken.
 template <typename Recurrence>
 [[nodiscard]] joint_plan search_by_recurrence(const pipeline_problem& problem,
                                               const any_objective& objective,
                                               const joint_options& options,
                                               const Recurrence& recurrence,
-                                              std::int64_t bottlenecks) {
-  if (weighs_devices(problem.schedule)) return search_partitions(problem, objective, options);
+                                              std::int64_t bottlenecks, tie_rule rule) {
+  if (weighs_devices(problem)) return search_tied_partitions(problem, objective, rule, options);
   stage_search search(problem, knapsack_options(options));
   objective_and_cuts best = recurrence(problem, search);
   if (best.cuts.empty()) {
@@ -82,11 +128,14 @@ template <typename Recurrence>
     if (best.cuts.empty())
       return {.status = search_status::stopped, .bound = objective.bound(problem)};
   }
+  const bool proven = search.table().proven();
+  const bool settled = settle_tie(problem, objective, rule, search, best, options);
   joint_plan found{.status = search_status::optimal,
                    .objective = best.objective,
                    .bound = best.objective,
-                   .plan = search.table().plan_of(best.cuts)};
-  if (search.table().proven()) return found;
+                   .plan = search.table().plan_of(best.cuts),
+                   .tie_settled = settled};
+  if (proven) return found;
   // Modes that are chosen again after a limit may differ from those that the table was made of.
   found.objective = objective.value(stage_costs(problem, found.plan), problem.schedule);
   if (problem.memory_limit.empty()) {
@@ -94,9 +143,10 @@ template <typename Recurrence>
     return found;
   }
   const rational relaxed{bottlenecks == 0 ? 0 : bottlenecks * relaxed_bottleneck(problem)};
-  weaken(found, std::max(relaxed, search_by_recurrence(without_memory_limit(problem), objective,
-                                                       options, recurrence, bottlenecks)
-                                      .bound));
+  weaken(found,
+         std::max(relaxed, search_by_recurrence(without_memory_limit(problem), objective, options,
+                                                recurrence, bottlenecks, tie_rule::none)
+                               .bound));
   return found;
 }
 

@@ -76,8 +76,7 @@ namespace omnibal::inline v0::detail {
                                                 const interval_times& times,
                                                 const makespan_measure& measure,
                                                 const joint_options& options) {
-  if (weighs_devices(problem.schedule))
-    return plan_interleaved_makespan(problem, times, measure, options);
+  if (weighs_devices(problem)) return plan_interleaved_makespan(problem, times, measure, options);
   stage_search search(problem, knapsack_options(options));
   const auto starts = promising_cuts(problem, search);
   if (starts.empty()) {

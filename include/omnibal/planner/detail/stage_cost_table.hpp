@@ -4,9 +4,10 @@
 /// with the least recomputation that fits the stage's memory. Evaluated on demand and cached, since
 /// searches use few of the p·n² intervals, but those many times.
 ///
-/// In all these schedules a stage has one peak event (pipeline/memory.hpp): f whole micro-batches
-/// and, in ZB-H1, w waiting for their weight gradient. Hence a mode counts
-/// f · saved + w · saved_for_weight_gradient bytes, and a stage is one knapsack.
+/// A stage is one knapsack. Where no layer keeps more or less for W by its mode, every peak event
+/// (pipeline/memory.hpp) is a limit on the saved bytes. Otherwise there is one event, of f whole
+/// micro-batches and w waiting for their weight gradient, and a mode counts
+/// f · saved + w · saved_for_weight_gradient bytes (schedule_demands.hpp).
 #pragma once
 
 #include <algorithm>
@@ -65,7 +66,7 @@ class stage_table {
         bounded_(!problem.memory_limit.empty()),
         layers_(problem.layers.size()),
         control_(recompute.control) {
-    if (weighs_devices(problem.schedule))
+    if (weighs_devices(problem))
       throw invalid_input("schedule", problem.schedule.kind.name(),
                           "does not give every stage a device of its own, in order, with one peak");
     require_table(problem.schedule.stages, layers_);
@@ -144,9 +145,7 @@ class stage_table {
   /// The modes with which time() is reached. Precondition: it is feasible.
   [[nodiscard]] std::vector<std::size_t> modes(std::size_t stage, std::size_t begin,
                                                std::size_t end) {
-    return chooser(stage)
-        .choose(begin, end, in_flight(stage), activation_budget(stage, begin, end))
-        .modes;
+    return chooser(stage).choose(begin, end, limits(stage, begin, end)).modes;
   }
 
   /// The plan with the least recomputation in all stages. Precondition: the cuts are feasible.
@@ -160,8 +159,7 @@ class stage_table {
 
   /// Bytes by which the minimum-memory modes overrun the stage's memory; negative if they fit.
   [[nodiscard]] std::int64_t overrun(std::size_t stage, std::size_t begin, std::size_t end) {
-    return chooser(stage).least_bytes(begin, end, in_flight(stage)) -
-           activation_budget(stage, begin, end);
+    return chooser(stage).least_overrun(begin, end, limits(stage, begin, end));
   }
 
   /// Whether all knapsacks so far were solved to optimality, none reaching its limit, and no search
@@ -190,17 +188,24 @@ class stage_table {
       backward_before_.push_back(backward_before_.back() + one.backward_time);
       weight_gradient_before_.push_back(weight_gradient_before_.back() + one.weight_gradient_time);
       extra_before_.push_back(extra_before_.back() + extra);
+      kept_before_.push_back(kept_before_.back() + one.modes.front().saved_for_weight_gradient);
     }
   }
 
-  /// With a split backward the bytes of a mode depend on the stage, so each stage gets a chooser of
-  /// its own over its modes' total bytes.
+  /// Where the bytes of a mode depend on the stage, each stage gets a chooser of its own over its
+  /// modes' total bytes.
   void weigh_modes(const recompute_options& recompute) {
     const bool split = problem_.schedule.splits_backward();
+    weighed_ = bounded_ && split && !keeps_the_same_in_all_modes(problem_);
+    const kept_bytes kept = weighed_ || !split ? kept_bytes::within_saved : kept_bytes::any;
+    for (std::size_t stage = 0; stage < stages(); ++stage)
+      events_.push_back(peak_events(problem_.schedule, stage, kept));
+    if (!weighed_) {
+      choosers_.emplace_back(problem_.layers, recompute);
+      return;
+    }
     for (std::size_t stage = 0; stage < stages(); ++stage) {
-      const peak_event peak = peak_events(problem_.schedule, stage).front();
-      in_flight_.push_back(split ? 1 : static_cast<std::int64_t>(peak.whole.front()));
-      if (!split) continue;
+      const peak_event& peak = events_[stage].front();
       std::vector<pipeline_layer> weighed = problem_.layers;
       for (pipeline_layer& one : weighed)
         for (recompute_mode& mode : one.modes)
@@ -211,14 +216,28 @@ class stage_table {
       share.work_limit /= stages();
       choosers_.emplace_back(weighed, share);
     }
-    if (!split) choosers_.emplace_back(problem_.layers, recompute);
   }
 
   [[nodiscard]] recompute_chooser& chooser(std::size_t stage) {
-    return choosers_[choosers_.size() == 1 ? 0 : stage];
+    return choosers_[weighed_ ? stage : 0];
   }
 
-  [[nodiscard]] std::int64_t in_flight(std::size_t stage) const { return in_flight_[stage]; }
+  /// What the memory of a stage allows; valid until the next call.
+  [[nodiscard]] std::span<const activation_limit> limits(std::size_t stage, std::size_t begin,
+                                                         std::size_t end) {
+    const std::int64_t budget = activation_budget(stage, begin, end);
+    limits_.clear();
+    if (weighed_) {
+      limits_.push_back({.budget = budget});
+      return limits_;
+    }
+    const std::int64_t kept = kept_before_[end] - kept_before_[begin];
+    for (const peak_event& event : events_[stage])
+      limits_.push_back({.in_flight = static_cast<std::int64_t>(event.whole.front()),
+                         .budget = budget - static_cast<std::int64_t>(event.waiting.front()) * kept,
+                         .with_transient = event.running.has_value()});
+    return limits_;
+  }
 
   [[nodiscard]] std::int64_t activation_budget(std::size_t stage, std::size_t begin,
                                                std::size_t end) const {
@@ -230,8 +249,8 @@ class stage_table {
   [[nodiscard]] std::int64_t evaluate(std::size_t stage, std::size_t begin, std::size_t end,
                                       std::int64_t limit) {
     if (!bounded_) return minimum_time_extra(begin, end);
-    const recompute_choice choice = chooser(stage).least_extra(
-        begin, end, in_flight(stage), activation_budget(stage, begin, end), limit);
+    const recompute_choice choice =
+        chooser(stage).least_extra(begin, end, limits(stage, begin, end), limit);
     if (choice.has_modes() && choice.bound > limit) return exceeds(limit);
     proven_ = proven_ && choice.status != search_status::stopped;
     if (!choice.has_modes()) return infeasible;
@@ -247,11 +266,14 @@ class stage_table {
   std::size_t layers_;
   search_control control_;
   std::vector<recompute_chooser> choosers_;
-  std::vector<std::int64_t> in_flight_;  ///< Per stage; 1 if modes have total bytes.
+  std::vector<std::vector<peak_event>> events_;  ///< Per stage.
+  std::vector<activation_limit> limits_;
+  bool weighed_ = false;  ///< Whether every stage has a chooser of its own.
   std::vector<std::int64_t> forward_before_ = {0};
   std::vector<std::int64_t> backward_before_ = {0};
   std::vector<std::int64_t> weight_gradient_before_ = {0};
   std::vector<std::int64_t> extra_before_ = {0};  ///< Of the minimum-time modes.
+  std::vector<std::int64_t> kept_before_ = {0};   ///< For W, in the first modes.
   std::vector<std::int64_t> extra_;
 };
 

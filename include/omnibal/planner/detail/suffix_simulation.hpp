@@ -15,6 +15,7 @@
 #include <omnibal/core/rational.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/step_times.hpp>
 #include <omnibal/planner/scenarios.hpp>
 
 namespace omnibal::inline v0::detail {
@@ -52,7 +53,12 @@ class interval_times {
 
   /// The time at the end of a step of layers begin … end − 1.
   [[nodiscard]] std::int64_t step(std::size_t begin, std::size_t end) const {
-    return step_before_[end] - step_before_[begin];
+    return step_times_.time({begin, end});
+  }
+
+  /// The part of it that is not overlapped and hence grows with the interval.
+  [[nodiscard]] std::int64_t fixed_step(std::size_t begin, std::size_t end) const {
+    return step_times_.fixed({begin, end});
   }
 
   /// The durations of layers begin … end − 1 on a device with this extra time, by scenario and
@@ -76,9 +82,8 @@ class interval_times {
       : scenarios_(scenarios),
         columns_(columns),
         factors_(problem.time_factor),
-        before_(width(), operation_durations{}) {
-    for (const pipeline_layer& one : problem.layers)
-      step_before_.push_back(step_before_.back() + one.step_time);
+        before_(width(), operation_durations{}),
+        step_times_(problem) {
     const bool split = problem.schedule.splits_backward();
     before_.reserve((problem.layers.size() + 1) * width());
     for (std::size_t l = 0; l < problem.layers.size(); ++l)
@@ -97,7 +102,7 @@ class interval_times {
   std::size_t columns_;
   std::vector<rational> factors_;
   std::vector<operation_durations> before_;
-  std::vector<std::int64_t> step_before_ = {0};
+  stage_step_times step_times_;
 };
 
 /// End times of the stages from some first one on if all their inputs are available at time 0.

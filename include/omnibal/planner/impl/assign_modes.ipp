@@ -39,8 +39,7 @@ namespace detail {
 
 OMNIBAL_INLINE std::optional<pipeline_plan> assign_modes(const pipeline_problem& problem,
                                                          const std::vector<std::size_t>& cuts) {
-  if (detail::weighs_devices(problem.schedule))
-    return detail::assign_modes_of_devices(problem, cuts);
+  if (detail::weighs_devices(problem)) return detail::assign_modes_of_devices(problem, cuts);
   detail::stage_table table(problem);
   for (std::size_t s = 0; s < table.stages(); ++s)
     if (table.least_extra(s, cuts[s], cuts[s + 1]) == detail::stage_table::infeasible)

@@ -11,12 +11,7 @@ namespace omnibal::inline v0 {
 OMNIBAL_INLINE joint_plan search_partitions(const pipeline_problem& problem,
                                             const any_objective& objective,
                                             const joint_options& options) {
-  detail::interleaved_stages stages(problem, options.control);
-  joint_plan found = detail::virtual_stage_search(problem, objective, stages, options)
-                         .solve(detail::even_cuts(problem));
-  if (found.plan.cuts.empty() && !options.control.stop_requested())
-    found.why = detail::least_overrun(problem, stages);
-  return found;
+  return detail::search_tied_partitions(problem, objective, detail::tie_rule::none, options);
 }
 
 }  // namespace omnibal::inline v0

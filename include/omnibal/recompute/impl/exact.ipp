@@ -19,6 +19,31 @@
 
 namespace omnibal::inline v0 {
 
+namespace detail {
+
+/// The most Σ saved with transients up to `cap`; −1 if there is no room for those.
+[[nodiscard]] inline std::int64_t room_under(std::span<const activation_limit> limits,
+                                             std::int64_t cap) {
+  std::int64_t room = std::numeric_limits<std::int64_t>::max();
+  for (const activation_limit& one : limits) {
+    const std::int64_t left = one.budget - (one.with_transient ? cap : 0);
+    if (left < 0) return -1;
+    if (one.in_flight > 0) room = std::min(room, left / one.in_flight);
+  }
+  return room;
+}
+
+/// Bytes by which so many saved ones and transients up to `cap` overrun the limits.
+[[nodiscard]] inline std::int64_t overrun_of(std::span<const activation_limit> limits,
+                                             std::int64_t saved, std::int64_t cap) {
+  std::int64_t most = std::numeric_limits<std::int64_t>::min();
+  for (const activation_limit& one : limits)
+    most = std::max(most, one.in_flight * saved + (one.with_transient ? cap : 0) - one.budget);
+  return most;
+}
+
+}  // namespace detail
+
 OMNIBAL_INLINE recompute_chooser::recompute_chooser(std::span<const pipeline_layer> layers,
                                                     recompute_options options)
     : options_(options) {
@@ -26,13 +51,13 @@ OMNIBAL_INLINE recompute_chooser::recompute_chooser(std::span<const pipeline_lay
   caps_of_all_modes();
 }
 
-OMNIBAL_INLINE std::int64_t recompute_chooser::least_bytes(std::size_t begin, std::size_t end,
-                                                           std::int64_t in_flight) {
+OMNIBAL_INLINE std::int64_t recompute_chooser::least_overrun(
+    std::size_t begin, std::size_t end, std::span<const activation_limit> limits) {
   count_classes(begin, end);
   std::int64_t least = std::numeric_limits<std::int64_t>::max();
   for (const std::int64_t cap : caps_) {
     const std::int64_t saved = least_saved_under(cap);
-    if (saved >= 0) least = std::min(least, in_flight * saved + cap);
+    if (saved >= 0) least = std::min(least, detail::overrun_of(limits, saved, cap));
   }
   return least;
 }
@@ -92,8 +117,8 @@ OMNIBAL_INLINE std::int64_t recompute_chooser::least_saved_under(std::int64_t ca
 }
 
 OMNIBAL_INLINE recompute_choice recompute_chooser::solve(std::size_t begin, std::size_t end,
-                                                         std::int64_t in_flight,
-                                                         std::int64_t budget, bool want_modes) {
+                                                         std::span<const activation_limit> limits,
+                                                         bool want_modes) {
   count_classes(begin, end);
   best_ = std::numeric_limits<std::int64_t>::max();
   best_counts_.clear();
@@ -110,11 +135,12 @@ OMNIBAL_INLINE recompute_choice recompute_chooser::solve(std::size_t begin, std:
     }
     const std::int64_t saved = least_saved_under(cap);
     if (saved < 0) continue;
-    if (cap > budget || saved > (budget - cap) / in_flight) {
-      bytes_short = std::min(bytes_short, in_flight * saved + cap - budget);
+    const std::int64_t room = detail::room_under(limits, cap);
+    if (saved > room) {
+      bytes_short = std::min(bytes_short, detail::overrun_of(limits, saved, cap));
       continue;
     }
-    bound = std::min(bound, improve_under(cap, (budget - cap) / in_flight));
+    bound = std::min(bound, improve_under(cap, room));
   }
   if (present_.empty()) return {.status = search_status::optimal};
   if (best_counts_.empty())

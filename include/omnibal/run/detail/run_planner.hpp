@@ -112,9 +112,8 @@ class run_planner {
 
   /// Precondition: the strategy has data, a schedule and a capacity.
   [[nodiscard]] pipeline_problem problem_for(const run_strategy& strategy) const {
-    return problem_of(chain_under(strategy.schedule.kind, problem_.chain), strategy.schedule,
-                      strategy.data.load.mean_microbatch(), at_capacity(largest_pack(strategy)),
-                      problem_.memory);
+    return problem_of(chain_of(strategy), strategy.schedule, strategy.data.load.mean_microbatch(),
+                      at_capacity(largest_pack(strategy)), problem_.memory, problem_.overlap);
   }
 
  private:
@@ -193,8 +192,7 @@ class run_planner {
     const workload largest = assigned.data.load.largest();
     const loads<2> capacity = largest_pack(assigned);
     const pipeline_problem larger =
-        problem_of(chain_under(assigned.schedule.kind, problem_.chain), assigned.schedule,
-                   assigned.data.load.mean_microbatch(),
+        problem_of(chain_of(assigned), assigned.schedule, assigned.data.load.mean_microbatch(),
                    {.tiles = std::max(capacity[0], largest.tiles),
                     .tokens = std::max(capacity[1], largest.tokens)},
                    problem_.memory);
@@ -206,9 +204,11 @@ class run_planner {
     for (std::size_t j = 0; j < usual.size(); ++j) {
       const std::size_t device = assigned.schedule.device(j);
       const activation_bytes& one = most[j].activation;
-      peaks[device] += checked_multiply(count, one.saved - usual[j].activation.saved, "memory");
-      transient[device] =
-          std::max(transient[device], one.transient - usual[j].activation.transient);
+      const activation_bytes& less = usual[j].activation;
+      const std::int64_t larger = std::max(
+          one.saved - less.saved, one.saved_for_weight_gradient - less.saved_for_weight_gradient);
+      peaks[device] += checked_multiply(count, larger, "memory");
+      transient[device] = std::max(transient[device], one.transient - less.transient);
     }
     for (std::size_t d = 0; d < peaks.size(); ++d)
       peaks[d] = std::max<std::int64_t>(0, peaks[d] + transient[d] - problem_.memory.limit);
@@ -244,8 +244,14 @@ class run_planner {
     return schedule;
   }
 
+  /// The chain as the strategy's schedule runs it.
+  [[nodiscard]] std::vector<layer_cost> chain_of(const run_strategy& strategy) const {
+    return chain_under(strategy.schedule.kind, problem_.chain, problem_.recompute_for_w);
+  }
+
   [[nodiscard]] std::vector<stage_model> stages_of(const run_strategy& strategy) const {
-    return stage_models(chain_under(strategy.schedule.kind, problem_.chain), strategy.plan);
+    return stage_models(chain_of(strategy), strategy.plan, strategy.schedule,
+                        strategy.data.load.mean_microbatch(), problem_.overlap);
   }
 
   [[nodiscard]] run_strategy simulated(run_strategy strategy) const {
@@ -475,7 +481,7 @@ class run_planner {
   [[nodiscard]] scenario scenario_of(const run_strategy& strategy,
                                      std::span<const std::uint32_t> microbatches) const {
     scenario times;
-    for (const layer_cost& layer : chain_under(strategy.schedule.kind, problem_.chain)) {
+    for (const layer_cost& layer : chain_of(strategy)) {
       times.forward.emplace_back();
       times.backward.emplace_back();
       times.weight_gradient.emplace_back();
@@ -573,8 +579,8 @@ class run_planner {
     return steps;
   }
 
-  /// A lower bound on the epoch: the work and the gradient reductions divided evenly over all
-  /// devices, and the longest sample through all layers.
+  /// A lower bound on the epoch: the work and what of the ends of steps cannot be overlapped,
+  /// divided evenly over all devices, and the longest sample through all layers.
   [[nodiscard]] std::int64_t bound(std::size_t steps) const {
     wide_integer work = 0;
     wide_integer longest = 0;
@@ -584,7 +590,9 @@ class run_planner {
       longest = std::max(longest, time);
     }
     wide_integer reduction = 0;
-    for (const layer_cost& layer : problem_.chain) reduction += layer.step_time;
+    for (const layer_cost& layer : problem_.chain)
+      reduction += layer.step_time - (problem_.overlap.reduction ? layer.reduction_time : 0) -
+                   (problem_.overlap.gather ? layer.gather_time : 0);
     const auto ranks = static_cast<wide_integer>(problem_.data_parallel);
     const auto devices = static_cast<wide_integer>(problem_.stages) * ranks;
     const wide_integer shared =

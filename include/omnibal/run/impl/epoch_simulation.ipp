@@ -137,8 +137,12 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
     outcome.time = checked_add(outcome.time, step_end, "epoch time");
   }
   for (std::size_t d = 0; d < devices; ++d) outcome.peak_memory[d] += reserved;
-  for (std::size_t j = 0; j < stages.size(); ++j)
+  outcome.step_times = step_times;
+  outcome.hidden_step_times.assign(devices, 0);
+  for (std::size_t j = 0; j < stages.size(); ++j) {
     outcome.peak_memory[schedule.device(j)] += stages[j].static_bytes;
+    outcome.hidden_step_times[schedule.device(j)] += stages[j].hidden_step_time;
+  }
   const double total =
       static_cast<double>(outcome.time) * static_cast<double>(devices * load.ranks);
   outcome.bubble_ratio = total > 0 ? 1.0 - busy / total : 0.0;

@@ -55,8 +55,9 @@ class execution_builder {
       : problem_(problem),
         strategy_(strategy),
         options_(options),
-        chain_(chain_under(strategy.schedule.kind, problem.chain)),
-        stages_(stage_models(chain_, strategy.plan)),
+        chain_(chain_under(strategy.schedule.kind, problem.chain, problem.recompute_for_w)),
+        stages_(stage_models(chain_, strategy.plan, strategy.schedule,
+                             strategy.data.load.mean_microbatch(), problem.overlap)),
         schedules_(strategy.schedule) {}
 
   [[nodiscard]] execution_plan make() {

@@ -21,14 +21,15 @@ namespace omnibal::inline v0 {
 
 OMNIBAL_INLINE timeline step_timeline(const run_strategy& strategy,
                                       std::span<const layer_cost> chain, std::size_t step,
-                                      std::size_t rank) {
+                                      std::size_t rank, weight_gradient_recompute recompute_for_w) {
   const epoch_load& load = strategy.data.load;
   const auto microbatches = load.assignment[step * load.ranks + rank];
   schedule_shape shape = strategy.schedule;
   shape.microbatches = runnable_microbatches(shape, microbatches.size());
   if (microbatches.empty()) return {.devices = shape.stages};
 
-  const std::vector<layer_cost> layers = chain_under(strategy.schedule.kind, chain);
+  const std::vector<layer_cost> layers =
+      chain_under(strategy.schedule.kind, chain, recompute_for_w);
   const auto times_with = [&](const pipeline_plan& plan) {
     microbatch_times times;
     times.evaluate(stage_models(layers, plan), load, microbatches, shape.microbatches);

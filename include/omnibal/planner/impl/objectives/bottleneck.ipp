@@ -31,7 +31,7 @@ OMNIBAL_INLINE joint_plan bottleneck::search(const pipeline_problem& problem,
       [](const pipeline_problem&, detail::stage_search& stages) {
         return detail::plan_for_bottleneck(stages, detail::stage_weight::time);
       },
-      1);
+      1, detail::tie_rule::sum_then_makespan);
 }
 
 }  // namespace omnibal::inline v0::objectives

@@ -33,7 +33,7 @@ OMNIBAL_INLINE joint_plan closed_form::search(const pipeline_problem& problem,
       [](const pipeline_problem& asked, detail::stage_search& stages) {
         return detail::plan_for_closed_form(stages, asked.schedule.microbatches);
       },
-      static_cast<std::int64_t>(problem.schedule.microbatches));
+      static_cast<std::int64_t>(problem.schedule.microbatches), detail::tie_rule::makespan);
 }
 
 }  // namespace omnibal::inline v0::objectives

@@ -31,7 +31,7 @@ OMNIBAL_INLINE joint_plan period::search(const pipeline_problem& problem,
       [](const pipeline_problem& asked, detail::stage_search& stages) {
         return detail::plan_for_period(asked, stages);
       },
-      1);
+      1, detail::tie_rule::makespan);
 }
 
 }  // namespace omnibal::inline v0::objectives

@@ -28,7 +28,7 @@ OMNIBAL_INLINE joint_plan variance::search(const pipeline_problem& problem,
       [](const pipeline_problem&, detail::stage_search& stages) {
         return detail::plan_for_variance(stages.table());
       },
-      0);
+      0, detail::tie_rule::none);
 }
 
 }  // namespace omnibal::inline v0::objectives
