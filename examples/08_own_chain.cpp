@@ -50,8 +50,8 @@ int main() {
   claim(found.status == omnibal::search_status::optimal, "the plan is proven to be optimal");
 
   // Time and memory of the plan on every device, and the end of every operation of the step.
-  const auto stages = omnibal::stage_costs(problem, found.plan);
-  const auto peaks = omnibal::peak_memory(problem, stages);
+  const auto planned = omnibal::evaluate(problem, found.plan);
+  const auto& stages = planned.stages;
   const omnibal::operation_graph graph(problem.schedule);
   const auto step = omnibal::simulate(graph, omnibal::simulation_times(stages, problem.schedule));
   for (std::size_t s = 0; s < stages.size(); ++s) {
@@ -60,9 +60,9 @@ int main() {
     for (std::size_t l = first; l < last; ++l) recomputed += found.plan.modes[l];
     std::printf("stage %zu: %s to %s, %zu of %zu layers recompute, %lld of 6000 MiB\n", s,
                 problem.layers[first].name.c_str(), problem.layers[last - 1].name.c_str(),
-                recomputed, last - first, static_cast<long long>(peaks[s]));
-    claim(peaks[s] <= 6000, "the plan fits the memory of every device");
+                recomputed, last - first, static_cast<long long>(planned.peak_memory[s]));
   }
+  claim(planned.fits(), "the plan fits the memory of every device");
   std::printf("a step takes %.1f ms, of which devices are idle %.0f %%\n",
               static_cast<double>(step.makespan) / 1000, 100 * step.bubble_ratio());
   claim(step.makespan == found.objective.numerator,
@@ -71,7 +71,7 @@ int main() {
   // The usual way: as many layers on every device, all of them recomputed.
   const omnibal::pipeline_plan even{.cuts = {0, 4, 8, 12, 16},
                                     .modes = std::vector<std::size_t>(16, 1)};
-  const auto usual = omnibal::makespan(problem.schedule, omnibal::stage_costs(problem, even));
+  const auto usual = omnibal::evaluate(problem, even).makespan;
   std::printf("four layers on each, all recomputed: %.1f ms\n", static_cast<double>(usual) / 1000);
   claim(step.makespan < usual, "the plan is faster than an even one");
 }

@@ -64,6 +64,26 @@ TEST_CASE("Stage costs, objectives and memory of a plan worked out by hand") {
         std::vector<std::int64_t>{11 + 100 + 2 * 2 + 10, 13 + 120 + 20});
 }
 
+TEST_CASE("A plan evaluated says what its parts say, and which device lacks memory") {
+  pipeline_problem problem = two_stages();
+  const pipeline_plan plan{.cuts = {0, 1, 3}, .modes = {1, 0, 0}};
+  const auto stages = stage_costs(problem, plan);
+  const plan_evaluation result = evaluate(problem, plan);
+  CHECK(result.makespan == makespan(problem.schedule, stages));
+  CHECK(result.peak_memory == peak_memory(problem, stages));
+  CHECK(result.stages[1].time() == 24);
+  CHECK(result.fits());
+  problem.memory_limit = {result.peak_memory[0], result.peak_memory[1]};
+  CHECK(evaluate(problem, plan).fits());
+  problem.memory_margin = 1;
+  problem.memory_limit[1] -= 4;
+  const infeasibility why = evaluate(problem, plan).why;
+  CHECK(why.reason == infeasibility::cause::memory);
+  CHECK(why.binding_stage == 1);
+  CHECK(why.bytes_short == 5);
+  CHECK_THROWS_AS(evaluate(problem, {.cuts = {0, 3, 3}, .modes = {0, 0, 0}}), invalid_input);
+}
+
 TEST_CASE("The step ends when the slowest device has reduced its gradients") {
   pipeline_problem problem{.schedule = {.stages = 2, .microbatches = 2},
                            .layers = {{.forward_time = 1, .backward_time = 2, .step_time = 3},

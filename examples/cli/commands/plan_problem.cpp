@@ -10,7 +10,6 @@
 #include <omnibal/baselines/paper_plan.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
-#include <omnibal/pipeline/evaluated_plan.hpp>
 #include <omnibal/planner/advice.hpp>
 #include <omnibal/planner/objectives.hpp>
 #include <omnibal/planner/plan_jointly.hpp>
@@ -125,13 +124,13 @@ evaluated_plan describe(const asked_problem& asked, const pipeline_plan& plan, s
                         const rational& objective) {
   const pipeline_problem problem =
       asked.scenarios.empty() ? asked.problem : on_average(asked.problem, asked.scenarios);
-  const std::vector<stage_cost> stages = stage_costs(problem, plan);
+  const plan_evaluation result = omnibal::evaluate(problem, plan);
   evaluated_plan evaluated{.status = status,
                            .objective = objective,
                            .plan = plan,
-                           .peak_memory = peak_memory(problem, stages),
-                           .makespan = makespan(problem.schedule, stages)};
-  for (const stage_cost& stage : stages) {
+                           .peak_memory = result.peak_memory,
+                           .makespan = result.makespan};
+  for (const stage_cost& stage : result.stages) {
     evaluated.stage_forward.push_back(stage.forward_time);
     evaluated.stage_backward.push_back(stage.backward_time);
   }
@@ -153,9 +152,7 @@ using problem_answer = std::variant<evaluated_plan, no_answer>;
 /// Evaluates a given plan: no search, no bound.
 problem_answer evaluate_plan(const asked_problem& asked, const asked_objective& objective,
                              const pipeline_plan& plan) {
-  validate(asked.problem, plan);
-  if (const infeasibility why = memory_overrun(
-          asked.problem, peak_memory(asked.problem, stage_costs(asked.problem, plan)));
+  if (const infeasibility why = omnibal::evaluate(asked.problem, plan).why;
       why.reason != infeasibility::cause::none)
     return describe(why, "give every device at least " + std::to_string(why.bytes_short) +
                              " bytes more, or plan again without --evaluate");

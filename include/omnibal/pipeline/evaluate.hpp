@@ -3,9 +3,8 @@
 /// Evaluation of a plan: times and bytes of its stages, the objectives planners minimise, and the
 /// exact makespan and peak memory under its schedule.
 ///
-///     const auto stages = omnibal::stage_costs(problem, plan);
-///     const auto step = omnibal::makespan(problem.schedule, stages);
-///     const auto bytes = omnibal::peak_memory(problem, stages);
+///     const auto result = omnibal::evaluate(problem, plan);
+///     if (result.fits()) std::cout << result.makespan << " with " << result.peak_memory[0];
 ///
 /// With T the forward plus backward time of a stage and C the latency, forward plus backward, of
 /// the edge after it:
@@ -25,11 +24,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <ranges>
+#include <span>
 #include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/rational.hpp>
+#include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/simulate.hpp>
@@ -108,6 +109,25 @@ template <std::ranges::random_access_range Stages>
 /// last operation. O(p·m·v).
 [[nodiscard]] std::int64_t makespan(const schedule_shape& schedule,
                                     const std::vector<stage_cost>& stages);
+
+/// The device with the largest memory overrun, given the peak bytes of each; `none` if all fit.
+/// O(devices).
+[[nodiscard]] infeasibility memory_overrun(const pipeline_problem& problem,
+                                           std::span<const std::int64_t> peaks);
+
+/// A plan evaluated: what its stages cost, the time of a step, and the memory of every device.
+struct plan_evaluation {
+  std::vector<stage_cost> stages = {};
+  std::int64_t makespan = 0;                   ///< Simulated, whether the plan fits or not.
+  std::vector<std::int64_t> peak_memory = {};  ///< Bytes per device.
+  infeasibility why = {};  ///< The largest overrun of memory, where there is one.
+
+  [[nodiscard]] bool fits() const noexcept { return why.reason == infeasibility::cause::none; }
+};
+
+/// Evaluates a plan exactly. Throws invalid_input unless the plan is one for the problem, which is
+/// valid. O(p·m·v).
+[[nodiscard]] plan_evaluation evaluate(const pipeline_problem& problem, const pipeline_plan& plan);
 
 }  // namespace omnibal::inline v0
 

@@ -13,7 +13,6 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
-#include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/problem.hpp>
 
 namespace omnibal::inline v0 {
@@ -26,11 +25,6 @@ struct evaluated_plan {
   std::int64_t makespan = 0;    ///< Simulated, in the problem's unit, whether the plan fits or not.
   std::int64_t bytes_over = 0;  ///< Largest memory overrun of a device; 0 if the plan fits.
 };
-
-/// The device with the largest memory overrun, given the peak bytes of each; `none` if all fit.
-/// O(devices).
-[[nodiscard]] infeasibility memory_overrun(const pipeline_problem& problem,
-                                           std::span<const std::int64_t> peaks);
 
 /// Simulates a plan. Precondition: problem and plan are valid. O(p·m·v).
 [[nodiscard]] evaluated_plan evaluate_plan(const pipeline_problem& problem, std::string name,

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/rational.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/memory.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/problem.hpp>
@@ -150,6 +152,29 @@ OMNIBAL_INLINE std::int64_t makespan(const schedule_shape& schedule,
   return after_steps(simulate(operation_graph(schedule), simulation_times(stages, schedule)),
                      device_step_times(schedule, stages))
       .makespan;
+}
+
+OMNIBAL_INLINE infeasibility memory_overrun(const pipeline_problem& problem,
+                                            std::span<const std::int64_t> peaks) {
+  infeasibility worst;
+  if (problem.memory_limit.empty()) return worst;
+  for (std::size_t device = 0; device < peaks.size(); ++device)
+    if (const std::int64_t over =
+            peaks[device] + problem.memory_margin - problem.memory_limit[device];
+        over > worst.bytes_short)
+      worst = {
+          .reason = infeasibility::cause::memory, .binding_stage = device, .bytes_short = over};
+  return worst;
+}
+
+OMNIBAL_INLINE plan_evaluation evaluate(const pipeline_problem& problem,
+                                        const pipeline_plan& plan) {
+  validate(problem, plan);
+  plan_evaluation result{.stages = stage_costs(problem, plan)};
+  result.makespan = makespan(problem.schedule, result.stages);
+  result.peak_memory = peak_memory(problem, result.stages);
+  result.why = memory_overrun(problem, result.peak_memory);
+  return result;
 }
 
 }  // namespace omnibal::inline v0

@@ -458,9 +458,7 @@ class run_planner {
   }
 
   [[nodiscard]] bool fits_when_full(const run_strategy& strategy) const {
-    const pipeline_problem numbers = problem_for(strategy);
-    return std::ranges::all_of(peak_memory(numbers, stage_costs(numbers, strategy.plan)),
-                               [&](std::int64_t peak) { return peak <= problem_.memory.limit; });
+    return omnibal::evaluate(problem_for(strategy), strategy.plan).fits();
   }
 
   /// The times of every layer for ranks with the full number of micro-batches, chosen evenly over
