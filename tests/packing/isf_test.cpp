@@ -186,6 +186,7 @@ TEST_CASE("pack_isf stopped early has packed everything") {
                                             .stop = stop.get_token()}},
                                {.iterations = 1000000});
   CHECK(result.status == search_status::stopped);
+  CHECK(result.limit == search_limit::stop);
   CHECK(result.packs.indices().size() == 1000);
 }
 

@@ -297,6 +297,7 @@ TEST_CASE("Searches that are cut short keep a plan and a bound below the optimum
     const rational best = plan_jointly(problem, objectives::makespan{}).objective;
     const joint_plan found = plan_jointly(problem, objectives::makespan{}, {.operation_limit = 0});
     REQUIRE((found.status == search_status::stopped || found.status == search_status::optimal));
+    REQUIRE((found.limit == search_limit::operations) == (found.status == search_status::stopped));
     REQUIRE(!(best < found.bound));
     REQUIRE(!(found.objective < best));
     REQUIRE(objective_of(problem, found.plan, objectives::makespan{}) == found.objective);

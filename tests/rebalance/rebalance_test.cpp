@@ -387,6 +387,7 @@ TEST_CASE("rebalance returns what it has where a stop is asked for") {
     const rebalance_result result = rebalance(problem, options);
     check_sound(problem, result);
     CHECK(result.status == search_status::stopped);
+    CHECK(result.limit == search_limit::stop);
   }
 }
 

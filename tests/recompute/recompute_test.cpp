@@ -149,6 +149,10 @@ TEST_CASE("Every limit leaves a choice that fits, no better than its bound nor t
       const recompute_choice found = choose_recomputation(problem, options);
       REQUIRE(found.has_modes());
       cut += found.status == search_status::stopped;
+      const search_limit limit =
+          options.control.stop_requested() ? search_limit::stop : search_limit::operations;
+      const bool is_cut = found.status == search_status::stopped;
+      REQUIRE(found.limit == (is_cut ? limit : search_limit::none));
       REQUIRE(found.bound <= exact.objective);
       REQUIRE(found.objective >= exact.objective);
       REQUIRE(activation_peak(problem.layers, found.modes, 2) <= problem.budget);

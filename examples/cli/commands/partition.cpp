@@ -27,9 +27,10 @@ partition_report to_report(const chain_partition<std::int64_t>& found) {
   if (found.status == search_status::infeasible)
     return no_answer{.reason = "fewer_layers_than_stages",
                      .suggestion = "use at most as many parts as there are weights"};
-  return chain_cuts{.outcome = {found.status, found.objective, found.bound},
-                    .cuts = found.cuts,
-                    .tie_settled = found.tie_settled};
+  return chain_cuts{
+      .outcome = {.status = found.status, .objective = found.objective, .bound = found.bound},
+      .cuts = found.cuts,
+      .tie_settled = found.tie_settled};
 }
 
 exit_status partition(const command_context& context, const partition_arguments& arguments) {

@@ -190,8 +190,10 @@ problem_answer make_plan(const asked_problem& asked, const asked_objective& obje
   if (arguments.published) return plan_by_paper(asked, objective, found.bound);
   if (found.plan.cuts.empty())
     return no_answer{.status = found.status,
+                     .limit = found.limit,
                      .reason = "the limit was reached before any plan was found"};
   evaluated_plan plan = describe(asked, found.plan, found.status, found.objective, found.bound);
+  plan.limit = found.limit;
   if (has_tie_rule(objective)) plan.tie_settled = found.tie_settled;
   return plan;
 }

@@ -141,7 +141,7 @@ rebalance_report to_report(const rebalance_problem& problem, const rebalance_res
                           .cost = plan.cost,
                           .bytes = plan.bytes,
                           .bytes_bound = found.bytes_bound,
-                          .outcome = {found.status, found.objective, found.bound},
+                          .outcome = {found.status, found.limit, found.objective, found.bound},
                           .moves = plan.moves};
   for (const rebalance_point& point : found.frontier)
     report.frontier.push_back({.cost = point.cost,

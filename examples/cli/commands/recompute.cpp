@@ -31,7 +31,8 @@ recompute_report to_report(const recompute_choice& found) {
                          "raise the budget by bytes_short, keep fewer micro-batches "
                          "in flight, or give the stage fewer layers",
                      .shortage = memory_shortage{.bytes = found.bytes_short}};
-  return layer_modes{.outcome = {found.status, found.objective, found.bound}, .modes = found.modes};
+  return layer_modes{.outcome = {found.status, found.limit, found.objective, found.bound},
+                     .modes = found.modes};
 }
 
 exit_status recompute(const command_context& context, const recompute_arguments& arguments) {

@@ -5,8 +5,20 @@
 
 namespace omnibal::cli {
 
+namespace {
+
+/// The status, and the limit that ended the search where there was one.
+json heading(search_status status, search_limit limit) {
+  json report = {{"status", to_string(status)}};
+  if (limit != search_limit::none) report["limit"] = to_string(limit);
+  return report;
+}
+
+}  // namespace
+
 json to_json(const no_answer& why) {
-  json report = {{"status", to_string(why.status)}, {"reason", why.reason}};
+  json report = heading(why.status, why.limit);
+  report["reason"] = why.reason;
   if (!why.suggestion.empty()) report["suggestion"] = why.suggestion;
   if (why.nearest_batch) report["nearest_batch"] = *why.nearest_batch;
   if (!why.shortage) return report;
@@ -16,11 +28,12 @@ json to_json(const no_answer& why) {
 }
 
 json to_json(const search_outcome& outcome) {
-  return {{"status", to_string(outcome.status)},
-          {"objective", outcome.objective},
-          {"bound", outcome.bound},
-          {"gap", relative_gap(static_cast<double>(outcome.objective),
-                               static_cast<double>(outcome.bound))}};
+  json report = heading(outcome.status, outcome.limit);
+  report["objective"] = outcome.objective;
+  report["bound"] = outcome.bound;
+  report["gap"] =
+      relative_gap(static_cast<double>(outcome.objective), static_cast<double>(outcome.bound));
+  return report;
 }
 
 json to_json(const chain_cuts& found) {
@@ -39,10 +52,10 @@ json to_json(const layer_modes& found) {
 }
 
 json to_json(const evaluated_plan& plan) {
-  json report = {{"status", to_string(plan.status)},
-                 {"objective_numerator", plan.objective.numerator},
-                 {"objective_denominator", plan.objective.denominator},
-                 {"objective", plan.objective.value()}};
+  json report = heading(plan.status, plan.limit);
+  report["objective_numerator"] = plan.objective.numerator;
+  report["objective_denominator"] = plan.objective.denominator;
+  report["objective"] = plan.objective.value();
   if (plan.bound) {
     report["bound"] = plan.bound->value();
     report["gap"] = plan.objective == *plan.bound

@@ -28,6 +28,7 @@ struct memory_shortage {
 /// Why a search has no answer, and a remedy.
 struct no_answer {
   search_status status = search_status::infeasible;
+  search_limit limit = search_limit::none;  ///< Where the status is stopped.
   std::string reason = {};
   std::string suggestion = {};                     ///< Empty where there is nothing to suggest.
   std::optional<std::int64_t> nearest_batch = {};  ///< Where the global batch cannot be had.
@@ -39,6 +40,7 @@ struct no_answer {
 /// How a search over integers ended and what it proved.
 struct search_outcome {
   search_status status = search_status::infeasible;
+  search_limit limit = search_limit::none;  ///< Where the status is stopped.
   std::int64_t objective = 0;
   std::int64_t bound = 0;
 };
@@ -65,6 +67,7 @@ using recompute_report = std::variant<layer_modes, no_answer>;
 /// A plan for a problem of plain numbers, with its times and memory.
 struct evaluated_plan {
   search_status status = search_status::feasible;
+  search_limit limit = search_limit::none;  ///< Where the status is stopped.
   rational objective = {};
   std::optional<rational> bound = {};  ///< Where the plan was searched for.
   pipeline_plan plan = {};

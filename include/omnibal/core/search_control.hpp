@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/search_status.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -35,5 +36,12 @@ struct search_control {
   }
   [[nodiscard]] bool stop_requested() const noexcept { return stop.stop_requested(); }
 };
+
+/// The limit of a search that ended with this status just now.
+[[nodiscard]] inline search_limit limit_of(search_status status,
+                                           const search_control& control) noexcept {
+  if (status != search_status::stopped) return search_limit::none;
+  return control.stop_requested() ? search_limit::stop : search_limit::operations;
+}
 
 }  // namespace omnibal::inline v0

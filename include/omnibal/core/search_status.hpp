@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// How a search ended and how good its answer is: every search result has a `status`, an
-/// `objective` and a proven `bound`.
+/// How a search ended and how good its answer is: every search result has a `status`, the `limit`
+/// that ended it, an `objective` and a proven `bound`.
 #pragma once
 
 #include <string_view>
@@ -23,6 +23,22 @@ enum class search_status {
     case search_status::feasible: return "feasible";
     case search_status::stopped: return "stopped";
     case search_status::infeasible: return "infeasible";
+  }
+  return "unknown";
+}
+
+/// What ended a search whose status is `stopped`.
+enum class search_limit {
+  none,        ///< Nothing: it ended by itself.
+  operations,  ///< A count in its options, or one of its own: the same on every machine.
+  stop,        ///< Its caller, such as a clock or a signal: the answer depends on the machine.
+};
+
+[[nodiscard]] constexpr std::string_view to_string(search_limit limit) noexcept {
+  switch (limit) {
+    case search_limit::none: return "none";
+    case search_limit::operations: return "operations";
+    case search_limit::stop: return "stop";
   }
   return "unknown";
 }

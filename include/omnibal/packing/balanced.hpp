@@ -192,6 +192,7 @@ packing_result balanced_packer<Sums>::pack() {
   if (worth_another(packs.size(), bound)) {
     if (control_.stop_requested()) {
       result.status = search_status::stopped;
+      result.limit = search_limit::stop;
     } else if (pack_list<Sums> other = pack_by_size(); is_better(other, packs)) {
       packs = std::move(other);
       mixed = 0;

@@ -191,7 +191,10 @@ template <typename Sums, typename Samples, std::size_t Resources, typename Proje
     const bool stop = pass < method.iterations && options.control.stop_requested();
     const bool last = stop || pass == method.iterations;
     items.resize(cut_packs(std::span(items), sums, last, result.packs));
-    if (stop) result.status = search_status::stopped;
+    if (stop) {
+      result.status = search_status::stopped;
+      result.limit = search_limit::stop;
+    }
     options.control.report_progress("pack", pass, method.iterations);
   }
   finish_packing(result, estimates.oversize, limits.oversize,

@@ -19,6 +19,7 @@ struct packing_result {
   /// optimal: no packing has fewer packs, objective == bound; feasible: fewer packs are not proven
   /// impossible; stopped: the caller requested a stop (the packs are complete nevertheless).
   search_status status = search_status::optimal;
+  search_limit limit = search_limit::none;
   /// Pack k holds the samples packs[k].
   grouping<std::uint32_t> packs = {};
   /// The samples that alone exceed a capacity, ascending. Under oversize_policy::own_pack they are

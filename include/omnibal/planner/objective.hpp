@@ -40,6 +40,7 @@ struct joint_options {
 /// The plan found.
 struct joint_plan {
   search_status status = search_status::infeasible;
+  search_limit limit = search_limit::none;
   rational objective = {};  ///< An integer except for the period and for means over scenarios.
   rational bound = {};      ///< Proven lower bound on the objective of every plan.
   pipeline_plan plan = {};

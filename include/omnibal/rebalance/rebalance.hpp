@@ -48,9 +48,10 @@ struct rebalance_point {
 /// The result of rebalance.
 struct rebalance_result {
   /// optimal: the frontier is proven Pareto-optimal, or the objective and the bytes of the chosen
-  /// plan equal their bounds; feasible: better plans are not proven impossible; stopped: the caller
-  /// requested a stop.
+  /// plan equal their bounds; feasible: better plans are not proven impossible; stopped: a limit
+  /// ended the search.
   search_status status = search_status::feasible;
+  search_limit limit = search_limit::none;
   /// From the plan that sends no bytes to the one of least cost: costs descending, bytes ascending.
   std::vector<rebalance_point> frontier = {};
   /// The point with the fewest bytes whose cost lies within the tolerance of the least.

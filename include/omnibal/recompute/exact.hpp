@@ -47,6 +47,7 @@ struct recompute_options {
 /// The modes of one stage.
 struct recompute_choice {
   search_status status = search_status::infeasible;
+  search_limit limit = search_limit::none;
   std::int64_t objective = 0;    ///< Σ extra time of the modes chosen.
   std::int64_t bound = 0;        ///< Proven lower bound on it.
   std::int64_t bytes_short = 0;  ///< If infeasible: bytes missing for the minimum-memory choice.

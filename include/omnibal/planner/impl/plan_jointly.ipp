@@ -33,6 +33,15 @@ OMNIBAL_INLINE std::vector<std::int64_t> scenario_makespans(const pipeline_probl
   return detail::makespans_of(problem, detail::interval_times(problem, scenarios), plan);
 }
 
+namespace detail {
+
+[[nodiscard]] inline joint_plan with_limit(joint_plan found, const search_control& control) {
+  found.limit = limit_of(found.status, control);
+  return found;
+}
+
+}  // namespace detail
+
 OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem,
                                        const any_objective& objective,
                                        const joint_options& options) {
@@ -42,7 +51,7 @@ OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem,
   if (const infeasibility why = impossible_partition(problem);
       why.reason != infeasibility::cause::none)
     return {.why = why};
-  return objective.search(problem, options);
+  return detail::with_limit(objective.search(problem, options), options.control);
 }
 
 OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem,
@@ -57,8 +66,10 @@ OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem,
   if (const infeasibility why = impossible_partition(problem);
       why.reason != infeasibility::cause::none)
     return {.why = why};
-  return detail::search_makespan(on_average(problem, scenarios),
-                                 detail::interval_times(problem, scenarios), measure, options);
+  return detail::with_limit(
+      detail::search_makespan(on_average(problem, scenarios),
+                              detail::interval_times(problem, scenarios), measure, options),
+      options.control);
 }
 
 }  // namespace omnibal::inline v0

@@ -62,6 +62,7 @@ OMNIBAL_INLINE rebalance_result rebalance(const rebalance_problem& problem,
   result.bytes_bound = bound_bytes(problem, most_expensive);
   if (!finished) {
     result.status = search_status::stopped;
+    result.limit = limit_of(result.status, options.control);
   } else if (exact) {
     result.bound = result.objective;
     result.bytes_bound = result.plan().bytes;

@@ -464,8 +464,10 @@ OMNIBAL_INLINE recompute_choice choose_recomputation(const recompute_problem& pr
   validate(
       pipeline_problem{.schedule = {.microbatches = problem.in_flight}, .layers = problem.layers});
   recompute_chooser chooser(problem.layers, options);
-  return chooser.choose(0, problem.layers.size(), static_cast<std::int64_t>(problem.in_flight),
-                        problem.budget);
+  recompute_choice choice = chooser.choose(
+      0, problem.layers.size(), static_cast<std::int64_t>(problem.in_flight), problem.budget);
+  choice.limit = limit_of(choice.status, options.control);
+  return choice;
 }
 
 }  // namespace omnibal::inline v0
