@@ -16,6 +16,7 @@
 #include <omnibal/packing/numpy_shuffle.hpp>
 #include <omnibal/packing/packer.hpp>
 #include <omnibal/packing/packers.hpp>
+#include <omnibal/packing/packing_check.hpp>
 #include <omnibal/packing/result.hpp>
 #include <omnibal/packing/streaming.hpp>
 #include <omnibal/packing/swap_improvement.hpp>

@@ -316,9 +316,9 @@ class Evaluate(CommandTest):
                                       self.write("p.json", {**good, **changes})]
         self.assertEqual(self.succeed(*evaluate())["oversize"], [2])
         self.assertEqual(self.succeed(*evaluate())["packs"], 2)
-        self.expect_failure(*evaluate(offsets=[0, 2], steps=[[[0], []]]), naming=["p.json: offsets[0]", "beyond the capacity"])
-        self.expect_failure(*evaluate(indices=[0, 0]), naming=["p.json: indices", "two packs"])
-        self.expect_failure(*evaluate(indices=[0, 2]), naming=["p.json: indices", "in no pack"])
+        self.expect_failure(*evaluate(offsets=[0, 2], steps=[[[0], []]]), naming=["p.json: packs[0]", "within the capacity, 9"])
+        self.expect_failure(*evaluate(indices=[0, 0]), naming=["p.json: samples[0] = in packs 2 times", "once"])
+        self.expect_failure(*evaluate(indices=[0, 2]), naming=["p.json: samples[1] = in packs 0 times"])
         self.expect_failure(*evaluate(offsets=[0, 0, 2]), naming=["p.json: offsets"])
         self.expect_failure(*evaluate(capacity={"images": 0, "tokens": 9}), naming=["p.json", "capacity"])
         self.expect_failure(*evaluate(steps=[[[0], [2]]]), naming=["p.json: steps"])
@@ -578,13 +578,13 @@ class Mixture(CommandTest):
                                       self.write("q.json", {**packs, **changes})]
         repeat = packs["repeat"]
         for change in ({"seed": 1}, {"epoch": 1}, {"rates": ["1", "1/2"]}, {"rates": ["2", "1/4"]}):
-            self.expect_failure(*evaluate(repeat={**repeat, **change}), naming=["q.json: indices", "mixture", "times"])
+            self.expect_failure(*evaluate(repeat={**repeat, **change}), naming=["q.json: samples[", "mixture", "times"])
         for change, naming in (({"rates": ["1"]}, "rate for each"), ({"rates": ["1", "0"]}, "repeat[1] = 0"),
                                ({"rates": ["1", 2]}, "5/2"), ({"seed": -1}, "seed"), ({"epoch": 2**32}, "epoch")):
             self.expect_failure(*evaluate(repeat={**repeat, **change}), naming=naming)
         self.expect_failure(*evaluate(repeat=[]), naming="q.json: repeat")
         del packs["repeat"]
-        self.expect_failure(*evaluate(), naming=["q.json: indices", "in no pack"])
+        self.expect_failure(*evaluate(), naming=["q.json: samples[", "must be in packs once"])
 
 
 class BrokenPack(CommandTest):

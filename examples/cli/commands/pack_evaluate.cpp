@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include <omnibal/core/error.hpp>
-#include <omnibal/packing/bound.hpp>
-#include <omnibal/packing/metrics.hpp>
+#include <omnibal/packing/packing_check.hpp>
 
 #include "errors.hpp"
 #include "files/mixture_draw.hpp"
@@ -27,69 +27,21 @@ std::vector<std::uint32_t> expected_times(const packs_file& file, std::size_t sa
   return times;
 }
 
-/// Throws: the packs hold sample `id` `times` times, not `expected` times.
-[[noreturn]] void refuse_times(const packs_file& file, const std::string& path, std::uint32_t id,
-                               std::uint32_t times, std::uint32_t expected) {
-  const std::string field = path + ": indices";
-  if (file.mixture)
-    throw invalid_input(field, id,
-                        "is a sample in packs " + std::to_string(times) +
-                            " times, but the mixture of repeat draws it " +
-                            std::to_string(expected) + " times");
-  throw invalid_input(
-      field, id,
-      times == 0 ? "is a sample in no pack, though it fits" : "is a sample in two packs");
-}
-
-/// Checks packs made elsewhere against the capacity and the number of times that each sample must
-/// appear. Returns the samples beyond the capacity, ascending.
+/// Checks the packs of a file; errors name the file.
 template <std::size_t Resources>
-std::vector<std::uint32_t> check_packs(const sample_list<Resources>& samples,
-                                       const std::vector<std::uint32_t>& expected,
-                                       const packs_file& file, const std::string& path) {
-  const auto exceeds = [&](const loads<Resources>& load) {
-    for (std::size_t r = 0; r < Resources; ++r)
-      if (load[r] > file.capacity[r]) return true;
-    return false;
-  };
-  std::vector<std::uint32_t> times(samples.size());
-  for (const std::uint32_t id : file.packs.indices()) ++times[id];
-  std::vector<std::uint32_t> oversize;
-  for (std::uint32_t id = 0; id < samples.size(); ++id) {
-    const bool fits = !exceeds(samples[id]);
-    if (times[id] > expected[id] || (fits && times[id] < expected[id]))
-      refuse_times(file, path, id, times[id], expected[id]);
-    if (!fits && expected[id] > 0) oversize.push_back(id);
+packing_result check(const sample_list<Resources>& samples, const std::vector<std::uint32_t>& times,
+                     const packs_file& file, const std::string& path, const length_tables& tables) {
+  const packing_check_options<Resources> options{.capacity = to_loads<Resources>(file.capacity),
+                                                 .times = times,
+                                                 .names = names_of<Resources>(tables)};
+  try {
+    return check_packing(file.packs, samples, options);
+  } catch (const invalid_input& error) {
+    const bool is_of_mixture = file.mixture && error.field() == "samples";
+    throw invalid_input(
+        path + ": " + error.field(), error.indices(), error.value(),
+        error.advice() + (is_of_mixture ? ", as the mixture of repeat draws it" : ""));
   }
-  const auto sums = pack_loads(file.packs, samples);
-  for (std::size_t k = 0; k < sums.size(); ++k) {
-    const std::uint64_t begin = file.packs.offsets()[k];
-    if (file.packs[k].empty())
-      throw invalid_input(path + ": offsets", k, begin, "begins an empty pack");
-    if (exceeds(sums[k]) && file.packs[k].size() > 1)
-      throw invalid_input(path + ": offsets", k, begin, "begins a pack beyond the capacity");
-  }
-  return oversize;
-}
-
-/// A proven lower bound on the number of packs: one per sample beyond the capacity, and the bound
-/// for all others.
-template <std::size_t Resources>
-std::uint64_t bound_on_packs(const sample_list<Resources>& samples,
-                             const std::vector<std::uint32_t>& times, const packs_file& file,
-                             const std::vector<std::uint32_t>& oversize,
-                             const length_tables& tables) {
-  std::vector<std::uint32_t> left = times;
-  for (const std::uint32_t id : oversize) left[id] = 0;
-  sample_list<Resources> fitting;
-  for (std::size_t id = 0; id < samples.size(); ++id)
-    fitting.insert(fitting.end(), left[id], samples[id]);
-  const std::size_t own_packs = file.packs.indices().size() - fitting.size();
-  return own_packs +
-         bound_packs(fitting,
-                     bound_options<Resources>{.capacity = to_loads<Resources>(file.capacity),
-                                              .names = names_of<Resources>(tables)})
-             .packs;
 }
 
 template <std::size_t Resources>
@@ -104,10 +56,11 @@ packed_tables evaluate(const sample_list<Resources>& samples, const length_table
         "--out has no meaning here: a mixture depends on the order of the tables, and " +
         options.evaluate + " was made for another order");
   const std::vector<std::uint32_t> times = expected_times(packed.file, samples.size());
-  packed.oversize = check_packs(samples, times, packed.file, options.evaluate);
+  packing_result checked = check(samples, times, packed.file, options.evaluate, tables);
+  packed.oversize = std::move(checked.oversize);
   if (packed.file.mixture) packed.drawn = std::reduce(times.begin(), times.end(), std::size_t{0});
-  packed.bound = bound_on_packs(samples, times, packed.file, packed.oversize, tables);
-  if (packed.bound == packed.file.packs.size()) packed.status = search_status::optimal;
+  packed.bound = checked.bound;
+  packed.status = checked.status;
   return packed;
 }
 
