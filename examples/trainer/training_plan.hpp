@@ -82,11 +82,21 @@ struct assigned_packs {
   dispatch_plan dispatch = {};
 };
 
+/// The chain as stages run it where the backward is split: a layer that recomputes computes the
+/// gradients of its weights in B, and nothing of it waits for W.
+[[nodiscard]] inline std::vector<layer_cost> without_waiting(std::span<const layer_cost> chain) {
+  std::vector<layer_cost> layers(chain.begin(), chain.end());
+  for (layer_cost& layer : layers)
+    for (mode_cost& mode : layer.modes)
+      if (mode.kind != recompute_kind::none) mode.saved_for_weight_gradient = linear_cost{};
+  return layers;
+}
+
 class training_planner {
  public:
   training_planner(std::span<const layer_cost> chain, const picture_task& task,
                    const training_shape& shape)
-      : chain_(chain), shape_(shape) {
+      : chain_(without_waiting(chain)), shape_(shape) {
     for (std::uint32_t i = 0; i < shape.steps * shape.batch; ++i) {
       samples_.push_back(task.size_of(i));
       labels_.push_back(task.label_tokens_of(i));
@@ -243,7 +253,7 @@ class training_planner {
                        std::to_string(*worst - shape_.memory) + " bytes"};
   }
 
-  std::span<const layer_cost> chain_;
+  std::vector<layer_cost> chain_;
   const training_shape& shape_;
   std::vector<vision_language_sample> samples_;
   std::vector<vision_language_sample> searched_samples_;

@@ -79,11 +79,13 @@ class GivenNames(CommandTest):
     def test_measurements(self):
         profile = example("measured.json")
         row = ["layers", 1]
-        for key in ("forward_seconds", "backward_seconds", "weight_gradient_seconds", "kept_bytes", "transient_bytes"):
+        for key in ("forward_seconds", "backward_seconds", "weight_gradient_seconds", "kept_bytes", "transient_bytes",
+                    "kept_for_w_bytes"):
             profile["layers"][1].setdefault(key, 0)
         self.expect_names(["calibrate", "--profile"], "profile.json", profile, [
             (["layers"], []),
-            *([[*row, key], 1e-300] for key in ("forward_seconds", "backward_seconds", "kept_bytes", "transient_bytes")),
+            *([[*row, key], 1e-300] for key in ("forward_seconds", "backward_seconds", "kept_bytes", "transient_bytes",
+                                                "kept_for_w_bytes")),
             ([*row, "weight_gradient_seconds"], 400)])
 
     def test_advice_is_in_the_same_words(self):

@@ -153,6 +153,24 @@ TEST_CASE("Static bytes: 18 a parameter whole, 6 + 12/dp sharded, 2 frozen") {
   CHECK(bytes({.freeze = frozen_part::vision}) == 18 * parameters);
 }
 
+TEST_CASE("Once per step gradients are reduced, the optimizer runs, and shards are gathered") {
+  for (const bool sharded : {false, true}) {
+    const auto chain = cost_layers(preset("internvl2-8b"), a100(),
+                                   {.data_parallel = 8, .shard_optimizer = sharded});
+    for (const layer_cost& layer : chain) {
+      INFO(layer.name);
+      CHECK(layer.reduction_time > 0);
+      CHECK((layer.gather_time > 0) == sharded);
+      CHECK(layer.step_time > layer.reduction_time + layer.gather_time);
+      // A ring sends 4 bytes of each gradient once to scatter sums, and again to gather them; or 2
+      // of each parameter.
+      if (sharded) CHECK(std::abs(layer.reduction_time - 2 * layer.gather_time) <= 2);
+    }
+  }
+  for (const layer_cost& layer : cost_layers(preset("internvl2-8b"), a100(), {}))
+    CHECK(layer.reduction_time == 0);
+}
+
 TEST_CASE("A frozen vision part has no backward, keeps nothing and reduces nothing") {
   const auto chain = cost_layers(preset("internvl2-8b"), a100(),
                                  {.data_parallel = 8, .freeze = frozen_part::vision});

@@ -84,6 +84,13 @@ drawn_run draw_run(std::uint64_t seed) {
     for (std::int64_t& one : capacity) one *= test::draw(random, 1, 3);
     run.problem.capacity = capacity;
   }
+  random_stream ends(seed, 78);
+  for (layer_cost& layer : run.chain) {
+    layer.reduction_time = test::draw(ends, 0, layer.step_time / 2);
+    layer.gather_time = test::draw(ends, 0, layer.step_time / 3);
+  }
+  run.problem.overlap = {.reduction = test::draw(ends, 0, 1) == 1,
+                         .gather = test::draw(ends, 0, 1) == 1};
   run.problem.samples = run.samples;
   run.problem.chain = run.chain;
   return run;

@@ -79,6 +79,7 @@ constexpr given_name profile_key_table[] = {
     {"rows[].backward_time", "layers[].backward_seconds"},
     {"rows[].weight_gradient_time", "layers[].weight_gradient_seconds"},
     {"rows[].saved_bytes", "layers[].kept_bytes"},
+    {"rows[].saved_for_weight_gradient", "layers[].kept_for_w_bytes"},
 };
 
 constexpr given_name plan_option_table[] = {

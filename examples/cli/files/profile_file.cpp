@@ -29,6 +29,7 @@ const std::vector<std::string> row_keys = {"name",
                                            "weight_gradient_seconds",
                                            "kept_bytes",
                                            "transient_bytes",
+                                           "kept_for_w_bytes",
                                            "id",
                                            "note"};
 
@@ -70,7 +71,8 @@ measured_layer read_row(const object_reader& row) {
           .backward_time = amount(row, "backward_seconds", nanoseconds),
           .weight_gradient_time = amount(row, "weight_gradient_seconds", nanoseconds),
           .saved_bytes = amount(row, "kept_bytes", 1),
-          .transient_bytes = amount(row, "transient_bytes", 1)};
+          .transient_bytes = amount(row, "transient_bytes", 1),
+          .saved_for_weight_gradient = amount(row, "kept_for_w_bytes", 1)};
 }
 
 void read_measurements(const object_reader& file, profile_fits& fits) {
@@ -131,6 +133,7 @@ layer_fit read_layer_fit(const object_reader& object) {
          .extra_time = read_fit(mode, "extra_nanoseconds"),
          .saved_bytes = read_fit(mode, "kept_bytes"),
          .transient_bytes = read_fit(mode, "transient_bytes"),
+         .saved_for_weight_gradient = read_fit(mode, "kept_for_w_bytes"),
          .extra_over_fitted = static_cast<std::size_t>(mode.integer("extra_over_fitted", 0))});
   return layer;
 }
@@ -170,6 +173,7 @@ json to_json(const mode_fit& mode) {
   add(object, "extra_nanoseconds", mode.extra_time);
   add(object, "kept_bytes", mode.saved_bytes);
   add(object, "transient_bytes", mode.transient_bytes);
+  add(object, "kept_for_w_bytes", mode.saved_for_weight_gradient);
   if (mode.extra_over_fitted > 0) object["extra_over_fitted"] = mode.extra_over_fitted;
   return object;
 }

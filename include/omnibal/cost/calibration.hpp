@@ -38,6 +38,8 @@ struct measured_layer {
   std::optional<double> weight_gradient_time = {};  ///< The part of backward_time that is W.
   std::optional<double> saved_bytes = {};
   std::optional<double> transient_bytes = {};
+  /// From B to W, of a trainer that splits the backward and recomputes in B alone.
+  std::optional<double> saved_for_weight_gradient = {};
 };
 
 /// The fits of a recompute mode; absent where there is no measurement.
@@ -46,6 +48,7 @@ struct mode_fit {
   std::optional<linear_fit> extra_time = {};  ///< Residuals are relative to the backward.
   std::optional<linear_fit> saved_bytes = {};
   std::optional<linear_fit> transient_bytes = {};
+  std::optional<linear_fit> saved_for_weight_gradient = {};
   /// How many rows had no measured backward in mode `none` at their workload and used the fit.
   std::size_t extra_over_fitted = 0;
 };

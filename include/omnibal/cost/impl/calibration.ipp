@@ -91,7 +91,9 @@ inline void fit_extra_time(std::span<const measured_layer> rows, const layer_fit
   };
   mode_fit mode{.name = name,
                 .saved_bytes = fit_where(rows, &measured_layer::saved_bytes, in_mode),
-                .transient_bytes = fit_where(rows, &measured_layer::transient_bytes, in_mode)};
+                .transient_bytes = fit_where(rows, &measured_layer::transient_bytes, in_mode),
+                .saved_for_weight_gradient =
+                    fit_where(rows, &measured_layer::saved_for_weight_gradient, in_mode)};
   if (name != "none") fit_extra_time(rows, layer, mode);
   return mode;
 }
@@ -138,6 +140,7 @@ inline void expect_measurable(std::span<const measured_layer> rows) {
   check("rows[].weight_gradient_time", &measured_layer::weight_gradient_time);
   check("rows[].saved_bytes", &measured_layer::saved_bytes);
   check("rows[].transient_bytes", &measured_layer::transient_bytes);
+  check("rows[].saved_for_weight_gradient", &measured_layer::saved_for_weight_gradient);
   for (std::size_t k = 0; k < rows.size(); ++k) expect_part_of_backward(rows[k], k);
 }
 
@@ -157,7 +160,8 @@ OMNIBAL_INLINE double suggested_margin(std::span<const layer_fit> fits) {
   double margin = 0.0;
   for (const layer_fit& layer : fits)
     for (const mode_fit& mode : layer.modes)
-      for (const auto& bytes : {mode.saved_bytes, mode.transient_bytes})
+      for (const auto& bytes :
+           {mode.saved_bytes, mode.transient_bytes, mode.saved_for_weight_gradient})
         if (bytes) margin = std::max(margin, bytes->margin);
   return margin;
 }
@@ -218,6 +222,8 @@ inline void apply_mode(const mode_fit& fit, std::size_t index, layer_cost& layer
   if (replace(mode->extra_time, fit.extra_time)) parts.extra[m] = true;
   if (replace(mode->saved_bytes, fit.saved_bytes)) parts.saved[m] = true;
   if (replace(mode->transient_bytes, fit.transient_bytes)) parts.transient[m] = true;
+  if (fit.saved_for_weight_gradient)
+    mode->saved_for_weight_gradient = fit.saved_for_weight_gradient->cost();
 }
 
 /// `part` of `before`, scaled to be the same part of each coefficient of `now`: never more than it.

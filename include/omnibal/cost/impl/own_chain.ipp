@@ -81,6 +81,8 @@ class own_layer_builder {
     if (recomputes) cost.extra_time = measured(mode.extra_time, "backward in mode " + mode.name);
     if (recomputes || mode.transient_bytes)
       cost.transient_bytes = measured(mode.transient_bytes, "transient bytes in mode " + mode.name);
+    if (mode.saved_for_weight_gradient)
+      cost.saved_for_weight_gradient = mode.saved_for_weight_gradient->cost();
     return cost;
   }
 

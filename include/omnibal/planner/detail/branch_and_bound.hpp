@@ -97,8 +97,12 @@ class cut_search {
 
   /// Searches, starting with the best of the given partitions. Infeasible only if none was given
   /// and none is found; if none was given, a stopped search may have no plan.
-  [[nodiscard]] cut_plan solve(const std::vector<std::vector<std::size_t>>& starts) {
+  [[nodiscard]] cut_plan solve(std::vector<std::vector<std::size_t>> starts) {
     for (const std::vector<std::size_t>& cuts : starts) consider(cuts);
+    if constexpr (requires { stages_.fitting_cuts(starts); }) {
+      if (best_.value == cut_plan::none) starts.push_back(stages_.fitting_cuts(starts));
+      consider(starts.back());
+    }
     if (problem_.schedule.shares_devices())
       walk_partitions(
           starts, cut_plan::none, [&](const auto& cuts) { return value_of(cuts); },

@@ -163,6 +163,36 @@ class interleaved_stages {
     return plan;
   }
 
+  /// A partition that fits, found by local search for the least overrun from these; empty if it
+  /// ends without one.
+  [[nodiscard]] std::vector<std::size_t> fitting_cuts(
+      const std::vector<std::vector<std::size_t>>& starts) {
+    constexpr int most_tried = 2000;
+    std::vector<std::size_t> best;
+    std::int64_t least = infeasible;
+    int tried = 0;
+    const auto consider = [&](const std::vector<std::size_t>& cuts) {
+      if (least <= 0 || tried > most_tried || !is_partition(cuts)) return false;
+      ++tried;
+      const std::int64_t bytes = overrun(cuts).bytes_short;
+      if (bytes >= least) return false;
+      least = bytes;
+      best = cuts;
+      return true;
+    };
+    for (const std::vector<std::size_t>& cuts : starts) (void)consider(cuts);
+    if (!best.empty())
+      improve_cuts([&] { return best; }, consider, [&] { return control_.stop_requested(); });
+    return least <= 0 ? best : std::vector<std::size_t>{};
+  }
+
+  [[nodiscard]] bool is_partition(const std::vector<std::size_t>& cuts) const {
+    if (cuts.size() != problem_.schedule.total_stages() + 1) return false;
+    for (std::size_t j = 0; j + 1 < cuts.size(); ++j)
+      if (cuts[j] >= cuts[j + 1] || !rules_.allows(cuts[j], cuts[j + 1])) return false;
+    return true;
+  }
+
   /// The largest memory overrun of a device in a partition, and that device.
   [[nodiscard]] infeasibility overrun(const std::vector<std::size_t>& cuts) {
     infeasibility worst{.reason = infeasibility::cause::memory,
@@ -309,9 +339,14 @@ class virtual_stage_search {
         cuts_(total_ + 1, problem.layers.size()),
         costs_of_(problem) {}
 
-  /// Searches, starting with the best of the given partitions; `stopped` at the limit.
-  [[nodiscard]] joint_plan solve(const std::vector<std::vector<std::size_t>>& starts) {
+  /// Searches, starting with the best of the given partitions or, where none fits, with one that
+  /// does; `stopped` at the limit.
+  [[nodiscard]] joint_plan solve(std::vector<std::vector<std::size_t>> starts) {
     for (const std::vector<std::size_t>& cuts : starts) (void)consider(cuts);
+    if (!found_) {
+      starts.push_back(stages_.fitting_cuts(starts));
+      (void)consider(starts.back());
+    }
     walk_partitions(
         starts, no_value, [&](const auto& cuts) { return least_value(cuts); },
         [&] { return stopped() || operations_ > options_.operation_limit / 64; });
@@ -458,8 +493,7 @@ class virtual_stage_search {
   std::vector<std::size_t> best;
   std::size_t tried = 0;
   const auto consider = [&](const std::vector<std::size_t>& cuts) {
-    for (std::size_t j = 0; j + 1 < cuts.size(); ++j)
-      if (cuts[j] >= cuts[j + 1] || !stages.rules().allows(cuts[j], cuts[j + 1])) return false;
+    if (!stages.is_partition(cuts)) return false;
     ++tried;
     const infeasibility found = stages.overrun(cuts);
     if (found.bytes_short >= least.bytes_short) return false;

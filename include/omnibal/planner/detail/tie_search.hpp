@@ -4,9 +4,10 @@
 /// where the objective asks for the least of equals), the one of least makespan, then of least sum
 /// of squares of the stages' T, then the first in the lexical order of cuts.
 ///
-/// A local search over the partitions of equal value finds it; then all of them are enumerated. If
-/// that ends within the limit of operations, the tie is settled: the plan is the first by the rule,
-/// with the recomputation that the objective's search takes for given cuts.
+/// A local search over the partitions of equal value finds it; then all of them are enumerated but
+/// for those with a longer path through their operations than the best makespan. If that ends
+/// within the limit of operations, the tie is settled: the plan is the first by the rule, with the
+/// recomputation that the objective's search takes for given cuts.
 #pragma once
 
 #include <algorithm>
@@ -42,8 +43,8 @@ enum class tie_rule {
 /// Operations of the search for one tie, about 4 ns each: a share of those of the whole search, and
 /// never more than so many, so that it ends by itself.
 [[nodiscard]] inline std::uint64_t tie_limit(const joint_options& options) {
-  constexpr std::uint64_t most = 24'000'000;
-  return std::min(most, options.operation_limit / 64);
+  constexpr std::uint64_t most = 40'000'000;
+  return std::min(most, options.operation_limit / 32);
 }
 
 /// The recomputation of partitions: least(j, begin, end) is at most that of stage j in any plan,
@@ -94,13 +95,14 @@ class tie_search {
         cuts_(total_ + 1, layers_) {}
 
   /// The first plan by the rule among those of this value that the search sees. Precondition: the
-  /// first of the starts is one.
+  /// first of the starts is one, of least Σ (T + C) if the rule asks for that and stages do not
+  /// share devices.
   [[nodiscard]] tied_plan settle(const rational& value,
                                  const std::vector<std::vector<std::size_t>>& starts) {
     value_ = value;
     for (const std::vector<std::size_t>& cuts : starts) (void)consider(cuts);
     improve_cuts([&] { return best_.cuts; }, [&](const auto& cuts) { return consider(cuts); },
-                 [&] { return operations_ > limit_ / 2 || options_.control.stop_requested(); });
+                 [&] { return operations_ > limit_ / 4 || options_.control.stop_requested(); });
     best_.settled = bound_prefixes() && explore(total_);
     return std::move(best_);
   }
@@ -188,17 +190,34 @@ class tie_search {
     for (std::size_t begin = j == 1 ? 1 : end; begin-- > lowest;) {
       if (!rules_.allows(begin, end)) continue;
       if (exhausted()) return false;
-      operations_ += total_ * total_;
+      operations_ += 4 * total_;
       const std::int64_t extra = recomputation_.least(j - 1, begin, end);
       if (extra == infeasible) break;
       std::fill(costs_.begin(), costs_.begin() + static_cast<std::ptrdiff_t>(j - 1), stage_cost{});
       costs_[j - 1] = costs_of_.of(j - 1, begin, end, extra);
       if (value_ < objective_.value(costs_, problem_.schedule)) break;
+      if (comes_later(costs_[j - 1])) continue;
       if (!may_precede(j - 1, begin)) continue;
       cuts_[j - 1] = begin;
       if (!explore(j - 1)) return false;
     }
     return true;
+  }
+
+  /// Whether every plan with this stage comes after the best by its makespan. A path through the
+  /// operations: the first forward down to the stage, all its forwards and backwards, and the last
+  /// backward up from it.
+  [[nodiscard]] bool comes_later(const stage_cost& stage) const {
+    if (rule_ == tie_rule::sum_then_makespan && problem_.schedule.shares_devices()) return false;
+    const std::int64_t apart = problem_.schedule.splits_backward() ? stage.weight_gradient_time : 0;
+    std::int64_t path =
+        static_cast<std::int64_t>(problem_.schedule.microbatches) * (stage.time() - apart);
+    if (problem_.time_factor.empty() && stage.layers.begin > 0) {
+      const stage_cost before = costs_of_.of(0, 0, stage.layers.begin, 0);
+      path += before.forward_time + before.backward_time + before.latency();
+      if (problem_.schedule.splits_backward()) path -= before.weight_gradient_time;
+    }
+    return rank_.makespan < path;
   }
 
   /// Whether the first layers may be cut into j stages without raising the value beyond the tied
