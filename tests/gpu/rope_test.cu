@@ -202,6 +202,15 @@ TEST_CASE("documents that begin where tiles of slots begin, and in the tile befo
   }
 }
 
+TEST_CASE("more grids than threads of a block") {
+  image_text_row row;
+  row.laid = indices::lay_row(std::vector<std::int64_t>{400, 500});
+  row.types.assign(900, token_type::image);
+  row.images.assign(900, {1, 1, 1});
+  row.inputs.merge = 1;
+  compare_places(row, 3);
+}
+
 TEST_CASE("kernels refuse the rows that the host refuses") {
   std::mt19937 random(7);
   std::size_t refused = 0;
