@@ -52,8 +52,7 @@ KERNELS = {
         kernel("zeros behind full blocks one late", "blocks.cuh", "i = all.full + thread;", "i = all.full + 1 + thread;", BLOCKS),
     ],
     "images.cuh": [
-        kernel("a frame behind the last", "images.cuh", "if (frame >= cu_frames[row.images]) return;",
-               "if (frame > cu_frames[row.images]) return;",
+        kernel("frames of the images before forgotten", "images.cuh", "(frame - cu_frames[image]) *", "frame *",
                ("gpu/images", "images of random sizes are laid as on the host")),
     ],
     "weights.cuh": [
@@ -61,7 +60,7 @@ KERNELS = {
                "      document = of;", WEIGHTS),
         kernel("slot 0 is a target", "weights.cuh", "(in_slot_0 ? 1 : 0)", "0",
                ("gpu/weights", "the label of slot 0 is nobody's target")),
-        kernel("labels of the tail counted", "weights.cuh", "if (!at.in_tail) own->add(", "own->add(", WEIGHTS),
+        kernel("every other lane forgotten", "detail/count.cuh", "delta > 0; delta /= 2", "delta > 1; delta /= 2", WEIGHTS),
     ],
     "detail/marks.cuh": [
         kernel("last mark of a tile forgotten", "detail/marks.cuh", "slot < end; slot += fill_threads)\n    own =",

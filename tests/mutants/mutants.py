@@ -108,7 +108,8 @@ def run(program, case):
     """Whether the case passes; a case that hangs or crashes does not."""
     try:
         # A comma separates cases.
-        done = subprocess.run([program, case.replace(",", "\\,")], capture_output=True, text=True, timeout=TIME_LIMIT, check=False)
+        done = subprocess.run([program, case.replace(",", "\\,")], capture_output=True, text=True,
+                              errors="replace", timeout=TIME_LIMIT, check=False)
     except subprocess.TimeoutExpired:
         return False
     if "No test cases matched" in done.stdout:

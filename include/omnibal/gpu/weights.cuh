@@ -63,7 +63,7 @@ struct count_label {
   __device__ void operator()(std::int64_t slot, std::int32_t document, std::int64_t begin,
                              std::int64_t end) const {
     const indices::token_cursor at = indices::cursor_between(row, slot, document, begin, end);
-    if (!at.in_tail) own->add(document, label(at) != indices::ignored_label ? 1 : 0, counts);
+    own->add(document, label(at) != indices::ignored_label ? 1 : 0, counts);
   }
 };
 

@@ -43,19 +43,17 @@ struct append_marks {
 
 using mark_sums = shared_array<mark_counts, fill_threads / warp_lanes>;
 
-/// Marks in [begin, end), by a whole block. `sums` is free again.
+/// Marks in [begin, end), by a whole block. `sums` is free again after the next barrier.
 template <typename Mark>
 [[nodiscard]] __device__ mark_counts count_marks(const Mark& mark, std::int64_t begin,
                                                  std::int64_t end, mark_sums& sums) {
   mark_counts own;
   for (std::int64_t slot = begin + threadIdx.x; slot < end; slot += fill_threads)
     own = append_marks{}(own, count_of(mark(slot)));
-  const mark_counts all = scan_block<fill_threads>(own, append_marks{}, sums).all;
-  __syncthreads();
-  return all;
+  return scan_block<fill_threads>(own, append_marks{}, sums).all;
 }
 
-/// Marks before a slot, from the counts of the tiles before its own.
+/// Marks before a slot, from the counts of the tiles before its own; `sums` as in count_marks.
 template <typename Mark>
 [[nodiscard]] __device__ mark_counts marks_before(const Mark& mark, const mark_counts* tiles,
                                                   std::int64_t slot, mark_sums& sums) {
@@ -82,7 +80,7 @@ struct tile_marks {
 };
 
 /// Fills `marks` for the tile of this block, of which all threads know `before`; returns the marks
-/// up to its end.
+/// up to its end. `marks` can be read after the next barrier.
 template <typename Mark>
 [[nodiscard]] __device__ mark_counts number_tile(const Mark& mark, std::int64_t slots,
                                                  const mark_counts& before, tile_marks& marks) {
@@ -104,7 +102,6 @@ template <typename Mark>
     own[i] = through;
     through += found;
   }
-  __syncthreads();
   return {before.first + static_cast<std::int32_t>(sums.all & 0xFFFF),
           before.second + static_cast<std::int32_t>(sums.all >> 16)};
 }
@@ -133,6 +130,7 @@ __global__ void __launch_bounds__(fill_threads)
   const std::int64_t begin = std::int64_t{blockIdx.x} * fill_tile;
   const mark_counts before = marks_before(mark, tiles, begin, sums);
   const mark_counts through = number_tile(mark, slots, before, marks);
+  __syncthreads();
   const std::int64_t end = begin + fill_tile < slots ? begin + fill_tile : slots;
   for (std::int64_t slot = begin + threadIdx.x; slot < end; slot += fill_threads)
     visit(slot, mark(slot), marks.before_slot(slot));
