@@ -3,8 +3,8 @@
 #
 # gpu/*_test.cu and comm/nccl/*_test.cu, *_test.cpp. A file without a main holds Catch2 cases and
 # gets gpu_main.cpp. A gpu/*_thrust_test.cu holds only code that also runs on the host: it is
-# compiled a second time by the host compiler against the toolkit's headers, with Thrust's
-# sequential back end as the device, and that program runs everywhere.
+# compiled again by the host compiler against the toolkit's headers, with Thrust's sequential back
+# end as the device and, where there is OpenMP, with that one; those programs run everywhere.
 
 # Everything of the tests that needs the CUDA toolkit to build.
 add_custom_target(gpu_tests)
@@ -29,12 +29,26 @@ function(omnibal_add_gpu_test name source)
                                                  RESOURCE_LOCK gpu)
 endfunction()
 
+# The functions of a gpu/*_thrust_test.cu on the host, with the sequential back end of Thrust or OpenMP's.
+function(omnibal_add_host_thrust_test target source wrap system)
+  add_executable(${target} "${wrap}")
+  target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/gpu")
+  target_link_libraries(${target} PRIVATE omnibal::omnibal CCCL::libcudacxx CCCL::CUB CUDA::cudart)
+  target_compile_definitions(
+    ${target} PRIVATE THRUST_HOST_SYSTEM=THRUST_HOST_SYSTEM_CPP
+                      THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_${system})
+  omnibal_finish_gpu_test(${target} "${source}" Catch2::Catch2WithMain)
+  add_test(NAME "gpu host: ${target}" COMMAND ${target})
+  set_tests_properties("gpu host: ${target}" PROPERTIES LABELS serial TIMEOUT 600)
+endfunction()
+
 add_library(gpu_test_main OBJECT EXCLUDE_FROM_ALL gpu_main.cpp)
 target_include_directories(gpu_test_main PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
 target_link_libraries(gpu_test_main PRIVATE CUDA::cudart Catch2::Catch2)
 target_compile_features(gpu_test_main PRIVATE cxx_std_20)
 
 if(OMNIBAL_GPU)
+  find_package(OpenMP QUIET COMPONENTS CXX)
   file(GLOB gpu_tests CONFIGURE_DEPENDS "gpu/*_test.cu")
   foreach(source IN LISTS gpu_tests)
     cmake_path(GET source STEM name)
@@ -43,16 +57,11 @@ if(OMNIBAL_GPU)
       set(wrapped_source "${source}")
       set(wrap "${CMAKE_CURRENT_BINARY_DIR}/gpu_host_${name}.cpp")
       configure_file(gpu_host_wrap.cpp.in "${wrap}" @ONLY)
-      add_executable(gpu_host_${name} "${wrap}")
-      target_include_directories(gpu_host_${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/gpu")
-      target_link_libraries(gpu_host_${name} PRIVATE omnibal::omnibal CCCL::libcudacxx CCCL::CUB
-                                                     CUDA::cudart)
-      target_compile_definitions(
-        gpu_host_${name} PRIVATE THRUST_HOST_SYSTEM=THRUST_HOST_SYSTEM_CPP
-                                 THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP)
-      omnibal_finish_gpu_test(gpu_host_${name} "${source}" Catch2::Catch2WithMain)
-      add_test(NAME "gpu host: ${name}" COMMAND gpu_host_${name})
-      set_tests_properties("gpu host: ${name}" PROPERTIES LABELS serial TIMEOUT 600)
+      omnibal_add_host_thrust_test(gpu_host_${name} "${source}" "${wrap}" CPP)
+      if(OpenMP_CXX_FOUND)
+        omnibal_add_host_thrust_test(gpu_omp_${name} "${source}" "${wrap}" OMP)
+        target_link_libraries(gpu_omp_${name} PRIVATE OpenMP::OpenMP_CXX)
+      endif()
     endif()
   endforeach()
 endif()

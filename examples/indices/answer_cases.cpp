@@ -28,10 +28,10 @@ const json& need(const json& object, const char* name, bool (json::*is_kind)() c
   return object.at(name);
 }
 
-json answer(operation function, const json& one) {
+json answer(const forms& form, operation function, const json& one) {
   json result = {{"name", need(one, "name", &json::is_string)}};
   try {
-    result["out"] = function(need(one, "in", &json::is_object));
+    result["out"] = function(form, need(one, "in", &json::is_object));
     if (!result["out"].contains("error")) return result;
     result["error"] = result["out"]["error"];
     result["out"].erase("error");
@@ -44,12 +44,12 @@ json answer(operation function, const json& one) {
 
 }  // namespace
 
-json answer_cases(const json& file) {
+json answer_cases(const forms& form, const json& file) {
   const auto name = need(file, "operation", &json::is_string).get<std::string>();
   const operation function = find_operation(name);
   json cases = json::array();
   for (const json& one : need(file, "cases", &json::is_array))
-    cases.push_back(answer(function, one));
+    cases.push_back(answer(form, function, one));
   return {{"operation", name}, {"cases", std::move(cases)}};
 }
 

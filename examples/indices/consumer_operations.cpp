@@ -46,7 +46,7 @@ integers coalesce(const integers& offsets, std::int64_t slots, std::int64_t tail
   return joined;
 }
 
-json boundaries_from_position_ids(const json& in) {
+json boundaries_from_position_ids(const forms& /*form*/, const json& in) {
   const case_input given(in, {"position_ids", "tail"});
   const integers positions = given.list("position_ids");
   const auto slots = static_cast<std::int64_t>(positions.size());
@@ -126,7 +126,7 @@ megatron_row pack_megatron(const integers& lengths, const megatron_options& opti
   return row;
 }
 
-json megatron_sft_pack(const json& in) {
+json megatron_sft_pack(const forms& /*form*/, const json& in) {
   const case_input given(in, {"lengths", "slots", "cp_size", "masked_at_start", "pad_token"});
   const std::int64_t cp = given.integer_or("cp_size", 1);
   const megatron_options options{.slots = given.integer("slots"),

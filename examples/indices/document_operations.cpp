@@ -15,43 +15,43 @@ namespace {
 
 using namespace indices;
 
-json cu_seqlens(const json& in) {
+json cu_seqlens(const forms& form, const json& in) {
   const case_input given(in, {"lengths", "multiple"});
-  const auto laid = lay_row(given.list("lengths"), std::nullopt, given.integer("multiple"));
+  const auto laid = form.lay_row(given.list("lengths"), std::nullopt, given.integer("multiple"));
   return {{"cu_seqlens", laid.cu_seqlens},
           {"cu_seqlens_padded", laid.cu_seqlens_padded},
           {"max_seqlen", laid.summary.longest},
           {"max_seqlen_padded", laid.summary.longest_padded}};
 }
 
-json cu_seqlens_fixed(const json& in) {
+json cu_seqlens_fixed(const forms& form, const json& in) {
   const case_input given(in, {"lengths", "multiple", "slots", "document_capacity"});
   const document_layout layout{.documents = given.integer("document_capacity"),
                                .slots = given.integer("slots"),
                                .multiple = given.integer("multiple")};
   const integers lengths = given.list("lengths");
-  static_cast<void>(lay_documents(lengths, layout));
+  static_cast<void>(indices::lay_documents(lengths, layout));
   std::vector<std::int32_t> plain(offset_count(layout));
   std::vector<std::int32_t> padded(offset_count(layout));
-  lay_documents(lengths, layout, {plain, padded});
+  form.lay_documents(lengths, layout, {plain, padded});
   json out = {{"cu_seqlens", plain}, {"cu_seqlens_padded", nullptr}, {"max_seqlen", layout.slots}};
   if (layout.multiple != 1) out["cu_seqlens_padded"] = padded;
   return out;
 }
 
-json token_ids(const json& in) {
+json token_ids(const forms& form, const json& in) {
   const case_input given(in, {"lengths", "multiple", "slots"});
   const auto laid =
-      lay_row(given.list("lengths"), given.integer("slots"), given.integer("multiple"));
+      form.lay_row(given.list("lengths"), given.integer("slots"), given.integer("multiple"));
   const document_row row = laid.row();
   const auto slots = static_cast<std::size_t>(row.slots);
   integers positions(slots);
   integers zeroed(slots);
   std::vector<std::int32_t> sequences(slots);
   std::vector<std::uint8_t> padding(slots);
-  fill_tokens(row, {},
-              {.position_ids = positions, .sequence_index = sequences, .padding_mask = padding});
-  fill_tokens(row, {.zero_in_padding = true}, {.position_ids = zeroed});
+  form.fill_tokens(
+      row, {}, {.position_ids = positions, .sequence_index = sequences, .padding_mask = padding});
+  form.fill_tokens(row, {.zero_in_padding = true}, {.position_ids = zeroed});
   const auto used = static_cast<std::size_t>(laid.summary.slots_used);
   positions.resize(used);
   zeroed.resize(used);
@@ -72,14 +72,14 @@ integers labels_of(const case_input& given, std::int64_t slots) {
   return labels;
 }
 
-json labels(const json& in) {
+json labels(const forms& form, const json& in) {
   const case_input given(in, {"lengths", "labels", "slots"});
-  const auto laid = lay_row(given.list("lengths"), given.integer("slots"));
+  const auto laid = form.lay_row(given.list("lengths"), given.integer("slots"));
   const document_row row = laid.row();
   const integers unshifted = labels_of(given, row.slots);
   const auto with = [&](const label_policy& policy) {
     integers out(unshifted.size());
-    fill_tokens(row, {.labels = unshifted, .label = policy}, {.labels = out});
+    form.fill_tokens(row, {.labels = unshifted, .label = policy}, {.labels = out});
     return out;
   };
   integers filled = with({.shift = label_shift::shifted, .boundary_label = 0});
@@ -94,9 +94,9 @@ json labels(const json& in) {
           {"shifted_across", across}};
 }
 
-json loss_weights(const json& in) {
+json loss_weights(const forms& form, const json& in) {
   const case_input given(in, {"lengths", "labels", "slots"});
-  const auto laid = lay_row(given.list("lengths"), given.integer("slots"));
+  const auto laid = form.lay_row(given.list("lengths"), given.integer("slots"));
   const document_row row = laid.row();
   const integers unshifted = labels_of(given, row.slots);
   const label_policy policy{.first = first_label::kept};
@@ -106,10 +106,11 @@ json loss_weights(const json& in) {
        {std::pair{"token", loss_weighting::token}, std::pair{"sample", loss_weighting::sample},
         std::pair{"square", loss_weighting::square_root}}) {
     const weight_sums sums =
-        weigh_documents(row, unshifted, policy, weighting, {.weight = document_weight});
+        form.weigh_documents(row, unshifted, policy, weighting, document_weight);
     std::vector<float> weights(unshifted.size());
-    fill_tokens(row, {.labels = unshifted, .document_weight = document_weight, .label = policy},
-                {.loss_weights = weights});
+    form.fill_tokens(row,
+                     {.labels = unshifted, .document_weight = document_weight, .label = policy},
+                     {.loss_weights = weights});
     out[std::string("weight_") + name] = weights;
     out[std::string("weight_sum_") + name] = sums.after_slot_0;
   }
@@ -119,7 +120,7 @@ json loss_weights(const json& in) {
   return out;
 }
 
-json unpad_mask(const case_input& given) {
+json unpad_mask(const forms& form, const case_input& given) {
   const std::vector<integers> rows = given.lists("mask");
   const std::size_t columns = rows.empty() ? 0 : rows[0].size();
   const auto flat = [&](const std::vector<integers>& table, const char* name) {
@@ -140,7 +141,7 @@ json unpad_mask(const case_input& given) {
   const auto mask = flat(rows, "mask");
   const auto unused =
       given.has("unused") ? flat(given.lists("unused"), "unused") : std::vector<std::uint8_t>{};
-  const unpadded found = unpad(mask, unused, rows.size());
+  const unpadded found = form.unpad(mask, unused, rows.size());
   std::vector<integers> padded(rows.size(), integers(columns));
   for (std::size_t n = 0; n < found.indices.size(); ++n) {
     const auto place = static_cast<std::size_t>(found.indices[n]);
@@ -153,7 +154,7 @@ json unpad_mask(const case_input& given) {
           {"pad_of_1_to_n", padded}};
 }
 
-json unpad_rows(const case_input& given) {
+json unpad_rows(const forms& form, const case_input& given) {
   integers lengths;
   integers row_of_document;
   std::int64_t row = 0;
@@ -161,25 +162,29 @@ json unpad_rows(const case_input& given) {
     lengths.insert(lengths.end(), documents.begin(), documents.end());
     row_of_document.insert(row_of_document.end(), documents.size(), row++);
   }
-  const auto laid = lay_row(lengths);
-  return {{"indices", places_in_rows(lengths, row_of_document, given.integer("row_slots"))},
-          {"cu_seqlens", laid.cu_seqlens},
-          {"max_seqlen", laid.summary.longest}};
+  const auto laid = form.lay_row(lengths);
+  return {
+      {"indices", form.places_in_rows(lengths, row_of_document, row, given.integer("row_slots"))},
+      {"cu_seqlens", laid.cu_seqlens},
+      {"max_seqlen", laid.summary.longest}};
 }
 
-json unpad_either(const json& in) {
+json unpad_either(const forms& form, const json& in) {
   const case_input given(in, {"mask", "unused", "lengths_in_rows", "row_slots"});
-  return given.has("lengths_in_rows") ? unpad_rows(given) : unpad_mask(given);
+  return given.has("lengths_in_rows") ? unpad_rows(form, given) : unpad_mask(form, given);
 }
 
-json vision_scatter(const json& in) {
+json vision_scatter(const forms& form, const json& in) {
   const case_input given(in, {"tokens", "image_token", "tile_used", "rows_per_tile"});
   const integers tokens = given.list("tokens");
-  const scatter_plan plan = plan_scatter(tokens, given.integer("image_token"),
-                                         given.flags("tile_used"), given.integer("rows_per_tile"));
+  const std::int64_t image_token = given.integer("image_token");
+  const auto tile_used = given.flags("tile_used");
+  const std::int64_t rows_per_tile = given.integer("rows_per_tile");
+  const scatter_plan plan = plan_scatter(tokens, image_token, tile_used, rows_per_tile);
   json out = {{"slots", plan.slots}, {"rows", plan.rows}};
   try {
-    out["source_row_of_slot"] = source_row_of_slot(plan, tokens.size());
+    out["source_row_of_slot"] =
+        form.source_row_of_slot(tokens, image_token, tile_used, rows_per_tile);
   } catch (const invalid_input& error) {
     out["error"] = error.what();
   }

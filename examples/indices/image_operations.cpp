@@ -16,36 +16,36 @@ namespace {
 
 using namespace indices;
 
-json vision_cu(const json& in) {
+json vision_cu(const forms& form, const json& in) {
   const case_input given(in, {"grid_thw"});
   const laid_images images = lay_images(given.grids("grid_thw"), 1);
-  return {{"cu_seqlens_per_frame", vision_cu_seqlens(images, vision_sequence::frame)},
-          {"cu_seqlens_per_clip", vision_cu_seqlens(images, vision_sequence::clip)}};
+  return {{"cu_seqlens_per_frame", form.vision_cu_seqlens(images, vision_sequence::frame)},
+          {"cu_seqlens_per_clip", form.vision_cu_seqlens(images, vision_sequence::clip)}};
 }
 
-json vision_position_ids(const json& in) {
+json vision_position_ids(const forms& form, const json& in) {
   const case_input given(in, {"grid_thw", "merge"});
   const laid_images images = lay_images(given.grids("grid_thw"), given.integer("merge"));
   const auto patches = static_cast<std::size_t>(images.patches());
   integers t(patches);
   integers h(patches);
   integers w(patches);
-  lay_patches(images, 1, {.t = t, .h = h, .w = w});
+  form.lay_patches(images, 1, {.t = t, .h = h, .w = w});
   return {{"t", t}, {"h", h}, {"w", w}};
 }
 
-json vision_window_index(const json& in) {
+json vision_window_index(const forms& form, const json& in) {
   const case_input given(in, {"grid_thw", "merge", "window", "patch"});
   const laid_images images = lay_images(given.grids("grid_thw"), given.integer("merge"));
   const std::int64_t side =
       window_side(given.integer("window"), images.merge, given.integer("patch"));
   integers window_index(static_cast<std::size_t>(images.cells()));
   integers inverse(window_index.size());
-  lay_patches(images, side, {.window_index = window_index, .inverse = inverse});
+  form.lay_patches(images, side, {.window_index = window_index, .inverse = inverse});
   return {{"window_index", window_index},
           {"inverse", inverse},
-          {"cu_window_seqlens", window_cu_seqlens(images, side)},
-          {"cu_window_seqlens_raw", window_cu_seqlens(images, side, true)}};
+          {"cu_window_seqlens", form.window_cu_seqlens(images, side, false)},
+          {"cu_window_seqlens_raw", form.window_cu_seqlens(images, side, true)}};
 }
 
 interpolation_mode mode_of(const std::string& name) {
@@ -63,15 +63,15 @@ std::vector<std::vector<Value>> in_rows(const std::vector<Value>& values, std::s
   return rows;
 }
 
-json vision_interpolation(const json& in) {
+json vision_interpolation(const forms& form, const json& in) {
   const case_input given(in, {"grid_thw", "side", "merge", "align_corners", "mode"});
   const laid_images images = lay_images(given.grids("grid_thw"), given.integer("merge"));
   const interpolation_mode mode = mode_of(given.text("mode"));
   const std::size_t taps = mode == interpolation_mode::bilinear ? 4 : 16;
   integers places(static_cast<std::size_t>(images.patches()) * taps);
   std::vector<float> weights(places.size());
-  interpolate_patches(images, given.integer("side"), given.boolean("align_corners"), mode, places,
-                      weights);
+  form.interpolate_patches(images, {given.integer("side"), given.boolean("align_corners"), mode},
+                           places, weights);
   return {{"indices", in_rows(places, taps)}, {"weights", in_rows(weights, taps)}};
 }
 
@@ -94,35 +94,36 @@ std::vector<token_type> types_of(const integers& numbers) {
   return types;
 }
 
-json mrope(const json& in) {
+json mrope(const forms& form, const json& in) {
   const case_input given(in, {"variant", "merge", "token_type", "image_grid_thw", "video_grid_thw",
                               "lengths", "slots", "tokens_per_second", "second_per_grid"});
   std::vector<token_type> types = types_of(given.list("token_type"));
   const auto tokens = static_cast<std::int64_t>(types.size());
   const integers lengths = given.has("lengths") ? given.list("lengths") : integers{tokens};
-  const auto laid = lay_row(lengths, given.integer_or("slots", tokens));
+  const auto laid = form.lay_row(lengths, given.integer_or("slots", tokens));
   const document_row row = laid.row();
   if (tokens < row.slots) types.resize(static_cast<std::size_t>(row.slots), token_type::text);
   const auto images = given.grids("image_grid_thw");
   const auto videos = given.grids("video_grid_thw");
   const auto seconds = given.numbers_or_none("second_per_grid");
-  const rope_row placed =
-      place_images(row, {.variant = variant_of(given.text("variant")),
-                         .merge = given.integer("merge"),
-                         .types = types,
-                         .images = images,
-                         .videos = videos,
-                         .tokens_per_second = given.number_or("tokens_per_second", 1),
-                         .seconds_per_grid = seconds});
+  integers positions(3 * static_cast<std::size_t>(row.slots));
+  integers delta(lengths.size());
+  form.place_images(row,
+                    {.variant = variant_of(given.text("variant")),
+                     .merge = given.integer("merge"),
+                     .types = types,
+                     .images = images,
+                     .videos = videos,
+                     .tokens_per_second = given.number_or("tokens_per_second", 1),
+                     .seconds_per_grid = seconds},
+                    positions, delta);
   const auto slots = static_cast<std::size_t>(row.slots);
-  integers positions(3 * slots);
-  fill_rope_positions(row, placed, positions);
   json out = {{"position_ids", json::array()}};
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const auto begin = positions.begin() + static_cast<std::ptrdiff_t>(axis * slots);
     out["position_ids"].push_back(integers(begin, begin + static_cast<std::ptrdiff_t>(slots)));
   }
-  if (placed.delta.size() == 1) out["delta"] = placed.delta[0];
+  if (delta.size() == 1) out["delta"] = delta[0];
   return out;
 }
 

@@ -1,40 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
-// omnibal-indices CASES.json: prints what the library gives for each case of the file.
+// omnibal-indices [--emulated] CASES.json: prints what the library gives for each case of the file.
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <exception>
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "emulated_forms.hpp"
 #include "operations.hpp"
 
 namespace {
 
-int run(const char* path) {
+using omnibal::examples::forms;
+using omnibal::examples::json;
+
+constexpr const char* usage =
+    "usage: omnibal-indices [--emulated] CASES.json\n"
+    "Prints {\"operation\", \"cases\": [{\"name\", \"out\"}]} for a file of cases of one\n"
+    "operation on packed batches; docs/device-indices.md describes both.\n"
+    "\n"
+    "--emulated  answers from the kernels, run by the emulator without a GPU; without a file,\n"
+    "            lists what the host form answers all the same";
+
+struct host_part {
+  std::string_view operation;
+  std::string_view what;
+};
+
+/// What the host form answers with --emulated too, since no kernel is needed.
+constexpr std::array host_parts = {
+    host_part{"boundaries_from_position_ids", "all of it: what consumers do"},
+    host_part{"megatron_sft_pack", "all of it: what a consumer does"},
+    host_part{"labels", "shifted_across: what consumers do"},
+    host_part{"unpad", "max_seqlen of rows of documents: a number of the host"},
+    host_part{"vision_scatter", "slots and rows: source_row_of_slot is what kernels take"},
+    host_part{"tree", "the order and the runs of the tree, and its rectangles: made with the data"},
+    host_part{"context_parallel_whole_row",
+              "a2a_chunks_before and _after: closed forms of cp_size"},
+    host_part{"context_parallel_contiguous", "the views: their keys' range is numbers of the host"},
+    host_part{"offsets", "FlashInfer's arrays: it plans on the host; capacities of cuDNN"}};
+
+void list_host_parts() {
+  std::puts("With --emulated the host form answers:");
+  for (const host_part& part : host_parts)
+    std::printf("  %-28s  %s\n", part.operation.data(), part.what.data());
+}
+
+/// Says what of this operation is the host form's; on the error stream, beside the answer.
+void tell_host_part(const json& cases) {
+  const auto operation = cases.at("operation").get<std::string>();
+  for (const host_part& part : host_parts)
+    if (part.operation == operation)
+      std::fprintf(stderr, "omnibal-indices: %s from the host form: %s\n", operation.c_str(),
+                   part.what.data());
+}
+
+int run(const std::string& path, bool emulated) {
   std::ifstream file(path);
   if (!file) {
-    std::fprintf(stderr, "omnibal-indices: cannot read %s\n", path);
+    std::fprintf(stderr, "omnibal-indices: cannot read %s\n", path.c_str());
     return 1;
   }
-  const auto cases = omnibal::examples::json::parse(file);
-  std::cout << omnibal::examples::answer_cases(cases).dump() << '\n' << std::flush;
+  const std::unique_ptr<forms> form =
+      emulated ? omnibal::examples::make_emulated_forms() : std::make_unique<forms>();
+  const json cases = json::parse(file);
+  const json answer = omnibal::examples::answer_cases(*form, cases);
+  if (emulated) tell_host_part(cases);
+  std::cout << answer.dump() << '\n' << std::flush;
   return std::cout ? 0 : 1;
 }
 
 }  // namespace
 
-int main(int count, char** arguments) {
-  if (count != 2 || std::string(arguments[1]) == "--help") {
-    std::puts(
-        "usage: omnibal-indices CASES.json\n"
-        "Prints {\"operation\", \"cases\": [{\"name\", \"out\"}]} for a file of cases of one\n"
-        "operation on packed batches; docs/device-indices.md describes both.");
-    return count == 2 ? 0 : 2;
+int main(int count, char** values) {
+  const std::vector<std::string> arguments(values + 1, values + count);
+  const auto has = [&](std::string_view option) {
+    return std::find(arguments.begin(), arguments.end(), option) != arguments.end();
+  };
+  if (has("--help")) {
+    std::puts(usage);
+    return 0;
+  }
+  const bool emulated = !arguments.empty() && arguments.front() == "--emulated";
+  if (emulated && arguments.size() == 1) {
+    list_host_parts();
+    return 0;
+  }
+  if (arguments.size() != (emulated ? 2 : 1) || arguments.back().starts_with("--")) {
+    std::fprintf(stderr, "%s\n", usage);
+    return 2;
   }
   try {
-    return run(arguments[1]);
+    return run(arguments.back(), emulated);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "omnibal-indices: %s: %s\n", arguments[1], error.what());
+    std::fprintf(stderr, "omnibal-indices: %s: %s\n", arguments.back().c_str(), error.what());
     return 1;
   }
 }

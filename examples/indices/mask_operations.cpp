@@ -66,9 +66,9 @@ json lines_of(const block_list& blocks) {
   return lines;
 }
 
-json block_mask(const json& in) {
+json block_mask(const forms& form, const json& in) {
   const case_input given(in, {"lengths", "slots", "block", "mask", "parameter", "image_group"});
-  const auto laid = lay_row(given.list("lengths"), given.integer("slots"));
+  const auto laid = form.lay_row(given.list("lengths"), given.integer("slots"));
   const auto [q_block, k_block] = block_of(in);
   const mask_kind kind = mask_of(given.text("mask"));
   const auto slots = static_cast<std::size_t>(laid.row().slots);
@@ -76,12 +76,12 @@ json block_mask(const json& in) {
   if (has_images(kind) && given.has("image_group")) starts = image_starts(given, laid.row().slots);
   std::vector<std::int32_t> first(slots);
   std::vector<std::int32_t> limit(slots);
-  fill_tokens(laid.row(),
-              {.image_first = starts,
-               .mask = kind,
-               .mask_parameter = has_parameter(kind) ? given.integer("parameter") : 0},
-              {.first_query = first, .limit_query = limit});
-  const indices::block_mask mask = list_blocks(first, limit, q_block, k_block);
+  form.fill_tokens(laid.row(),
+                   {.image_first = starts,
+                    .mask = kind,
+                    .mask_parameter = has_parameter(kind) ? given.integer("parameter") : 0},
+                   {.first_query = first, .limit_query = limit});
+  const indices::block_mask mask = form.list_blocks(first, limit, q_block, k_block);
   return {{"kv_num_blocks", mask.kv.count},
           {"kv_indices", lines_of(mask.kv)},
           {"full_kv_num_blocks", mask.full_kv.count},
@@ -99,7 +99,7 @@ void require_agreement(const json& in, const char* name, const Value& found) {
     throw invalid_input(name, "the given one", "is not that of the sequences");
 }
 
-json tree(const json& in) {
+json tree(const forms& form, const json& in) {
   const case_input given(in, {"sequences", "slots", "parent", "subtree_end", "preorder"});
   const tree_row row =
       lay_tree(given.lists("sequences"), given.integer("slots"), tree_order::first_appearance);
@@ -114,19 +114,17 @@ json tree(const json& in) {
     keys.push_back({one.k_begin, one.k_end});
     full.push_back(one.full ? 1 : 0);
   }
-  json out = {{"position_ids", row.position_ids},
-              {"q_ranges", queries},
-              {"k_ranges", keys},
-              {"full", full}};
-  if (!row.preorder) return out;
   const std::size_t slots = row.subtree_end.size();
+  integers positions(slots);
+  std::vector<std::int32_t> first(slots);
+  std::vector<std::int32_t> limit(slots);
+  form.fill_tree(row, positions, first, limit);
+  json out = {
+      {"position_ids", positions}, {"q_ranges", queries}, {"k_ranges", keys}, {"full", full}};
+  if (!row.preorder) return out;
   std::vector<std::vector<int>> visible(slots, std::vector<int>(slots));
-  const interval_in_tree interval{row.subtree_end.data()};
-  for (std::size_t k = 0; k < slots; ++k) {
-    const key_interval seen = interval(static_cast<std::int64_t>(k));
-    for (std::int64_t q = seen.first; q < seen.limit; ++q)
-      visible[static_cast<std::size_t>(q)][k] = 1;
-  }
+  for (std::size_t k = 0; k < slots; ++k)
+    for (std::int32_t q = first[k]; q < limit[k]; ++q) visible[static_cast<std::size_t>(q)][k] = 1;
   out["visible"] = visible;
   return out;
 }
@@ -146,7 +144,7 @@ integers kv_lengths_of(const case_input& given, const integers& lengths) {
   return kv;
 }
 
-json cudnn_offsets(const case_input& given) {
+json cudnn_offsets(const forms& form, const case_input& given) {
   const integers lengths = given.list("lengths");
   const integers kv_lengths = kv_lengths_of(given, lengths);
   const attention_shape shape{.layout = layout_of(given.text("layout")),
@@ -156,23 +154,16 @@ json cudnn_offsets(const case_input& given) {
                               .v_head_dim = given.integer("v_head_dim")};
   const ragged_multipliers elements = multipliers_of(shape);
   const std::int64_t multiple = given.integer_or("multiple", 1);
-  const auto q_row = lay_row(lengths, std::nullopt, multiple);
-  const auto kv_row = lay_row(kv_lengths, std::nullopt, multiple);
+  const auto q_row = form.lay_row(lengths, std::nullopt, multiple);
+  const auto kv_row = form.lay_row(kv_lengths, std::nullopt, multiple);
   const std::int64_t batch = cudnn_batch_capacity(q_row.summary.documents);
   const std::int64_t tokens = cudnn_token_capacity(q_row.summary.slots_used);
   const bool wide =
       cudnn_needs_int64(elements, tokens, cudnn_token_capacity(kv_row.summary.slots_used));
   const auto shown = static_cast<std::size_t>(q_row.summary.documents) + 3;
   const auto offsets = [&](const laid_documents& row, std::int64_t multiplier, bool int64) {
-    const document_row view = row.row();
-    const ragged_offset offset{view.cu_seqlens_padded, view.documents, multiplier};
-    integers entries;
-    for (std::int64_t n = 0; n <= batch && entries.size() < shown; ++n) {
-      if (!int64 && offset(n) > std::numeric_limits<std::int32_t>::max())
-        throw invalid_input("offset", offset(n), "must be at most 2147483647: it is int32");
-      entries.push_back(offset(n));
-    }
-    return entries;
+    return form.ragged_offsets(row.row(), multiplier,
+                               std::min(shown, static_cast<std::size_t>(batch) + 1), int64);
   };
   const auto padded = [&](integers entries) {
     entries.resize(std::min(shown, static_cast<std::size_t>(batch)));
@@ -200,8 +191,8 @@ json flashinfer_arrays(const case_input& given) {
           {"last_page_len", laid.last_page_len}, {"page_mask_indptr", laid.mask_indptr}};
 }
 
-json chunk_arrays(const case_input& given) {
-  const chunk_offsets chunks = lay_chunks(given.list("lengths"), given.integer("chunk"));
+json chunk_arrays(const forms& form, const case_input& given) {
+  const chunk_offsets chunks = form.lay_chunks(given.list("lengths"), given.integer("chunk"));
   json pairs = json::array();
   for (std::size_t i = 0; i < chunks.indices.size(); i += 2)
     pairs.push_back({chunks.indices[i], chunks.indices[i + 1]});
@@ -210,29 +201,19 @@ json chunk_arrays(const case_input& given) {
           {"split_cu_seqlens", chunks.split_cu_seqlens}};
 }
 
-json tile_padded(const case_input& given) {
-  const auto laid = lay_row(given.list("lengths"));
-  const std::int64_t tile = given.integer("tile");
-  if (tile < 1) throw invalid_input("tile", tile, "must be at least 1");
-  const tile_padded_offset offset{laid.cu_seqlens.data(), tile};
-  integers offsets;
-  for (std::int64_t d = 0; d < laid.summary.documents; ++d) {
-    if (offset(d) > std::numeric_limits<std::int32_t>::max())
-      throw invalid_input("padded_offset", static_cast<std::size_t>(d), offset(d),
-                          "must be at most 2147483647: it is int32");
-    offsets.push_back(offset(d));
-  }
-  return {{"padded_offset", offsets}};
+json tile_padded(const forms& form, const case_input& given) {
+  const auto laid = form.lay_row(given.list("lengths"));
+  return {{"padded_offset", form.tile_padded_offsets(laid.row(), given.integer("tile"))}};
 }
 
-json offsets(const json& in) {
+json offsets(const forms& form, const json& in) {
   if (in.contains("layout"))
-    return cudnn_offsets(case_input(in, {"lengths", "kv_lengths", "multiple", "layout", "heads",
-                                         "kv_heads", "head_dim", "v_head_dim"}));
+    return cudnn_offsets(form, case_input(in, {"lengths", "kv_lengths", "multiple", "layout",
+                                               "heads", "kv_heads", "head_dim", "v_head_dim"}));
   if (in.contains("page"))
     return flashinfer_arrays(case_input(in, {"lengths", "kv_lengths", "page"}));
-  if (in.contains("chunk")) return chunk_arrays(case_input(in, {"lengths", "chunk"}));
-  return tile_padded(case_input(in, {"lengths", "tile"}));
+  if (in.contains("chunk")) return chunk_arrays(form, case_input(in, {"lengths", "chunk"}));
+  return tile_padded(form, case_input(in, {"lengths", "tile"}));
 }
 
 }  // namespace

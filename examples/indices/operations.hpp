@@ -9,10 +9,11 @@
 #include <vector>
 
 #include "case_input.hpp"
+#include "forms.hpp"
 
 namespace omnibal::examples {
 
-using operation = json (*)(const json& in);
+using operation = json (*)(const forms& form, const json& in);
 
 /// The operations of one file of sources, with their names.
 using named_operations = std::vector<std::pair<std::string_view, operation>>;
@@ -26,6 +27,6 @@ using named_operations = std::vector<std::pair<std::string_view, operation>>;
 /// Answers a file of cases: {"operation", "cases": [{"name", "out", "error"?}]}. A case that is
 /// refused has its reason as "error", and in "out" only what is defined all the same. Throws
 /// invalid_input for a file that is not of the form, and for an operation that is not known.
-[[nodiscard]] json answer_cases(const json& file);
+[[nodiscard]] json answer_cases(const forms& form, const json& file);
 
 }  // namespace omnibal::examples

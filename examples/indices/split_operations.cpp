@@ -25,52 +25,49 @@ std::int64_t ranks_of(const case_input& given) {
 }
 
 /// The global slots of each rank.
-template <typename Split>
-std::vector<integers> slots_of_ranks(const Split& split, std::int64_t ranks) {
+std::vector<integers> slots_of_ranks(const forms& form, const document_row& row,
+                                     const any_split& split, std::int64_t ranks) {
   std::vector<integers> all;
   for (std::int64_t rank = 0; rank < ranks; ++rank) {
-    integers& slots = all.emplace_back();
-    for (std::int64_t local = 0; local < split.local_slots(); ++local)
-      slots.push_back(split.global(rank, local));
+    integers& slots = all.emplace_back(static_cast<std::size_t>(row.slots / ranks));
+    form.fill_tokens(row, split, rank, {}, {.global_slot = slots});
   }
   return all;
 }
 
-json context_parallel_zigzag(const json& in) {
+json context_parallel_zigzag(const forms& form, const json& in) {
   const case_input given(in, {"lengths", "cp_size"});
   const std::int64_t ranks = ranks_of(given);
   const integers lengths = given.list("lengths");
-  const auto laid = lay_row(lengths, std::nullopt, 2 * ranks);
+  const auto laid = form.lay_row(lengths, std::nullopt, 2 * ranks);
   const zigzag split{laid.row(), ranks};
-  integers inverse;
-  for (std::int64_t slot = 0; slot < split.row.slots; ++slot) {
-    const rank_slot place = split.local(slot);
-    inverse.push_back(place.rank * split.local_slots() + place.slot);
-  }
   std::vector<std::vector<std::int32_t>> on_rank;
-  for (std::int64_t rank = 0; rank < ranks; ++rank)
-    on_rank.push_back(zigzag_cu_seqlens(split, rank));
+  for (std::int64_t rank = 0; rank < ranks; ++rank) on_rank.push_back(form.lay_rank(split, rank));
   return {{"cu_seqlens_padded", laid.cu_seqlens_padded},
-          {"indices", slots_of_ranks(split, ranks)},
-          {"inverse", inverse},
+          {"indices", slots_of_ranks(form, laid.row(), split, ranks)},
+          {"inverse", form.invert_split(split, laid.row().slots)},
           {"cu_seqlens_on_rank", on_rank}};
 }
 
-json context_parallel_whole_row(const json& in) {
+json context_parallel_whole_row(const forms& form, const json& in) {
   const case_input given(in, {"slots", "cp_size"});
   const std::int64_t ranks = ranks_of(given);
   const std::int64_t slots = given.integer("slots");
   if (slots < 0 || slots % (2 * ranks) != 0)
     throw invalid_input("slots", slots, "must be a multiple of " + std::to_string(2 * ranks));
-  json out = {{"zigzag", slots_of_ranks(zigzag_row{slots, ranks}, ranks)},
-              {"contiguous", slots_of_ranks(contiguous{slots, ranks}, ranks)},
-              {"striped", slots_of_ranks(striped{slots, ranks}, ranks)}};
+  const auto laid = form.lay_row(integers{slots});
+  const auto all = [&](const any_split& split) {
+    return slots_of_ranks(form, laid.row(), split, ranks);
+  };
+  json out = {{"zigzag", all(zigzag_row{slots, ranks})},
+              {"contiguous", all(contiguous{slots, ranks})},
+              {"striped", all(striped{slots, ranks})}};
   if (ranks == 1) return out;
   for (std::int64_t ring = 1; ring <= ranks; ++ring) {
     if (ranks % ring != 0) continue;
     const std::int64_t ulysses = ranks / ring;
     out["zigzag_ring" + std::to_string(ring) + "_ulysses" + std::to_string(ulysses)] =
-        slots_of_ranks(zigzag_ring_ulysses{slots, ring, ulysses}, ranks);
+        all(zigzag_ring_ulysses{slots, ring, ulysses});
   }
   integers before;
   integers after;
@@ -83,10 +80,10 @@ json context_parallel_whole_row(const json& in) {
   return out;
 }
 
-json context_parallel_contiguous(const json& in) {
+json context_parallel_contiguous(const forms& form, const json& in) {
   const case_input given(in, {"lengths", "cp_size"});
   const std::int64_t ranks = ranks_of(given);
-  const auto laid = lay_row(given.list("lengths"));
+  const auto laid = form.lay_row(given.list("lengths"));
   json out = json::object();
   for (const bool causal : {true, false}) {
     json views = json::array();

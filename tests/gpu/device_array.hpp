@@ -32,7 +32,7 @@ class device_array {
 
   [[nodiscard]] std::span<Value> span() const { return {memory_ + offset_, size_}; }
 
-  void set(const std::vector<Value>& values) {
+  void set(const std::vector<Value>& values) const {
     omnibal::gpu::require(cudaMemcpy(memory_ + offset_, values.data(),
                                      values.size() * sizeof(Value), cudaMemcpyHostToDevice),
                           "copy to the device");

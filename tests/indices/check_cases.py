@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares what omnibal-indices prints for files of cases with the outputs in them.
 
-usage: check_cases.py COMMAND [FILE...]
+usage: check_cases.py COMMAND [--emulated] [FILE...]
 
 Without files: those of $OMNIBAL_SHARED/cases/device, or of ../shared/cases/device beside the checkout;
 exits with 77, which ctest reads as skipped, where there are none. docs/device-indices.md says how outputs
@@ -34,7 +34,7 @@ def is_equal(name, found, expected):
 
 def faults_of(command, path):
     """The number of outputs compared and a line for each that is wrong."""
-    run = subprocess.run([command, path], capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run([*command, path], capture_output=True, text=True, timeout=60, check=False)
     if run.returncode != 0:
         return 0, [f"{path}: {run.stderr.strip()}"]
     given = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
@@ -75,4 +75,5 @@ def main(command, files):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    OPTIONS = [one for one in sys.argv[2:] if one == "--emulated"]
+    sys.exit(main([sys.argv[1], *OPTIONS], sys.argv[2 + len(OPTIONS):]))

@@ -19,6 +19,7 @@ import sys
 import tempfile
 
 from catalogue import PROMISES
+from kernels import KERNELS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -27,7 +28,7 @@ TIME_LIMIT = 600  # seconds of one case
 
 
 def mutants():
-    return [one for group in PROMISES.values() for one in group]
+    return [one for group in [*PROMISES.values(), *KERNELS.values()] for one in group]
 
 
 def read(*path):
@@ -35,8 +36,13 @@ def read(*path):
         return file.read()
 
 
+def source_of(test):
+    """A test of kernels is a .cu, which the emulator runs."""
+    return os.path.join("tests", test + ("_test.cu" if test.startswith("gpu/") else "_test.cpp"))
+
+
 def test_source(mutant):
-    return os.path.join("tests", mutant.test + "_test.cpp")
+    return source_of(mutant.test)
 
 
 def cases_of(source):
@@ -91,7 +97,9 @@ class Builder:
 
     def build(self, include, source, program):
         """Returns what the compiler said where it failed."""
-        command = [*self.command, "-I", include, os.path.join(ROOT, source), "-o", program, *self.libraries]
+        emulator = ["-I", os.path.join(ROOT, "examples", "emulator", "include")] if source.endswith(".cu") else []
+        command = [*self.command, "-I", include, *emulator, "-x", "c++", os.path.join(ROOT, source), "-x", "none",
+                   "-o", program, *self.libraries]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return None if done.returncode == 0 else done.stderr
 
@@ -100,7 +108,8 @@ def run(program, case):
     """Whether the case passes; a case that hangs or crashes does not."""
     try:
         # A comma separates cases.
-        done = subprocess.run([program, case.replace(",", "\\,")], capture_output=True, text=True, timeout=TIME_LIMIT, check=False)
+        done = subprocess.run([program, case.replace(",", "\\,")], capture_output=True, text=True,
+                              errors="replace", timeout=TIME_LIMIT, check=False)
     except subprocess.TimeoutExpired:
         return False
     if "No test cases matched" in done.stdout:
@@ -110,7 +119,7 @@ def run(program, case):
 
 def outcome_without_fault(builder, folder, test, cases):
     program = os.path.join(folder, test.replace("/", "_"))
-    errors = builder.build(os.path.join(ROOT, "include"), os.path.join("tests", test + "_test.cpp"), program)
+    errors = builder.build(os.path.join(ROOT, "include"), source_of(test), program)
     if errors:
         return f"{test} does not compile:\n{errors}"
     failed = [case for case in cases if not run(program, case)]
@@ -162,7 +171,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="mutants to run; all by default")
     given = parser.parse_args()
     if given.list:
-        for promise, group in PROMISES.items():
+        for promise, group in [*PROMISES.items(), *KERNELS.items()]:
             print(promise, *(f"  {one.name}" for one in group), sep="\n")
         return
     found = check()

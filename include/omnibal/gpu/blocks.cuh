@@ -74,13 +74,6 @@ struct append_listed {
     return {a.partial + b.partial, a.full + b.full};
   }
 };
-struct add_integers {
-  [[nodiscard]] OMNIBAL_HD constexpr std::int32_t operator()(std::int32_t a,
-                                                             std::int32_t b) const noexcept {
-    return a + b;
-  }
-};
-
 struct block_sizes {
   std::int64_t slots;
   std::int64_t q_block;
@@ -296,8 +289,8 @@ inline void list_blocks(std::span<const std::int32_t> first, std::span<const std
                         std::int64_t q_block, std::int64_t k_block, const device_block_mask& mask,
                         cudaStream_t stream) {
   static_cast<void>(detail::check_blocks(first, limit, q_block, k_block, mask));
-  require(list_blocks_async(first, limit, q_block, k_block, mask, stream), "list_blocks");
-  require(cudaStreamSynchronize(stream), "list_blocks");
+  detail::wait_for(list_blocks_async(first, limit, q_block, k_block, mask, stream), stream,
+                   "list_blocks");
 }
 
 }  // namespace omnibal::inline v0::gpu

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <cuda_runtime.h>
 
@@ -161,6 +162,21 @@ inline void check_documents(std::span<const std::int32_t> lengths,
   if (arrays.summary == nullptr) throw invalid_input("summary", "null", "must be device memory");
 }
 
+/// Throws for what is_valid() refuses.
+inline void require_valid(const row_summary& row, std::span<const std::int32_t> lengths,
+                          const indices::document_layout& layout, cudaStream_t stream,
+                          std::string_view operation) {
+  if (row.first_negative >= 0) {
+    const auto document = static_cast<std::size_t>(row.first_negative);
+    throw invalid_input("lengths", document, fetch(&lengths[document], stream, operation),
+                        "must not be negative");
+  }
+  if (!is_valid(row, layout))
+    throw invalid_input(
+        "slots", layout.slots,
+        "must be at least what the documents need, " + std::to_string(row.slots_used));
+}
+
 }  // namespace detail
 
 inline cudaError_t lay_documents_async(std::span<const std::int32_t> lengths,
@@ -186,16 +202,7 @@ inline row_summary lay_documents(std::span<const std::int32_t> lengths,
   detail::check_documents(lengths, layout, arrays);
   require(lay_documents_async(lengths, layout, arrays, stream), "lay_documents");
   const row_summary row = detail::fetch(arrays.summary, stream, "lay_documents");
-  if (row.first_negative >= 0) {
-    const auto document = static_cast<std::size_t>(row.first_negative);
-    throw invalid_input("lengths", document,
-                        detail::fetch(&lengths[document], stream, "lay_documents"),
-                        "must not be negative");
-  }
-  if (!is_valid(row, layout))
-    throw invalid_input(
-        "slots", layout.slots,
-        "must be at least what the documents need, " + std::to_string(row.slots_used));
+  detail::require_valid(row, lengths, layout, stream, "lay_documents");
   return row;
 }
 

@@ -41,7 +41,24 @@ void fill_tokens(const indices::document_row& row, const Split& split, std::int6
                  const indices::token_inputs& inputs, const indices::token_arrays& arrays,
                  cudaStream_t stream = nullptr);
 
+/// Fills `place` [slots] as indices::invert_split does: each global slot's place among the slots of
+/// all ranks. One kernel. Returns cudaErrorInvalidValue for more than 2³¹ − 1 slots.
+template <typename Split>
+cudaError_t invert_split_async(const Split& split, std::span<std::int64_t> place,
+                               cudaStream_t stream) noexcept;
+template <typename Split>
+void invert_split(const Split& split, std::span<std::int64_t> place, cudaStream_t stream = nullptr);
+
 namespace detail {
+
+template <typename Split>
+struct store_place_among_ranks {
+  indices::place_among_ranks<Split> among;
+  std::int64_t* place;
+  OMNIBAL_HD constexpr void operator()(std::int64_t slot) const noexcept {
+    place[slot] = among(slot);
+  }
+};
 
 /// The arrays of a rank that are wanted, and the functions that fill them.
 struct store_slot {
@@ -115,13 +132,7 @@ struct visit_slot {
 
   OMNIBAL_HD constexpr void operator()(std::int64_t slot, std::int32_t document, std::int64_t begin,
                                        std::int64_t end) const noexcept {
-    const bool in_tail = document >= row.documents;
-    store(slot, {.slot = slot,
-                 .begin = begin,
-                 .end = end,
-                 .length = in_tail ? 0 : row.cu_seqlens[document + 1] - row.cu_seqlens[document],
-                 .document = document,
-                 .in_tail = in_tail});
+    store(slot, indices::cursor_between(row, slot, document, begin, end));
   }
 };
 
@@ -163,8 +174,22 @@ void fill_tokens(const indices::document_row& row, const Split& split, std::int6
                  const indices::token_inputs& inputs, const indices::token_arrays& arrays,
                  cudaStream_t stream) {
   indices::detail::check_tokens(row, split.local_slots(), inputs, arrays);
-  require(fill_tokens_async(row, split, rank, inputs, arrays, stream), "fill_tokens");
-  require(cudaStreamSynchronize(stream), "fill_tokens");
+  detail::wait_for(fill_tokens_async(row, split, rank, inputs, arrays, stream), stream,
+                   "fill_tokens");
+}
+
+template <typename Split>
+cudaError_t invert_split_async(const Split& split, std::span<std::int64_t> place,
+                               cudaStream_t stream) noexcept {
+  if (place.size() > INT32_MAX) return cudaErrorInvalidValue;
+  return detail::for_each_async(detail::start::overlapping, static_cast<std::int64_t>(place.size()),
+                                detail::store_place_among_ranks<Split>{{split}, place.data()},
+                                stream);
+}
+
+template <typename Split>
+void invert_split(const Split& split, std::span<std::int64_t> place, cudaStream_t stream) {
+  detail::wait_for(invert_split_async(split, place, stream), stream, "invert_split");
 }
 
 }  // namespace omnibal::inline v0::gpu

@@ -58,17 +58,27 @@ template <typename Integer>
   return low;
 }
 
+/// The cursor of a slot whose document and its slots begin … end − 1 are known. O(1).
+[[nodiscard]] OMNIBAL_HD constexpr token_cursor cursor_between(const document_row& row,
+                                                               std::int64_t slot,
+                                                               std::int32_t document,
+                                                               std::int64_t begin,
+                                                               std::int64_t end) noexcept {
+  const bool in_tail = document >= row.documents;
+  return {.slot = slot,
+          .begin = begin,
+          .end = end,
+          .length = in_tail ? 0 : row.cu_seqlens[document + 1] - row.cu_seqlens[document],
+          .document = document,
+          .in_tail = in_tail};
+}
+
 /// The cursor of a slot whose document is known. O(1).
 [[nodiscard]] OMNIBAL_HD constexpr token_cursor cursor_in(const document_row& row,
                                                           std::int32_t document,
                                                           std::int64_t slot) noexcept {
-  const bool in_tail = document >= row.documents;
-  return {.slot = slot,
-          .begin = row.cu_seqlens_padded[document],
-          .end = in_tail ? row.slots : row.cu_seqlens_padded[document + 1],
-          .length = in_tail ? 0 : row.cu_seqlens[document + 1] - row.cu_seqlens[document],
-          .document = document,
-          .in_tail = in_tail};
+  return cursor_between(row, slot, document, row.cu_seqlens_padded[document],
+                        document < row.documents ? row.cu_seqlens_padded[document + 1] : row.slots);
 }
 
 /// The cursor of slot 0 … row.slots − 1. O(log documents).

@@ -73,6 +73,21 @@ struct packed_batch {
                                              std::span<const std::int64_t> labels,
                                              const packed_batch_options& options);
 
+/// Whether a consumer takes labels, and whether their losses have weights.
+[[nodiscard]] constexpr bool weighs_losses(batch_consumer consumer) noexcept {
+  return consumer == batch_consumer::internvl || consumer == batch_consumer::megatron;
+}
+[[nodiscard]] constexpr bool takes_labels(batch_consumer consumer) noexcept {
+  return consumer == batch_consumer::transformers || weighs_losses(consumer);
+}
+
+namespace detail {
+
+/// Refuses ranks of a consumer whose row is not split, and rows that do not divide.
+void check_consumer(const packed_batch_options& options);
+
+}  // namespace detail
+
 }  // namespace omnibal::inline v0::indices
 
 #if !defined(OMNIBAL_SEPARATE_COMPILATION)

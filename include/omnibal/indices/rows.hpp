@@ -14,6 +14,7 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
+#include <omnibal/indices/cursor.hpp>
 #include <omnibal/indices/layout.hpp>
 
 namespace omnibal::inline v0::indices {
@@ -34,6 +35,10 @@ struct rows_view {
 
 namespace detail {
 
+void check_sources(std::span<const std::int64_t> source, std::size_t rows);
+void check_unpad(std::span<const std::uint8_t> mask, std::span<const std::uint8_t> unused,
+                 std::size_t rows);
+
 template <typename Value>
 void check_rows(std::span<const std::int64_t> source, std::size_t sources,
                 const rows_view<Value>& target) {
@@ -42,10 +47,7 @@ void check_rows(std::span<const std::int64_t> source, std::size_t sources,
     throw invalid_input("rows", target.values.size(),
                         "values are given: must be the width for each of the " +
                             std::to_string(source.size()) + " source slots");
-  for (std::size_t i = 0; i < source.size(); ++i)
-    if (source[i] < -1 || source[i] >= static_cast<std::int64_t>(sources))
-      throw invalid_input("source", i, source[i],
-                          "must be -1 or a row, of which there are " + std::to_string(sources));
+  check_sources(source, sources);
 }
 
 }  // namespace detail
@@ -74,6 +76,25 @@ void scatter_rows(std::span<const std::int64_t> source, rows_view<const Value> v
       for (std::size_t c = 0; c < values.width; ++c)
         rows.row(static_cast<std::size_t>(source[i]))[c] = values.row(i)[c];
 }
+
+/// A tensor whose rows move_rows moves: rows of `row_bytes` bytes, of any type. The side that
+/// `source` numbers has `rows` of them, the other one as many as there are sources.
+struct moved_rows {
+  const std::byte* from = nullptr;
+  std::byte* to = nullptr;
+  std::size_t row_bytes = 0;
+  std::size_t rows = 0;
+};
+
+/// Where rows move: to[i] = from[source[i]], zeros where source[i] is −1; or to[source[i]] =
+/// from[i], −1 is left out.
+enum class row_move : std::int32_t { gather, scatter };
+
+/// Moves the rows of several tensors by the same sources. In `scatter` each row has one source at
+/// most, or the last one's values remain. Throws invalid_input for sources out of range.
+/// O(sources · tensors + bytes).
+void move_rows(row_move move, std::span<const std::int64_t> source,
+               std::span<const moved_rows> tensors);
 
 /// The adjoint of gather_rows: rows[s] += values[i] for each source[i] = s, in ascending order of
 /// i. Errors and complexity as gather_rows.
@@ -108,6 +129,19 @@ struct unpadded {
 [[nodiscard]] std::vector<std::int64_t> places_in_rows(
     std::span<const std::int64_t> lengths, std::span<const std::int64_t> row_of_document,
     std::int64_t row_slots);
+
+/// Token → its flat place in a batch whose rows of `row_slots` slots begin with their tokens: row r
+/// has the tokens cu_tokens[r] … cu_tokens[r + 1] − 1.
+struct place_in_rows {
+  const std::int32_t* cu_tokens = nullptr;  ///< [rows + 1]
+  std::int32_t rows = 0;
+  std::int64_t row_slots = 0;
+
+  [[nodiscard]] OMNIBAL_HD constexpr std::int64_t operator()(std::int64_t token) const noexcept {
+    const std::int32_t row = first_greater(cu_tokens + 1, rows, token);
+    return row * row_slots + token - cu_tokens[row];
+  }
+};
 
 /// Slots that take a row of an image, and rows that they take.
 struct scatter_plan {

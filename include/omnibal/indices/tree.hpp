@@ -26,6 +26,16 @@ struct tree_rectangle {
   friend constexpr bool operator==(const tree_rectangle&, const tree_rectangle&) noexcept = default;
 };
 
+/// A run of slots with the same set of sequences, a node of the tree: what is on it and below it is
+/// a closed form of the run.
+struct tree_run {
+  std::int32_t begin = 0;        ///< first slot; the next run's is one past the last
+  std::int32_t depth = 0;        ///< position of its first slot
+  std::int32_t subtree_end = 0;  ///< one past the last slot below it
+  std::int32_t reserved = 0;
+  friend constexpr bool operator==(const tree_run&, const tree_run&) noexcept = default;
+};
+
 /// A prefix tree laid into a row of slots.
 struct tree_row {
   std::vector<std::int32_t> parent =
@@ -34,6 +44,7 @@ struct tree_row {
       {};  ///< [slots] one past the last slot of its subtree; s in the tail
   std::vector<std::int64_t> position_ids = {};  ///< [slots] depth; 0 in the tail
   std::vector<std::int64_t> tokens = {};        ///< [slots used]
+  std::vector<tree_run> runs = {};              ///< ascending; the tail begins after the last one
   bool preorder = true;                         ///< whether each subtree is one run of slots
   std::vector<tree_rectangle> rectangles = {};  ///< MagiAttention's ranges; see lay_tree
 };
@@ -48,6 +59,18 @@ enum class tree_order : std::int32_t { preorder, first_appearance };
 /// the tree needs more slots. O(tokens · log(branches) + rectangles).
 [[nodiscard]] tree_row lay_tree(std::span<const std::vector<std::int64_t>> sequences,
                                 std::int64_t slots, tree_order order = tree_order::preorder);
+
+/// What the slot of a run is told.
+struct tree_slot {
+  std::int64_t position = 0;
+  key_interval seen_by = {};  ///< of it as a key, in preorder
+};
+
+/// Slot of a run → its depth and the queries that see it.
+[[nodiscard]] OMNIBAL_HD constexpr tree_slot slot_in_run(const tree_run& run,
+                                                         std::int64_t slot) noexcept {
+  return {.position = run.depth + (slot - run.begin), .seen_by = {slot, run.subtree_end}};
+}
 
 /// Slot of a key → the queries that see it, in a tree in preorder: none in the tail.
 struct interval_in_tree {

@@ -5,6 +5,7 @@
 /// labels, hence the first of two passes; loss_weight_of (tokens.hpp) is the second.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 
@@ -22,7 +23,17 @@ enum class loss_weighting : std::int32_t {
 };
 
 /// x → the weight; 0 for x = 0.
-[[nodiscard]] float weight_of_document(loss_weighting weighting, std::int64_t x) noexcept;
+[[nodiscard]] OMNIBAL_HD inline float weight_of_document(loss_weighting weighting,
+                                                         std::int64_t x) noexcept {
+  if (x <= 0) return 0.0F;
+  const auto labels = static_cast<double>(x);
+  switch (weighting) {
+    case loss_weighting::token: return 1.0F;
+    case loss_weighting::sample: return static_cast<float>(1.0 / labels);
+    case loss_weighting::square_root: return static_cast<float>(1.0 / std::sqrt(labels));
+  }
+  return 0.0F;
+}
 
 /// Outputs of weigh_documents, [documents] each, each optional: an empty span is not written.
 struct document_weights {

@@ -44,13 +44,13 @@ template <typename... Parameters>
 /// Launches a kernel and returns its error; with the launch syntax <<<>>>, errors of earlier calls
 /// could not be told from it. Arguments are converted to the kernel's parameters.
 template <typename... Parameters, typename... Arguments>
-cudaError_t launch(start when, unsigned blocks, unsigned threads, cudaStream_t stream,
+cudaError_t launch(start when, dim3 blocks, unsigned threads, cudaStream_t stream,
                    void (*kernel)(Parameters...), const Arguments&... arguments) noexcept {
   cudaLaunchAttribute overlap{};
   overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   overlap.val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config{};
-  config.gridDim = dim3(blocks);
+  config.gridDim = blocks;
   config.blockDim = dim3(threads);
   config.stream = stream;
   if (when == start::overlapping && can_wait(kernel)) {

@@ -46,6 +46,13 @@ struct shared_array {
   }
 };
 
+struct add_integers {
+  template <typename Integer>
+  [[nodiscard]] OMNIBAL_HD constexpr Integer operator()(Integer a, Integer b) const noexcept {
+    return a + b;
+  }
+};
+
 /// The sum of what the threads before this one have, and the sum of all threads. Value{} is the
 /// identity of `append`. `sums` is free again after the next barrier.
 template <typename Value>
@@ -103,6 +110,18 @@ __global__ void __launch_bounds__(scan_threads)
   }
   store.finish(before, threadIdx.x, scan_threads);
 }
+
+/// Stores 0 and then the sums.
+struct store_sums {
+  std::int32_t* sums;
+  OMNIBAL_HD constexpr void operator()(std::int64_t i, std::int32_t sum) const noexcept {
+    sums[i + 1] = sum;
+  }
+  OMNIBAL_HD constexpr void finish(std::int32_t /*all*/, unsigned thread,
+                                   unsigned /*threads*/) const noexcept {
+    if (thread == 0) sums[0] = 0;
+  }
+};
 
 /// Enqueues scan().
 template <typename Value, typename Load, typename Append, typename Store>

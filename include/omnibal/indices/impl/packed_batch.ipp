@@ -50,7 +50,7 @@ void fill_batch(packed_batch& batch, const document_row& row, const Split& split
   using enum batch_consumer;
   const batch_consumer consumer = options.consumer;
   const auto local = static_cast<std::size_t>(split.local_slots());
-  const bool weighs = consumer == internvl || consumer == megatron;
+  const bool weighs = weighs_losses(consumer);
   batch.position_ids.resize(local);
   batch.source_slot.resize(local);
   if (consumer != flash_attention) batch.sequence_index.resize(local);
@@ -63,7 +63,7 @@ void fill_batch(packed_batch& batch, const document_row& row, const Split& split
   token_inputs inputs{.mask = options.mask, .mask_parameter = options.mask_parameter};
   std::vector<std::int64_t> label_of_slot;
   std::vector<float> weight(static_cast<std::size_t>(row.documents));
-  if (consumer == transformers || weighs) {
+  if (takes_labels(consumer)) {
     label_of_slot.assign(static_cast<std::size_t>(row.slots), ignored_label);
     const by_slot<source_of> source{row, {row.cu_seqlens}};
     for (std::int64_t slot = 0; slot < row.slots; ++slot)
@@ -96,10 +96,8 @@ OMNIBAL_INLINE packed_batch make_packed_batch(std::span<const std::uint32_t> pac
   const document_layout layout{
       .documents = options.documents, .slots = options.slots, .multiple = options.multiple};
   packed_batch batch{.summary = lay_documents(lengths, layout)};
-  const bool wants_labels = options.consumer == batch_consumer::transformers ||
-                            options.consumer == batch_consumer::internvl ||
-                            options.consumer == batch_consumer::megatron;
-  if (wants_labels && static_cast<std::int64_t>(labels.size()) != batch.summary.tokens)
+  if (takes_labels(options.consumer) &&
+      static_cast<std::int64_t>(labels.size()) != batch.summary.tokens)
     throw invalid_input("number of labels", labels.size(),
                         "must be the tokens of the pack, " + std::to_string(batch.summary.tokens));
   batch.cu_seqlens.resize(offset_count(layout));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,7 +37,30 @@ OMNIBAL_INLINE void check_unpad(std::span<const std::uint8_t> mask,
   }
 }
 
+OMNIBAL_INLINE void check_sources(std::span<const std::int64_t> source, std::size_t rows) {
+  for (std::size_t i = 0; i < source.size(); ++i)
+    if (source[i] < -1 || source[i] >= static_cast<std::int64_t>(rows))
+      throw invalid_input("source", i, source[i],
+                          "must be -1 or a row, of which there are " + std::to_string(rows));
+}
+
 }  // namespace detail
+
+OMNIBAL_INLINE void move_rows(row_move move, std::span<const std::int64_t> source,
+                              std::span<const moved_rows> tensors) {
+  for (const moved_rows& tensor : tensors) detail::check_sources(source, tensor.rows);
+  for (const moved_rows& tensor : tensors)
+    for (std::size_t i = 0; tensor.row_bytes != 0 && i < source.size(); ++i) {
+      const std::size_t bytes = tensor.row_bytes;
+      const auto numbered = static_cast<std::size_t>(source[i]) * bytes;
+      if (move == row_move::scatter && source[i] >= 0)
+        std::memcpy(tensor.to + numbered, tensor.from + i * bytes, bytes);
+      else if (move == row_move::gather && source[i] >= 0)
+        std::memcpy(tensor.to + i * bytes, tensor.from + numbered, bytes);
+      else if (move == row_move::gather)
+        std::memset(tensor.to + i * bytes, 0, bytes);
+    }
+}
 
 OMNIBAL_INLINE unpadded unpad(std::span<const std::uint8_t> mask,
                               std::span<const std::uint8_t> unused, std::size_t rows) {

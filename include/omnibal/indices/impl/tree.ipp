@@ -95,6 +95,20 @@ OMNIBAL_INLINE void list_rectangles(const prefix_tree& tree, std::span<const std
   }
 }
 
+/// The causal rectangles are the runs. Along a run all slots have the same subtree's end, since it
+/// goes on below the run's last slot.
+OMNIBAL_INLINE void list_runs(tree_row& row) {
+  for (const tree_rectangle& one : row.rectangles) {
+    const auto slot = static_cast<std::size_t>(one.q_begin);
+    if (!one.full)
+      row.runs.push_back({.begin = one.q_begin,
+                          .depth = static_cast<std::int32_t>(row.position_ids[slot]),
+                          .subtree_end = row.subtree_end[slot]});
+  }
+  std::sort(row.runs.begin(), row.runs.end(),
+            [](const tree_run& a, const tree_run& b) { return a.begin < b.begin; });
+}
+
 }  // namespace detail
 
 OMNIBAL_INLINE tree_row lay_tree(std::span<const std::vector<std::int64_t>> sequences,
@@ -133,6 +147,7 @@ OMNIBAL_INLINE tree_row lay_tree(std::span<const std::vector<std::int64_t>> sequ
     subtree_size[above] += subtree_size[slot];
   }
   detail::list_rectangles(tree, slot_of, row.rectangles);
+  detail::list_runs(row);
   return row;
 }
 

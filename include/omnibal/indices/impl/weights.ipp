@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -13,17 +12,6 @@
 #include <omnibal/indices/weights.hpp>
 
 namespace omnibal::inline v0::indices {
-
-OMNIBAL_INLINE float weight_of_document(loss_weighting weighting, std::int64_t x) noexcept {
-  if (x <= 0) return 0.0F;
-  const auto labels = static_cast<double>(x);
-  switch (weighting) {
-    case loss_weighting::token: return 1.0F;
-    case loss_weighting::sample: return static_cast<float>(1.0 / labels);
-    case loss_weighting::square_root: return static_cast<float>(1.0 / std::sqrt(labels));
-  }
-  return 0.0F;
-}
 
 OMNIBAL_INLINE weight_sums weigh_documents(const document_row& row,
                                            std::span<const std::int64_t> labels,
