@@ -27,6 +27,10 @@ void add_cluster_options(CLI::App& command, given_files& files, plan_arguments& 
               {1, 1 << 10});
   add_integer(command, "--gpus", arguments.devices,
               "Number of devices; --dp, --pp and --tp are then searched for", {1, 1 << 20});
+  add_integer(command, "--devices-per-node", arguments.devices_per_node,
+              "Devices that tensor parallelism reaches without the network [8, or what the file "
+              "of --device says]",
+              {1, 1 << 20});
   add_input_file(command, files, "--device", arguments.device,
                  "a100, h100, h200 or a JSON file of achieved rates [a100]");
   add_bytes(command, "--memory", arguments.memory, "Memory per device, as in 80GiB", 1);

@@ -159,8 +159,11 @@ std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
   const auto layer_costs = [&](const cluster_shape& shape) {
     return costs.layer_costs(setup_of(in_shape(arguments, shape))).chain;
   };
-  return rank_shapes(
-      {.devices = arguments.devices, .layer_costs = layer_costs, .run = std::move(run)}, control);
+  return rank_shapes({.devices = arguments.devices,
+                      .node_devices = costs.device.devices_per_node,
+                      .layer_costs = layer_costs,
+                      .run = std::move(run)},
+                     control);
 }
 
 /// The first step of the first rank under each strategy, to be drawn.

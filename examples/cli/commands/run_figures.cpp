@@ -109,10 +109,12 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_plan
       subject.calibrated, {.tiles = (*planned.capacity)[0], .tokens = (*planned.capacity)[1]});
   list.push_back(fmt::format(
       "{} achieves {:.0f} TFLOP/s in matrix products, {:.0f} in attention, {:.0f} GB/s of memory, "
-      "{:.0f} within a node, {:.1f} between nodes",
+      "{:.0f} within a node of {}, {:.1f} between nodes",
       device.id, device.matrix_flops * 1e-12, device.attention_flops * 1e-12,
       device.memory_bandwidth * 1e-9, device.tensor_parallel_bandwidth * 1e-9,
-      device.pipeline_bandwidth * 1e-9));
+      device.devices_per_node, device.pipeline_bandwidth * 1e-9));
+  const auto division = subject.costs.describe_division(subject.arguments.tensor_parallel);
+  list.insert(list.end(), division.begin(), division.end());
   if (subject.memory.margin > 0)
     list.push_back("activations are taken to be " + percent(subject.memory.margin) +
                    " larger than predicted");

@@ -26,6 +26,11 @@ OMNIBAL_INLINE void validate(const model_shape& model) {
   positive("llm.ffn", model.language.ffn);
   positive("llm.vocab", model.language.vocabulary);
   positive("llm_tokens_per_tile", model.language_tokens_per_tile);
+  if (model.vision.head_width < 0 || model.vision.head_width > (std::int64_t{1} << 24))
+    throw invalid_input("vision.head_width", model.vision.head_width,
+                        "must be 0, for vision.hidden / vision.a, or at most 2^24");
+  if (model.vision.head_width == 0 && model.vision.hidden % model.vision.heads != 0)
+    throw invalid_input("vision.a", model.vision.heads, "must divide vision.hidden");
   if (model.language.hidden % model.language.heads != 0)
     throw invalid_input("llm.a", model.language.heads, "must divide llm.hidden");
   if (model.language.heads % model.language.kv_heads != 0)
