@@ -132,8 +132,11 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_plan
            ", contiguous shares of them per rank, the best of ten anchored partitions, adaptive "
            "recomputation"});
   if (const std::size_t skipped = plan.skipped.size(); skipped > 0)
-    list.push_back(value_text(skipped) + (skipped == 1 ? " sample is" : " samples are") +
-                   " beyond the capacity and in no strategy's epoch");
+    list.push_back(fmt::format("{} {} {} and in no strategy's epoch", value_text(skipped),
+                               skipped == 1 ? "sample is" : "samples are",
+                               subject.arguments.capacity == "auto"
+                                   ? "larger than any plan found has memory for"
+                                   : "beyond the capacity"));
   if (const std::size_t each = planned.data.oversize_per_rank; each > 0)
     list.push_back(fmt::format(
         "samples beyond the capacity are micro-batches of their own, {}; memory has room for {} of "
@@ -248,6 +251,7 @@ evaluation_report report_of(const plan_subject& subject, const evaluated_run& ru
       .samples = subject.samples,
       .bound_seconds = static_cast<double>(run.bound_epoch_time) * seconds_per_nanosecond,
       .promised_seconds = promised_seconds,
+      .skipped = run.skipped,
       .evaluated = figures_of(subject, run.strategy)};
   report.evaluated.order_gain.reset();
   report.evaluated.packing->bound.reset();
