@@ -13,6 +13,7 @@
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/own_chain.hpp>
 #include <omnibal/cost/presets.hpp>
+#include <omnibal/cost/tensor_parallel.hpp>
 #include <omnibal/cost/workload.hpp>
 
 #pragma GCC diagnostic pop

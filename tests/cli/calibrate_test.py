@@ -85,7 +85,7 @@ class Calibrate(CommandTest):
                 ({**good, "tokens": 2**40}, "layers[1].tokens"),
                 ({**good, "tokens": 2**63}, "layers[1].tokens = 9223372036854775808: must be less than 2^63"),
                 ({**good, "tokens": 4, "squared_tokens": 17}, "layers[1].squared_tokens = 17"),
-                ({**good, "foward_seconds": 1}, ("layers[1] = foward_seconds", "forward_seconds")),
+                ({**good, "foward_seconds": 1}, ("layers[1]: key = foward_seconds", "forward_seconds")),
                 ({**good, "mode": "full", "backward_seconds": 1}, ("layers[1].backward_seconds", "mode none")),
                 ({**good, "weight_gradient_seconds": 1}, "layers[1].weight_gradient_seconds"),
                 ({"tiles": 1}, "layers[1].name"),

@@ -3,7 +3,7 @@
 import html.parser
 import json
 
-from command import main
+from command import main, samples
 from main_job import TABLE, MainJobTest, job
 
 
@@ -208,6 +208,30 @@ class MainJob(MainJobTest):
         self.assertEqual(text.returncode, 3)
         self.assertIn("lacks", text.stdout)
 
+    def test_samples_that_nothing_has_memory_for_are_left_out(self):
+        rows = [(1 + i % 5, 256 * (1 + i % 5) + 100 + i % 37) for i in range(240)]
+        rows[7] = (0, 20000)
+        rows[50] = (0, 5000000)
+        self.write("long.json", samples(*rows))
+
+        def run(*more):
+            return ["plan", "--lengths", "long.json", "--model", "internvl2-8b", "--dp", 2, "--pp", 4, "--memory", "80GiB",
+                    "--global-batch", 48, *more]
+        self.assertEqual(self.succeed(*run(), status=3)["reason"], "memory")
+        report = self.succeed(*run("--oversize", "skip", "--out", "plan.json"))
+        self.assertEqual(report["skipped"], [50])
+        self.assertIn("1 sample is larger than any plan found has memory for and in no strategy's epoch",
+                      report["assumptions"])
+        again = self.succeed(*run("--evaluate", "plan.json"))
+        self.assertEqual(again["skipped"], [50])
+        self.assertEqual(again["objective"], report["objective"])
+        self.assertIn("leaves out 1 of 240 samples", self.call(*run("--evaluate", "plan.json", "--format", "text")).stdout)
+        plan = json.loads(self.read("plan.json"))
+        for wrong, words in (([], ["indices = 50", "in no pack"]), ([7], ["skipped[0] = 7"]), ([50, 50], ["skipped[1] = 50"]),
+                             ("all", ["skipped", "must be a list"]), ([-1], ["skipped = -1", "must be ids"])):
+            self.write("wrong.json", {**plan, "skipped": wrong})
+            self.expect_failure(*run("--evaluate", "wrong.json"), naming=words)
+
     def test_evaluate(self):
         planned = self.succeed(*job("--out", "plan.json"))["planned"]
         report = self.succeed(*job("--evaluate", "plan.json"))
@@ -288,7 +312,6 @@ class MainJob(MainJobTest):
         self.expect_failure(*job("--margin", "-1"), naming="--margin")
         self.expect_failure(*job("--oversize", "reject", capacity="images=4,tokens=4096"),
                             naming=["images", "exceeds the capacity 4"])
-        self.expect_failure(*job("--oversize", "skip", capacity="auto"), naming=["--oversize skip", "--capacity"])
         self.expect_failure(*job("--oversize", "own_pack"), naming=["--oversize", "own_step"])
         self.expect_failure(*job(capacity="images=0,tokens=4096"), naming=["images", "0"])
         self.expect_failure(*job("--virtual", 2), naming=["--virtual", "2", "interleaved"])

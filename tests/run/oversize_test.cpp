@@ -44,6 +44,26 @@ struct run_with_long_samples {
   }
 };
 
+/// Short samples, some of which are replaced.
+template <typename Replace>
+run_plan planned_with(const Replace& replace, oversize_policy oversize) {
+  random_stream random(9);
+  std::vector<vision_language_sample> samples;
+  for (std::int64_t i = 0; i < 600; ++i) {
+    const std::int64_t tiles = test::draw(random, 1, 5);
+    samples.push_back({tiles, 256 * tiles + test::draw(random, 40, 300)});
+    replace(samples.back(), i, random);
+  }
+  const auto chain = cost_layers(model_presets()[3], device_presets()[0], {.data_parallel = 4});
+  return plan_run({.samples = samples,
+                   .chain = chain,
+                   .stages = 4,
+                   .data_parallel = 4,
+                   .global_batch = 64,
+                   .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte},
+                   .oversize = oversize});
+}
+
 std::vector<std::uint32_t> packed(const run_strategy& strategy) {
   const auto ids = strategy.data.packing.packs.indices();
   std::vector<std::uint32_t> sorted(ids.begin(), ids.end());
@@ -107,4 +127,78 @@ TEST_CASE("A sample that no plan has memory for is a reason, not a plan that doe
   const run_plan plan = plan_run(run.problem);
   CHECK(plan.planned.status == search_status::infeasible);
   CHECK(plan.planned.why.reason == infeasibility::cause::memory);
+}
+
+TEST_CASE("Micro-batches of their own make epochs strictly shorter where a few samples are long") {
+  const auto gains = [](const auto& replace) {
+    const run_strategy own = planned_with(replace, oversize_policy::own_pack).planned;
+    const run_strategy held = planned_with(replace, oversize_policy::reject).planned;
+    REQUIRE(own.status == search_status::feasible);
+    REQUIRE(held.status == search_status::feasible);
+    CHECK(own.fits);
+    CHECK(own.data.oversize_per_rank > 0);
+    CHECK(packed(own).size() == 600);
+    return static_cast<double>(held.epoch.time) / static_cast<double>(own.epoch.time);
+  };
+  SECTION("a long tail") {
+    CHECK(gains([](auto& sample, std::int64_t i, random_stream& random) {
+            if (i % 7 == 0) sample[1] += 30 << test::draw(random, 0, 9);
+          }) > 1.01);
+  }
+  SECTION("images of many tiles") {
+    CHECK(gains([](auto& sample, std::int64_t i, random_stream&) {
+            if (i % 60 == 3) sample = {40, 256 * 40 + 100};
+          }) > 1.05);
+  }
+  SECTION("many tiles of few tokens") {
+    CHECK(gains([](auto& sample, std::int64_t i, random_stream&) {
+            sample = i % 60 == 3 ? vision_language_sample{64, 64 * 60 + 100}
+                                 : vision_language_sample{1 + i % 4, 60 * (1 + i % 4) + 90};
+          }) > 1.05);
+  }
+}
+
+TEST_CASE("Memory for a long sample is planned by modes that it needs, beside packs far smaller") {
+  run_with_long_samples run(60'000);
+  for (std::size_t k = 1; k < run.beyond.size(); ++k) run.samples[run.beyond[k]] = {1, 300};
+  const run_plan plan = plan_run(run.problem);
+  REQUIRE(plan.planned.status == search_status::feasible);
+  CHECK(plan.planned.fits);
+  CHECK(packed(plan.planned).size() == run.samples.size());
+}
+
+TEST_CASE("Where no capacity is given, only samples that no plan has memory for are left out") {
+  run_with_long_samples run(20'000);
+  run.problem.capacity.reset();
+  run.problem.oversize = oversize_policy::skip;
+  const run_plan all = plan_run(run.problem);
+  CHECK(all.skipped.empty());  // though without them the epoch would be shorter
+  CHECK(packed(all.planned).size() == run.samples.size());
+
+  run.samples[run.beyond[1]] = {0, 5'000'000};
+  run.samples[run.beyond[2]] = {100'000, 26'000'000};
+  const run_plan plan = plan_run(run.problem);
+  REQUIRE(plan.planned.status == search_status::feasible);
+  CHECK(plan.planned.fits);
+  CHECK(plan.skipped == std::vector{run.beyond[1], run.beyond[2]});
+  CHECK(packed(plan.planned).size() + plan.skipped.size() == run.samples.size());
+}
+
+TEST_CASE("A plan that left samples out evaluates to the same time, and lists them again") {
+  run_with_long_samples run(20'000);
+  run.problem.oversize = oversize_policy::skip;
+  const run_plan plan = plan_run(run.problem);
+  const run_strategy& planned = plan.planned;
+  const auto evaluate = [&] {
+    return evaluate_run(run.problem, planned.data.packing.packs, planned.data.dispatch,
+                        *planned.capacity, planned.plan);
+  };
+  const evaluated_run again = evaluate();
+  CHECK(again.skipped == run.beyond);
+  CHECK(again.strategy.epoch.time == planned.epoch.time);
+  CHECK(again.strategy.epoch.peak_memory == planned.epoch.peak_memory);
+  CHECK(again.bound_epoch_time <= plan.bound_epoch_time);
+  CHECK(again.strategy.data.packing.packs == planned.data.packing.packs);
+  run.problem.oversize = oversize_policy::own_pack;
+  CHECK_THROWS_WITH(evaluate(), Catch::Contains("in no pack"));
 }

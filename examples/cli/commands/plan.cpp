@@ -28,6 +28,10 @@ void add_cluster_options(CLI::App& command, given_files& files, plan_arguments& 
               {1, 1 << 10});
   add_integer(command, "--gpus", arguments.devices,
               "Number of devices; --dp, --pp and --tp are then searched for", {1, 1 << 20});
+  add_integer(command, "--devices-per-node", arguments.devices_per_node,
+              "Devices that tensor parallelism reaches without the network [8, or what the file "
+              "of --device says]",
+              {1, 1 << 20});
   add_input_file(command, files, "--device", arguments.device,
                  "a100, h100, h200 or a JSON file of achieved rates [a100]");
   add_bytes(command, "--memory", arguments.memory, "Memory per device, as in 80GiB", 1);
@@ -58,12 +62,14 @@ void add_training_options(CLI::App& command, given_files& files, plan_arguments&
             "Share by which that mean may differ from --global-batch [10%]");
   command.add_option("--capacity", arguments.capacity,
                      "The most a pack may hold, such as images=9,tokens=4096, or auto [auto]");
-  add_choice(command, "--oversize", arguments.oversize,
-             "Samples beyond a capacity: own_step, micro-batches and where faster steps of their "
-             "own, with memory for them; reject; or skip, with a list [own_step]",
-             {{"own_step", oversize_policy::own_pack},
-              {"reject", oversize_policy::reject},
-              {"skip", oversize_policy::skip}});
+  add_choice(
+      command, "--oversize", arguments.oversize,
+      "Samples beyond a capacity: own_step, micro-batches and where faster steps of their "
+      "own, with memory for them; reject; or skip, with a list: where capacities are searched for, "
+      "only what no plan has memory for [own_step]",
+      {{"own_step", oversize_policy::own_pack},
+       {"reject", oversize_policy::reject},
+       {"skip", oversize_policy::skip}});
   add_choice(command, "--freeze", arguments.freeze, "The part that is not trained [none]",
              {{"none", frozen_part::none},
               {"vision", frozen_part::vision},
@@ -145,8 +151,7 @@ std::string suggestion(const infeasibility& why) {
            "the difference with --batch-tolerance";
   return "give every device at least " + std::to_string(why.bytes_short) +
          " bytes more, use more pipeline stages or tensor-parallel devices, shard the optimizer, "
-         "lower the capacity of packs, or leave long samples out with --capacity and --oversize "
-         "skip";
+         "lower the capacity of packs, or leave out what does not fit with --oversize skip";
 }
 
 void add_plan(CLI::App& application, command_context& context) {

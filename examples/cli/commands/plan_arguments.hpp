@@ -27,8 +27,9 @@ struct plan_arguments {
   std::string device = "a100";
   std::int64_t data_parallel = 0;
   std::int64_t pipeline_parallel = 0;
-  std::int64_t tensor_parallel = 0;  ///< 0 where not given, as with the two above.
-  std::int64_t devices = 0;          ///< To be divided into a shape; 0 where the shape is given.
+  std::int64_t tensor_parallel = 0;   ///< 0 where not given, as with the two above.
+  std::int64_t devices_per_node = 0;  ///< 0 where not given: those of the device.
+  std::int64_t devices = 0;           ///< To be divided into a shape; 0 where the shape is given.
   std::int64_t memory = 0;
   std::int64_t reserve = std::int64_t{6} << 30;
   std::optional<double> margin = {};  ///< Absent: that of the profile, or 0.

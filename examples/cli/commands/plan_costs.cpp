@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
+
 #include <omnibal/core/error.hpp>
+#include <omnibal/cost/tensor_parallel.hpp>
 
 #include "errors.hpp"
 #include "files/model_file.hpp"
@@ -27,6 +30,19 @@ std::string names_once(const std::vector<std::string>& layers) {
 
 std::string size_text(const workload& work) {
   return value_text(work.tiles) + " tiles or " + value_text(work.tokens) + " tokens";
+}
+
+/// What is padded so that the devices can share it; empty if nothing is.
+std::string padding_text(const model_shape& model, const model_shape& padded) {
+  std::string text;
+  const auto add = [&](const char* what, std::int64_t from, std::int64_t to) {
+    if (from != to)
+      text += fmt::format("{}{} from {} to {}", text.empty() ? "" : ", ", what, value_text(from),
+                          value_text(to));
+  };
+  add("attention heads of vision layers", model.vision.heads, padded.vision.heads);
+  add("vocabulary", model.language.vocabulary, padded.language.vocabulary);
+  return text;
 }
 
 }  // namespace
@@ -77,8 +93,38 @@ std::vector<std::string> cost_source::describe(const calibration& calibrated,
   return lines;
 }
 
+std::vector<std::string> cost_source::describe_division(std::int64_t tensor_parallel) const {
+  std::vector<std::string> lines;
+  if (const auto padding = padding_text(model, padded_model(model, tensor_parallel));
+      !padding.empty())
+    lines.push_back(
+        fmt::format("tp {} pads as Megatron-LM does: {}; predicted times and bytes are those of "
+                    "the padded sizes",
+                    tensor_parallel, padding));
+  if (shares_key_heads(model.language, tensor_parallel))
+    lines.push_back(
+        fmt::format("tp {} is more than the {} key-value heads: as in Megatron-LM, every device "
+                    "gathers queries, "
+                    "keys and values, and keeps one head of keys",
+                    tensor_parallel, model.language.kv_heads));
+  if (spans_nodes(device, tensor_parallel))
+    lines.push_back(fmt::format(
+        "warning: tp {} spans nodes of {} devices: activations are reduced at the network's {:.1f} "
+        "GB/s, not at {:.0f}",
+        tensor_parallel, device.devices_per_node,
+        tensor_parallel_bandwidth(device, tensor_parallel) * 1e-9,
+        device.tensor_parallel_bandwidth * 1e-9));
+  else if (device.devices_per_node % tensor_parallel != 0)
+    lines.push_back(fmt::format(
+        "warning: tp {} does not divide the {} devices of a node: times are those of groups within "
+        "nodes, which leave {} devices of each idle",
+        tensor_parallel, device.devices_per_node, device.devices_per_node % tensor_parallel));
+  return lines;
+}
+
 cost_source read_costs(const plan_arguments& arguments) {
   cost_source costs{.model = find_model(arguments.model), .device = find_device(arguments.device)};
+  if (arguments.devices_per_node > 0) costs.device.devices_per_node = arguments.devices_per_node;
   if (!arguments.profile.empty()) costs.profile = read_profile(arguments.profile);
   if (arguments.devices > 0 && costs.profile && !costs.profile->tensor_parallel)
     throw usage_error(

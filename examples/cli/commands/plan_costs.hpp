@@ -36,6 +36,10 @@ struct cost_source {
   /// not, for micro-batches of at most this size.
   [[nodiscard]] std::vector<std::string> describe(const calibration& calibrated,
                                                   const workload& largest) const;
+
+  /// What it takes to divide the layers over this many tensor-parallel devices, in words: what is
+  /// padded or shared, and whether they are on one node.
+  [[nodiscard]] std::vector<std::string> describe_division(std::int64_t tensor_parallel) const;
 };
 
 /// Reads model, device and profile.

@@ -2,6 +2,8 @@
 #include "commands/plan_file.hpp"
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 
 #include <omnibal/core/error.hpp>
 
@@ -37,6 +39,7 @@ class plan_reader {
     if (!file_.contains(promised) || !file_[promised].is_number())
       refuse("planned", nullptr, "must hold epoch_seconds");
     earlier.epoch_seconds = file_[promised].get<double>();
+    earlier.skipped = skipped();
     return earlier;
   }
 
@@ -53,6 +56,19 @@ class plan_reader {
     if (file_[field].size() != size)
       refuse(field, file_[field].size(), "entries must be " + std::to_string(size));
     return file_[field];
+  }
+
+  std::vector<std::uint32_t> skipped() const {
+    std::vector<std::uint32_t> ids;
+    if (!file_.contains("skipped")) return ids;
+    if (!file_["skipped"].is_array()) refuse("skipped", file_["skipped"], "must be a list");
+    for (const json& id : file_["skipped"]) {
+      constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+      if (!id.is_number_unsigned() || id.get<std::uint64_t>() > most)
+        refuse("skipped", id, "must be ids of samples");
+      ids.push_back(id.get<std::uint32_t>());
+    }
+    return ids;
   }
 
   std::size_t mode(std::size_t layer, const json& name) const {
@@ -86,6 +102,7 @@ std::string plan_file_text(const run_report& report, std::int64_t seed,
   json more = to_json(report.setting);
   more["seed"] = seed;
   more["planned"] = to_json(*figures_of(report.planned));
+  if (!report.skipped.empty()) more["skipped"] = report.skipped;
   more["cuts"] = plan.cuts;
   more["layers"] = json::array();
   more["modes"] = json::array();

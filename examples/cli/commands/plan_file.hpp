@@ -20,6 +20,7 @@ namespace omnibal::cli {
 struct earlier_plan {
   pipeline_plan plan = {};
   double epoch_seconds = 0;
+  std::vector<std::uint32_t> skipped = {};  ///< Samples in no pack.
 };
 
 /// Reads what plan.json at `path` holds, which must be for the cluster and the layers of this run:

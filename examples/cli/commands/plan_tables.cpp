@@ -78,8 +78,6 @@ void check(const plan_arguments& arguments) {
     require("--pp", arguments.pipeline_parallel > 0, "4");
   }
   require("--global-batch", arguments.global_batch > 0, "256");
-  if (arguments.oversize == oversize_policy::skip && arguments.capacity == "auto")
-    throw usage_error("--oversize skip needs a --capacity: it leaves out the samples beyond it");
   if (arguments.objective && *arguments.objective != "expected_makespan")
     throw invalid_input(
         "--objective", *arguments.objective,
@@ -116,15 +114,29 @@ evaluated_run evaluate(const plan_subject& subject, const run_problem& problem,
   }
 }
 
+/// Throws invalid_input unless the samples that the file says were left out are those in no pack.
+void expect_skipped(const std::string& path, const std::vector<std::uint32_t>& listed,
+                    const std::vector<std::uint32_t>& left_out) {
+  if (listed == left_out) return;
+  for (std::size_t k = 0; k < listed.size(); ++k)
+    if (k >= left_out.size() || listed[k] != left_out[k])
+      throw invalid_input(path + ": skipped", k, listed[k],
+                          "must be the samples in no pack, each once, in ascending order");
+  throw invalid_input(path + ": indices", left_out[listed.size()],
+                      "is a sample in no pack, and not among those skipped");
+}
+
 exit_status evaluate_plan(const command_context& context, const plan_subject& subject,
-                          const run_problem& problem, const length_tables& tables,
+                          run_problem problem, const length_tables& tables,
                           const search_control& control) {
   const std::string& path = subject.arguments.evaluate;
   const json content = read_json_object("--evaluate", path);
   const earlier_plan earlier =
       read_plan(content, path, setting_of(subject), subject.calibrated.chain);
   const packs_file file = read_packs(content, path, tables);
+  problem.oversize = earlier.skipped.empty() ? oversize_policy::own_pack : oversize_policy::skip;
   const evaluated_run run = evaluate(subject, problem, file, earlier.plan, control);
+  expect_skipped(path, earlier.skipped, run.skipped);
   print_report(context, report_of(subject, run, earlier.epoch_seconds));
   return run.strategy.fits ? exit_status::done : exit_status::infeasible;
 }
@@ -172,8 +184,11 @@ std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
   const auto layer_costs = [&](const cluster_shape& shape) {
     return costs.layer_costs(setup_of(in_shape(arguments, shape))).chain;
   };
-  return rank_shapes(
-      {.devices = arguments.devices, .layer_costs = layer_costs, .run = std::move(run)}, control);
+  return rank_shapes({.devices = arguments.devices,
+                      .node_devices = costs.device.devices_per_node,
+                      .layer_costs = layer_costs,
+                      .run = std::move(run)},
+                     control);
 }
 
 /// The first step of the first rank under each strategy, to be drawn.

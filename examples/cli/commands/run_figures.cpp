@@ -152,10 +152,12 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_plan
       subject.calibrated, {.tiles = (*planned.capacity)[0], .tokens = (*planned.capacity)[1]});
   list.push_back(fmt::format(
       "{} achieves {:.0f} TFLOP/s in matrix products, {:.0f} in attention, {:.0f} GB/s of memory, "
-      "{:.0f} within a node, {:.1f} between nodes",
+      "{:.0f} within a node of {}, {:.1f} between nodes",
       device.id, device.matrix_flops * 1e-12, device.attention_flops * 1e-12,
       device.memory_bandwidth * 1e-9, device.tensor_parallel_bandwidth * 1e-9,
-      device.pipeline_bandwidth * 1e-9));
+      device.devices_per_node, device.pipeline_bandwidth * 1e-9));
+  const auto division = subject.costs.describe_division(subject.arguments.tensor_parallel);
+  list.insert(list.end(), division.begin(), division.end());
   if (subject.memory.margin > 0)
     list.push_back("activations are taken to be " + percent(subject.memory.margin) +
                    " larger than predicted");
@@ -174,8 +176,11 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_plan
            ", contiguous shares of them per rank, the best of ten anchored partitions, adaptive "
            "recomputation"});
   if (const std::size_t skipped = plan.skipped.size(); skipped > 0)
-    list.push_back(value_text(skipped) + (skipped == 1 ? " sample is" : " samples are") +
-                   " beyond the capacity and in no strategy's epoch");
+    list.push_back(fmt::format("{} {} {} and in no strategy's epoch", value_text(skipped),
+                               skipped == 1 ? "sample is" : "samples are",
+                               subject.arguments.capacity == "auto"
+                                   ? "larger than any plan found has memory for"
+                                   : "beyond the capacity"));
   if (const std::size_t each = planned.data.oversize_per_rank; each > 0)
     list.push_back(fmt::format(
         "samples beyond the capacity are micro-batches of their own, {}; memory has room for {} of "
@@ -297,6 +302,7 @@ evaluation_report report_of(const plan_subject& subject, const evaluated_run& ru
       .samples = subject.samples,
       .bound_seconds = static_cast<double>(run.bound_epoch_time) * seconds_per_nanosecond,
       .promised_seconds = promised_seconds,
+      .skipped = run.skipped,
       .evaluated = figures_of(subject, run.strategy)};
   report.evaluated.order_gain.reset();
   report.evaluated.packing->bound.reset();

@@ -119,7 +119,7 @@ device_shape find_device(const std::string& name) {
   const json file = read_json_file("--device", name);
   const object_reader device(file, name);
   device.expect_known_keys({"memory_bytes", "matrix_flops", "attention_flops", "memory_bandwidth",
-                            "tensor_parallel_bandwidth", "pipeline_bandwidth",
+                            "devices_per_node", "tensor_parallel_bandwidth", "pipeline_bandwidth",
                             "data_parallel_bandwidth", "latency_seconds",
                             "layer_overhead_seconds"});
   device_shape shape{.id = device.text("id", name),
@@ -127,6 +127,7 @@ device_shape find_device(const std::string& name) {
                      .matrix_flops = device.number("matrix_flops"),
                      .attention_flops = device.number("attention_flops"),
                      .memory_bandwidth = device.number("memory_bandwidth"),
+                     .devices_per_node = device.integer("devices_per_node", 8),
                      .tensor_parallel_bandwidth = device.number("tensor_parallel_bandwidth"),
                      .pipeline_bandwidth = device.number("pipeline_bandwidth"),
                      .data_parallel_bandwidth = device.number("data_parallel_bandwidth"),

@@ -83,7 +83,7 @@ class object_reader {
                            where_ + "." + key + "[" + std::to_string(readers.size()) + "]");
     return readers;
   }
-  /// Refuses keys other than these, suggesting the nearest.
+  /// Refuses keys other than these, suggesting the nearest: for files that programs write.
   void expect_keys(std::span<const std::string> known) const {
     for (const auto& [key, value] : object_.items())
       if (std::find(known.begin(), known.end(), key) == known.end())

@@ -19,20 +19,6 @@ namespace {
 
 // ---- profiles -----------------------------------------------------------------------------------
 
-const std::vector<std::string> row_keys = {"name",
-                                           "mode",
-                                           "tiles",
-                                           "tokens",
-                                           "squared_tokens",
-                                           "forward_seconds",
-                                           "backward_seconds",
-                                           "weight_gradient_seconds",
-                                           "kept_bytes",
-                                           "transient_bytes",
-                                           "kept_for_w_bytes",
-                                           "id",
-                                           "note"};
-
 std::optional<double> amount(const object_reader& row, const char* key, double unit) {
   const std::optional<double> value = row.optional_number(key);
   if (!value) return std::nullopt;
@@ -58,7 +44,9 @@ workload read_workload(const object_reader& row) {
 }
 
 measured_layer read_row(const object_reader& row) {
-  row.expect_keys(row_keys);
+  row.expect_known_keys({"name", "mode", "tiles", "tokens", "squared_tokens", "forward_seconds",
+                         "backward_seconds", "weight_gradient_seconds", "kept_bytes",
+                         "transient_bytes", "kept_for_w_bytes"});
   constexpr double nanoseconds = 1e9;
   if (!row.at("name").is_string() || row.at("name") == "")
     throw invalid_input(row.where() + ".name", json_text(row.at("name")), "must name a layer");
@@ -91,12 +79,16 @@ void read_measurements(const object_reader& file, profile_fits& fits) {
 constexpr double not_determined = std::numeric_limits<double>::quiet_NaN();
 
 linear_fit read_fit(const object_reader& object) {
+  object.expect_known_keys({"constant", "per_tile", "per_token", "per_squared_token",
+                            "standard_errors", "undetermined", "measurements", "largest_residual",
+                            "rms_residual", "margin"});
   linear_fit fit{
       .measurements = static_cast<std::size_t>(object.integer("measurements", 0)),
       .largest_residual = object.number("largest_residual"),
       .rms_residual = object.number("rms_residual"),
       .margin = object.optional_number("margin").value_or(std::numeric_limits<double>::infinity())};
   const object_reader errors = object.object("standard_errors");
+  errors.expect_known_keys({"constant", "per_tile", "per_token", "per_squared_token"});
   for (std::size_t c = 0; c < coefficient_names.size(); ++c) {
     const std::string name(coefficient_names[c]);
     fit.coefficients[c] = object.number(name.c_str());
@@ -119,7 +111,20 @@ std::optional<linear_fit> read_fit(const object_reader& object, const char* key)
   return read_fit(object.object(key));
 }
 
+mode_fit read_mode_fit(const object_reader& mode) {
+  mode.expect_known_keys({"name", "extra_nanoseconds", "kept_bytes", "transient_bytes",
+                          "kept_for_w_bytes", "extra_over_fitted"});
+  return {.name = mode.text("name", "none"),
+          .extra_time = read_fit(mode, "extra_nanoseconds"),
+          .saved_bytes = read_fit(mode, "kept_bytes"),
+          .transient_bytes = read_fit(mode, "transient_bytes"),
+          .saved_for_weight_gradient = read_fit(mode, "kept_for_w_bytes"),
+          .extra_over_fitted = static_cast<std::size_t>(mode.integer("extra_over_fitted", 0))};
+}
+
 layer_fit read_layer_fit(const object_reader& object) {
+  object.expect_known_keys(
+      {"name", "forward_nanoseconds", "backward_nanoseconds", "weight_gradient_share", "modes"});
   layer_fit layer{.name = object.text("name", ""),
                   .forward_time = read_fit(object, "forward_nanoseconds"),
                   .backward_time = read_fit(object, "backward_nanoseconds"),
@@ -128,19 +133,15 @@ layer_fit read_layer_fit(const object_reader& object) {
     throw invalid_input(object.where() + ".weight_gradient_share", std::to_string(*share),
                         "must be between 0 and 1");
   for (const object_reader& mode : object.objects("modes"))
-    layer.modes.push_back(
-        {.name = mode.text("name", "none"),
-         .extra_time = read_fit(mode, "extra_nanoseconds"),
-         .saved_bytes = read_fit(mode, "kept_bytes"),
-         .transient_bytes = read_fit(mode, "transient_bytes"),
-         .saved_for_weight_gradient = read_fit(mode, "kept_for_w_bytes"),
-         .extra_over_fitted = static_cast<std::size_t>(mode.integer("extra_over_fitted", 0))});
+    layer.modes.push_back(read_mode_fit(mode));
   return layer;
 }
 
 void read_fits(const object_reader& file, profile_fits& fits) {
+  file.expect_known_keys({"version", "inputs", "tp", "measurements", "largest", "margin", "fits"});
   fits.measurements = static_cast<std::size_t>(file.integer("measurements"));
   const object_reader largest = file.object("largest");
+  largest.expect_known_keys({"tiles", "tokens"});
   fits.largest = {.tiles = largest.integer("tiles"), .tokens = largest.integer("tokens")};
   for (const object_reader& layer : file.objects("fits"))
     fits.layers.push_back(read_layer_fit(layer));

@@ -38,7 +38,7 @@ struct column_shape {
 ///     {"columns": [{"name": "vit_num", "buckets": [[1, 1, 9], [5, 5, 56]]},
 ///                  {"name": "token_num", "plus": {"vit_num": 256}, "buckets": [[40, 299, 1]]}]}
 ///
-/// where a bucket is [least, most, weight]. Other keys are ignored. Throws invalid_input naming
+/// where a bucket is [least, most, weight]. Throws invalid_input naming
 /// what is wrong. No column can grow past 2^62.
 [[nodiscard]] std::vector<column_shape> read_shape(const std::string& path);
 

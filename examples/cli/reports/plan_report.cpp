@@ -186,6 +186,7 @@ json to_json(const evaluation_report& report) {
   const epoch_figures& evaluated = report.evaluated;
   json object =
       heading(report, evaluated.fits ? search_status::feasible : search_status::infeasible);
+  if (!report.skipped.empty()) object["skipped"] = report.skipped;
   if (!evaluated.fits) object["reason"] = "memory";
   object["objective"] = evaluated.epoch_seconds;
   object["bound_seconds"] = report.bound_seconds;

@@ -148,7 +148,7 @@ struct run_report {
   std::vector<table_input> inputs = {};
   run_setting setting = {};
   std::size_t samples = 0;
-  std::vector<std::uint32_t> skipped = {};  ///< Samples beyond the capacity, in no strategy.
+  std::vector<std::uint32_t> skipped = {};  ///< Samples in no strategy, as --oversize skip asks.
   strategy_report planned = {};
   std::optional<run_gain> gain = {};     ///< Where a plan was found.
   std::vector<shape_trial> shapes = {};  ///< Where a shape was searched for.
@@ -162,7 +162,8 @@ struct evaluation_report {
   run_setting setting = {};
   std::size_t samples = 0;
   double bound_seconds = 0;
-  double promised_seconds = 0;  ///< Of the epoch, when the plan was made.
+  double promised_seconds = 0;              ///< Of the epoch, when the plan was made.
+  std::vector<std::uint32_t> skipped = {};  ///< Samples that the plan leaves out.
   epoch_figures evaluated = {};
 };
 

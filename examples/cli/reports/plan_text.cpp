@@ -200,6 +200,9 @@ std::string to_text(const evaluation_report& report) {
       "Peak memory per device: {}.\n",
       duration_text(figures.epoch_seconds), duration_text(report.promised_seconds),
       duration_text(report.bound_seconds), fmt::join(peaks, " "));
+  if (!report.skipped.empty())
+    text += fmt::format("The plan leaves out {} of {} samples.\n",
+                        value_text(report.skipped.size()), value_text(report.samples));
   if (!figures.fits) text += "This does not fit the memory: plan again without --evaluate.\n";
   return text;
 }

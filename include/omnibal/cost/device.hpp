@@ -17,9 +17,10 @@ namespace omnibal::inline v0 {
 struct device_shape {
   std::string id = {};
   std::int64_t memory_bytes = 0;
-  double matrix_flops = 0;               ///< Dense bf16 FLOP/s of matrix products, achieved.
-  double attention_flops = 0;            ///< FLOP/s of fused attention, achieved.
-  double memory_bandwidth = 0;           ///< Bytes/s of device memory, achieved.
+  double matrix_flops = 0;      ///< Dense bf16 FLOP/s of matrix products, achieved.
+  double attention_flops = 0;   ///< FLOP/s of fused attention, achieved.
+  double memory_bandwidth = 0;  ///< Bytes/s of device memory, achieved.
+  std::int64_t devices_per_node = 8;
   double tensor_parallel_bandwidth = 0;  ///< Bytes/s one device sends within its node, achieved.
   double pipeline_bandwidth = 0;         ///< Bytes/s between stages, achieved.
   double data_parallel_bandwidth = 0;    ///< Bytes/s one device sends in a gradient reduction.
@@ -29,7 +30,8 @@ struct device_shape {
   friend bool operator==(const device_shape&, const device_shape&) = default;
 };
 
-/// Throws invalid_input naming the field unless every rate is positive and finite.
+/// Throws invalid_input naming the field unless every rate is positive and finite, and a node has
+/// between 1 and 2^20 devices.
 void validate(const device_shape& device);
 
 /// The presets: 62 % of peak for matrix products, 45 % for attention, 85 % of memory bandwidth;

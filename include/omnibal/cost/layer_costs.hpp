@@ -7,7 +7,8 @@
 ///     const auto chain = omnibal::cost_layers(model, device, {.tensor_parallel = 8});
 ///
 /// Time: FLOPs over the achieved rate, split over t tensor-parallel devices, plus two all-reduces
-/// of the layer's activations and a fixed overhead per direction. The backward does twice the
+/// of the layer's activations and a fixed overhead per direction. Heads and vocabulary are those
+/// that t devices can share (cost/tensor_parallel.hpp). The backward does twice the
 /// forward's matrix FLOPs and 2.5 times its attention FLOPs (fused attention recomputes its
 /// scores). Attention of the language model follows Σ of squared sub-sequence lengths: packed
 /// samples do not attend to each other.
@@ -101,7 +102,8 @@ struct layer_cost {
 /// fewest bytes at this workload. O(modes). Precondition: the layer has a mode.
 [[nodiscard]] std::size_t full_mode(const layer_cost& layer, const workload& work);
 
-/// Throws invalid_input naming the option that is out of range or does not divide the model.
+/// Throws invalid_input naming the option that is out of range or does not divide the model, with
+/// the nearest that does.
 void validate(const training_setup& setup, const model_shape& model);
 
 /// The costs of a model's layers, in the order of the chain. Throws invalid_input if an argument is

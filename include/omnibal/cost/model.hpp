@@ -19,7 +19,8 @@ struct vision_shape {
   std::int64_t layers = 0;
   std::int64_t hidden = 0;
   std::int64_t heads = 0;
-  std::int64_t ffn = 0;  ///< Inner width of the feed-forward.
+  std::int64_t head_width = 0;  ///< 0: hidden / heads.
+  std::int64_t ffn = 0;         ///< Inner width of the feed-forward.
   std::int64_t tokens_per_tile = 0;
   bool gated = false;  ///< Three feed-forward matrices instead of two.
   bool bias = true;
@@ -70,15 +71,21 @@ void validate(const model_shape& model);
   return language.hidden / language.heads * language.kv_heads;
 }
 
+/// Width of all attention heads of a vision layer together.
+[[nodiscard]] constexpr std::int64_t attention_width(const vision_shape& vision) noexcept {
+  return vision.head_width > 0 ? vision.heads * vision.head_width : vision.hidden;
+}
+
 [[nodiscard]] constexpr std::int64_t vision_layer_parameters(const vision_shape& vision) noexcept {
   const std::int64_t h = vision.hidden;
+  const std::int64_t w = attention_width(vision);
   const std::int64_t f = vision.ffn;
-  const std::int64_t matrices = 4 * h * h + (vision.gated ? 3 : 2) * h * f;
+  const std::int64_t matrices = 4 * h * w + (vision.gated ? 3 : 2) * h * f;
   const std::int64_t biases =
-      (vision.qkv_bias ? 3 * h : 0) + (vision.bias ? 2 * h + (vision.gated ? 2 * f : f) : 0);
+      (vision.qkv_bias ? 3 * w : 0) + (vision.bias ? 2 * h + (vision.gated ? 2 * f : f) : 0);
   const std::int64_t norms = vision.rms_norm ? 2 * h : 4 * h;
   return matrices + biases + norms + (vision.layer_scale ? 2 * h : 0) +
-         (vision.qk_norm ? 2 * h : 0);
+         (vision.qk_norm ? 2 * w : 0);
 }
 
 [[nodiscard]] constexpr std::int64_t language_layer_parameters(
@@ -100,13 +107,14 @@ void validate(const model_shape& model);
 /// FLOPs of one vision layer's matrices for one tile.
 [[nodiscard]] constexpr std::int64_t vision_matrix_flops(const vision_shape& vision) noexcept {
   const std::int64_t h = vision.hidden;
-  return 2 * vision.tokens_per_tile * (4 * h * h + (vision.gated ? 3 : 2) * h * vision.ffn);
+  return 2 * vision.tokens_per_tile *
+         (4 * h * attention_width(vision) + (vision.gated ? 3 : 2) * h * vision.ffn);
 }
 
 /// FLOPs of one vision layer's attention for one tile, each token attending to `span` tokens.
 [[nodiscard]] constexpr std::int64_t vision_attention_flops(const vision_shape& vision,
                                                             std::int64_t span) noexcept {
-  return 4 * vision.tokens_per_tile * span * vision.hidden;
+  return 4 * vision.tokens_per_tile * span * attention_width(vision);
 }
 
 /// FLOPs of one language layer's matrices for one token.

@@ -48,6 +48,8 @@ struct run_strategy {
 struct evaluated_run {
   run_strategy strategy = {};         ///< `fits` tells whether its memory stays within the limit.
   std::int64_t bound_epoch_time = 0;  ///< Nanoseconds, a lower bound for any plan.
+  /// Samples in no pack, under oversize_policy::skip.
+  std::vector<std::uint32_t> skipped = {};
 };
 
 /// One row of the ablation from unbalanced to planned.
@@ -65,7 +67,7 @@ struct run_plan {
   std::int64_t bound_epoch_time = 0;  ///< Nanoseconds, a proven lower bound for any plan.
   std::vector<ablation_row> ablation = {};
   capacity_search capacities = {};  ///< The capacities tried, if they were searched for.
-  /// Samples in no pack of any strategy, beyond the capacity under oversize_policy::skip.
+  /// Samples in no pack of any strategy, under oversize_policy::skip.
   std::vector<std::uint32_t> skipped = {};
 };
 

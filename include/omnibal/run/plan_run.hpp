@@ -35,8 +35,9 @@ namespace omnibal::inline v0 {
 
 /// Evaluates an existing plan of a run (packs made for this capacity, their assignment, cuts and
 /// modes) for the samples, costs and memory of the problem. `fits` tells whether it still fits the
-/// memory; the plan is not changed. Throws invalid_input if the plan is not one for these samples,
-/// layers and ranks. O(micro-batches · virtual stages).
+/// memory; the plan is not changed. Under oversize_policy::skip the samples in no pack are left out
+/// and listed; otherwise every sample must be in one. Throws invalid_input if the plan is not one
+/// for these samples, layers and ranks. O(micro-batches · virtual stages).
 [[nodiscard]] evaluated_run evaluate_run(const run_problem& problem,
                                          const grouping<std::uint32_t>& packs,
                                          const dispatch_plan& dispatch, const loads<2>& capacity,

@@ -36,6 +36,8 @@ struct run_problem {
   /// What happens to samples beyond the capacity. own_pack: each is a micro-batch of its own, and
   /// where no capacity is given, capacities that do not hold the longest samples are tried too;
   /// reject: invalid_input is thrown; skip: they are left out and listed in run_plan::skipped.
+  /// Where no capacity is given, skip leaves out only the samples for which no plan with the others
+  /// has memory, those that need most of it first; none is left out to save time.
   oversize_policy oversize = oversize_policy::own_pack;
   std::optional<microbatch_packer> packer = {};  ///< Of the planned strategy; packers::balanced.
   std::uint64_t seed = 1024;

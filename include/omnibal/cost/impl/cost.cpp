@@ -7,4 +7,5 @@
 #include <omnibal/cost/impl/model.ipp>
 #include <omnibal/cost/impl/own_chain.ipp>
 #include <omnibal/cost/impl/presets.ipp>
+#include <omnibal/cost/impl/tensor_parallel.ipp>
 #include <omnibal/cost/impl/workload.ipp>

@@ -18,6 +18,8 @@ OMNIBAL_INLINE void validate(const device_shape& device) {
   };
   if (device.memory_bytes <= 0)
     throw invalid_input("memory_bytes", device.memory_bytes, "must be positive");
+  if (device.devices_per_node < 1 || device.devices_per_node > (std::int64_t{1} << 20))
+    throw invalid_input("devices_per_node", device.devices_per_node, "must be between 1 and 2^20");
   positive("matrix_flops", device.matrix_flops);
   positive("attention_flops", device.attention_flops);
   positive("memory_bandwidth", device.memory_bandwidth);

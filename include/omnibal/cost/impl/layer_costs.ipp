@@ -12,18 +12,14 @@
 #include <omnibal/cost/device.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/cost/model.hpp>
+#include <omnibal/cost/tensor_parallel.hpp>
 #include <omnibal/cost/workload.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
 
 namespace omnibal::inline v0 {
 
 OMNIBAL_INLINE void validate(const training_setup& setup, const model_shape& model) {
-  if (setup.tensor_parallel < 1 || setup.tensor_parallel > 1024)
-    throw invalid_input("tensor_parallel", setup.tensor_parallel, "must be between 1 and 1024");
-  if (model.language.heads % setup.tensor_parallel != 0)
-    throw invalid_input("tensor_parallel", setup.tensor_parallel,
-                        "must divide the attention heads of the language model, " +
-                            std::to_string(model.language.heads));
+  expect_divisible(model, setup.tensor_parallel);
   if (setup.data_parallel < 1 || setup.data_parallel > (1 << 20))
     throw invalid_input("data_parallel", setup.data_parallel, "must be between 1 and 2^20");
   if (setup.optimizer_bytes < 0 || setup.optimizer_bytes > 64)
@@ -36,7 +32,11 @@ namespace detail {
 class layer_builder {
  public:
   layer_builder(const device_shape& device, const training_setup& setup)
-      : device_(device), setup_(setup), split_(static_cast<double>(setup.tensor_parallel)) {}
+      : device_(device),
+        setup_(setup),
+        split_(static_cast<double>(setup.tensor_parallel)),
+        tensor_parallel_bandwidth_(
+            omnibal::tensor_parallel_bandwidth(device, setup.tensor_parallel)) {}
 
   /// The gradients that the backward of a layer computes.
   struct gradients {
@@ -72,7 +72,11 @@ class layer_builder {
   }
   /// A ring all-reduce among the tensor-parallel ranks.
   [[nodiscard]] double all_reduce_seconds(double bytes) const {
-    return 2.0 * (split_ - 1.0) / split_ * bytes / device_.tensor_parallel_bandwidth;
+    return 2.0 * all_gather_seconds(bytes);
+  }
+  /// A ring all-gather of `bytes` among them, or a reduce-scatter.
+  [[nodiscard]] double all_gather_seconds(double bytes) const {
+    return (split_ - 1.0) / split_ * bytes / tensor_parallel_bandwidth_;
   }
 
   /// Fixed time of one pass through a layer.
@@ -129,6 +133,7 @@ class layer_builder {
   const device_shape& device_;
   const training_setup& setup_;
   double split_;
+  double tensor_parallel_bandwidth_;
 };
 
 /// A transformer layer, vision or language, in amounts per unit.
@@ -138,7 +143,9 @@ struct transformer_layer {
   layer_builder::unit per;
   double tokens;  ///< Per unit: tokens of a tile, or 1.
   double hidden;
-  double key_width;
+  double query_width;
+  double key_width;       ///< Of all devices together.
+  double gathered_width;  ///< Of queries, keys and values that every device gathers.
   double heads;
   double ffn;
   bool gated;
@@ -155,12 +162,13 @@ struct transformer_layer {
   const double h = shape.hidden;
   const double replicated = shape.tokens * build.replicated(8 * h);
   const double divided =
-      shape.tokens * build.divided(4 * h + 4 * shape.key_width + 4 * shape.heads +
+      shape.tokens * build.divided(4 * shape.query_width + 4 * shape.key_width + 4 * shape.heads +
                                    (shape.gated ? 6 : 4) * shape.ffn);
   const double input = shape.tokens * build.replicated(2 * h);
   const double restorable = shape.tokens * (build.replicated(4 * h) + build.divided(2 * shape.ffn));
 
-  const double communication = 2 * build.all_reduce_seconds(shape.tokens * 2 * h);
+  const double communication = 2 * build.all_reduce_seconds(shape.tokens * 2 * h) +
+                               build.all_gather_seconds(shape.tokens * 2 * shape.gathered_width);
   const linear_cost attention =
       build.squared_token_seconds(build.attention_seconds(shape.squared_attention_flops));
   layer_cost layer{.name = shape.name,
@@ -219,7 +227,9 @@ struct transformer_layer {
           .per = layer_builder::unit::tile,
           .tokens = static_cast<double>(vision.tokens_per_tile),
           .hidden = static_cast<double>(vision.hidden),
-          .key_width = static_cast<double>(vision.hidden),
+          .query_width = static_cast<double>(attention_width(vision)),
+          .key_width = static_cast<double>(attention_width(vision)),
+          .gathered_width = 0,
           .heads = static_cast<double>(vision.heads),
           .ffn = static_cast<double>(vision.ffn),
           .gated = vision.gated,
@@ -230,14 +240,20 @@ struct transformer_layer {
 }
 
 [[nodiscard]] inline transformer_layer language_layer(const model_shape& model,
+                                                      std::int64_t tensor_parallel,
                                                       std::int64_t index) {
   const language_shape& language = model.language;
+  const bool shares = shares_key_heads(language, tensor_parallel);
+  const std::int64_t key_heads = shares ? tensor_parallel : language.kv_heads;
   return {.name = "language" + std::to_string(index),
           .kind = layer_kind::language,
           .per = layer_builder::unit::token,
           .tokens = 1,
           .hidden = static_cast<double>(language.hidden),
-          .key_width = static_cast<double>(key_width(language)),
+          .query_width = static_cast<double>(language.hidden),
+          .key_width = static_cast<double>(language.hidden / language.heads * key_heads),
+          .gathered_width =
+              shares ? static_cast<double>(language.hidden + 2 * key_width(language)) : 0.0,
           .heads = static_cast<double>(language.heads),
           .ffn = static_cast<double>(language.ffn),
           .gated = true,
@@ -350,12 +366,13 @@ OMNIBAL_INLINE std::size_t full_mode(const layer_cost& layer, const workload& wo
   });
 }
 
-OMNIBAL_INLINE std::vector<layer_cost> cost_layers(const model_shape& model,
+OMNIBAL_INLINE std::vector<layer_cost> cost_layers(const model_shape& given,
                                                    const device_shape& device,
                                                    const training_setup& setup) {
-  validate(model);
+  validate(given);
   validate(device);
-  validate(setup, model);
+  validate(setup, given);
+  const model_shape model = padded_model(given, setup.tensor_parallel);
   using gradients = detail::layer_builder::gradients;
   const detail::layer_builder build(device, setup);
   const bool trains_vision = setup.freeze != frozen_part::vision;
@@ -370,9 +387,9 @@ OMNIBAL_INLINE std::vector<layer_cost> cost_layers(const model_shape& model,
   layers.push_back(detail::projector_layer(build, model, gradients{.of_inputs = trains_vision}));
   layers.push_back(detail::embedding_layer(build, model.language, trains_language));
   for (std::int64_t l = 0; l < model.language.layers; ++l)
-    layers.push_back(detail::transformer_layer_cost(build, detail::language_layer(model, l),
-                                                    gradients{.of_weights = trains_language},
-                                                    trains_language));
+    layers.push_back(detail::transformer_layer_cost(
+        build, detail::language_layer(model, setup.tensor_parallel, l),
+        gradients{.of_weights = trains_language}, trains_language));
   layers.push_back(detail::head_layer(build, model.language,
                                       gradients{.of_weights = trains_language}, trains_language));
   return layers;

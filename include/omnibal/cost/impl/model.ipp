@@ -26,6 +26,11 @@ OMNIBAL_INLINE void validate(const model_shape& model) {
   positive("language.ffn", model.language.ffn);
   positive("language.vocabulary", model.language.vocabulary);
   positive("language_tokens_per_tile", model.language_tokens_per_tile);
+  if (model.vision.head_width < 0 || model.vision.head_width > largest)
+    throw invalid_input("vision.head_width", model.vision.head_width,
+                        "must be 0, for vision.hidden / vision.heads, or at most 2^24");
+  if (model.vision.head_width == 0 && model.vision.hidden % model.vision.heads != 0)
+    throw invalid_input("vision.heads", model.vision.heads, "must divide vision.hidden");
   if (model.language.hidden % model.language.heads != 0)
     throw invalid_input("language.heads", model.language.heads, "must divide language.hidden");
   if (model.language.heads % model.language.kv_heads != 0)

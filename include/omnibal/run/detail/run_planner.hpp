@@ -8,7 +8,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <limits>
 #include <optional>
 #include <span>
@@ -34,6 +33,7 @@
 #include <omnibal/run/capacity_search.hpp>
 #include <omnibal/run/comparison.hpp>
 #include <omnibal/run/detail/capacity_candidates.hpp>
+#include <omnibal/run/detail/larger_microbatches.hpp>
 #include <omnibal/run/epoch_simulation.hpp>
 #include <omnibal/run/layer_binding.hpp>
 #include <omnibal/run/microbatch_order_search.hpp>
@@ -95,6 +95,18 @@ class run_planner {
     return {.strategy = std::move(strategy), .bound_epoch_time = least};
   }
 
+  /// Whether a quickly found plan fits the memory, at the smallest capacities that hold all samples
+  /// or all but the longest.
+  [[nodiscard]] bool fits_quickly() const {
+    const auto fits = [&](std::span<const vision_language_sample> held) {
+      const loads<2> smallest = capacity_candidates(held).smallest();
+      return planned_quickly(balanced(smallest)).status != search_status::infeasible;
+    };
+    return fits(problem_.samples) || std::ranges::any_of(parts_of_longest, [&](std::size_t part) {
+             return fits(without_longest(part));
+           });
+  }
+
   /// Of the plans that are optimal for one of the objectives, the one of least epoch time.
   [[nodiscard]] run_strategy planned(const loads<2>& capacity) const {
     // A part of the samples may be smaller than the batch; as many as asked for are enough.
@@ -118,6 +130,9 @@ class run_planner {
 
  private:
   using cuts_and_modes = std::optional<pipeline_plan>;
+
+  /// The longest samples, one in so many, that capacities need not hold.
+  static constexpr std::array<std::size_t, 3> parts_of_longest = {400, 80, 20};
 
   static constexpr auto searched_objectives = std::to_array<any_objective>(
       {objectives::bottleneck{}, objectives::closed_form{}, objectives::period{}});
@@ -163,18 +178,42 @@ class run_planner {
   }
 
   /// A plan of the search with room for the micro-batches beyond the capacity: as many at a time as
-  /// a rank has in a step, beside others that fill it. Memory that the search's plan lacks for them
-  /// is reserved, and the search repeated.
+  /// a rank has in a step, beside others that fill it. The search is told what modes save on
+  /// average over the micro-batches in flight, and what of full packs; the plan of less makespan
+  /// counts. If there is none, it is told what they save of the largest micro-batch.
   template <typename Search>
   [[nodiscard]] cuts_and_modes with_room(const run_strategy& assigned, const Search& search) const {
-    constexpr int most_rounds = 8;
     const pipeline_problem numbers = problem_for(assigned);
-    pipeline_problem reserving = numbers;
+    const std::size_t count = assigned.data.oversize_per_rank;
+    if (count == 0) return search(numbers);
+    const pipeline_problem larger = problem_for_largest(assigned);
+    const std::size_t in_flight =
+        std::max<std::size_t>(1, std::min(assigned.schedule.microbatches, problem_.stages));
+    const auto found = [&](const pipeline_problem& told) {
+      return with_reserved_room(assigned, told, numbers, larger, search);
+    };
+    const auto time = [&](const pipeline_plan& plan) {
+      return makespan(numbers.schedule, stage_costs(numbers, plan));
+    };
+    cuts_and_modes best = found(with_larger(numbers, larger, count, in_flight));
+    const cuts_and_modes other = found(numbers);
+    if (other && (!best || time(*other) < time(*best))) best = other;
+    return best ? best : found(larger);
+  }
+
+  /// Memory that the search's plan lacks is reserved, and the search repeated.
+  template <typename Search>
+  [[nodiscard]] cuts_and_modes with_reserved_room(const run_strategy& assigned,
+                                                  pipeline_problem reserving,
+                                                  const pipeline_problem& numbers,
+                                                  const pipeline_problem& larger,
+                                                  const Search& search) const {
+    constexpr int most_rounds = 8;
     for (int round = 0; round < most_rounds; ++round) {
       const cuts_and_modes plan = search(reserving);
-      if (!plan || assigned.data.oversize_per_rank == 0) return plan;
+      if (!plan) return plan;
       bool fits = true;
-      const std::vector<std::int64_t> lacking = lacking_room(assigned, numbers, *plan);
+      const std::vector<std::int64_t> lacking = lacking_room(assigned, numbers, larger, *plan);
       for (std::size_t d = 0; d < lacking.size(); ++d) {
         fits = fits && lacking[d] == 0;
         reserving.reserved[d] += lacking[d];
@@ -185,17 +224,21 @@ class run_planner {
     return std::nullopt;
   }
 
+  /// problem_for(), with the bytes of the larger of a full pack and the largest micro-batch.
+  [[nodiscard]] pipeline_problem problem_for_largest(const run_strategy& assigned) const {
+    const workload largest = assigned.data.load.largest();
+    const loads<2> capacity = largest_pack(assigned);
+    return problem_of(chain_of(assigned), assigned.schedule, assigned.data.load.mean_microbatch(),
+                      {.tiles = std::max(capacity[0], largest.tiles),
+                       .tokens = std::max(capacity[1], largest.tokens)},
+                      problem_.memory);
+  }
+
   /// Bytes per device that a plan for the capacity lacks for the larger micro-batches in flight.
   [[nodiscard]] std::vector<std::int64_t> lacking_room(const run_strategy& assigned,
                                                        const pipeline_problem& numbers,
+                                                       const pipeline_problem& larger,
                                                        const pipeline_plan& plan) const {
-    const workload largest = assigned.data.load.largest();
-    const loads<2> capacity = largest_pack(assigned);
-    const pipeline_problem larger =
-        problem_of(chain_of(assigned), assigned.schedule, assigned.data.load.mean_microbatch(),
-                   {.tiles = std::max(capacity[0], largest.tiles),
-                    .tokens = std::max(capacity[1], largest.tokens)},
-                   problem_.memory);
     const std::vector<stage_cost> usual = stage_costs(numbers, plan);
     const std::vector<stage_cost> most = stage_costs(larger, plan);
     std::vector<std::int64_t> peaks = peak_memory(numbers, usual);
@@ -645,15 +688,17 @@ class run_planner {
             .packs = packing.packs.size()};
   }
 
-  /// The samples but for the longest, one in `part`.
+  /// The samples but for the longest, one in `part`, by the resource in which each is furthest
+  /// above the mean.
   [[nodiscard]] std::vector<vision_language_sample> without_longest(std::size_t part) const {
-    loads<2> largest = {1, 1};
+    std::array<double, 2> total = {};
     for (const vision_language_sample& sample : problem_.samples)
-      for (std::size_t r = 0; r < 2; ++r) largest[r] = std::max(largest[r], sample[r]);
+      for (std::size_t r = 0; r < 2; ++r) total[r] += static_cast<double>(sample[r]);
+    for (double& one : total) one = std::max(one, 1.0);
     std::vector<vision_language_sample> kept(problem_.samples.begin(), problem_.samples.end());
     const auto share = [&](const vision_language_sample& sample) {
-      return std::max(static_cast<double>(sample[0]) / static_cast<double>(largest[0]),
-                      static_cast<double>(sample[1]) / static_cast<double>(largest[1]));
+      return std::max(static_cast<double>(sample[0]) / total[0],
+                      static_cast<double>(sample[1]) / total[1]);
     };
     std::ranges::stable_sort(kept, {}, share);
     kept.resize(kept.size() - std::min(kept.size() - 1, (kept.size() + part - 1) / part));
@@ -666,7 +711,7 @@ class run_planner {
     capacity_search best = search_capacity(capacity_question(problem_.samples), control_);
     if (problem_.oversize != oversize_policy::own_pack) return best;
     loads<2> smallest = capacity_candidates(problem_.samples).smallest();
-    for (const std::size_t part : std::initializer_list<std::size_t>{400, 80, 20}) {
+    for (const std::size_t part : parts_of_longest) {
       if (control_.stop_requested()) break;
       const std::vector<vision_language_sample> kept = without_longest(part);
       const loads<2> without = capacity_candidates(kept).smallest();

@@ -13,31 +13,18 @@
 #include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/run/detail/run_planner.hpp>
+#include <omnibal/run/detail/skipped_samples.hpp>
 #include <omnibal/run/plan_run.hpp>
 
 namespace omnibal::inline v0 {
 
 namespace detail {
 
-/// The samples within the capacity, and the ids of all.
-struct kept_samples {
-  std::vector<vision_language_sample> samples = {};
-  std::vector<std::uint32_t> ids = {};
-  std::vector<std::uint32_t> skipped = {};
-};
-
 [[nodiscard]] inline kept_samples samples_within(const run_problem& problem) {
-  kept_samples kept;
-  for (std::uint32_t id = 0; id < problem.samples.size(); ++id) {
+  return keep_if(problem.samples, [&](std::uint32_t id) {
     const vision_language_sample& sample = problem.samples[id];
-    if (sample[0] > (*problem.capacity)[0] || sample[1] > (*problem.capacity)[1]) {
-      kept.skipped.push_back(id);
-    } else {
-      kept.samples.push_back(sample);
-      kept.ids.push_back(id);
-    }
-  }
-  return kept;
+    return sample[0] <= (*problem.capacity)[0] && sample[1] <= (*problem.capacity)[1];
+  });
 }
 
 /// Throws invalid_input naming the first sample beyond the capacity.
@@ -52,27 +39,33 @@ inline void refuse_oversize(const run_problem& problem) {
                                 "packs");
 }
 
-inline void renumber(run_strategy& strategy, const std::vector<std::uint32_t>& ids) {
-  grouping<std::uint32_t> packs;
-  for (std::size_t k = 0; k < strategy.data.packing.packs.size(); ++k) {
-    for (const std::uint32_t id : strategy.data.packing.packs[k]) packs.push_back(ids[id]);
-    packs.close_group();
-  }
-  strategy.data.packing.packs = std::move(packs);
-}
-
-/// Plans the run of the samples within the capacity; packs name them by their ids among all.
-[[nodiscard]] inline run_plan plan_within_capacity(const run_problem& problem,
-                                                   const search_control& control) {
-  const kept_samples kept = samples_within(problem);
+/// Plans the run of the samples kept; packs name them by their ids among all.
+[[nodiscard]] inline run_plan plan_kept(const run_problem& problem, const kept_samples& kept,
+                                        const search_control& control) {
   run_problem rest = problem;
   rest.samples = kept.samples;
   validate(rest);
   run_plan result = run_planner(rest, control).plan();
   result.skipped = kept.skipped;
   for (run_strategy* strategy : {&result.unbalanced, &result.published, &result.planned})
-    renumber(*strategy, kept.ids);
+    strategy->data.packing.packs = renumbered(strategy->data.packing.packs, kept.ids);
   return result;
+}
+
+/// Plans all samples or, where no plan has memory for them, those for which there is one.
+[[nodiscard]] inline run_plan plan_within_memory(run_problem problem,
+                                                 const search_control& control) {
+  problem.oversize = oversize_policy::own_pack;
+  const auto lacks_memory = [](const run_plan& plan) {
+    return plan.planned.status == search_status::infeasible &&
+           plan.planned.why.reason == infeasibility::cause::memory;
+  };
+  run_plan all = run_planner(problem, control).plan();
+  if (!lacks_memory(all)) return all;
+  for (memory_skipper skipper(problem); skipper.skip_more();)
+    if (run_plan rest = plan_kept(problem, skipper.kept(), control); !lacks_memory(rest))
+      return rest;
+  return all;
 }
 
 }  // namespace detail
@@ -83,12 +76,28 @@ OMNIBAL_INLINE evaluated_run evaluate_run(const run_problem& problem,
                                           const pipeline_plan& plan,
                                           const search_control& control) {
   validate(problem);
-  return detail::run_planner(problem, control).evaluate(packs, dispatch, capacity, plan);
+  if (problem.oversize != oversize_policy::skip)
+    return detail::run_planner(problem, control).evaluate(packs, dispatch, capacity, plan);
+  const detail::kept_samples kept = detail::samples_in(problem.samples, packs);
+  run_problem rest = problem;
+  rest.samples = kept.samples;
+  evaluated_run run =
+      detail::run_planner(rest, control)
+          .evaluate(detail::renumbered(packs, kept.places()), dispatch, capacity, plan);
+  run.strategy.data.packing.packs = packs;
+  run.skipped = kept.skipped;
+  return run;
 }
 
 OMNIBAL_INLINE pipeline_problem planning_problem(const run_problem& problem,
                                                  const run_strategy& strategy) {
-  return detail::run_planner(problem, {}).problem_for(strategy);
+  if (problem.oversize != oversize_policy::skip)
+    return detail::run_planner(problem, {}).problem_for(strategy);
+  const detail::kept_samples kept =
+      detail::samples_in(problem.samples, strategy.data.packing.packs);
+  run_problem rest = problem;
+  rest.samples = kept.samples;
+  return detail::run_planner(rest, {}).problem_for(strategy);
 }
 
 OMNIBAL_INLINE run_plan plan_run(const run_problem& problem, const search_control& control) {
@@ -103,8 +112,9 @@ OMNIBAL_INLINE run_plan plan_run(const run_problem& problem, const search_contro
     result.planned.why = {.reason = infeasibility::cause::fewer_layers_than_stages};
     return result;
   }
-  if (problem.oversize == oversize_policy::skip && problem.capacity)
-    return detail::plan_within_capacity(problem, control);
+  if (problem.oversize == oversize_policy::skip)
+    return problem.capacity ? detail::plan_kept(problem, detail::samples_within(problem), control)
+                            : detail::plan_within_memory(problem, control);
   if (problem.oversize == oversize_policy::reject && problem.capacity)
     detail::refuse_oversize(problem);
   return detail::run_planner(problem, control).plan();

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// Samples that a run leaves out: those beyond a capacity, or those that no plan has memory for.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/grouping.hpp>
+#include <omnibal/core/loads.hpp>
+#include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/packing/capacity_choice.hpp>
+#include <omnibal/run/detail/run_planner.hpp>
+#include <omnibal/run/problem.hpp>
+
+namespace omnibal::inline v0::detail {
+
+/// Some of the samples, with their ids among all, ascending.
+struct kept_samples {
+  std::vector<vision_language_sample> samples = {};
+  std::vector<std::uint32_t> ids = {};
+  std::vector<std::uint32_t> skipped = {};
+
+  /// The place among those kept of every sample that is.
+  [[nodiscard]] std::vector<std::uint32_t> places() const {
+    std::vector<std::uint32_t> places(ids.size() + skipped.size(), 0);
+    for (std::size_t k = 0; k < ids.size(); ++k) places[ids[k]] = static_cast<std::uint32_t>(k);
+    return places;
+  }
+};
+
+template <typename Keep>
+[[nodiscard]] kept_samples keep_if(std::span<const vision_language_sample> samples,
+                                   const Keep& keep) {
+  kept_samples kept;
+  for (std::uint32_t id = 0; id < samples.size(); ++id) {
+    if (!keep(id)) {
+      kept.skipped.push_back(id);
+      continue;
+    }
+    kept.samples.push_back(samples[id]);
+    kept.ids.push_back(id);
+  }
+  return kept;
+}
+
+/// The samples that are in a pack. Throws invalid_input for an id that is none of a sample.
+[[nodiscard]] inline kept_samples samples_in(std::span<const vision_language_sample> samples,
+                                             const grouping<std::uint32_t>& packs) {
+  std::vector<bool> packed(samples.size(), false);
+  for (const std::uint32_t id : packs.indices()) {
+    if (id >= samples.size())
+      throw invalid_input("indices", id,
+                          "must be less than the samples, " + std::to_string(samples.size()));
+    packed[id] = true;
+  }
+  return keep_if(samples, [&](std::uint32_t id) { return packed[id]; });
+}
+
+/// Packs whose samples have other ids.
+[[nodiscard]] inline grouping<std::uint32_t> renumbered(const grouping<std::uint32_t>& packs,
+                                                        const std::vector<std::uint32_t>& ids) {
+  grouping<std::uint32_t> result;
+  for (std::size_t k = 0; k < packs.size(); ++k) {
+    for (const std::uint32_t id : packs[k]) result.push_back(ids[id]);
+    result.close_group();
+  }
+  return result;
+}
+
+/// Leaves out samples, those that need most memory first, until a quickly found plan fits.
+class memory_skipper {
+ public:
+  explicit memory_skipper(const run_problem& problem)
+      : problem_(problem), by_need_(problem.samples.size()) {
+    std::iota(by_need_.begin(), by_need_.end(), std::uint32_t{0});
+    std::vector<std::int64_t> need;
+    for (const vision_language_sample& sample : problem.samples) need.push_back(bytes_of(sample));
+    std::ranges::stable_sort(by_need_,
+                             [&](std::uint32_t a, std::uint32_t b) { return need[a] > need[b]; });
+  }
+
+  /// Leaves out more of them: at first the fewest with which a plan is found, at least one, then an
+  /// eighth more each time. Returns false where all would be left out. O(log n) plans.
+  [[nodiscard]] bool skip_more() {
+    const std::size_t most = by_need_.size() - 1;
+    if (skipped_ == most || by_need_.empty()) return false;
+    skipped_ = skipped_ == 0 ? fewest() : std::min(most, skipped_ + skipped_ / 8 + 1);
+    return true;
+  }
+
+  [[nodiscard]] kept_samples kept() const { return without(skipped_); }
+
+ private:
+  /// Bytes of a micro-batch of this sample in all layers, fully recomputed.
+  [[nodiscard]] std::int64_t bytes_of(const vision_language_sample& sample) const {
+    const workload work = sample_workload(sample[0], sample[1]);
+    std::int64_t saved = 0;
+    std::int64_t transient = 0;
+    for (const layer_cost& layer : problem_.chain) {
+      const mode_cost& mode = layer.modes[full_mode(layer, work)];
+      saved = checked_add(saved, mode.saved_bytes.of(work), "memory");
+      transient = std::max(transient, mode.transient_bytes.of(work));
+    }
+    return checked_add(saved, transient, "memory");
+  }
+
+  [[nodiscard]] kept_samples without(std::size_t count) const {
+    std::vector<bool> skipped(by_need_.size(), false);
+    for (std::size_t k = 0; k < count; ++k) skipped[by_need_[k]] = true;
+    return keep_if(problem_.samples, [&](std::uint32_t id) { return !skipped[id]; });
+  }
+
+  /// Judged on a part of the samples, with those that need most.
+  [[nodiscard]] bool fits_without(std::size_t count) const {
+    constexpr std::size_t sample_limit = 4096;
+    constexpr std::size_t neediest = 16;
+    const kept_samples kept = without(count);
+    std::vector<vision_language_sample> part = sample_part(
+        std::span<const vision_language_sample>(kept.samples), sample_limit, problem_.seed);
+    const std::size_t last = std::min(by_need_.size(), count + neediest);
+    if (part.size() == sample_limit)
+      for (std::size_t k = count; k < last; ++k) part.push_back(problem_.samples[by_need_[k]]);
+    run_problem some = problem_;
+    some.samples = part;
+    return run_planner(some, {}).fits_quickly();
+  }
+
+  [[nodiscard]] std::size_t fewest() const {
+    std::size_t too_few = 0;
+    std::size_t enough = by_need_.size() - 1;
+    while (enough - too_few > 1) {
+      const std::size_t count = too_few + (enough - too_few) / 2;
+      (fits_without(count) ? enough : too_few) = count;
+    }
+    return enough;
+  }
+
+  const run_problem& problem_;
+  std::vector<std::uint32_t> by_need_;
+  std::size_t skipped_ = 0;
+};
+
+}  // namespace omnibal::inline v0::detail
