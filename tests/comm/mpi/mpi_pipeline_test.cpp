@@ -50,15 +50,18 @@ void check_natural_order(const schedule_shape& shape) {
 }
 
 int run_checks() {
+  int ranks = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  const auto all = static_cast<std::size_t>(ranks);
   try {
-    for (const std::size_t devices : {1U, 2U, 4U}) check_message_order(devices, 100);
-    check_message_order(4, large);
+    for (std::size_t devices = 1; devices <= all; devices *= 2) check_message_order(devices, 100);
+    check_message_order(all, large);
     check_natural_order(
         {.kind = omnibal::schedules::one_forward_one_backward{}, .stages = 2, .microbatches = 4});
     check_natural_order({.kind = omnibal::schedules::interleaved{},
-                         .stages = 4,
+                         .stages = all,
                          .virtual_stages = 2,
-                         .microbatches = 8});
+                         .microbatches = 2 * all});
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "failed: %s\n", error.what());
