@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -98,13 +99,33 @@ struct step_log {
   }
 };
 
-/// Thrown on the rank on which something failed. `what()`: "rank 1, step 7, forward of stage 1,
-/// micro-batch 3: " and the reason. The other ranks get a communication_error that has this text.
+/// "rank 1, step 7, forward of stage 1, micro-batch 3: " and the reason.
+[[nodiscard]] inline std::string failure_text(std::size_t rank, std::size_t step,
+                                              std::string_view place, std::string_view reason) {
+  return "rank " + std::to_string(rank) + ", step " + std::to_string(step) + ", " +
+         std::string(place) + ": " + std::string(reason);
+}
+
+/// Thrown on the rank on which something failed; what() is its failure_text.
 class step_failure : public std::runtime_error {
  public:
   step_failure(std::size_t rank, std::size_t step, std::string_view place, std::string_view reason)
-      : std::runtime_error("rank " + std::to_string(rank) + ", step " + std::to_string(step) +
-                           ", " + std::string(place) + ": " + std::string(reason)) {}
+      : std::runtime_error(failure_text(rank, step, place, reason)) {}
+};
+
+/// Thrown on the other ranks, where they were; the reason has what() of the rank that failed, or
+/// says who did not come.
+class step_interruption : public communication_error {
+ public:
+  step_interruption(std::size_t rank, std::size_t step, std::string_view place,
+                    const communication_error& error)
+      : communication_error(error),
+        text_(std::make_shared<std::string>(failure_text(rank, step, place, error.what()))) {}
+
+  [[nodiscard]] const char* what() const noexcept override { return text_->c_str(); }
+
+ private:
+  std::shared_ptr<const std::string> text_;  // exceptions are copied without throwing
 };
 
 /// Runs the steps of a plan on one rank. The plan, the channel over all ranks of the plan and the
@@ -128,7 +149,7 @@ requires(Channel::space == memory_space::host) class engine {
 
   /// Runs a step; called by all ranks. The stages have its micro-batches, those of
   /// step_of(plan, step, rank).packs. Whatever throws ends the step everywhere: by step_failure
-  /// here, by communication_error on the other ranks; the channel cannot be used any more.
+  /// here, by step_interruption on the other ranks; the channel cannot be used any more.
   template <stage_update Update>
   step_log operator()(std::size_t step, Update& update) {
     work_ = step_of(*plan_, step, channel_->rank());
@@ -141,8 +162,9 @@ requires(Channel::space == memory_space::host) class engine {
       for (; i < work_.items.size(); ++i) run(i, update);
       link_.finish();
     } catch (const communication_error& error) {
-      abort(update, error.what());
-      throw;
+      const step_interruption interruption(channel_->rank(), step, place(i), error);
+      abort(update, interruption.what());
+      throw interruption;
     } catch (const std::exception& error) {
       const step_failure failure(channel_->rank(), step, place(i), error.what());
       abort(update, failure.what());

@@ -31,7 +31,7 @@ mpi_channel channel_of(std::size_t devices, std::chrono::milliseconds deadline) 
 
 void check_message_order(std::size_t devices, std::size_t most) {
   mpi_channel channel = channel_of(devices, std::chrono::seconds(60));
-  for (const schedule_shape& shape : shapes_of(devices, {1, devices + 1}))
+  for (const schedule_shape& shape : shapes_of(devices, {devices + 1}))
     run_pipeline(channel, shape, message_order_of(shape), {.seed = devices, .most = most});
 }
 
@@ -54,7 +54,8 @@ int run_checks() {
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   const auto all = static_cast<std::size_t>(ranks);
   try {
-    for (std::size_t devices = 1; devices <= all; devices *= 2) check_message_order(devices, 100);
+    check_message_order(1, 100);
+    check_message_order(all, 100);
     check_message_order(all, large);
     check_natural_order(
         {.kind = omnibal::schedules::one_forward_one_backward{}, .stages = 2, .microbatches = 4});
