@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Every comm/mpi/*_test.cpp is a program of its own, run by four processes. A file without a main
-# holds Catch2 cases and gets the one below.
+# Every comm/mpi/*_test.cpp is a program of its own, run by two and by four processes. A file without
+# a main holds Catch2 cases and gets the one below.
 
 file(GLOB mpi_tests CONFIGURE_DEPENDS "comm/mpi/*_test.cpp")
 set(mpi_environment OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -20,8 +20,20 @@ foreach(source IN LISTS mpi_tests)
   if(NOT own_main)
     target_link_libraries(mpi_${name} PRIVATE mpi_test_main)
   endif()
-  add_test(NAME "comm/mpi: ${name}"
-           COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} 4 $<TARGET_FILE:mpi_${name}>)
-  set_tests_properties("comm/mpi: ${name}" PROPERTIES ENVIRONMENT "${mpi_environment}" LABELS mpi
-                                                      PROCESSORS 4 TIMEOUT 300)
+  foreach(processes IN ITEMS 2 4)
+    set(test "comm/mpi: ${name}, ${processes} processes")
+    add_test(NAME "${test}" COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${processes}
+                                    $<TARGET_FILE:mpi_${name}>)
+    set_tests_properties("${test}" PROPERTIES ENVIRONMENT "${mpi_environment}" LABELS mpi
+                                              PROCESSORS ${processes} TIMEOUT 300)
+  endforeach()
 endforeach()
+
+if(Python3_FOUND)
+  add_test(NAME "comm/mpi: mpi_killed_test"
+           COMMAND Python3::Interpreter -B "${CMAKE_CURRENT_SOURCE_DIR}/comm/mpi/mpi_killed_test.py"
+                   ${MPIEXEC_EXECUTABLE} $<TARGET_FILE:mpi_mpi_faults_test>)
+  set_tests_properties(
+    "comm/mpi: mpi_killed_test" PROPERTIES ENVIRONMENT "${mpi_environment}" LABELS mpi PROCESSORS 4
+                                           TIMEOUT 300 SKIP_RETURN_CODE 77)
+endif()

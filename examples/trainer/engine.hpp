@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -28,12 +29,14 @@
 #include <vector>
 
 #include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/pipeline_link.hpp>
+#include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/execution_item.hpp>
 #include <omnibal/run/execution_plan.hpp>
 
-#include "messages.hpp"
+#include "item_times.hpp"
 
 namespace omnibal::trainer {
 
@@ -96,13 +99,33 @@ struct step_log {
   }
 };
 
-/// Thrown on the rank on which something failed. `what()`: "rank 1, step 7, forward of stage 1,
-/// micro-batch 3: " and the reason. The other ranks get a communication_error that has this text.
+/// "rank 1, step 7, forward of stage 1, micro-batch 3: " and the reason.
+[[nodiscard]] inline std::string failure_text(std::size_t rank, std::size_t step,
+                                              std::string_view place, std::string_view reason) {
+  return "rank " + std::to_string(rank) + ", step " + std::to_string(step) + ", " +
+         std::string(place) + ": " + std::string(reason);
+}
+
+/// Thrown on the rank on which something failed; what() is its failure_text.
 class step_failure : public std::runtime_error {
  public:
   step_failure(std::size_t rank, std::size_t step, std::string_view place, std::string_view reason)
-      : std::runtime_error("rank " + std::to_string(rank) + ", step " + std::to_string(step) +
-                           ", " + std::string(place) + ": " + std::string(reason)) {}
+      : std::runtime_error(failure_text(rank, step, place, reason)) {}
+};
+
+/// Thrown on the other ranks, where they were; the reason has what() of the rank that failed, or
+/// says who did not come.
+class step_interruption : public communication_error {
+ public:
+  step_interruption(std::size_t rank, std::size_t step, std::string_view place,
+                    const communication_error& error)
+      : communication_error(error),
+        text_(std::make_shared<std::string>(failure_text(rank, step, place, error.what()))) {}
+
+  [[nodiscard]] const char* what() const noexcept override { return text_->c_str(); }
+
+ private:
+  std::shared_ptr<const std::string> text_;  // exceptions are copied without throwing
 };
 
 /// Runs the steps of a plan on one rank. The plan, the channel over all ranks of the plan and the
@@ -114,11 +137,7 @@ requires(Channel::space == memory_space::host) class engine {
   /// null. Throws invalid_input when the channel has another number of ranks than the plan, and
   /// when a stage of this rank is missing.
   engine(const execution_plan& plan, Channel& channel, std::vector<Stage*> stages)
-      : plan_(&plan),
-        channel_(&channel),
-        stages_(std::move(stages)),
-        activations_(channel),
-        gradients_(channel) {
+      : plan_(&plan), channel_(&channel), stages_(std::move(stages)), link_(channel) {
     if (channel.size() != plan.ranks())
       throw invalid_input("channel.size()", channel.size(),
                           "must be the ranks of the plan, " + std::to_string(plan.ranks()));
@@ -130,7 +149,7 @@ requires(Channel::space == memory_space::host) class engine {
 
   /// Runs a step; called by all ranks. The stages have its micro-batches, those of
   /// step_of(plan, step, rank).packs. Whatever throws ends the step everywhere: by step_failure
-  /// here, by communication_error on the other ranks; the channel cannot be used any more.
+  /// here, by step_interruption on the other ranks; the channel cannot be used any more.
   template <stage_update Update>
   step_log operator()(std::size_t step, Update& update) {
     work_ = step_of(*plan_, step, channel_->rank());
@@ -141,11 +160,11 @@ requires(Channel::space == memory_space::host) class engine {
       for (; i < first_update(); ++i) run(i, update);
       update.clip();
       for (; i < work_.items.size(); ++i) run(i, update);
-      activations_.finish();
-      gradients_.finish();
+      link_.finish();
     } catch (const communication_error& error) {
-      abort(update, error.what());
-      throw;
+      const step_interruption interruption(channel_->rank(), step, place(i), error);
+      abort(update, interruption.what());
+      throw interruption;
     } catch (const std::exception& error) {
       const step_failure failure(channel_->rank(), step, place(i), error.what());
       abort(update, failure.what());
@@ -191,17 +210,14 @@ requires(Channel::space == memory_space::host) class engine {
       case item_kind::send_activation:
       case item_kind::receive_activation:
       case item_kind::send_gradient:
-      case item_kind::receive_gradient:
-        if (work_.bytes[i] > 0) issue(i);
-        break;
+      case item_kind::receive_gradient: issue(i); break;
       case item_kind::reduce: update.reduce(item.stage); break;
       case item_kind::step: update.step(item.stage); break;
       case item_kind::gather: update.gather(item.stage); break;
     }
     log_.times[i].end = steady_nanoseconds();
     log_.times[i].computed = thread_nanoseconds() - computed_before_;
-    activations_.poll();
-    gradients_.poll();
+    link_.poll();
   }
 
   void begin(item_times& times) {
@@ -212,16 +228,8 @@ requires(Channel::space == memory_space::host) class engine {
   // ---- messages ----
 
   void issue(std::size_t i) {
-    const auto [kind, j, m, peer] = work_.items[i];
     item_times& times = log_.times[i];
-    switch (kind) {
-      case item_kind::send_activation: return activations_.send({j, m}, peer, times);
-      case item_kind::send_gradient: return gradients_.send({j - 1, m}, peer, times);
-      case item_kind::receive_activation:
-        activations_.receive({j - 1, m}, work_.bytes[i], peer, times);
-        break;
-      default: gradients_.receive({j, m}, work_.bytes[i], peer, times); break;
-    }
+    link_.issue(work_.items[i], work_.bytes[i], [&times] { times.end = steady_nanoseconds(); });
     note_message_bytes();
   }
 
@@ -232,42 +240,43 @@ requires(Channel::space == memory_space::host) class engine {
     const std::int64_t others = saved_bytes() - stages_[j]->bytes_held();
     stages_[j]->restart_peak();
     switch (kind) {
-      case item_kind::forward: forward(j, m, log_.times[i]); break;
-      case item_kind::backward: backward(j, m, log_.times[i]); break;
+      case item_kind::forward: forward(i); break;
+      case item_kind::backward: backward(i); break;
       default: stages_[j]->weight_gradient(m); break;
     }
     log_.peak_bytes = std::max(log_.peak_bytes, others + stages_[j]->peak_bytes());
     log_.peak_saved_bytes = std::max(log_.peak_saved_bytes, saved_bytes());
   }
 
-  void forward(std::uint32_t j, std::uint32_t m, item_times& times) {
-    const std::span<const float> input = j > 0 ? activations_.read({j - 1, m}) : no_floats;
-    const std::span<float> output = make(activations_, &execution_stage::activation_bytes, j, m);
-    begin(times);
+  void forward(std::size_t i) {
+    const auto [kind, j, m, peer] = work_.items[i];
+    const std::span<const float> input = floats_of(link_.input(work_.items[i]));
+    const std::span<float> output = make_output(i, plan_->stages[j].activation_bytes);
+    begin(log_.times[i]);
     stages_[j]->forward(m, input, output);
-    if (j > 0) activations_.drop({j - 1, m});
+    link_.release_input(work_.items[i]);
   }
 
-  void backward(std::uint32_t j, std::uint32_t m, item_times& times) {
-    const std::span<const float> output_gradient = gradients_.read({j, m});
+  void backward(std::size_t i) {
+    const auto [kind, j, m, peer] = work_.items[i];
+    const std::span<const float> output_gradient = floats_of(link_.input(work_.items[i]));
     const std::span<float> input_gradient =
-        j > 0 ? make(gradients_, &execution_stage::gradient_bytes, j - 1, m) : no_floats;
-    begin(times);
+        j > 0 ? make_output(i, plan_->stages[j - 1].gradient_bytes) : std::span<float>();
+    begin(log_.times[i]);
     stages_[j]->backward(m, output_gradient, input_gradient);
-    gradients_.drop({j, m});
+    link_.release_input(work_.items[i]);
   }
 
-  static constexpr std::span<float> no_floats = {};
-
-  /// The buffer of what an operation gives to the edge after stage j; empty where nothing passes.
-  [[nodiscard]] std::span<float> make(message_buffers<Channel>& buffers,
-                                      linear_cost execution_stage::*bytes, std::uint32_t j,
-                                      std::uint32_t m) {
-    const std::int64_t passed = (plan_->stages[j].*bytes).of(plan_->workloads[work_.packs[m]]);
-    if (passed == 0) return {};
-    const std::span<float> values = buffers.make({j, m}, passed);
+  /// The buffer of what an operation passes on; empty where nothing passes.
+  [[nodiscard]] std::span<float> make_output(std::size_t i, const linear_cost& bytes) {
+    const std::uint32_t pack = work_.packs[work_.items[i].microbatch];
+    const tensor_view made = link_.output(work_.items[i], bytes.of(plan_->workloads[pack]));
     note_message_bytes();
-    return values;
+    return {reinterpret_cast<float*>(made.data), made.count};
+  }
+
+  [[nodiscard]] static std::span<const float> floats_of(const const_tensor_view& values) {
+    return {reinterpret_cast<const float*>(values.data), values.count};
   }
 
   /// Of all stages of the rank.
@@ -279,15 +288,13 @@ requires(Channel::space == memory_space::host) class engine {
   }
 
   void note_message_bytes() {
-    log_.peak_message_bytes =
-        std::max(log_.peak_message_bytes, activations_.held_bytes() + gradients_.held_bytes());
+    log_.peak_message_bytes = std::max(log_.peak_message_bytes, link_.held_bytes());
   }
 
   const execution_plan* plan_;
   Channel* channel_;
   std::vector<Stage*> stages_;
-  message_buffers<Channel> activations_;
-  message_buffers<Channel> gradients_;
+  pipeline_link<Channel> link_;
   rank_step work_;
   step_log log_;
   std::int64_t computed_before_ = 0;  // when the item began

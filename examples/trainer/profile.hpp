@@ -27,7 +27,7 @@
 #include <omnibal/pipeline/recompute_kind.hpp>
 
 #include "data.hpp"
-#include "messages.hpp"
+#include "item_times.hpp"
 #include "model.hpp"
 #include "model_stage.hpp"
 

@@ -15,8 +15,8 @@
 
 #include <unistd.h>
 
+#include "item_times.hpp"
 #include "machine.hpp"
-#include "messages.hpp"
 #include "report.hpp"
 #include "strategy_run.hpp"
 

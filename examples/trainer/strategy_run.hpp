@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// A training run on thread ranks, measured: what each rank did in every step, beside what the plan
-/// predicted, and what replaying the measured operations gives.
+/// A training run, measured: what each rank did in every step, beside what the plan predicted, and
+/// what replaying the measured operations gives.
 ///
 ///     const strategy_report report = run_on_threads(run, strategy::planned);
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
@@ -47,8 +48,14 @@ struct strategy_report {
   double tokens_per_second = 0;  ///< Without padding.
 };
 
-/// Trains and measures. Throws what train_rank throws: the failure of the rank that failed first.
-[[nodiscard]] strategy_report run_on_threads(const training_run& run, strategy how);
+/// Trains on threads and measures. `deadline` is how long a rank waits for another. Throws what
+/// train_rank throws: the failure of the rank that failed first.
+[[nodiscard]] strategy_report run_on_threads(
+    const training_run& run, strategy how,
+    std::chrono::milliseconds deadline = std::chrono::minutes(5));
+
+/// Fills in what follows from the reports and logs of all ranks.
+void complete(strategy_report& report, const training_run& run);
 
 /// The tokens of the samples of a step, without padding.
 [[nodiscard]] std::int64_t tokens_of_step(const training_run& run, std::uint64_t step);
@@ -124,21 +131,8 @@ inline double skew_of_step(const execution_plan& plan, std::size_t step) {
   return sum == 0 ? 1 : most * static_cast<double>(plan.replicas) / sum;
 }
 
-inline strategy_report run_on_threads(const training_run& run, strategy how) {
+inline void complete(strategy_report& report, const training_run& run) {
   const execution_plan& plan = run.planned.plan;
-  strategy_report report{.how = how};
-  report.ranks.resize(plan.ranks());
-  report.logs.resize(plan.ranks());
-  training_run logged = run;
-  logged.after_step = [&](std::size_t rank, const step_report& step) {
-    report.logs[rank].push_back(step.log);
-    if (rank == 0 && report.logs[0].size() == 1) report.first_step = step.step;
-    if (run.after_step) run.after_step(rank, step);
-  };
-  run_as_ranks(plan.ranks(), [&](thread_communicator& ranks) {
-    thread_channel world = open_thread_channel(ranks, {.name = "world"});
-    report.ranks[ranks.rank()] = train_rank(world, logged);
-  });
   detail::measure(report, plan);
   double skew = 0;
   std::int64_t tokens = 0;
@@ -149,6 +143,28 @@ inline strategy_report run_on_threads(const training_run& run, strategy how) {
   }
   if (steps > 0) report.skew = skew / static_cast<double>(steps);
   if (report.seconds > 0) report.tokens_per_second = static_cast<double>(tokens) / report.seconds;
+}
+
+inline strategy_report run_on_threads(const training_run& run, strategy how,
+                                      std::chrono::milliseconds deadline) {
+  const execution_plan& plan = run.planned.plan;
+  strategy_report report{.how = how};
+  report.ranks.resize(plan.ranks());
+  report.logs.resize(plan.ranks());
+  training_run logged = run;
+  logged.after_step = [&](std::size_t rank, const step_report& step) {
+    report.logs[rank].push_back(step.log);
+    if (rank == 0 && report.logs[0].size() == 1) report.first_step = step.step;
+    if (run.after_step) run.after_step(rank, step);
+  };
+  run_as_ranks(plan.ranks(),
+               [&](thread_communicator& ranks) {
+                 thread_channel world =
+                     open_thread_channel(ranks, {.deadline = deadline, .name = "world"});
+                 report.ranks[ranks.rank()] = train_rank(world, logged);
+               },
+               {.deadline = deadline});
+  complete(report, run);
   return report;
 }
 

@@ -9,6 +9,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -30,6 +31,7 @@
 #include "model.hpp"
 #include "profile.hpp"
 #include "progress.hpp"
+#include "ranks.hpp"
 #include "report.hpp"
 #include "strategy_run.hpp"
 #include "trace.hpp"
@@ -53,6 +55,7 @@ struct program_options {
   std::string picture = {};
   std::string out = {};
   std::uint64_t checkpoint_every = 50;
+  double deadline = 300;
   std::uint32_t held_out = 512;
   double learning_rate = 2e-3;
   bool blind = false;
@@ -77,8 +80,14 @@ void add_options(CLI::App& program, program_options& options) {
   program.add_flag("--blind", options.blind, "The model sees no pictures");
   program.add_option("--learning-rate", options.learning_rate, "The highest [0.002]")
       ->check(CLI::PositiveNumber);
-  program.add_option("--ranks", options.ranks, "What ranks are [threads]")
-      ->check(among({"threads"}));
+  program
+      .add_option("--ranks", options.ranks,
+                  "What ranks are: threads, or mpi for the processes that mpiexec starts [threads]")
+      ->check(among({"threads", "mpi"}));
+  program
+      .add_option("--deadline", options.deadline,
+                  "Seconds that a rank waits for another before it fails [300]")
+      ->check(CLI::PositiveNumber);
   program.add_option("--pp", shape.devices, "Pipeline ranks of a replica [2]")
       ->check(CLI::PositiveNumber);
   program.add_option("--dp", shape.replicas, "Replicas [1]")->check(CLI::PositiveNumber);
@@ -116,6 +125,13 @@ class program_error : public std::runtime_error {
   exit_status status_;
 };
 
+[[nodiscard]] exit_status status_of(const std::exception& error) {
+  if (const auto* known = dynamic_cast<const program_error*>(&error)) return known->status();
+  const bool is_input = dynamic_cast<const invalid_input*>(&error) != nullptr ||
+                        dynamic_cast<const checkpoint_error*>(&error) != nullptr;
+  return is_input ? bad_input : failed;
+}
+
 void write_file(const std::string& path, const std::string& text) {
   std::ofstream file(path);
   file << text;
@@ -140,8 +156,9 @@ void expect_writable(const std::string& path) {
 /// A run of the program, with what all of its strategies share.
 class program_run {
  public:
-  explicit program_run(const program_options& options)
+  program_run(const program_options& options, training_ranks& ranks)
       : options_(options),
+        ranks_(ranks),
         model_(model_of(options.size, vocabulary)),
         task_({.seed = options.shape.seed,
                .tile_side = model_.tiles.side,
@@ -150,13 +167,10 @@ class program_run {
     options_.shape.schedule = *schedule_named(options.schedule);
     for (const std::string& file : {options.trace, options.picture, options.out, options.costs})
       expect_writable(file);
-    if (!options.resume.empty()) {
-      resume_ = newest_checkpoint(options.resume);
-      position_ = read_position(resume_);
-    }
     if (options.baseline == "all" && !(options.checkpoint + options.resume).empty())
       throw program_error(bad_input, "--baseline all: has no checkpoints, leave them out");
-    chain_ = costs();
+    ranks_.require_size(std::size_t{options_.shape.devices} * options_.shape.replicas);
+    set_up();
   }
 
   void run() {
@@ -173,12 +187,33 @@ class program_run {
       compare(strategies);
       result["strategies"] = strategies;
     }
-    if (!options_.out.empty()) write_file(options_.out, result.dump(1) + "\n");
+    if (!options_.out.empty() && ranks_.is_first()) write_file(options_.out, result.dump(1) + "\n");
   }
 
  private:
-  [[nodiscard]] std::vector<layer_cost> costs() const {
-    if (!position_.costs.empty()) return adapted(position_.costs, resume_.string());
+  /// The first process reads and measures for all.
+  void set_up() {
+    const std::string text = ranks_.from_first([&] { return first_set_up().dump(); });
+    const nlohmann::json made = nlohmann::json::parse(text);
+    if (made.contains("error")) throw program_error(made.at("status"), made.at("error"));
+    resume_ = made.at("resume").get<std::string>();
+    chain_ = costs_from_json(made.at("costs"), "costs of the first rank");
+  }
+
+  [[nodiscard]] nlohmann::json first_set_up() const {
+    try {
+      const std::filesystem::path resume =
+          options_.resume.empty() ? "" : newest_checkpoint(options_.resume);
+      return {{"resume", resume.string()}, {"costs", costs_to_json(costs(resume))}};
+    } catch (const std::exception& error) {
+      return {{"status", status_of(error)}, {"error", error.what()}};
+    }
+  }
+
+  [[nodiscard]] std::vector<layer_cost> costs(const std::filesystem::path& resume) const {
+    if (!resume.empty())
+      if (const run_position position = read_position(resume); !position.costs.empty())
+        return adapted(position.costs, resume.string());
     if (!options_.costs.empty() && std::filesystem::exists(options_.costs)) {
       std::ifstream file(options_.costs);
       return adapted(nlohmann::json::parse(file, nullptr, false), options_.costs);
@@ -222,23 +257,29 @@ class program_run {
                      .checkpoint_every = options_.checkpoint_every,
                      .costs = costs_to_json(chain_),
                      .resume = resume_};
-    progress_line progress(run, options_.shape.memory, options_.progress);
+    progress_line progress(run, options_.shape.memory, options_.progress && ranks_.is_first());
     run.after_step = [&](std::size_t rank, const step_report& step) {
       if (rank == 0) progress.show(step);
     };
-    const strategy_report report = run_on_threads(run, how);
+    const strategy_report report = ranks_.run(
+        run, how, std::chrono::milliseconds(static_cast<std::int64_t>(1000 * options_.deadline)));
+    if (ranks_.is_first()) show(run, report);
+    return to_json(report, planned);
+  }
+
+  void show(const training_run& run, const strategy_report& report) const {
+    const execution_plan& plan = run.planned.plan;
     const held_out_result& held_out = report.ranks[0].held_out;
     std::printf("%s: loss %.4f, held-out answers exact %u of %u (%.1f %%), %.1f s, %.0f tokens/s\n",
-                std::string(strategy_names[static_cast<std::size_t>(how)]).c_str(),
+                std::string(strategy_names[static_cast<std::size_t>(report.how)]).c_str(),
                 report.ranks[0].losses.empty() ? 0.0 : report.ranks[0].losses.back(),
                 held_out.exact, held_out.samples, 100 * held_out.share(), report.seconds,
                 report.tokens_per_second);
     if (!options_.trace.empty())
-      write_file(options_.trace, chrome_trace_of(planned.plan, report.logs, report.first_step));
+      write_file(options_.trace, chrome_trace_of(plan, report.logs, report.first_step));
     if (!options_.picture.empty() && !report.logs[0].empty())
-      write_file(options_.picture, picture_of(planned.plan, report.logs, report.first_step,
-                                              report.logs[0].size() - 1));
-    return to_json(report, planned);
+      write_file(options_.picture,
+                 picture_of(plan, report.logs, report.first_step, report.logs[0].size() - 1));
   }
 
   [[nodiscard]] adamw_options optimizer() const {
@@ -264,16 +305,33 @@ class program_run {
   }
 
   program_options options_;
+  training_ranks& ranks_;
   model_config model_;
   picture_task task_;
   std::filesystem::path resume_;
-  run_position position_;
   std::vector<layer_cost> chain_;
 };
 
-exit_status fail(exit_status status, const char* reason) {
-  std::fprintf(stderr, "omnibal-trainer: %s\n", reason);
-  return status;
+[[nodiscard]] std::unique_ptr<training_ranks> start_ranks(const std::string& kind) {
+  if (kind == "threads") return std::make_unique<thread_ranks>();
+  auto ranks = start_mpi_ranks();
+  if (!ranks) throw program_error(bad_input, "--ranks mpi: this program was built without MPI");
+  return ranks;
+}
+
+void print_failure(const char* reason) { std::fprintf(stderr, "omnibal-trainer: %s\n", reason); }
+
+/// Every process meets a wrong input, and the first says so; other failures are those of a rank.
+exit_status run_on(training_ranks& ranks, const program_options& options) {
+  try {
+    program_run(options, ranks).run();
+    return done;
+  } catch (const std::exception& error) {
+    const exit_status status = status_of(error);
+    if (ranks.is_first() || status == failed) print_failure(error.what());
+    ranks.leave(status);
+    return status;
+  }
 }
 
 exit_status run_program(int argc, char** argv) {
@@ -284,21 +342,17 @@ exit_status run_program(int argc, char** argv) {
   add_options(program, options);
   try {
     program.parse(argc, argv);
-    program_run(options).run();
+    const auto ranks = start_ranks(options.ranks);
+    return run_on(*ranks, options);
   } catch (const CLI::Success& asked) {
     return static_cast<exit_status>(program.exit(asked));
   } catch (const CLI::ParseError& error) {
-    return fail(bad_input, error.what());
-  } catch (const invalid_input& error) {
-    return fail(bad_input, error.what());
-  } catch (const checkpoint_error& error) {
-    return fail(bad_input, error.what());
-  } catch (const program_error& error) {
-    return fail(error.status(), error.what());
+    print_failure(error.what());
+    return bad_input;
   } catch (const std::exception& error) {
-    return fail(failed, error.what());
+    print_failure(error.what());
+    return status_of(error);
   }
-  return done;
 }
 
 }  // namespace

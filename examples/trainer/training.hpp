@@ -19,6 +19,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -172,9 +173,9 @@ class rank_trainer {
       run_step(step);
       const bool last = step + 1 == plan_.steps();
       if (!run_.checkpoints.empty() && (last || (step + 1) % run_.checkpoint_every == 0))
-        save(step + 1);
+        at(step, "checkpoint", [&] { save(step + 1); });
     }
-    report_.held_out = ask_held_out();
+    at(plan_.steps(), "held-out questions", [&] { report_.held_out = ask_held_out(); });
     report_.parameter_bytes = optimizer_.bytes_held();
     for_own_stages(
         [&](std::uint32_t j) { report_.parameter_bytes += stages_[j]->parameter_bytes(); });
@@ -213,7 +214,9 @@ class rank_trainer {
     begin_step(microbatches_of(step));
     const step_log log = engine_(step, optimizer_);
     note(step, log);
-    const auto [loss, busy, time] = sum_over_ranks(log);
+    step_sums sums;
+    at(step, "loss of the step", [&] { sums = sum_over_ranks(log); });
+    const auto [loss, busy, time] = sums;
     report_.losses.push_back(loss);
     if (run_.after_step)
       run_.after_step(world_.rank(), {.step = step,
@@ -269,6 +272,16 @@ class rank_trainer {
     for (std::size_t m = 0; m < microbatches_ && stages_.back() != nullptr; ++m)
       loss += stages_.back()->result(m).loss;
     return loss;
+  }
+
+  /// What ranks do together beside the items of the plan: where it fails, the error says so.
+  template <typename Body>
+  void at(std::uint64_t step, std::string_view place, const Body& body) {
+    try {
+      body();
+    } catch (const communication_error& error) {
+      throw step_interruption(world_.rank(), step, place, error);
+    }
   }
 
   // ---- checkpoints ----

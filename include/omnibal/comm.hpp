@@ -13,6 +13,7 @@
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/gradient_reduction.hpp>
+#include <omnibal/comm/pipeline_link.hpp>
 #include <omnibal/comm/sharded_step.hpp>
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>

@@ -16,12 +16,14 @@
 #include <omnibal/pipeline/simulate_items.hpp>
 
 #include "../catch.hpp"
+#include "natural_order.hpp"
 
 using namespace omnibal;
 
 namespace {
 
-using programs = std::vector<std::vector<execution_item>>;
+using test::as_operations_come;
+using test::programs;
 
 /// Durations of every operation, and of transfers as a share of a forward; those of the last
 /// micro-batches, which are empty, are 0.
@@ -77,26 +79,6 @@ item_simulation run(const programs& ranks, const random_times& times,
   const auto durations = durations_of(ranks, times);
   return simulate_items(
       {.devices = ranks.size(), .ranks = ranks, .durations = durations, .queues = queues});
-}
-
-/// Every receive right before the operation that needs it, every send right after its producer.
-programs as_operations_come(const schedule_shape& shape, const programs& ordered) {
-  const auto orders = device_orders(shape);
-  programs ranks(orders.size());
-  for (std::size_t d = 0; d < orders.size(); ++d)
-    for (const pipeline_operation& work : orders[d]) {
-      const auto add = [&](item_kind kind) {
-        for (const execution_item& item : ordered[d])
-          if (item.kind == kind && item.stage == work.stage && item.microbatch == work.microbatch)
-            ranks[d].push_back(item);
-      };
-      if (work.kind == operation_kind::forward) add(item_kind::receive_activation);
-      if (work.kind == operation_kind::backward) add(item_kind::receive_gradient);
-      add(static_cast<item_kind>(work.kind));
-      if (work.kind == operation_kind::forward) add(item_kind::send_activation);
-      if (work.kind == operation_kind::backward) add(item_kind::send_gradient);
-    }
-  return ranks;
 }
 
 /// Sizes of all schedules: p from 1 to 8, v from 1 to 3, m from 1 to 5 p.

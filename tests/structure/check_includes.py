@@ -48,6 +48,7 @@ OUTSIDE = {
     "comm/detail/mpi_requests.hpp": r"mpi\.h",
     "comm/nccl.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
     "comm/nccl_channel.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
+    "comm/detail/nccl_ticket.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
     "comm/detail/nccl_handle.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
 }
 STANDARD = r"[a-z_0-9]+"  # the headers of the C++ standard library have neither / nor .

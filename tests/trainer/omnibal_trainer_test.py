@@ -192,6 +192,8 @@ class TrainerTest(unittest.TestCase):
                 (r"--steps: .*-3.*", ["--steps", "-3"]),
                 (r"--memory: .*lots.*", ["--memory", "lots"]),
                 (r".*--nonsense.*", ["--nonsense"]),
+                (r"--ranks: nccl not in \{threads,mpi\}", ["--ranks", "nccl"]),
+                (r"--deadline: .*0.*", ["--deadline", "0"]),
                 (r".*missing: has no checkpoint", ["--resume", missing]),
                 (r".*missing/out.json: its folder does not exist",
                  ["--out", os.path.join(missing, "out.json")]),

@@ -165,7 +165,7 @@ namespace detail {
 
 }  // namespace detail
 
-/// The record as one JSON object; docs/communication.md describes its keys.
+/// The record as one JSON object; docs/comm.md describes its keys.
 [[nodiscard]] inline std::string to_json(const flight_log& log) {
   std::string text = "{\"version\":1,\"channel\":" + detail::json_string(log.channel) +
                      ",\"rank\":" + std::to_string(log.rank) +

@@ -53,8 +53,10 @@ struct mpi_communicator_options {
 /// To be used by one thread. Where MPI runs below MPI_THREAD_SERIALIZED that is the thread that
 /// initialized it; two communicators on two threads need MPI_THREAD_MULTIPLE.
 ///
-/// After an error, and when it is destroyed while an exception passes, it tells the other ranks.
-/// The program should then end by MPI_Abort: MPI_Finalize waits for ranks that may never come.
+/// Destroyed, it waits up to a second for the other ranks to do the same: only then it frees its
+/// duplicate. After an error, and when it is destroyed while an exception passes, it tells the
+/// other ranks. The program should then end by MPI_Abort: MPI_Finalize waits for ranks that may
+/// never come.
 class mpi_communicator {
  public:
   /// To be called by all ranks of `parent`, between MPI_Init and MPI_Finalize. Throws invalid_input
@@ -81,8 +83,7 @@ class mpi_communicator {
   ~mpi_communicator() {
     if (handle_ == MPI_COMM_NULL || !detail::mpi_is_running()) return;
     if (std::uncaught_exceptions() > exceptions_) abort("an exception");
-    // Freeing is collective: after a failure others may never come.
-    if (failure_.empty()) MPI_Comm_free(&handle_);
+    if (failure_.empty() && all_have_come()) MPI_Comm_free(&handle_);
   }
 
   [[nodiscard]] std::size_t rank() const noexcept { return static_cast<std::size_t>(rank_); }
@@ -90,6 +91,8 @@ class mpi_communicator {
   [[nodiscard]] const mpi_communicator_options& options() const noexcept { return options_; }
   /// The duplicate, for MPI calls that have no wrapper here.
   [[nodiscard]] MPI_Comm handle() const noexcept { return handle_; }
+  /// Gives the duplicate away: it is not freed, and nothing can be called any more.
+  MPI_Comm release() noexcept { return std::exchange(handle_, MPI_COMM_NULL); }
 
   void broadcast_bytes(std::span<std::byte> buffer, std::size_t root) {
     detail::require_rank("root", root, size());
@@ -201,6 +204,7 @@ class mpi_communicator {
   static constexpr int tag_offer = 4;
   static constexpr int tag_demand = 5;
   static constexpr int tag_message = 6;
+  static constexpr std::chrono::milliseconds longest_closing = std::chrono::seconds(1);
 
   [[nodiscard]] static std::string_view name_of(call called) {
     constexpr std::array<std::string_view, 5> names = {"open", "broadcast", "all_gather",
@@ -221,6 +225,22 @@ class mpi_communicator {
                                                  std::size_t to, std::uint64_t expected) {
     return detail::on_rank(from) + " sends " + std::to_string(sent) + " bytes to " +
            detail::on_rank(to) + ", which expects " + std::to_string(expected);
+  }
+
+  /// Whether all ranks are about to free the communicator. MPI gives its number to the next one,
+  /// which would get what a rank still sends, such as the reason why it fails; so where others do
+  /// not come soon, it is not freed.
+  [[nodiscard]] bool all_have_come() noexcept {
+    const auto end = deadline_after(std::min(options_.deadline, longest_closing));
+    MPI_Request request = MPI_REQUEST_NULL;
+    int ended = 0;
+    if (MPI_Ibarrier(handle_, &request) != MPI_SUCCESS) return false;
+    for (detail::patience looks; std::chrono::steady_clock::now() < end; looks.pause()) {
+      if (MPI_Test(&request, &ended, MPI_STATUS_IGNORE) != MPI_SUCCESS) return false;
+      if (ended != 0) return true;
+      if (detail::mpi_notices::receive(handle_)) return false;
+    }
+    return false;
   }
 
   void check(int code, std::string_view operation) {

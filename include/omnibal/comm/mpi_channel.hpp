@@ -56,6 +56,14 @@ class mpi_transport {
 
   mpi_transport(mpi_communicator lane, bool checked)
       : lane_(std::make_unique<mpi_communicator>(std::move(lane))), checked_(checked) {}
+  mpi_transport(mpi_transport&&) noexcept = default;
+  mpi_transport& operator=(mpi_transport&&) = delete;
+  /// After a failure messages may still come, and MPI would deliver them to the next communicator
+  /// that gets the number of one that was freed.
+  ~mpi_transport() {
+    requests_.reset();
+    if (lane_ && told_) (void)lane_->release();
+  }
 
   [[nodiscard]] std::size_t rank() const noexcept { return lane_->rank(); }
   [[nodiscard]] std::size_t size() const noexcept { return lane_->size(); }

@@ -8,22 +8,21 @@
 ///
 /// Operations are enqueued on the caller's stream and return at once; a ticket is an event behind
 /// them. NCCL neither compares what ranks call nor ends a wait: a ticket's deadline aborts the
-/// channel.
+/// channel, and check_over() lets ranks compare their calls ahead.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -34,7 +33,9 @@
 #include <nccl.h>
 
 #include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/detail/call_check.hpp>
 #include <omnibal/comm/detail/nccl_handle.hpp>
+#include <omnibal/comm/detail/nccl_ticket.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/nccl.hpp>
 #include <omnibal/comm/tensor.hpp>
@@ -91,77 +92,6 @@ template <communicator Communicator>
 
 namespace detail {
 
-/// What tickets keep alive.
-struct nccl_channel_state {
-  nccl_handle handle;
-  std::size_t rank = 0;
-  std::size_t size = 1;
-  std::string name = {};
-  flight_recorder recorder = {};
-  std::mutex mutex = {};
-  std::string failure = {};  // guarded by the mutex
-
-  std::atomic<bool> must_abort = false;  // requested by another thread
-  std::atomic<bool> is_closed = false;
-
-  /// From any thread: the thread of this rank aborts when it looks next.
-  void request_abort(std::string_view reason) {
-    set_failure(reason);
-    must_abort = true;
-  }
-
-  /// Throws communication_error when the communicator is aborted, or has to be.
-  void require_open(std::string_view operation, std::uint64_t sequence) {
-    if (must_abort) handle.abort(get_failure());
-    handle.require_open(rank, operation, sequence);
-  }
-
-  [[nodiscard]] std::string get_failure() {
-    const std::scoped_lock lock(mutex);
-    return failure;
-  }
-
-  [[nodiscard]] flight_log log() {
-    return {.channel = name,
-            .rank = rank,
-            .size = size,
-            .failure = get_failure(),
-            .entries = recorder.entries()};
-  }
-
-  void set_failure(std::string_view reason) {
-    const std::scoped_lock lock(mutex);
-    if (failure.empty()) failure = reason;
-  }
-};
-
-/// An event behind operations; the tickets of a group share one, recorded at the end of the group.
-class nccl_event {
- public:
-  nccl_event(cudaEvent_t event, int device) : event_(event), device_(device) {}
-  nccl_event(nccl_event&&) = delete;
-  nccl_event& operator=(nccl_event&&) = delete;
-  ~nccl_event() {
-    const device_guard guard(device_);
-    cudaEventDestroy(event_);
-  }
-
-  [[nodiscard]] cudaError_t record(cudaStream_t stream) {
-    is_recorded_ = true;
-    return cudaEventRecord(event_, stream);
-  }
-  [[nodiscard]] cudaError_t query() const {
-    return is_recorded_ ? cudaEventQuery(event_) : cudaErrorNotReady;
-  }
-  [[nodiscard]] cudaEvent_t get() const noexcept { return event_; }
-  [[nodiscard]] bool is_recorded() const noexcept { return is_recorded_; }
-
- private:
-  cudaEvent_t event_;
-  int device_;
-  bool is_recorded_ = false;
-};
-
 [[nodiscard]] inline ncclDataType_t nccl_type_of(element_type type) {
   switch (type) {
     case element_type::byte: return ncclUint8;
@@ -178,75 +108,29 @@ class nccl_event {
   return how == reduction::largest ? ncclMax : ncclSum;
 }
 
-}  // namespace detail
-
-/// The ticket of operations on a device: an event behind them on their stream.
-class nccl_ticket {
- public:
-  nccl_ticket(std::shared_ptr<detail::nccl_channel_state> state,
-              std::shared_ptr<detail::nccl_event> event, channel_operation operation,
-              std::uint64_t sequence)
-      : state_(std::move(state)),
-        event_(std::move(event)),
-        operation_(operation),
-        sequence_(sequence) {}
-
-  [[nodiscard]] bool done() {
-    if (!event_) return true;
-    state_->require_open(name_of(operation_), sequence_);
-    const detail::device_guard guard(state_->handle.device());
-    const cudaError_t result = event_->query();
-    if (result == cudaErrorNotReady) return false;
-    state_->handle.require(result, state_->rank, name_of(operation_), sequence_);
-    finish();
-    return true;
-  }
-
-  void wait() { wait(state_->handle.deadline()); }
-
-  void wait(std::chrono::milliseconds deadline) {
-    const auto end = deadline_after(deadline);
-    try {
-      for (detail::nccl_patience looks; !done(); looks.pause()) {
-        state_->handle.require_healthy(state_->rank, name_of(operation_), sequence_);
-        if (std::chrono::steady_clock::now() > end)
-          state_->handle.fail("did not end within " + std::to_string(deadline.count()) + " ms",
-                              state_->rank, name_of(operation_), sequence_);
-      }
-    } catch (const communication_error& error) {
-      state_->set_failure(error.what());
-      throw;
-    }
-  }
-
-  /// Does not block the host. Throws invalid_input within a group: its work does not exist yet.
-  void after(cudaStream_t stream) {
-    if (!event_) return;
-    if (!event_->is_recorded()) throw invalid_input("group", "open", "end the group before");
-    state_->require_open(name_of(operation_), sequence_);
-    const detail::device_guard guard(state_->handle.device());
-    state_->handle.require(cudaStreamWaitEvent(stream, event_->get(), 0), state_->rank,
-                           name_of(operation_), sequence_);
-  }
-
- private:
-  void finish() {
-    event_.reset();
-    state_->recorder.end(sequence_);
-  }
-
-  std::shared_ptr<detail::nccl_channel_state> state_;
-  std::shared_ptr<detail::nccl_event> event_;  // null once it is known to have ended
-  channel_operation operation_;
-  std::uint64_t sequence_;
+/// By rank: those that are equal on all ranks, or what is sent and received.
+struct counts_by_rank {
+  std::span<const std::size_t> of_all = {};
+  std::span<const std::size_t> sent = {};
+  std::span<const std::size_t> received = {};
 };
+
+/// The messages of a group, which NCCL sees at its end.
+struct nccl_message_group {
+  std::vector<std::function<ncclResult_t(ncclComm_t)>> calls = {};
+  std::vector<called_message> called = {};
+  std::shared_ptr<nccl_event> event = {};  // behind the end of the group
+  cudaStream_t stream = nullptr;
+};
+
+}  // namespace detail
 
 /// One rank of a channel over NCCL, on the device that is current at construction; models
 /// tensor_channel. Every call waits until NCCL has enqueued the work, so that work given to the
 /// stream afterwards comes behind it; it does not wait for the work. Sums are in NCCL's order.
 class nccl_channel {
  public:
-  using ticket = nccl_ticket;
+  using ticket = detail::nccl_ticket;
   using stream_type = cudaStream_t;
   static constexpr memory_space space = memory_space::device;
 
@@ -281,6 +165,22 @@ class nccl_channel {
     state_->is_closed = true;
   }
 
+  /// Checked mode: from now on, ranks tell each other 16 bytes over `control` before each
+  /// operation, with what they call, its type and counts. Where they differ, all get an error
+  /// before NCCL sees the operation; the channel and the control are aborted. Called by all ranks;
+  /// `control` has the same ranks, is used for nothing else meanwhile, and outlives the channel. An
+  /// operation then waits for the other ranks, so checked mode is for finding out why a program
+  /// hangs. Channels that are split off are not checked. Throws invalid_input for a control of
+  /// other ranks.
+  template <communicator Communicator>
+  void check_over(Communicator& control) {
+    if (control.rank() != rank() || control.size() != size())
+      throw invalid_input("control", detail::on_rank(control.rank()),
+                          "must have the ranks of the channel: this is " + detail::on_rank(rank()) +
+                              " of " + std::to_string(size()));
+    check_ = detail::call_check(control);
+  }
+
   [[nodiscard]] std::size_t rank() const noexcept { return state_->rank; }
   [[nodiscard]] std::size_t size() const noexcept { return state_->size; }
   /// Null once the channel was aborted.
@@ -288,21 +188,20 @@ class nccl_channel {
 
   ticket send(const_tensor_view sent, std::size_t to, cudaStream_t stream) {
     detail::require_peer("to", to, rank(), size());
-    const std::uint64_t sequence = note(channel_operation::send, sent, sent.count, to, sent_[to]++);
-    return call(channel_operation::send, sequence, stream, sent.count > 0, [&] {
-      return ncclSend(sent.data, sent.count, detail::nccl_type_of(sent.type), to_int(to), handle(),
+    return message(channel_operation::send, sent, to, sent_[to]++, stream, [=](ncclComm_t handle) {
+      return ncclSend(sent.data, sent.count, detail::nccl_type_of(sent.type), to_int(to), handle,
                       stream);
     });
   }
 
   ticket receive(tensor_view received, std::size_t from, cudaStream_t stream) {
     detail::require_peer("from", from, rank(), size());
-    const std::uint64_t sequence =
-        note(channel_operation::receive, received, received.count, from, received_[from]++);
-    return call(channel_operation::receive, sequence, stream, received.count > 0, [&] {
-      return ncclRecv(received.data, received.count, detail::nccl_type_of(received.type),
-                      to_int(from), handle(), stream);
-    });
+    return message(channel_operation::receive, received, from, received_[from]++, stream,
+                   [=](ncclComm_t handle) {
+                     return ncclRecv(received.data, received.count,
+                                     detail::nccl_type_of(received.type), to_int(from), handle,
+                                     stream);
+                   });
   }
 
   ticket all_reduce(tensor_view values, reduction how, cudaStream_t stream) {
@@ -321,17 +220,20 @@ class nccl_channel {
     detail::require_same_type(sent, received);
     detail::require_counts("counts", counts, size(), sent.count);
     require_own_count(counts, received.count, "received");
-    return collective(channel_operation::reduce_scatter, sent, sent.count, {}, stream, [&] {
-      nccl_group group;
-      std::size_t first = 0;
-      for (std::size_t r = 0; r < size(); first += counts[r++])
-        if (counts[r] > 0)
-          group.add(ncclReduce(sent.part(first, counts[r]).data,
-                               r == rank() ? received.data : nullptr, counts[r],
-                               detail::nccl_type_of(sent.type), detail::nccl_operation_of(how),
-                               to_int(r), handle(), stream));
-      return group.end();
-    });
+    return collective(
+        channel_operation::reduce_scatter, sent, sent.count, {}, stream,
+        [&] {
+          nccl_group group;
+          std::size_t first = 0;
+          for (std::size_t r = 0; r < size(); first += counts[r++])
+            if (counts[r] > 0)
+              group.add(ncclReduce(sent.part(first, counts[r]).data,
+                                   r == rank() ? received.data : nullptr, counts[r],
+                                   detail::nccl_type_of(sent.type), detail::nccl_operation_of(how),
+                                   to_int(r), handle(), stream));
+          return group.end();
+        },
+        {.of_all = counts});
   }
 
   ticket all_gather(const_tensor_view sent, tensor_view received,
@@ -340,7 +242,8 @@ class nccl_channel {
     detail::require_counts("counts", counts, size(), received.count);
     require_own_count(counts, sent.count, "sent");
     return collective(channel_operation::all_gather, received, received.count, {}, stream,
-                      [&] { return exchange(sent, {}, received, counts, stream); });
+                      [&] { return exchange(sent, {}, received, counts, stream); },
+                      {.of_all = counts});
   }
 
   ticket broadcast(tensor_view values, std::size_t root, cudaStream_t stream) {
@@ -361,26 +264,30 @@ class nccl_channel {
       throw invalid_input(
           "received_counts", rank(), received_counts[rank()],
           "must be what this rank sends itself, " + std::to_string(sent_counts[rank()]));
-    return collective(channel_operation::all_to_all, sent, 0, {}, stream, [&] {
-      return exchange(sent, sent_counts, received, received_counts, stream);
-    });
+    return collective(
+        channel_operation::all_to_all, sent, 0, {}, stream,
+        [&] { return exchange(sent, sent_counts, received, received_counts, stream); },
+        {.sent = sent_counts, .received = received_counts});
   }
 
-  /// All messages of a group have the same stream.
+  /// All messages of a group have the same stream. NCCL sees them at the end of the group.
   void begin_group() {
     if (group_) throw invalid_input("begin_group", "called twice", "end the group before");
     require_open("group");
-    group_ = std::make_unique<nccl_group>();
-    group_event_ = nullptr;
+    group_.emplace();
   }
 
   ticket end_group() {
     if (!group_) throw invalid_input("end_group", "called alone", "begin a group before");
+    const detail::nccl_message_group group = *std::exchange(group_, std::nullopt);
+    require_open("group");
+    if (check_) compare("group", [&] { check_.group(group.called); });
     const detail::device_guard guard(state_->handle.device());
-    settle(std::exchange(group_, nullptr)->end(), "group");
-    const std::shared_ptr<detail::nccl_event> event = std::exchange(group_event_, nullptr);
-    if (event) require(event->record(group_stream_), "group");
-    return {state_, event, channel_operation::send, sequence_ == 0 ? 0 : sequence_ - 1};
+    nccl_group messages;
+    for (const auto& each : group.calls) messages.add(each(handle()));
+    settle(messages.end(), "group");
+    if (group.event) require(group.event->record(group.stream), "group");
+    return {state_, group.event, channel_operation::send, sequence_ == 0 ? 0 : sequence_ - 1};
   }
 
   [[nodiscard]] std::optional<nccl_channel> split(std::optional<int> color, int key) {
@@ -479,39 +386,93 @@ class nccl_channel {
 
   template <typename Call>
   ticket collective(channel_operation operation, const_tensor_view view, std::size_t count,
-                    std::optional<std::uint64_t> root, cudaStream_t stream, const Call& enqueue) {
+                    std::optional<std::uint64_t> root, cudaStream_t stream, const Call& enqueue,
+                    const detail::counts_by_rank& counts = {}) {
     if (group_)
       throw invalid_input("group", name_of(operation), "groups hold sends and receives alone");
-    const std::uint64_t sequence = note(operation, view, count, root, collectives_++);
+    const std::uint64_t order = collectives_++;
+    const std::uint64_t sequence = note(operation, view, count, root, order);
+    if (check_) compare_collective(header_of(operation, order, view, count), root, counts);
     return call(operation, sequence, stream, true, enqueue);
   }
 
-  /// Enqueues the work and an event behind it; in a group, the event comes with the end of the
-  /// group.
+  // ---- checked mode ----
+
+  [[nodiscard]] static detail::call_header header_of(channel_operation operation,
+                                                     std::uint64_t order, const_tensor_view view,
+                                                     std::size_t count) {
+    return {.order = static_cast<std::uint32_t>(order),
+            .operation = operation,
+            .type = view.type,
+            .count = count};
+  }
+
+  void compare_collective(detail::call_header called, std::optional<std::uint64_t> root,
+                          const detail::counts_by_rank& counts) {
+    if (root) called.root = static_cast<std::uint16_t>(*root);
+    if (!counts.of_all.empty()) called.count = detail::hash_of(counts.of_all);
+    std::vector<detail::call_header> said(size(), called);
+    std::vector<detail::call_header> expected(size(), called);
+    for (std::size_t r = 0; r < counts.sent.size(); ++r) {
+      said[r].count = counts.sent[r];
+      expected[r].count = counts.received[r];
+    }
+    compare(name_of(called.operation), [&] { check_.collective(said, expected); });
+  }
+
+  /// Ranks that differ never reach NCCL.
+  template <typename Compare>
+  void compare(std::string_view operation, const Compare& compare_calls) {
+    try {
+      compare_calls();
+    } catch (const std::runtime_error& difference) {
+      state_->set_failure(difference.what());
+      state_->handle.fail(difference.what(), rank(), operation, sequence_ - 1);
+    }
+  }
+
+  // ---- calls of NCCL ----
+
+  /// At once, or with its group.
+  template <typename Call>
+  ticket message(channel_operation operation, const_tensor_view view, std::size_t peer,
+                 std::uint64_t order, cudaStream_t stream, const Call& enqueue) {
+    const detail::called_message called{.peer = peer,
+                                        .sends = operation == channel_operation::send,
+                                        .call = header_of(operation, order, view, view.count)};
+    if (group_) require_one_stream(stream);
+    const std::uint64_t sequence = note(operation, view, view.count, peer, order);
+    if (!group_) {
+      if (check_) compare(name_of(operation), [&] { check_.message(called); });
+      return call(operation, sequence, stream, view.count > 0, [&] { return enqueue(handle()); });
+    }
+    state_->recorder.start(sequence);
+    if (!group_->event) group_->event = make_event();
+    group_->stream = stream;
+    group_->called.push_back(called);
+    if (view.count > 0) group_->calls.push_back(enqueue);
+    return {state_, group_->event, operation, sequence};
+  }
+
+  void require_one_stream(cudaStream_t stream) const {
+    if (group_->event && stream != group_->stream)
+      throw invalid_input("stream", "another one", "messages of a group have the same stream");
+  }
+
+  /// Enqueues the work and an event behind it.
   template <typename Call>
   ticket call(channel_operation operation, std::uint64_t sequence, cudaStream_t stream,
               bool is_work, const Call& enqueue) {
     const detail::device_guard guard(state_->handle.device());
     state_->recorder.start(sequence);
-    if (group_) {
-      require_one_stream(stream);
-      if (!group_event_) group_event_ = make_event();
-      if (is_work) group_->add(enqueue());
-      return {state_, group_event_, operation, sequence};
-    }
     if (is_work) settle(enqueue(), name_of(operation));
     const std::shared_ptr<detail::nccl_event> event = make_event();
     require(event->record(stream), name_of(operation));
     return {state_, event, operation, sequence};
   }
 
-  void require_one_stream(cudaStream_t stream) {
-    if (!group_event_) group_stream_ = stream;
-    if (stream != group_stream_)
-      throw invalid_input("stream", "another one", "messages of a group have the same stream");
-  }
-
   [[nodiscard]] std::shared_ptr<detail::nccl_event> make_event() {
+    const detail::device_guard guard(state_->handle.device());
     cudaEvent_t event = nullptr;
     require(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event");
     return std::make_shared<detail::nccl_event>(event, state_->handle.device());
@@ -557,9 +518,8 @@ class nccl_channel {
   std::uint64_t collectives_ = 0;
   std::map<std::size_t, std::uint64_t> sent_;      // messages by peer
   std::map<std::size_t, std::uint64_t> received_;  // messages by peer
-  std::unique_ptr<nccl_group> group_;
-  std::shared_ptr<detail::nccl_event> group_event_;
-  cudaStream_t group_stream_ = nullptr;
+  detail::call_check check_;
+  std::optional<detail::nccl_message_group> group_;
 };
 
 }  // namespace omnibal::inline v0

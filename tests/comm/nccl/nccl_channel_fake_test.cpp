@@ -327,6 +327,93 @@ void check_tickets_of_a_group() {
   expect(errors[0].empty() && errors[1].empty(), errors[0] + errors[1]);
 }
 
+/// All ranks call `run` on a channel that compares their calls.
+std::vector<std::string> checked_errors_of(std::size_t size, const body& run) {
+  return errors_of(size, [&](nccl_channel& channel) {
+    auto control = fake::ranks->split(0, static_cast<int>(channel.rank()));
+    channel.check_over(*control);
+    run(channel);
+  });
+}
+
+/// Checked mode lets everything pass that is right, groups in any order too.
+void check_checked_mode() {
+  for (const std::size_t size : {1U, 2U, 3U, 5U})
+    for (const std::string& error : checked_errors_of(
+             size, [](nccl_channel& channel) { channel_checks::check_channel(channel, 2); }))
+      expect(error.empty(), error);
+  collective_checks::expect_throw<omnibal::invalid_input>(
+      [] {
+        omnibal::run_as_ranks(2, [](omnibal::thread_communicator& ranks) {
+          fake::ranks = &ranks;
+          nccl_channel channel(omnibal::exchange_nccl_id(ranks), ranks.rank(), 2);
+          auto other = ranks.split(0, -static_cast<int>(ranks.rank()));
+          channel.check_over(*other);
+        });
+      },
+      "a control in which ranks have other numbers");
+}
+
+/// Rank 0 calls one thing and the others another: all learn it before NCCL sees it.
+void check_differing_calls() {
+  const auto expect_difference = [](const std::string& what, const body& first,
+                                    const body& others) {
+    const auto errors = checked_errors_of(3, [&](nccl_channel& channel) {
+      (channel.rank() == 0 ? first : others)(channel);
+      std::vector<float> sum(1);
+      channel.all_reduce(view_of(sum), reduction::sum, nullptr).wait();
+    });
+    for (const std::string& error : errors) {
+      expect_part(error, "calls");
+      expect_part(error, what);
+    }
+  };
+  const auto all_reduce = [](auto number, std::size_t count) {
+    return [number, count](nccl_channel& channel) {
+      std::vector<decltype(number)> values(count);
+      channel.all_reduce(view_of(values), reduction::sum, nullptr).wait();
+    };
+  };
+  const auto broadcast = [](std::size_t root) {
+    return [root](nccl_channel& channel) {
+      std::vector<float> values(4);
+      channel.broadcast(view_of(values), root, nullptr).wait();
+    };
+  };
+  const auto all_gather = [](const std::vector<std::size_t>& counts) {
+    return [counts](nccl_channel& channel) {
+      std::vector<float> own(counts[channel.rank()]);
+      std::vector<float> all(6);
+      channel.all_gather(view_of(own), view_of(all), counts, nullptr).wait();
+    };
+  };
+  const auto all_to_all = [](std::size_t received) {
+    return [received](nccl_channel& channel) {
+      std::vector<std::size_t> counts(3, received);
+      std::vector<float> values(3 * received);
+      std::vector<float> all(3 * received);
+      channel.all_to_all(view_of(values), counts, view_of(all), counts, nullptr).wait();
+    };
+  };
+  const auto message = [](std::size_t count, bool in_group) {
+    return [count, in_group](nccl_channel& channel) {
+      std::vector<float> values(count);
+      if (in_group) channel.begin_group();
+      if (channel.rank() == 0) channel.send(view_of(values), 1, nullptr);
+      if (channel.rank() == 1) channel.receive(view_of(values), 0, nullptr);
+      if (in_group) channel.end_group().wait();
+    };
+  };
+  expect_difference("broadcast", all_reduce(1.0F, 4), broadcast(0));
+  expect_difference("f64", all_reduce(1.0F, 4), all_reduce(1.0, 4));
+  expect_difference("of 5 f32", all_reduce(1.0F, 4), all_reduce(1.0F, 5));
+  expect_difference("from rank 2", broadcast(1), broadcast(2));
+  expect_difference("counts of hash", all_gather({1, 2, 3}), all_gather({1, 3, 2}));
+  expect_difference("all_to_all", all_to_all(2), all_to_all(3));
+  expect_difference("of 4 f32", message(3, false), message(4, false));
+  expect_difference("of 4 f32", message(3, true), message(4, true));
+}
+
 /// A channel over a communicator of somebody else leaves it as it is.
 void check_lent_communicator() {
   fake::finalized = 0;
@@ -367,6 +454,8 @@ int run_checks() {
     check_all();
     check_tickets_of_a_group();
     check_order_that_hangs();
+    check_checked_mode();
+    check_differing_calls();
     check_lent_communicator();
     check_id_by_file();
     return 0;
