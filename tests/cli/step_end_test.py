@@ -50,6 +50,9 @@ class Problems(MainJobTest):
         for key in ("reduction", "gather"):
             path = self.write("p.json", problem([layer(**{key: -1})] * 2))
             self.expect_failure("plan", "--problem", path, naming=[key, "-1", "must not be negative"])
+        path = self.write("p.json", problem([layer()] * 2))
+        for option in (("--recompute-for-w", "once"), ("--reduction", "overlapped")):
+            self.expect_failure("plan", "--problem", path, *option, naming=[option[0], "--lengths", "act_w"])
 
 
 class Runs(MainJobTest):

@@ -132,6 +132,10 @@ exit_status plan(const command_context& context, const plan_arguments& arguments
     throw usage_error("--report needs --lengths: there is no page for a --problem");
   if (!arguments.problem.empty() && !arguments.execution.empty())
     throw usage_error("--execution needs --lengths: a --problem has no samples to execute");
+  if (!arguments.problem.empty() && (arguments.recompute_for_w || arguments.overlap.any()))
+    throw usage_error(
+        "--recompute-for-w, --reduction and --gather need --lengths: a --problem says the same of "
+        "its layers with act_w, reduction and gather");
   if (!arguments.labels.empty() && arguments.execution.empty())
     throw usage_error("--labels needs --execution, which they are written to");
   if (arguments.problem.empty())

@@ -95,6 +95,7 @@ std::string why_no_plan(const no_answer& why) {
   if (why.shortage)
     text += fmt::format(", stage {} lacks {}", *why.shortage->binding_stage,
                         gibibytes_text(why.shortage->bytes));
+  if (why.suggestion.empty()) return text + ".\n";
   return text + ". To make one fit, " + why.suggestion + ".\n";
 }
 

@@ -248,9 +248,9 @@ class run_planner {
       const std::size_t device = assigned.schedule.device(j);
       const activation_bytes& one = most[j].activation;
       const activation_bytes& less = usual[j].activation;
-      const std::int64_t larger = std::max(
+      const std::int64_t difference = std::max(
           one.saved - less.saved, one.saved_for_weight_gradient - less.saved_for_weight_gradient);
-      peaks[device] += checked_multiply(count, larger, "memory");
+      peaks[device] += checked_multiply(count, difference, "memory");
       transient[device] = std::max(transient[device], one.transient - less.transient);
     }
     for (std::size_t d = 0; d < peaks.size(); ++d)
