@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <exception>
+#include <iterator>
 #include <span>
 #include <string>
 #include <vector>
@@ -114,6 +115,16 @@ std::vector<image_grid> grids_of(const std::int32_t* grids, std::int64_t images,
   return all;
 }
 
+/// Offsets into an array of any number of entries from theirs on, which repeats the last one.
+void copy_offsets(const std::vector<std::int32_t>& offsets, std::span<std::int32_t> output,
+                  const char* field) {
+  if (output.empty()) return;
+  if (output.size() < offsets.size())
+    throw invalid_input(field, output.size(),
+                        "entries are given: must be at least " + std::to_string(offsets.size()));
+  std::fill(std::ranges::copy(offsets, output.begin()).out, output.end(), offsets.back());
+}
+
 void copy_to(const std::vector<std::int32_t>& values, std::int32_t* output) {
   if (output != nullptr) std::ranges::copy(values, output);
 }
@@ -198,6 +209,25 @@ std::int32_t omnibal_lay_patches(const std::int32_t* grids, std::int64_t images,
     const auto cells = [&](std::int64_t* out) { return span_of(out, laid.cells(), "cells"); };
     lay_patches(laid, window_side,
                 {patches(t), patches(h), patches(w), cells(window_index), cells(inverse)});
+  });
+}
+
+std::int32_t omnibal_vision_cu_seqlens(const std::int32_t* grids, std::int64_t images,
+                                       std::int64_t merge, std::int64_t window_side,
+                                       std::int32_t empty_windows, std::int32_t* cu_frames,
+                                       std::int64_t frame_entries, std::int32_t* cu_windows,
+                                       std::int64_t window_entries, omnibal_vision_counts* counts,
+                                       omnibal_error* error) {
+  return guarded(error, [&] {
+    const laid_images laid = lay_images(grids_of(grids, images, "grids"), merge);
+    const std::vector<std::int32_t> frames = vision_cu_seqlens(laid, vision_sequence::frame);
+    std::vector<std::int32_t> windows{0};
+    if (window_side != 0 || cu_windows != nullptr)
+      windows = window_cu_seqlens(laid, window_side, empty_windows != 0);
+    copy_offsets(frames, span_of(cu_frames, frame_entries, "frame_entries"), "frame_entries");
+    copy_offsets(windows, span_of(cu_windows, window_entries, "window_entries"), "window_entries");
+    if (counts != nullptr)
+      *counts = {std::ssize(frames) - 1, window_side == 0 ? 0 : std::ssize(windows) - 1};
   });
 }
 

@@ -17,6 +17,7 @@
 #include <omnibal/indices/offsets.hpp>
 #include <omnibal/indices/packed_batch.hpp>
 #include <omnibal/indices/rope.hpp>
+#include <omnibal/indices/rope_slot.hpp>
 #include <omnibal/indices/rows.hpp>
 #include <omnibal/indices/split.hpp>
 #include <omnibal/indices/tokens.hpp>

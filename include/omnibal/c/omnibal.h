@@ -130,6 +130,23 @@ OMNIBAL_C_API int32_t omnibal_lay_patches(const int32_t* grids, int64_t images, 
                                           int64_t* window_index, int64_t* inverse,
                                           omnibal_error* error);
 
+/** Numbers of sequences of a vision tower. */
+typedef struct omnibal_vision_counts {
+  int64_t frames;
+  int64_t windows; /**< 0 for window_side 0 */
+} omnibal_vision_counts;
+
+/** cu_seqlens of a vision tower: per frame and per window of `window_side` cells. Each array has at least
+ *  one entry more than there are sequences (call with null arrays to learn how many), and repeats its last
+ *  value. With `empty_windows` each frame has the windows beyond its edge too, as callers of transformers 4
+ *  expect. */
+OMNIBAL_C_API int32_t omnibal_vision_cu_seqlens(const int32_t* grids, int64_t images, int64_t merge,
+                                                int64_t window_side, int32_t empty_windows,
+                                                int32_t* cu_frames, int64_t frame_entries,
+                                                int32_t* cu_windows, int64_t window_entries,
+                                                omnibal_vision_counts* counts,
+                                                omnibal_error* error);
+
 /** Inputs of M-RoPE. */
 typedef struct omnibal_rope_inputs {
   int32_t variant; /**< 0 Qwen2-VL, 1 Qwen2.5-VL, 2 Qwen3-VL, 3 GLM-4V */

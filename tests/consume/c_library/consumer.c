@@ -18,6 +18,16 @@ int main(void) {
     return 1;
   }
   if (memcmp(cu_seqlens, expected, sizeof expected) != 0 || summary.tail != 8) return 1;
+  const int32_t grids[] = {2, 4, 6};
+  const int32_t expected_frames[] = {0, 24, 48, 48};
+  int32_t cu_frames[4];
+  int32_t cu_windows[5];
+  omnibal_vision_counts counts;
+  if (omnibal_vision_cu_seqlens(grids, 1, 2, 2, 0, cu_frames, 4, cu_windows, 5, &counts, &error) != 0)
+    return 1;
+  if (counts.frames != 2 || counts.windows != 4 || cu_windows[1] != 16 || cu_windows[4] != 48) return 1;
+  if (memcmp(cu_frames, expected_frames, sizeof expected_frames) != 0) return 1;
+  if (omnibal_vision_cu_seqlens(grids, 1, 2, 2, 0, cu_frames, 2, NULL, 0, NULL, &error) != 1) return 1;
   const int64_t negative[] = {-1};
   if (omnibal_lay_documents(negative, 1, &layout, cu_seqlens, NULL, NULL, &error) != 1) return 1;
   return strncmp(error.text, "lengths[0] = -1", 15) == 0 ? 0 : 1;
