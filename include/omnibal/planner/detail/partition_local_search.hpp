@@ -2,9 +2,11 @@
 /// @file
 /// Local search over partitions: consecutive cuts move together by one layer, which moves a layer
 /// from one stage to another and shifts all stages between them. improve_cuts() ends in the first
-/// local optimum; walk_partitions() leaves local optima by random moves (iterated local search).
+/// local optimum; walk_partitions() leaves local optima by late acceptance and by random moves
+/// (iterated local search).
 ///
-/// Source: Lourenço, Martin and Stützle, "Iterated local search", 2003.
+/// Sources: Lourenço, Martin and Stützle, "Iterated local search", 2003; Burke and Bykov, "The late
+/// acceptance hill-climbing heuristic", European Journal of Operational Research, 2017.
 #pragma once
 
 #include <cstddef>
@@ -54,17 +56,63 @@ void improve_cuts(const Best& best, const Consider& consider, const Done& done) 
   return cuts;
 }
 
-/// Minimises value(cuts), `none` for what is no partition, from several starts until done() returns
-/// true or many walks in a row end no better. The caller keeps the best partition it has evaluated.
-/// The same input gives the same walk.
+/// A partition and its value.
+template <typename Number>
+struct valued_partition {
+  std::vector<std::size_t> cuts;
+  Number at;
+};
+
+/// After this many random moves to partitions.
+template <typename Number, typename Value>
+[[nodiscard]] valued_partition<Number> shaken(valued_partition<Number> from, std::size_t moves,
+                                              const Number& none, const Value& value,
+                                              random_stream& random) {
+  for (; moves > 0; --moves) {
+    std::vector<std::size_t> cuts = random_neighbour(from.cuts, random);
+    const Number at = value(cuts);
+    if (at < none) from = {std::move(cuts), at};
+  }
+  return from;
+}
+
+/// Late acceptance: a move is taken where it is no worse than the present partition, or than the
+/// one that was present many moves before. Begins as warm as its start is bad, and cools by itself;
+/// returns the best partition met.
+template <typename Number, typename Value, typename Done>
+[[nodiscard]] valued_partition<Number> accept_late(valued_partition<Number> from,
+                                                   const Number& none, const Value& value,
+                                                   const Done& done, random_stream& random) {
+  const std::size_t memory = 16 * from.cuts.size();
+  std::vector<Number> before(memory, from.at);
+  valued_partition<Number> least = from;
+  std::size_t idle = 0;
+  for (std::size_t move = 0; idle < 4 * memory && !done(); ++move) {
+    ++idle;
+    std::vector<std::size_t> cuts = random_neighbour(from.cuts, random);
+    const Number at = value(cuts);
+    Number& then = before[move % memory];
+    if (at < none && (!(from.at < at) || !(then < at))) {
+      if (at < from.at) idle = 0;
+      from = {std::move(cuts), at};
+      if (from.at < least.at) least = from;
+    }
+    if (from.at < then) then = from.at;
+  }
+  return least;
+}
+
+/// Minimises value(cuts), `none` for what is no partition, from several starts: descents, then late
+/// acceptance from the best, then descents from its neighbourhood, until done() returns true or
+/// many of them in a row end no better. The caller keeps the best partition it has evaluated. The
+/// same input gives the same walk.
 template <typename Number, typename Value, typename Done>
 void walk_partitions(const std::vector<std::vector<std::size_t>>& starts, const Number& none,
                      const Value& value, const Done& done) {
-  constexpr int patience = 60;  // Walks without a better end.
-  struct point {
-    std::vector<std::size_t> cuts;
-    Number at;
-  };
+  using point = valued_partition<Number>;
+  constexpr int patience = 60;     // Walks without a better end.
+  constexpr int late_rounds = 2;   // Late acceptance searches without a better end.
+  constexpr std::size_t few = 24;  // Cuts among which descents alone are good enough.
   random_stream random = stream_for(0, random_purpose::partition_walk, starts.size());
   const auto descend = [&](point from) {
     const std::size_t failures = 8 * from.cuts.size();
@@ -86,14 +134,15 @@ void walk_partitions(const std::vector<std::vector<std::size_t>>& starts, const 
   point best = ends.front();
   for (const point& end : ends)
     if (end.at < best.at) best = end;
+  for (int rounds = 0; best.cuts.size() > few && rounds < late_rounds && !done(); ++rounds) {
+    const point start = shaken(best, best.cuts.size() / 2, none, value, random);
+    point end = accept_late(start, none, value, done, random);
+    if (best.at < end.at) continue;
+    if (end.at < best.at) rounds = -1;
+    best = std::move(end);
+  }
   for (int walks = 0; walks < patience && !done(); ++walks) {
-    point from = best;
-    for (std::uint32_t moves = 2 + uniform_below(random, 3); moves > 0; --moves) {
-      std::vector<std::size_t> cuts = random_neighbour(from.cuts, random);
-      const Number at = value(cuts);
-      if (at < none) from = {std::move(cuts), at};
-    }
-    from = descend(std::move(from));
+    point from = descend(shaken(best, 2 + uniform_below(random, 3), none, value, random));
     if (best.at < from.at) continue;
     if (from.at < best.at) walks = 0;
     best = std::move(from);
