@@ -158,12 +158,11 @@ TEST_CASE("A kind stands for its layers, and a very name wins") {
 
 TEST_CASE("What was not measured stays as it is") {
   const auto chain = small_chain();
-  const std::vector<measured_layer> rows = {
-      {.name = "head",
-       .mode = "full",
-       .work = {.tokens = 100},
-       .saved_bytes = 700.0,
-       .saved_for_weight_gradient = 900.0}};
+  const std::vector<measured_layer> rows = {{.name = "head",
+                                             .mode = "full",
+                                             .work = {.tokens = 100},
+                                             .saved_bytes = 700.0,
+                                             .saved_for_weight_gradient = 900.0}};
   const calibration found = calibrated_chain(chain, fit_layers(rows));
   layer_cost expected = named(chain, "head");
   expected.modes[1].saved_bytes = {.per_token = to_fixed_point(7, "bytes")};

@@ -36,7 +36,8 @@ namespace detail {
   }
   for (const layer_kind part : {layer_kind::embedding, layer_kind::head})
     if (std::ranges::count(parts, part) != 1)
-      throw invalid_input("layers[].kind", to_string(part), "must be the kind of exactly one layer");
+      throw invalid_input("layers[].kind", to_string(part),
+                          "must be the kind of exactly one layer");
   if (!std::ranges::is_sorted(parts))
     throw invalid_input("layers[].kind", "vision, projector, embedding, language, head",
                         "must be the order of the layers");

@@ -73,7 +73,8 @@ OMNIBAL_INLINE pipeline_problem problem_of(std::span<const layer_cost> chain,
                                            const workload& largest, const memory_setup& memory,
                                            const step_overlap& overlap) {
   if (!(memory.margin >= 0.0) || memory.margin > 100.0)
-    throw invalid_input("memory.margin", std::to_string(memory.margin), "must be between 0 and 100");
+    throw invalid_input("memory.margin", std::to_string(memory.margin),
+                        "must be between 0 and 100");
   const auto bytes = [&](const linear_cost& cost) {
     const std::int64_t exact = cost.of(largest);
     return exact + static_cast<std::int64_t>(std::ceil(static_cast<double>(exact) * memory.margin));
