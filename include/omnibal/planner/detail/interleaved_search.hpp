@@ -358,7 +358,7 @@ class virtual_stage_search {
   [[nodiscard]] bool place_all(const std::vector<std::size_t>& cuts) {
     if (cuts.size() != total_ + 1) return false;
     for (std::size_t j = 0; j < total_; ++j) {
-      if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(cuts[j], cuts[j + 1])) return false;
+      if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(j, cuts[j], cuts[j + 1])) return false;
       extra_[j] = stages_.least_extra(j, cuts[j], cuts[j + 1]);
       if (extra_[j] == interleaved_stages::infeasible) return false;
       costs_[j] = cost(j, cuts[j], cuts[j + 1], extra_[j]);
@@ -414,7 +414,7 @@ class virtual_stage_search {
     const std::size_t lowest = std::max(j - 1, stages_.rules().first_begin(end));
     for (std::size_t begin = end; begin-- > lowest;) {
       if (j == 1 && begin > 0) continue;
-      if (!stages_.rules().allows(begin, end)) continue;
+      if (!stages_.rules().allows(j - 1, begin, end)) continue;
       if (stopped()) return;
       operations_ += total_ * total_;
       clear_before(j);
@@ -511,7 +511,7 @@ class virtual_stage_search {
   std::size_t tried = 0;
   const auto consider = [&](const std::vector<std::size_t>& cuts) {
     for (std::size_t j = 0; j + 1 < cuts.size(); ++j)
-      if (cuts[j] >= cuts[j + 1] || !stages.rules().allows(cuts[j], cuts[j + 1])) return false;
+      if (cuts[j] >= cuts[j + 1] || !stages.rules().allows(j, cuts[j], cuts[j + 1])) return false;
     ++tried;
     const infeasibility found = stages.overrun(cuts);
     if (found.bytes_short >= least.bytes_short) return false;

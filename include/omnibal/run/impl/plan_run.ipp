@@ -65,13 +65,18 @@ inline void renumber(run_strategy& strategy, const std::vector<std::uint32_t>& i
 [[nodiscard]] inline run_plan plan_within_capacity(const run_problem& problem,
                                                    const search_control& control) {
   const kept_samples kept = samples_within(problem);
+  if (problem.current && problem.current->data && !kept.skipped.empty())
+    throw invalid_input("current", kept.skipped.size(),
+                        "samples of its packs are skipped: give a layout without packs");
   run_problem rest = problem;
   rest.samples = kept.samples;
   validate(rest);
   run_plan result = run_planner(rest, control).plan();
   result.skipped = kept.skipped;
-  for (run_strategy* strategy : {&result.unbalanced, &result.published, &result.planned})
+  for (run_strategy* strategy :
+       {&result.naive, &result.unbalanced, &result.published, &result.planned})
     renumber(*strategy, kept.ids);
+  if (result.current) renumber(*result.current, kept.ids);
   return result;
 }
 
@@ -101,6 +106,7 @@ OMNIBAL_INLINE run_plan plan_run(const run_problem& problem, const search_contro
   if (problem.chain.size() < schedule.total_stages()) {
     run_plan result;
     result.planned.why = {.reason = infeasibility::cause::fewer_layers_than_stages};
+    result.naive.why = result.unbalanced.why = result.published.why = result.planned.why;
     return result;
   }
   if (problem.oversize == oversize_policy::skip && problem.capacity)
