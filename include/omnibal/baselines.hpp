@@ -15,5 +15,6 @@
 #include <omnibal/baselines/planners.hpp>
 #include <omnibal/baselines/trainer_samplers.hpp>
 #include <omnibal/baselines/uniform_recomputation.hpp>
+#include <omnibal/baselines/vision_first_partition.hpp>
 
 #pragma GCC diagnostic pop

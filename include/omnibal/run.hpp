@@ -19,6 +19,7 @@
 #include <omnibal/run/plan_run.hpp>
 #include <omnibal/run/problem.hpp>
 #include <omnibal/run/replay.hpp>
+#include <omnibal/run/schedule_search.hpp>
 #include <omnibal/run/step_timeline.hpp>
 
 #pragma GCC diagnostic pop

@@ -35,7 +35,7 @@ class MainJob(MainJobTest):
     def test_report(self):
         report = self.succeed(*job(capacity="auto"))
         self.check_order(report)
-        for column in ("unbalanced", "published", "planned"):
+        for column in ("naive", "unbalanced", "published", "planned"):
             figures = report[column]
             for key in ("step_seconds", "epoch_seconds", "steps", "samples_per_step", "bubble_ratio", "rank_wait_ratio",
                         "pad_ratio", "dist_ratio", "cost_ratio", "peak_memory", "cuts", "recomputed_layers"):
@@ -50,7 +50,8 @@ class MainJob(MainJobTest):
         self.assertEqual(report["published"]["order_gain"], 1)
         self.assertLessEqual(max(planned["peak_memory"]), 80 * 2**30)
         self.assertLessEqual(planned["packs_bound"], planned["packs"])
-        for rival in ("unbalanced", "published"):
+        self.assertLessEqual(report["bound"]["fill_and_drain_seconds"], report["bound"]["epoch_seconds"])
+        for rival in ("naive", "unbalanced", "published"):
             self.assertAlmostEqual(report["speedup"]["over_" + rival],
                                    report[rival]["epoch_seconds"] / planned["epoch_seconds"])
         self.assertEqual([row["name"] for row in report["ablation"]],
@@ -62,10 +63,79 @@ class MainJob(MainJobTest):
         done = self.call(*job("--format", "text"))
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         report = self.succeed(*job())
-        for words in ("unbalanced", "paper", "planned", "lower bound", "Assumptions",
+        for words in ("naive", "unbalanced", "paper", "planned", "lower bound", "Assumptions",
+                      f"{report['speedup']['over_naive']:.2f} times as fast as naive",
                       f"{report['speedup']['over_unbalanced']:.2f} times as fast as unbalanced",
                       f"{report['speedup']['over_published']:.2f} times as fast as the paper's method"):
             self.assertIn(words, done.stdout)
+
+    def test_naive_has_the_vision_tower_on_the_first_stage(self):
+        report = self.succeed(*job())
+        self.assertEqual(report["naive"]["cuts"], [0, 47 + 12, 71, 83, 96])  # 45 vision, projector, embedding
+        self.assertGreater(report["naive"]["epoch_seconds"], report["unbalanced"]["epoch_seconds"])
+        self.assertTrue(report["planned"]["keeps_constraints"])
+
+    def test_together_keeps_layers_on_one_stage(self):
+        report = self.succeed(*job("--together", "vision"))
+        self.assertGreaterEqual(report["planned"]["cuts"][1], 45)
+        for column in ("naive", "unbalanced", "published", "planned"):
+            self.assertTrue(report[column]["keeps_constraints"], column)
+        report = self.succeed(*job("--together", "0-50", "--shard-optimizer"))  # of which unbalanced has 47 on its first stage
+        self.assertEqual([report[column]["keeps_constraints"] for column in ("naive", "unbalanced", "planned")],
+                         [True, False, True])
+        report = self.succeed(*job("--together", "0-5", "--together", "vision,projector"))
+        self.assertGreaterEqual(report["planned"]["cuts"][1], 46)
+        text = self.call(*job("--together", "0-50", "--shard-optimizer", "--format", "text")).stdout
+        self.assertIn("unbalanced does not keep layers on the stages asked for.", text)
+
+    def test_vision_stages(self):
+        for stages in (1, 2):
+            cuts = self.succeed(*job("--vision-stages", stages, "--shard-optimizer"))["planned"]["cuts"]
+            self.assertEqual(cuts[stages], 46)
+        report = self.succeed(*job("--vision-stages", 4), status=3)
+        self.assertEqual(report["reason"], "together_and_apart")
+        self.assertIn("--vision-stages 3", report["suggestion"])
+        report = self.succeed(*job("--together", "0-93"), status=3)
+        self.assertIn("at most 3", report["suggestion"])
+        for wrong in (("--together", "sight"), ("--together", "3-999"), ("--together", "5-3"), ("--together", ""),
+                      ("--vision-stages", "0")):
+            self.expect_failure(*job(*wrong), naming=wrong[0])
+
+    def test_current_layout_is_a_strategy(self):
+        self.succeed(*job("--out", "today.json", capacity="images=9,tokens=4096"))
+        report = self.succeed(*job("--current", "today.json"))
+        today = json.loads(self.read("today.json"))
+        self.assertEqual(report["current"]["cuts"], today["cuts"])
+        self.assertAlmostEqual(report["current"]["epoch_seconds"], today["planned"]["epoch_seconds"])
+        self.assertAlmostEqual(report["speedup"]["over_current"],
+                               report["current"]["epoch_seconds"] / report["planned"]["epoch_seconds"])
+        layout = {key: today[key] for key in ("model", "dp", "pp", "tp", "schedule", "virtual", "cuts", "modes")}
+        layout["cuts"] = report["naive"]["cuts"]
+        layout["modes"] = ["full" if name.startswith(("vision", "language")) else mode
+                           for name, mode in zip(today["layers"], today["modes"])]
+        self.write("layout.json", json.dumps(layout))
+        report = self.succeed(*job("--current", "layout.json"))
+        self.assertAlmostEqual(report["current"]["epoch_seconds"], report["naive"]["epoch_seconds"])
+        for key, value in (("pp", 8), ("schedule", "none"), ("virtual", 0), ("cuts", [0, 1, 2, 3, 4])):
+            self.write("layout.json", json.dumps({**layout, key: value}))
+            self.expect_failure(*job("--current", "layout.json"), naming=key)
+
+    def test_schedule_is_searched_for(self):
+        report = self.succeed(*job("--schedule", "auto", "--allow", "1f1b,interleaved,zbv", "--virtual", 2,
+                                   "--report", "plan.html"))
+        tried = [(row["schedule"], row["virtual"]) for row in report["schedules"]]
+        self.assertEqual(sorted(tried), [("1f1b", 1), ("interleaved", 2), ("zbv", 2)])
+        self.assertEqual((report["schedule"], report["virtual"]), tried[0])
+        times = [row["seconds_per_sample"] for row in report["schedules"]]
+        self.assertEqual(times, sorted(times))
+        alone = self.succeed(*job("--schedule", tried[0][0], "--virtual", tried[0][1]))
+        self.assertEqual(report["planned"], alone["planned"])
+        self.assertIn("Schedules tried", self.read("plan.html").decode())
+        for wrong in (("--allow", "1f1b"), ("--schedule", "auto", "--allow", "1f1b,best"), ("--schedule", "fastest"),
+                      ("--schedule", "auto", "--evaluate", TABLE)):
+            self.expect_failure(*job(*wrong), naming=wrong[-2])
+        self.expect_failure("plan", "--lengths", TABLE, "--model", "internvl-chat-1.5", "--gpus", 64,
+                            "--global-batch", 256, "--schedule", "auto", naming=("--gpus", "--schedule"))
 
     def test_plan_file_holds_every_sample_once_and_every_pack_in_one_place(self):
         self.succeed(*job("--out", "plan.json"))

@@ -33,7 +33,7 @@ def rows_of(lines):
     """The rows of a comparison of strategies, which end with an empty line."""
     inside = False
     for line in lines:
-        if re.search(r"unbalanced +paper +planned", line):
+        if re.search(r"unbalanced +paper +(current +)?planned", line):
             inside = True
         elif not line:
             inside = False

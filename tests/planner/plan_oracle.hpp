@@ -33,6 +33,8 @@ inline bool keeps_rules(const pipeline_problem& problem, const std::vector<std::
     if (stage(pair.first) != stage(pair.second)) return false;
   for (const layer_pair& pair : problem.apart)
     if (stage(pair.first) == stage(pair.second)) return false;
+  for (const fixed_cut& cut : problem.fixed_cuts)
+    if (cut.stage + 1 >= cuts.size() || cuts[cut.stage] != cut.layer) return false;
   return true;
 }
 
@@ -83,6 +85,11 @@ inline void vary(pipeline_problem& problem, random_stream& random) {
   if (draw(random, 0, 5) == 0) problem.tied.push_back(pair());
   if (draw(random, 0, 7) == 0) problem.together.push_back(pair());
   if (draw(random, 0, 7) == 0) problem.apart.push_back(pair());
+  if (draw(random, 0, 5) == 0)
+    problem.fixed_cuts.push_back(
+        {.stage = static_cast<std::size_t>(
+             draw(random, 1, static_cast<std::int64_t>(problem.schedule.total_stages()))),
+         .layer = static_cast<std::size_t>(draw(random, 1, last))});
 }
 
 }  // namespace omnibal::test

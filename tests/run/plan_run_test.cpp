@@ -109,7 +109,8 @@ TEST_CASE("A run is planned from samples to simulated epoch") {
   const auto samples = some_samples(1500, 1);
   const auto chain = small_chain();
   const run_plan plan = plan_run(small_run(samples, chain));
-  for (const run_strategy* column : {&plan.unbalanced, &plan.published, &plan.planned}) {
+  for (const run_strategy* column :
+       {&plan.naive, &plan.unbalanced, &plan.published, &plan.planned}) {
     REQUIRE(column->status == search_status::feasible);
     check_complete(column->data, samples.size());
     CHECK(column->fits);
@@ -126,6 +127,77 @@ TEST_CASE("A run is planned from samples to simulated epoch") {
   CHECK(plan.planned.data.packing.bound <= plan.planned.data.packing.objective);
   CHECK(plan.unbalanced.data.pad_ratio > 0.05);
   CHECK(plan.planned.data.pad_ratio == 0.0);
+}
+
+TEST_CASE("The naive strategy has the vision tower on the first stage") {
+  const auto samples = some_samples(400, 1);
+  const auto chain = small_chain();
+  run_problem problem = small_run(samples, chain);
+  const run_plan plan = plan_run(problem);
+  const auto language = [&](std::size_t stage) {
+    const std::vector<std::size_t>& cuts = plan.naive.plan.cuts;
+    return std::count_if(chain.begin() + static_cast<std::ptrdiff_t>(cuts[stage]),
+                         chain.begin() + static_cast<std::ptrdiff_t>(cuts[stage + 1]),
+                         [](const layer_cost& one) { return one.kind == layer_kind::language; });
+  };
+  for (std::size_t stage = 1; stage < 4; ++stage)
+    CHECK(std::abs(language(stage) - language(0)) <= 1);
+  for (std::size_t l = plan.naive.plan.cuts[1]; l < chain.size(); ++l)
+    CHECK(chain[l].kind != layer_kind::vision);
+  CHECK(plan.naive.data.packing.packs == plan.unbalanced.data.packing.packs);
+  CHECK(plan.naive.epoch.time > plan.unbalanced.epoch.time);
+  problem.virtual_stages = 2;
+  problem.schedule = schedules::interleaved{};
+  CHECK(plan_run(problem).naive.plan.cuts.size() == 9);
+}
+
+TEST_CASE("The vision tower fills the stages reserved for it") {
+  const auto samples = some_samples(400, 1);
+  const auto chain = small_chain();
+  const auto is_tower = [](const layer_cost& one) {
+    return one.kind == layer_kind::vision || one.kind == layer_kind::projector;
+  };
+  const auto tower = static_cast<std::size_t>(std::count_if(chain.begin(), chain.end(), is_tower));
+  for (const std::size_t stages : {std::size_t{1}, std::size_t{2}}) {
+    run_problem problem = small_run(samples, chain);
+    reserve_vision_stages(problem, stages);
+    const run_plan plan = plan_run(problem);
+    REQUIRE(plan.planned.fits);
+    CHECK(plan.planned.plan.cuts[stages] == tower);
+    CHECK(plan.published.plan.cuts[stages] == tower);
+    CHECK_FALSE(plan.naive.keeps_constraints);
+    CHECK(plan.bound_epoch_time <= plan.planned.epoch.time);
+  }
+  run_problem problem = small_run(samples, chain);
+  reserve_vision_stages(problem, 4);
+  const infeasibility why = plan_run(problem).planned.why;
+  CHECK(why.reason == infeasibility::cause::rules);
+  problem = small_run(samples, chain);
+  problem.together = {{0, chain.size() - 3}};
+  CHECK(plan_run(problem).planned.why.most_stages == 3);
+  problem.together = {{0, chain.size()}};
+  CHECK_THROWS_AS(plan_run(problem), invalid_input);
+  problem.together = {};
+  problem.chain = problem.chain.subspan(tower);
+  CHECK_THROWS_AS(reserve_vision_stages(problem, 1), invalid_input);
+}
+
+TEST_CASE("A current layout is compared with and never better than the plan") {
+  const auto samples = some_samples(400, 1);
+  const auto chain = small_chain();
+  run_problem problem = small_run(samples, chain);
+  const run_plan plan = plan_run(problem);
+  problem.current =
+      current_layout{.plan = plan.planned.plan,
+                     .data = assigned_packs{plan.planned.data.packing.packs,
+                                            plan.planned.data.dispatch, *plan.planned.capacity}};
+  const run_plan again = plan_run(problem);
+  CHECK(again.current->epoch.time == plan.planned.epoch.time);
+  CHECK(again.planned.epoch.time <= again.current->epoch.time);
+  problem.current = current_layout{.plan = plan.naive.plan};
+  CHECK(plan_run(problem).current->epoch.time == plan.naive.epoch.time);
+  problem.current->plan.cuts.back() -= 1;
+  CHECK_THROWS_AS(plan_run(problem), invalid_input);
 }
 
 TEST_CASE("The ablation leads from unbalanced to planned") {

@@ -132,9 +132,9 @@ void check(const drawn_run& run) {
       CHECK((nearest == least || nearest == problem.samples.size()));
       return;
     }
-    for (const run_strategy* other : {&plan.unbalanced, &plan.published})
-      CHECK_FALSE((other->status != search_status::infeasible && other->fits &&
-                   has_batch(*other, problem) && keeps_memory(problem, *other) &&
+    for (const run_strategy* other : {&plan.naive, &plan.unbalanced, &plan.published})
+      CHECK_FALSE((other->keeps_constraints && other->status != search_status::infeasible &&
+                   other->fits && has_batch(*other, problem) && keeps_memory(problem, *other) &&
                    keeps_capacity(problem, *other)));
     return;
   }
@@ -142,10 +142,10 @@ void check(const drawn_run& run) {
   CHECK(keeps_capacity(problem, planned));
   CHECK(planned.fits);
   CHECK(plan.bound_epoch_time <= planned.epoch.time);
-  for (const run_strategy* other : {&plan.unbalanced, &plan.published}) {
+  for (const run_strategy* other : {&plan.naive, &plan.unbalanced, &plan.published}) {
     if (other->status == search_status::infeasible || !other->fits) continue;
     CHECK(plan.bound_epoch_time <= other->epoch.time);
-    if (has_batch(*other, problem) && keeps_memory(problem, *other) &&
+    if (other->keeps_constraints && has_batch(*other, problem) && keeps_memory(problem, *other) &&
         keeps_capacity(problem, *other))
       CHECK(planned.epoch.time <= other->epoch.time);
   }
@@ -154,6 +154,47 @@ void check(const drawn_run& run) {
   CHECK(again.strategy.fits);
   CHECK(again.strategy.epoch.time == planned.epoch.time);
   CHECK(again.strategy.epoch.peak_memory == planned.epoch.peak_memory);
+}
+
+/// The same with layers that share a stage or not, and stages of vision layers.
+drawn_run draw_constrained_run(std::uint64_t seed) {
+  drawn_run run = draw_run(seed);
+  random_stream random(seed, 78);
+  const auto last = static_cast<std::int64_t>(run.chain.size()) - 1;
+  const auto pair = [&] {
+    const std::int64_t first = test::draw(random, 0, last - 1);
+    return layer_pair{static_cast<std::size_t>(first),
+                      static_cast<std::size_t>(test::draw(random, first + 1, last))};
+  };
+  if (test::draw(random, 0, 2) == 0) run.problem.together.push_back(pair());
+  if (test::draw(random, 0, 2) == 0) run.problem.apart.push_back(pair());
+  if (test::draw(random, 0, 1) == 0) {
+    const std::int64_t tower = test::draw(random, 1, 3);
+    for (std::int64_t l = 0; l < tower; ++l)
+      run.chain[static_cast<std::size_t>(l)].kind = layer_kind::vision;
+    reserve_vision_stages(run.problem, static_cast<std::size_t>(test::draw(random, 1, 3)));
+  }
+  return run;
+}
+
+void check_constraints(const drawn_run& run) {
+  const run_problem& problem = run.problem;
+  const run_plan plan = plan_run(problem);
+  pipeline_problem layers{
+      .schedule = {.kind = problem.schedule, .stages = problem.stages, .microbatches = 1},
+      .together = problem.together,
+      .apart = problem.apart,
+      .fixed_cuts = problem.fixed_cuts};
+  layers.layers.resize(problem.chain.size());
+  const bool possible = impossible_partition(layers).reason == infeasibility::cause::none;
+  if (plan.planned.why.reason == infeasibility::cause::rules) CHECK_FALSE(possible);
+  if (plan.planned.status == search_status::infeasible) return;
+  CHECK(possible);
+  CHECK(plan.planned.keeps_constraints);
+  CHECK_NOTHROW(validate(planning_problem(problem, plan.planned), plan.planned.plan));
+  for (const run_strategy* other : {&plan.naive, &plan.unbalanced, &plan.published})
+    if (other->status != search_status::infeasible)
+      CHECK(other->keeps_constraints == partition_constraints(layers).allow(other->plan.cuts));
 }
 
 /// No cut moved by one layer makes the epoch of the same micro-batches shorter by more than 0.5 %.
@@ -195,6 +236,15 @@ TEST_CASE("Runs drawn at random keep the batch, beat the other strategies and ev
   for (std::uint64_t seed = 1; seed <= 30 * times(); ++seed) {
     CAPTURE(seed);
     check(draw_run(seed));
+  }
+}
+
+TEST_CASE("Runs drawn at random keep the constraints on their stages") {
+  for (std::uint64_t seed = 3001; seed <= 3000 + 10 * times(); ++seed) {
+    CAPTURE(seed);
+    const drawn_run run = draw_constrained_run(seed);
+    check(run);
+    check_constraints(run);
   }
 }
 

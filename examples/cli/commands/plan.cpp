@@ -3,6 +3,9 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/schedules.hpp>
@@ -11,14 +14,20 @@
 #include "commands/plan_arguments.hpp"
 #include "files/given_names.hpp"
 #include "options/options.hpp"
+#include "options/units.hpp"
 
 namespace omnibal::cli {
 namespace {
 
-std::vector<std::pair<std::string, any_schedule>> schedule_choices() {
-  std::vector<std::pair<std::string, any_schedule>> choices;
-  for (const any_schedule& one : all_schedules) choices.emplace_back(one.name(), one);
-  return choices;
+/// Throws invalid_input if there is none; `more` are further names to suggest.
+any_schedule schedule_named(std::string_view option, std::string_view name,
+                            std::vector<std::string> more) {
+  for (const any_schedule& one : all_schedules)
+    if (one.name() == name) return one;
+  std::vector<std::string> names;
+  for (const any_schedule& one : all_schedules) names.emplace_back(one.name());
+  names.insert(names.end(), more.begin(), more.end());
+  throw_not_among(option, name, names);
 }
 
 void add_cluster_options(CLI::App& command, given_files& files, plan_arguments& arguments) {
@@ -42,10 +51,37 @@ void add_cluster_options(CLI::App& command, given_files& files, plan_arguments& 
              "require]");
   add_input_file(command, files, "--profile", arguments.profile,
                  "Measured layers, or the output of omnibal calibrate");
-  add_choice(command, "--schedule", arguments.schedule, "Pipeline schedule [1f1b]",
-             schedule_choices());
+  const auto take_schedule = [&](const std::string& name) {
+    arguments.search_schedule = name == "auto";
+    if (!arguments.search_schedule)
+      arguments.schedule = schedule_named("--schedule", name, {"auto"});
+  };
+  command.add_option_function<std::string>(
+      "--schedule", take_schedule,
+      "Pipeline schedule: 1f1b, gpipe, interleaved, zbh1, zbv, or auto to search for it [1f1b]");
+  const auto take_allowed = [&](const std::string& names) {
+    for (const std::string_view name : split(names, ','))
+      arguments.allow.push_back(schedule_named("--allow", name, {}));
+  };
+  command.add_option_function<std::string>(
+      "--allow", take_allowed,
+      "With --schedule auto: the schedules that the trainer can run [1f1b,interleaved,zbh1,zbv]");
   add_integer(command, "--virtual", arguments.virtual_stages,
-              "Virtual stages per device of the interleaved schedule [1; 2 for zbv]", {1, 1 << 10});
+              "Virtual stages per device of the interleaved schedule [1; 2 for zbv]; with "
+              "--schedule auto, the most that are tried [4]",
+              {1, 1 << 10});
+  command
+      .add_option(
+          "--together", arguments.together,
+          "Layers that must share a virtual stage: kinds, ranges or numbers, such as vision, "
+          "vision,projector or 0-5; may be repeated")
+      ->allow_extra_args(false);
+  add_integer(command, "--vision-stages", arguments.vision_stages,
+              "The number of virtual stages, the first, that the vision and projector layers fill, "
+              "with no other layers on them",
+              {1, 1 << 20});
+  add_input_file(command, files, "--current", arguments.current,
+                 "The layout used today, a file of the form of --out, to be compared with");
 }
 
 void add_training_options(CLI::App& command, given_files& files, plan_arguments& arguments) {
@@ -136,6 +172,10 @@ exit_status plan(const command_context& context, const plan_arguments& arguments
     throw usage_error(
         "--recompute-for-w, --reduction and --gather need --lengths: a --problem says the same of "
         "its layers with act_w, reduction and gather");
+  if (!arguments.problem.empty() && arguments.search_schedule)
+    throw usage_error("--schedule auto needs --lengths: a --problem has its schedule");
+  if (!arguments.allow.empty() && !arguments.search_schedule)
+    throw usage_error("--allow needs --schedule auto, which searches among them");
   if (!arguments.labels.empty() && arguments.execution.empty())
     throw usage_error("--labels needs --execution, which they are written to");
   if (arguments.problem.empty())
@@ -149,6 +189,11 @@ exit_status plan(const command_context& context, const plan_arguments& arguments
 std::string suggestion(const infeasibility& why) {
   if (why.reason == infeasibility::cause::fewer_layers_than_stages)
     return "use at most as many pipeline stages as the chain has layers";
+  if (why.reason == infeasibility::cause::rules)
+    return why.most_stages == 0
+               ? "drop one of the layers that must, or must not, share a stage"
+               : "use at most " + std::to_string(why.most_stages) +
+                     " (virtual) stages, the most that the layers that must share one allow";
   if (why.reason == infeasibility::cause::global_batch)
     return "ask for a --global-batch of " + std::to_string(why.nearest_batch) +
            ", the nearest that this shape and table allow, use fewer data-parallel ranks, or allow "
@@ -185,7 +230,7 @@ void add_plan(CLI::App& application, command_context& context) {
       "    --memory 80GiB --global-batch 256 --out plan.json --report plan.html\n"
       "  omnibal plan --problem problem.json --objective makespan --time-limit 10");
   command->callback([&context, arguments] {
-    if (arguments->virtual_stages == 0)
+    if (arguments->virtual_stages == 0 && !arguments->search_schedule)
       arguments->virtual_stages =
           static_cast<std::int64_t>(arguments->schedule.capabilities().least_virtual_stages);
     context.run = [&context, arguments] { return plan(context, *arguments); };

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/packing/packer.hpp>
@@ -37,9 +38,14 @@ struct plan_arguments {
   double batch_tolerance = 0.1;
   std::int64_t global_batch = 0;
   any_schedule schedule = {};
-  std::int64_t virtual_stages = 0;  ///< 0, if not given, becomes the least of the schedule.
+  bool search_schedule = false;          ///< In place of `schedule`.
+  std::vector<any_schedule> allow = {};  ///< Those searched; empty if not given.
+  std::int64_t virtual_stages = 0;       ///< 0, if not given, becomes the least of the schedule.
   std::string capacity = "auto";
   oversize_policy oversize = oversize_policy::own_pack;
+  std::vector<std::string> together = {};  ///< Of each option: kinds or ranges of layers.
+  std::int64_t vision_stages = 0;          ///< 0 where not given.
+  std::string current = {};
   frozen_part freeze = frozen_part::none;
   std::optional<weight_gradient_recompute> recompute_for_w = {};  ///< Absent: once.
   step_overlap overlap = {};

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands/plan_file.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include <omnibal/core/error.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 
+#include "files/files.hpp"
 #include "files/json.hpp"
 
 namespace omnibal::cli {
@@ -36,9 +40,8 @@ class plan_reader {
     const json& modes = list("modes", chain_.size());
     for (std::size_t l = 0; l < modes.size(); ++l) earlier.plan.modes.push_back(mode(l, modes[l]));
     const json::json_pointer promised("/planned/epoch_seconds");
-    if (!file_.contains(promised) || !file_[promised].is_number())
-      refuse("planned", nullptr, "must hold epoch_seconds");
-    earlier.epoch_seconds = file_[promised].get<double>();
+    if (file_.contains(promised) && file_[promised].is_number())
+      earlier.epoch_seconds = file_[promised].get<double>();
     earlier.skipped = skipped();
     return earlier;
   }
@@ -94,6 +97,30 @@ class plan_reader {
 earlier_plan read_plan(const json& content, const std::string& path, const run_setting& setting,
                        const std::vector<layer_cost>& chain) {
   return plan_reader(content, path, setting, chain).read();
+}
+
+current_layout read_layout(const std::string& path, run_setting setting,
+                           const std::vector<layer_cost>& chain, const length_tables& tables) {
+  const json content = read_json_object("--current", path);
+  setting.schedule = content.value("schedule", json()).is_string()
+                         ? content["schedule"].get<std::string>()
+                         : setting.schedule;
+  const auto known = std::ranges::find(all_schedules, setting.schedule, &any_schedule::name);
+  if (known == all_schedules.end())
+    throw invalid_input(path + ": schedule", setting.schedule, "is no schedule of --schedule");
+  if (content.value("virtual", json()).is_number_unsigned())
+    setting.virtual_stages = content["virtual"].get<std::int64_t>();
+  if (setting.virtual_stages < 1 || setting.virtual_stages > 1 << 10)
+    throw invalid_input(path + ": virtual", setting.virtual_stages, "must be between 1 and 1024");
+  current_layout layout{.schedule = *known,
+                        .virtual_stages = static_cast<std::size_t>(setting.virtual_stages),
+                        .plan = read_plan(content, path, setting, chain).plan};
+  if (!content.contains("offsets")) return layout;
+  packs_file file = read_packs(content, path, tables);
+  layout.data = assigned_packs{.packs = std::move(file.packs),
+                               .dispatch = std::move(file.plan),
+                               .capacity = {file.capacity[0], file.capacity[1]}};
+  return layout;
 }
 
 std::string plan_file_text(const run_report& report, std::int64_t seed,

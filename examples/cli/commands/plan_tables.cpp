@@ -15,11 +15,13 @@
 #include <omnibal/run/cluster_shape_search.hpp>
 #include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/plan_run.hpp>
+#include <omnibal/run/schedule_search.hpp>
 #include <omnibal/run/step_timeline.hpp>
 
 #include "commands/deadline.hpp"
 #include "commands/deliver.hpp"
 #include "commands/plan_arguments.hpp"
+#include "commands/plan_constraints.hpp"
 #include "commands/plan_costs.hpp"
 #include "commands/plan_file.hpp"
 #include "commands/progress_line.hpp"
@@ -63,6 +65,8 @@ void check_ends_of_steps(const plan_arguments& arguments) {
 }
 
 void check(const plan_arguments& arguments) {
+  if (!arguments.evaluate.empty() && !arguments.current.empty())
+    throw usage_error("--current has no meaning beside --evaluate, which compares nothing");
   if (!arguments.evaluate.empty() &&
       !(arguments.out.empty() && arguments.report.empty() && arguments.execution.empty()))
     throw usage_error(
@@ -71,6 +75,8 @@ void check(const plan_arguments& arguments) {
   if (arguments.devices > 0) {
     if (arguments.data_parallel + arguments.pipeline_parallel + arguments.tensor_parallel > 0)
       throw usage_error("--gpus searches for --dp, --pp and --tp: give either it or them");
+    if (!arguments.current.empty())
+      throw usage_error("--current has no meaning beside --gpus: the layout has its shape");
     if (!arguments.evaluate.empty())
       throw usage_error("--gpus has no meaning beside --evaluate: the plan has its shape");
   } else {
@@ -82,8 +88,16 @@ void check(const plan_arguments& arguments) {
     throw invalid_input(
         "--objective", *arguments.objective,
         "must be expected_makespan with --lengths: plans of a run are compared by their epoch");
-  check_virtual_stages(arguments);
-  check_ends_of_steps(arguments);
+  if (!arguments.search_schedule) {
+    check_virtual_stages(arguments);
+    return check_ends_of_steps(arguments);
+  }
+  if (!arguments.evaluate.empty())
+    throw usage_error(
+        "--schedule auto has no meaning beside --evaluate: the plan has its schedule");
+  if (arguments.devices > 0)
+    throw usage_error(
+        "--schedule auto and --gpus both search: give --dp, --pp and --tp, or a schedule");
 }
 
 /// The samples of a run, which have tiles and tokens, in this order.
@@ -133,11 +147,13 @@ exit_status evaluate_plan(const command_context& context, const plan_subject& su
   const json content = read_json_object("--evaluate", path);
   const earlier_plan earlier =
       read_plan(content, path, setting_of(subject), subject.calibrated.chain);
+  if (!earlier.epoch_seconds)
+    throw invalid_input(path + ": planned", json_text(nullptr), "must hold epoch_seconds");
   const packs_file file = read_packs(content, path, tables);
   problem.oversize = earlier.skipped.empty() ? oversize_policy::own_pack : oversize_policy::skip;
   const evaluated_run run = evaluate(subject, problem, file, earlier.plan, control);
   expect_skipped(path, earlier.skipped, run.skipped);
-  print_report(context, report_of(subject, run, earlier.epoch_seconds));
+  print_report(context, report_of(subject, run, *earlier.epoch_seconds));
   return run.strategy.fits ? exit_status::done : exit_status::infeasible;
 }
 
@@ -184,6 +200,9 @@ std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
   const auto layer_costs = [&](const cluster_shape& shape) {
     return costs.layer_costs(setup_of(in_shape(arguments, shape))).chain;
   };
+  const std::vector<layer_cost> chain = layer_costs({});
+  run.chain = chain;
+  add_constraints(run, arguments);
   return rank_shapes({.devices = arguments.devices,
                       .node_devices = costs.device.devices_per_node,
                       .layer_costs = layer_costs,
@@ -191,14 +210,31 @@ std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
                      control);
 }
 
+/// Ranks the schedules allowed, and makes the best that of the run.
+std::vector<schedule_candidate> choose_schedule(plan_arguments& arguments, run_problem& problem,
+                                                const search_control& control) {
+  schedule_problem question{.run = problem};
+  if (!arguments.allow.empty()) question.allowed = arguments.allow;
+  if (arguments.virtual_stages > 0)
+    question.most_virtual_stages = static_cast<std::size_t>(arguments.virtual_stages);
+  std::vector<schedule_candidate> ranked = rank_schedules(question, control);
+  arguments.schedule = problem.schedule = ranked.front().schedule;
+  problem.virtual_stages = ranked.front().virtual_stages;
+  arguments.virtual_stages = static_cast<std::int64_t>(problem.virtual_stages);
+  return ranked;
+}
+
 /// The first step of the first rank under each strategy, to be drawn.
 std::vector<timeline> first_steps(const run_plan& plan, const std::vector<layer_cost>& chain,
                                   weight_gradient_recompute recompute_for_w) {
   std::vector<timeline> steps;
-  for (const auto& [name, strategy] : {std::pair{"unbalanced", &plan.unbalanced},
+  const run_strategy* current = plan.current ? &*plan.current : nullptr;
+  for (const auto& [name, strategy] : {std::pair{"naive", &plan.naive},
+                                       {"unbalanced", &plan.unbalanced},
                                        {"paper", &plan.published},
+                                       {"current", current},
                                        {"planned", &plan.planned}}) {
-    if (strategy->status == search_status::infeasible) continue;
+    if (strategy == nullptr || strategy->status == search_status::infeasible) continue;
     steps.push_back(step_timeline(*strategy, chain, 0, 0, recompute_for_w));
     steps.back().title =
         fmt::format("{}, {:.1f} s", name, static_cast<double>(steps.back().end()) * 1e-9);
@@ -288,19 +324,27 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   const calibration calibrated = costs.layer_costs(setup_of(arguments));
   run_problem problem = run_of(arguments, tables, costs);
   problem.chain = calibrated.chain;
+  add_constraints(problem, arguments);
+  std::vector<schedule_candidate> schedules;
+  if (arguments.search_schedule) schedules = choose_schedule(arguments, problem, control);
   const plan_subject subject{.costs = costs,
                              .calibrated = calibrated,
                              .arguments = arguments,
                              .inputs = tables.inputs,
                              .samples = problem.samples.size(),
-                             .memory = problem.memory};
+                             .memory = problem.memory,
+                             .nearest_vision_stages = nearest_vision_stages(problem, arguments)};
   if (!arguments.evaluate.empty())
     return evaluate_plan(context, subject, problem, tables, line.control());
-  const run_plan plan = plan_run(problem, control);
+  if (!arguments.current.empty())
+    problem.current = read_layout(arguments.current, setting_of(subject), calibrated.chain, tables);
+  run_plan plan = plan_run(problem, control);
+  extend_bound(plan, problem, schedules);
   const double plan_seconds = watch.lap();
 
   run_report report = report_of(subject, plan);
   report.shapes = trials_of(shapes);
+  report.schedules = trials_of(schedules);
   report.read_seconds = read_seconds;
   report.plan_seconds = plan_seconds;
   if (report.gain) {

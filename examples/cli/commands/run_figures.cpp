@@ -64,6 +64,7 @@ epoch_figures figures_of(const plan_subject& subject, const run_strategy& strate
                         .cost_ratio = data.cost_ratio,
                         .peak_memory = strategy.epoch.peak_memory,
                         .fits = strategy.fits,
+                        .keeps_constraints = strategy.keeps_constraints,
                         .cuts = strategy.plan.cuts,
                         .recomputed = recomputed_layers(subject.calibrated.chain, strategy.plan)};
   if (subject.arguments.overlap.any())
@@ -90,6 +91,10 @@ strategy_report strategy_of(const plan_subject& subject, const run_strategy& str
     return no_answer{.status = search_status::stopped,
                      .reason = "the limit was reached before any plan was found"};
   no_answer answer{.reason = std::string(to_string(why.reason)), .suggestion = suggestion(why)};
+  if (why.reason == infeasibility::cause::rules && subject.nearest_vision_stages)
+    answer.suggestion = "ask for --vision-stages " +
+                        std::to_string(*subject.nearest_vision_stages) +
+                        ", the nearest that these stages and layers allow";
   if (why.reason == infeasibility::cause::global_batch) answer.nearest_batch = why.nearest_batch;
   if (why.reason == infeasibility::cause::memory && holds_until_w(subject.arguments))
     answer.suggestion += ", or recompute twice with --recompute-for-w twice";
@@ -161,14 +166,20 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_plan
   if (subject.memory.margin > 0)
     list.push_back("activations are taken to be " + percent(subject.memory.margin) +
                    " larger than predicted");
+  if (plan.current)
+    list.push_back(
+        "current: the stages and recomputation of " + subject.arguments.current +
+        (plan.current->capacity ? ", with its packs" : ", with the micro-batches of naive"));
   list.emplace_back("token counts are those of the table; attention is causal, within each sample");
   for (std::string& text : step_end_texts(subject.arguments.overlap, planned.epoch))
     list.push_back(std::move(text));
   list.insert(
       list.end(),
       {"loading data takes no time; images arrive at the first stage, token ids at every stage",
-       "unbalanced: random micro-batches of four samples padded to the longest, stages of even "
-       "parameter counts, full recomputation",
+       "naive: random micro-batches of four samples padded to the longest, the vision tower on the "
+       "first stage, equal numbers of language layers on all stages, full recomputation",
+       "unbalanced: the same with stages of even parameter counts; the improvements are added to "
+       "it",
        "paper: packs of 50 iterations of sampling and filtering" +
            std::string(subject.arguments.capacity == "auto"
                            ? " at the paper's capacity of 9 images and 4096 tokens"
@@ -216,17 +227,23 @@ bool differs_in_batch(const run_plan& plan, double tolerance) {
     return other.status != search_status::infeasible &&
            std::abs(other.data.mean_samples_per_step - planned) > tolerance * planned;
   };
-  return differs(plan.unbalanced) || differs(plan.published);
+  return differs(plan.naive) || differs(plan.unbalanced) || differs(plan.published) ||
+         (plan.current && differs(*plan.current));
 }
 
 run_gain gain_of(const plan_subject& subject, const run_plan& plan) {
-  return {.unbalanced = strategy_of(subject, plan.unbalanced),
-          .published = strategy_of(subject, plan.published),
-          .bound_seconds = static_cast<double>(plan.bound_epoch_time) * seconds_per_nanosecond,
-          .compared_per_sample = differs_in_batch(plan, subject.arguments.batch_tolerance),
-          .ablation = ablation_of(plan),
-          .capacities = trials_of(plan.capacities),
-          .assumptions = assumptions(subject, plan)};
+  return {
+      .naive = strategy_of(subject, plan.naive),
+      .unbalanced = strategy_of(subject, plan.unbalanced),
+      .published = strategy_of(subject, plan.published),
+      .current = plan.current ? std::optional(strategy_of(subject, *plan.current)) : std::nullopt,
+      .bound_seconds = static_cast<double>(plan.bound_epoch_time) * seconds_per_nanosecond,
+      .fill_and_drain_seconds =
+          static_cast<double>(plan.bound_fill_and_drain) * seconds_per_nanosecond,
+      .compared_per_sample = differs_in_batch(plan, subject.arguments.batch_tolerance),
+      .ablation = ablation_of(plan),
+      .capacities = trials_of(plan.capacities),
+      .assumptions = assumptions(subject, plan)};
 }
 
 }  // namespace
@@ -289,6 +306,18 @@ std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidate
                                         .pipeline_parallel = candidate.shape.stages,
                                         .tensor_parallel = candidate.shape.tensor_parallel,
                                         .passed_over = candidate.passed_over});
+    if (candidate.fits) trial.seconds_per_sample = candidate.time_per_sample;
+  }
+  return trials;
+}
+
+std::vector<schedule_trial> trials_of(const std::vector<schedule_candidate>& candidates) {
+  std::vector<schedule_trial> trials;
+  for (const schedule_candidate& candidate : candidates) {
+    schedule_trial& trial =
+        trials.emplace_back(schedule_trial{.schedule = std::string(candidate.schedule.name()),
+                                           .virtual_stages = candidate.virtual_stages,
+                                           .passed_over = candidate.passed_over});
     if (candidate.fits) trial.seconds_per_sample = candidate.time_per_sample;
   }
   return trials;

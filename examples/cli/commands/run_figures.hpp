@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/interop/megatron_layout.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
 #include <omnibal/run/plan_run.hpp>
+#include <omnibal/run/schedule_search.hpp>
 
 #include "commands/plan_arguments.hpp"
 #include "commands/plan_costs.hpp"
@@ -26,6 +28,7 @@ struct plan_subject {
   const std::vector<table_input>& inputs;
   std::size_t samples;
   memory_setup memory;
+  std::optional<std::size_t> nearest_vision_stages = {};  ///< That have a partition.
 };
 
 [[nodiscard]] run_setting setting_of(const plan_subject& subject);
@@ -36,6 +39,9 @@ struct plan_subject {
 [[nodiscard]] megatron_report report_of(const plan_subject& subject, const megatron_layout& layout);
 
 [[nodiscard]] std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidates);
+
+[[nodiscard]] std::vector<schedule_trial> trials_of(
+    const std::vector<schedule_candidate>& candidates);
 
 [[nodiscard]] evaluation_report report_of(const plan_subject& subject, const evaluated_run& run,
                                           double promised_seconds);

@@ -57,21 +57,21 @@ std::string setting_text(const run_report& report) {
 }
 
 html_list remark_list(const run_report& report) {
-  const std::string text = remarks(report.planned, *report.gain);
+  const std::string text = remarks(report);
   return text.empty() ? html_list() : html_list{text};
 }
 
 html_list epochs(const run_report& report) {
   const run_gain& gain = *report.gain;
   std::vector<bar> bars;
-  const auto add = [&](const char* name, double seconds) {
-    bars.push_back({name, seconds, duration_text(seconds), name});
+  const auto add = [&](const std::string& name, double seconds, const char* kind) {
+    bars.push_back({name, seconds, duration_text(seconds), kind});
   };
-  for (const auto& [name, strategy] :
-       {std::pair{"unbalanced", &gain.unbalanced}, std::pair{"paper", &gain.published},
-        std::pair{"planned", &report.planned}})
-    if (const epoch_figures* figures = figures_of(*strategy)) add(name, figures->epoch_seconds);
-  add("lower bound", gain.bound_seconds);
+  for (const rival& other : rivals(gain))
+    if (const epoch_figures* figures = figures_of(*other.report))
+      add(other.heading, figures->epoch_seconds, "");
+  add("planned", figures_of(report.planned)->epoch_seconds, "planned");
+  add("lower bound", gain.bound_seconds, "");
   return to_list(bars);
 }
 
@@ -148,6 +148,16 @@ html_list shapes(const std::vector<shape_trial>& trials) {
   return section(std::move(rows));
 }
 
+html_list schedules(const std::vector<schedule_trial>& trials) {
+  html_list rows;
+  for (const schedule_trial& one : trials)
+    rows.push_back(html_object{{"schedule", one.schedule},
+                               {"virtual", value_text(one.virtual_stages)},
+                               {"seconds", seconds_text(one.seconds_per_sample)},
+                               {"passed_over", one.passed_over}});
+  return section(std::move(rows));
+}
+
 html_list inputs(const run_report& report) {
   html_list rows;
   for (const auto& [name, samples, sha256] : report.inputs)
@@ -179,6 +189,7 @@ std::string plan_page(const run_report& report, const std::vector<timeline>& ste
                         {"stages", stages(planned)},
                         {"capacities", capacities(gain.capacities)},
                         {"shapes", shapes(report.shapes)},
+                        {"schedules", schedules(report.schedules)},
                         {"megatron", megatron_arguments(gain.megatron)},
                         {"warnings", to_list(gain.megatron.warnings)},
                         {"assumptions", to_list(gain.assumptions)},

@@ -9,6 +9,14 @@ const epoch_figures* figures_of(const strategy_report& strategy) {
   return std::get_if<epoch_figures>(&strategy);
 }
 
+std::vector<rival> rivals(const run_gain& gain) {
+  std::vector<rival> list = {{"naive", "naive", &gain.naive},
+                             {"unbalanced", "unbalanced", &gain.unbalanced},
+                             {"paper", "the paper's method", &gain.published}};
+  if (gain.current) list.push_back({"current", "current", &*gain.current});
+  return list;
+}
+
 json to_json(const run_setting& setting) {
   json object = {{"model", setting.model},
                  {"device", setting.device},
@@ -100,18 +108,33 @@ json shapes_json(const std::vector<shape_trial>& shapes) {
   return rows;
 }
 
+json schedules_json(const std::vector<schedule_trial>& schedules) {
+  json rows = json::array();
+  for (const schedule_trial& trial : schedules)
+    rows.push_back({{"schedule", trial.schedule},
+                    {"virtual", trial.virtual_stages},
+                    {"seconds_per_sample", or_null(trial.seconds_per_sample)},
+                    {"passed_over", or_null(trial.passed_over)}});
+  return rows;
+}
+
 void add_gain(json& object, const strategy_report& planned, const run_gain& gain) {
   const double seconds = figures_of(planned)->epoch_seconds;
   object["objective"] = seconds;
   object["bound_seconds"] = gain.bound_seconds;
   object["gap"] = relative_gap(seconds, gain.bound_seconds);
+  object["naive"] = strategy_json(gain.naive);
   object["unbalanced"] = strategy_json(gain.unbalanced);
   object["published"] = strategy_json(gain.published);
+  if (gain.current) object["current"] = strategy_json(*gain.current);
   object["planned"] = strategy_json(planned);
-  object["bound"] = {{"epoch_seconds", gain.bound_seconds}};
+  object["bound"] = {{"epoch_seconds", gain.bound_seconds},
+                     {"fill_and_drain_seconds", gain.fill_and_drain_seconds}};
   object["compared_by"] = gain.compared_per_sample ? "sample" : "epoch";
-  object["speedup"] = {{"over_unbalanced", speedup(planned, gain.unbalanced)},
+  object["speedup"] = {{"over_naive", speedup(planned, gain.naive)},
+                       {"over_unbalanced", speedup(planned, gain.unbalanced)},
                        {"over_published", speedup(planned, gain.published)}};
+  if (gain.current) object["speedup"]["over_current"] = speedup(planned, *gain.current);
   object["ablation"] = ablation_json(gain.ablation);
   if (!gain.capacities.empty()) object["capacities"] = capacities_json(gain.capacities);
   object["assumptions"] = gain.assumptions;
@@ -146,7 +169,8 @@ json to_json(const epoch_figures& figures) {
        {"dist_ratio", {{"images", figures.dist_ratio[0]}, {"tokens", figures.dist_ratio[1]}}},
        {"cost_ratio", figures.cost_ratio},
        {"peak_memory", figures.peak_memory},
-       {"fits", figures.fits}});
+       {"fits", figures.fits},
+       {"keeps_constraints", figures.keeps_constraints}});
   if (const auto& end = figures.step_end)
     object["step_end"] = {{"seconds", end->seconds}, {"hidden_seconds", end->hidden_seconds}};
   if (const auto& packing = figures.packing) {
@@ -177,6 +201,7 @@ json to_json(const run_report& report) {
     object["planned"] = strategy_json(report.planned);
   }
   if (!report.shapes.empty()) object["shapes"] = shapes_json(report.shapes);
+  if (!report.schedules.empty()) object["schedules"] = schedules_json(report.schedules);
   object["seconds"] = {{"read", report.read_seconds}, {"plan", report.plan_seconds}};
   if (report.gain) object["megatron"] = to_json(report.gain->megatron);
   return object;

@@ -85,6 +85,7 @@ struct epoch_figures {
   std::vector<std::int64_t> peak_memory = {};  ///< Per device.
   bool fits = true;
   std::optional<step_end_figures> step_end = {};  ///< Where it is overlapped.
+  bool keeps_constraints = true;                  ///< Of --together and --vision-stages.
   std::optional<pack_figures> packing = {};
   std::vector<std::size_t> cuts = {};
   std::vector<recomputed_modes> recomputed = {};  ///< Per stage.
@@ -121,6 +122,14 @@ struct shape_trial {
   std::string passed_over = {};
 };
 
+/// A schedule that was tried.
+struct schedule_trial {
+  std::string schedule = {};
+  std::size_t virtual_stages = 1;
+  std::optional<double> seconds_per_sample = {};
+  std::string passed_over = {};
+};
+
 /// The planned layers as arguments of Megatron-LM, with warnings of what these cannot express.
 struct megatron_report {
   std::vector<std::string> arguments = {};
@@ -130,9 +139,12 @@ struct megatron_report {
 
 /// The plan beside the other strategies and the bound.
 struct run_gain {
+  strategy_report naive = {};
   strategy_report unbalanced = {};
   strategy_report published = {};
+  std::optional<strategy_report> current = {};
   double bound_seconds = 0;
+  double fill_and_drain_seconds = 0;  ///< The part of it that waits for first and last.
   /// Whether a strategy runs other numbers of samples per step than planned, by more than the
   /// tolerance. All process the same samples once, so ratios of epoch times are those per sample.
   bool compared_per_sample = false;
@@ -142,6 +154,16 @@ struct run_gain {
   megatron_report megatron = {};
 };
 
+/// A strategy that planned is compared with.
+struct rival {
+  std::string heading = {};  ///< Of its column.
+  std::string name = {};     ///< In a sentence.
+  const strategy_report* report = nullptr;
+};
+
+/// In the order of the columns.
+[[nodiscard]] std::vector<rival> rivals(const run_gain& gain);
+
 /// A run planned now: `omnibal plan --lengths`.
 struct run_report {
   search_status status = search_status::feasible;
@@ -150,8 +172,9 @@ struct run_report {
   std::size_t samples = 0;
   std::vector<std::uint32_t> skipped = {};  ///< Samples in no strategy, as --oversize skip asks.
   strategy_report planned = {};
-  std::optional<run_gain> gain = {};     ///< Where a plan was found.
-  std::vector<shape_trial> shapes = {};  ///< Where a shape was searched for.
+  std::optional<run_gain> gain = {};           ///< Where a plan was found.
+  std::vector<shape_trial> shapes = {};        ///< Where a shape was searched for.
+  std::vector<schedule_trial> schedules = {};  ///< Where a schedule was searched for, best first.
   double read_seconds = 0;
   double plan_seconds = 0;
 };

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -38,16 +38,21 @@ std::string megatron_arguments(const megatron_report& megatron) {
 
 namespace {
 
+template <typename Value>
+std::string cell(const strategy_report& strategy, const Value& value) {
+  if (const epoch_figures* figures = figures_of(strategy)) return value(*figures);
+  const bool is_short = std::get<no_answer>(strategy).shortage.has_value();
+  return is_short ? "does not fit" : "no plan";
+}
+
 /// A row of the comparison; "-" where a strategy does not have the value.
 template <typename Value>
 std::vector<std::string> row(const strategy_report& planned, const run_gain& gain,
                              const std::string& heading, const Value& value,
                              const std::string& bound = "-") {
   std::vector<std::string> cells = {heading};
-  for (const strategy_report* strategy : {&gain.unbalanced, &gain.published, &planned}) {
-    const epoch_figures* figures = figures_of(*strategy);
-    cells.push_back(figures == nullptr ? "does not fit" : value(*figures));
-  }
+  for (const rival& other : rivals(gain)) cells.push_back(cell(*other.report, value));
+  cells.push_back(cell(planned, value));
   cells.push_back(bound);
   return cells;
 }
@@ -80,6 +85,18 @@ text_table ablation_table(const std::vector<ablation_figures>& ablation) {
   return table;
 }
 
+/// What each schedule would give; empty where none was searched for.
+std::string schedules_text(const std::vector<schedule_trial>& schedules) {
+  if (schedules.empty()) return "";
+  text_table table{.headings = {"schedules tried on a part of the samples", "virtual stages",
+                                "seconds per sample", ""}};
+  for (const schedule_trial& one : schedules)
+    table.rows.push_back({one.schedule, value_text(one.virtual_stages),
+                          one.seconds_per_sample ? value_text(*one.seconds_per_sample) : "-",
+                          one.passed_over});
+  return table.to_string() + "\n";
+}
+
 std::string megatron_text(const megatron_report& megatron) {
   std::string text =
       fmt::format("Megatron-LM arguments (vision layers per stage: {}):\n  {}\n",
@@ -103,7 +120,9 @@ std::string why_no_plan(const no_answer& why) {
 
 text_table comparison_table(const strategy_report& planned, const run_gain& gain) {
   using figures = epoch_figures;
-  text_table table{.headings = {"", "unbalanced", "paper", "planned", "lower bound"}};
+  text_table table{.headings = {""}};
+  for (const rival& other : rivals(gain)) table.headings.push_back(other.heading);
+  table.headings.insert(table.headings.end(), {"planned", "lower bound"});
   const auto add = [&](const std::string& heading, const auto& value,
                        const std::string& bound = "-") {
     table.rows.push_back(row(planned, gain, heading, value, bound));
@@ -130,26 +149,33 @@ text_table comparison_table(const strategy_report& planned, const run_gain& gain
   return table;
 }
 
-std::string remarks(const strategy_report& planned, const run_gain& gain) {
+std::string remarks(const run_report& report) {
+  const run_gain& gain = *report.gain;
+  const strategy_report& planned = report.planned;
   std::string text;
-  for (const auto& [name, strategy] : {std::pair{"unbalanced", &gain.unbalanced},
-                                       std::pair{"the paper's method", &gain.published}}) {
-    const epoch_figures* figures = figures_of(*strategy);
+  for (const rival& other : rivals(gain)) {
+    const epoch_figures* figures = figures_of(*other.report);
     if (figures != nullptr && !figures->fits)
-      text += fmt::format("{} does not fit the memory; its times are those of a run with enough.\n",
-                          name);
+      text += fmt::format(
+          "{} does not fit the memory, of which a device lacks {}; its times are those of a run "
+          "with "
+          "enough.\n",
+          other.name,
+          gibibytes_text(std::ranges::max(figures->peak_memory) - report.setting.memory));
+    if (figures != nullptr && !figures->keeps_constraints)
+      text += fmt::format("{} does not keep layers on the stages asked for.\n", other.name);
   }
   if (gain.compared_per_sample)
     text += "Strategies differ in samples per step: speedups compare times per sample.\n";
-  const auto warn_if_slower = [&](const char* left, const strategy_report& slow, const char* right,
-                                  const strategy_report& fast) {
+  const auto warn_if_slower = [&](std::string_view left, const strategy_report& slow,
+                                  std::string_view right, const strategy_report& fast) {
     const epoch_figures* a = figures_of(slow);
     const epoch_figures* b = figures_of(fast);
     if (a != nullptr && b != nullptr && a->epoch_seconds > b->epoch_seconds)
       text += fmt::format("Here {} is slower than {}.\n", left, right);
   };
-  warn_if_slower("planned", planned, "the paper's method", gain.published);
-  warn_if_slower("planned", planned, "unbalanced", gain.unbalanced);
+  for (const rival& other : rivals(gain))
+    warn_if_slower("planned", planned, other.name, *other.report);
   warn_if_slower("the paper's method", gain.published, "unbalanced", gain.unbalanced);
   return text;
 }
@@ -158,11 +184,10 @@ std::string verdict(const run_report& report) {
   if (!report.gain) return why_no_plan(std::get<no_answer>(report.planned));
   const double seconds = figures_of(report.planned)->epoch_seconds;
   std::vector<std::string> gains;
-  for (const auto& [name, strategy] : {std::pair{"unbalanced", &report.gain->unbalanced},
-                                       std::pair{"the paper's method", &report.gain->published}})
-    if (const epoch_figures* figures = figures_of(*strategy))
+  for (const rival& other : rivals(*report.gain))
+    if (const epoch_figures* figures = figures_of(*other.report))
       gains.push_back(
-          fmt::format("{:.2f} times as fast as {}", figures->epoch_seconds / seconds, name));
+          fmt::format("{:.2f} times as fast as {}", figures->epoch_seconds / seconds, other.name));
   return fmt::format(
       "planned runs the epoch {}.\n"
       "Its epoch takes {} longer than the proven lower bound.\n",
@@ -182,11 +207,12 @@ std::string to_text(const run_report& report) {
                   value_text(setting.data_parallel), value_text(setting.pipeline_parallel),
                   value_text(setting.tensor_parallel), setting.schedule, value_text(report.samples),
                   value_text(setting.global_batch));
-  if (!report.gain) return text + verdict(report);
+  if (!report.gain) return text + schedules_text(report.schedules) + verdict(report);
   const run_gain& gain = *report.gain;
   text += comparison_table(report.planned, gain).to_string() + "\n" + verdict(report) +
-          remarks(report.planned, gain) + "\n" + ablation_table(gain.ablation).to_string() + "\n" +
-          megatron_text(gain.megatron) + "\nAssumptions:\n";
+          remarks(report) + "\n" + schedules_text(report.schedules) +
+          ablation_table(gain.ablation).to_string() + "\n" + megatron_text(gain.megatron) +
+          "\nAssumptions:\n";
   for (const std::string& one : gain.assumptions) text += "- " + one + "\n";
   return text;
 }

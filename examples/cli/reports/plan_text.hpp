@@ -23,8 +23,9 @@ namespace omnibal::cli {
 /// The speedup in a sentence, or what to do where no plan fits.
 [[nodiscard]] std::string verdict(const run_report& report);
 
-/// Warnings: strategies that do not fit the memory, or are slower than one they should surpass.
-[[nodiscard]] std::string remarks(const strategy_report& planned, const run_gain& gain);
+/// Warnings: strategies that do not fit the memory, do not keep the constraints, or are slower than
+/// one they should surpass. Precondition: a plan was found.
+[[nodiscard]] std::string remarks(const run_report& report);
 
 /// Megatron-LM's arguments in lines that a shell takes.
 [[nodiscard]] std::string megatron_arguments(const megatron_report& megatron);

@@ -20,6 +20,7 @@ struct infeasibility {
   std::size_t binding_stage = 0;
   std::int64_t bytes_short = 0;    ///< For memory: a lower bound on what every device needs more.
   std::int64_t nearest_batch = 0;  ///< For the global batch: the nearest that the run can have.
+  std::size_t most_stages = 0;     ///< For rules: the most virtual stages that they allow; 0: none.
 };
 
 [[nodiscard]] constexpr std::string_view to_string(infeasibility::cause reason) noexcept {

@@ -72,6 +72,14 @@ struct layer_pair {
   friend bool operator==(const layer_pair&, const layer_pair&) = default;
 };
 
+/// A virtual stage whose first layer is given.
+struct fixed_cut {
+  std::size_t stage = 0;  ///< At least 1: the first stage begins with the first layer.
+  std::size_t layer = 0;
+
+  friend bool operator==(const fixed_cut&, const fixed_cut&) = default;
+};
+
 /// A chain of layers, a schedule and its devices.
 struct pipeline_problem {
   schedule_shape schedule = {};
@@ -84,8 +92,9 @@ struct pipeline_problem {
   std::vector<rational> time_factor = {};
   /// Layers with the same weights: on one device their static bytes count once, the largest.
   std::vector<layer_pair> tied = {};
-  std::vector<layer_pair> together = {};  ///< Layers that must share a virtual stage.
-  std::vector<layer_pair> apart = {};     ///< Layers that must not share a virtual stage.
+  std::vector<layer_pair> together = {};   ///< Layers that must share a virtual stage.
+  std::vector<layer_pair> apart = {};      ///< Layers that must not share a virtual stage.
+  std::vector<fixed_cut> fixed_cuts = {};  ///< No plan has them all if one is of no stage.
 
   /// Bytes of a device available to layers; the largest integer if there is no limit.
   [[nodiscard]] std::int64_t budget(std::size_t device) const noexcept;
@@ -151,7 +160,7 @@ void validate_sums(const pipeline_problem& problem);
 void validate(const pipeline_problem& problem);
 
 /// Throws invalid_input unless the plan cuts the problem's chain into its stages, satisfies
-/// `together` and `apart`, and names existing modes. O(layers + pairs · log stages).
+/// `together`, `apart` and `fixed_cuts`, and names existing modes. O(layers + pairs · log stages).
 void validate(const pipeline_problem& problem, const pipeline_plan& plan);
 
 /// The same problem without memory limits.

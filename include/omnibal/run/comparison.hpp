@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Strategies for the same run compared: unbalanced, the paper baseline and the planned one, with
-/// their data, plans and epoch times, and the ablation between them. Result types of plan_run().
+/// Strategies for the same run compared: naive, unbalanced, the paper baseline and the planned one,
+/// with their data, plans and epoch times, and the ablation from unbalanced to planned. Result
+/// types of plan_run().
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,8 @@ struct run_strategy {
   /// Nanoseconds of the epoch with micro-batches in the order of their assignment, before the order
   /// search.
   std::int64_t time_as_assigned = 0;
-  bool fits = true;  ///< Whether its memory stays within the limit.
+  bool fits = true;               ///< Whether its memory stays within the limit.
+  bool keeps_constraints = true;  ///< `together`, `apart` and `fixed_cuts` of the problem.
   infeasibility why = {};
 
   [[nodiscard]] double epoch_seconds() const noexcept {
@@ -61,10 +63,15 @@ struct ablation_row {
 
 /// The result of plan_run().
 struct run_plan {
+  run_strategy naive = {};  ///< Infeasible if there are fewer language layers than stages.
   run_strategy unbalanced = {};
-  run_strategy published = {};  ///< The paper baseline (OmniBal).
+  run_strategy published = {};               ///< The paper baseline (OmniBal).
+  std::optional<run_strategy> current = {};  ///< If the problem has a current layout.
   run_strategy planned = {};
   std::int64_t bound_epoch_time = 0;  ///< Nanoseconds, a proven lower bound for any plan.
+  /// The part of the bound in which devices wait for the first micro-batch of a step to come down
+  /// and for the last one to go back, under any schedule.
+  std::int64_t bound_fill_and_drain = 0;
   std::vector<ablation_row> ablation = {};
   capacity_search capacities = {};  ///< The capacities tried, if they were searched for.
   /// Samples in no pack of any strategy, under oversize_policy::skip.

@@ -11,12 +11,14 @@
 ///     std::cout << run.unbalanced.epoch_seconds() / run.planned.epoch_seconds();
 ///
 /// All strategies process the same samples once under the same simulator:
-/// - unbalanced: random padded micro-batches, layers divided evenly by parameters, full
-///   recomputation;
+/// - naive, how most trainers start: random padded micro-batches, the vision tower and an equal
+///   number of language layers on the first stage, equal numbers on the others, full recomputation;
+/// - unbalanced: the same with layers divided evenly by parameters;
 /// - published, the paper baseline: the paper's packing, its partition by anchor and radius (the
 ///   best few simulated, as in the paper), its adaptive recomputation;
 /// - planned: this library's packing, dispatch and joint planning;
-/// - bound: the work that no plan avoids, divided evenly over all devices.
+/// - bound: the work that no plan avoids, divided evenly over all devices, and the time in which
+///   devices wait for the first micro-batch to reach them and for the last one to go back.
 /// The ablation between unbalanced and planned shows what each kind of balance adds.
 #pragma once
 

@@ -7,17 +7,36 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/dispatch/plan.hpp>
 #include <omnibal/packing/packer.hpp>
+#include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/run/layer_binding.hpp>
 #include <omnibal/run/microbatch_packer.hpp>
 #include <omnibal/run/microbatches.hpp>
 
 namespace omnibal::inline v0 {
+
+/// Packs, which rank runs which, and the capacity that they were made for.
+struct assigned_packs {
+  grouping<std::uint32_t> packs = {};
+  dispatch_plan dispatch = {};
+  loads<2> capacity = {};
+};
+
+/// How a run is laid out today.
+struct current_layout {
+  any_schedule schedule = {};
+  std::size_t virtual_stages = 1;
+  pipeline_plan plan = {};
+  std::optional<assigned_packs> data = {};  ///< Random padded micro-batches if absent.
+};
 
 /// The run to plan. Spans must stay valid during the call.
 struct run_problem {
@@ -41,7 +60,18 @@ struct run_problem {
   oversize_policy oversize = oversize_policy::own_pack;
   std::optional<microbatch_packer> packer = {};  ///< Of the planned strategy; packers::balanced.
   std::uint64_t seed = 1024;
+  /// Constraints on the stages of the planned strategy, as in pipeline_problem; the paper baseline
+  /// keeps them too, `naive` and `unbalanced` may not.
+  std::vector<layer_pair> together = {};
+  std::vector<layer_pair> apart = {};
+  std::vector<fixed_cut> fixed_cuts = {};
+  std::optional<current_layout> current = {};  ///< To be compared with.
 };
+
+/// Makes the layers of the kinds vision and projector fill exactly the first `stages` virtual
+/// stages, with no other layers on them. Throws invalid_input unless such layers are the first of
+/// the chain, and others follow.
+void reserve_vision_stages(run_problem& problem, std::size_t stages);
 
 /// Throws invalid_input for arguments out of range. O(1).
 void validate(const run_problem& problem);

@@ -59,7 +59,7 @@ namespace omnibal::inline v0::detail {
 
 enum class candidate_memory { must_fit, ignored };
 
-/// Partitions near the anchor that satisfy `together` and `apart`. The radius is doubled until
+/// Partitions near the anchor that satisfy the constraints. The radius is doubled until
 /// there are any, as a user of the paper's method would do.
 [[nodiscard]] inline std::vector<anchored_partition> paper_candidates(
     const pipeline_problem& problem, const paper_options& options, candidate_memory memory) {
@@ -72,7 +72,7 @@ enum class candidate_memory { must_fit, ignored };
   const partition_constraints rules(problem);
   stage_memory memory_of(problem);
   const auto allows = [&](std::size_t stage, std::size_t begin, std::size_t end) {
-    return rules.allows(begin, end) &&
+    return rules.allows(stage, begin, end) &&
            (memory == candidate_memory::ignored || memory_of.overrun(stage, begin, end) <= 0);
   };
   for (std::size_t radius = options.radius;; radius = std::max<std::size_t>(1, 2 * radius)) {

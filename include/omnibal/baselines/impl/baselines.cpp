@@ -7,3 +7,4 @@
 #include <omnibal/baselines/impl/planners.ipp>
 #include <omnibal/baselines/impl/trainer_samplers.ipp>
 #include <omnibal/baselines/impl/uniform_recomputation.ipp>
+#include <omnibal/baselines/impl/vision_first_partition.ipp>

@@ -39,17 +39,15 @@ namespace detail {
                                                     std::span<const std::int64_t> weights) {
   pipeline_problem plain{.schedule = {.stages = problem.schedule.stages},
                          .together = problem.together,
-                         .apart = problem.apart};
+                         .apart = problem.apart,
+                         .fixed_cuts = problem.fixed_cuts};
   for (const std::int64_t weight : weights) plain.layers.push_back({.forward_time = weight});
   return plain;
 }
 
 [[nodiscard]] inline bool satisfies_constraints(const pipeline_problem& problem,
                                                 const std::vector<std::size_t>& cuts) {
-  const partition_constraints rules(problem);
-  for (std::size_t s = 0; s + 1 < cuts.size(); ++s)
-    if (!rules.allows(cuts[s], cuts[s + 1])) return false;
-  return true;
+  return partition_constraints(problem).allow(cuts);
 }
 
 /// Equal numbers of layers; if constraints forbid those cuts, the allowed ones of least Σ of

@@ -97,6 +97,19 @@ OMNIBAL_INLINE void validate_sums(const pipeline_problem& problem) {
   (void)checked_multiply(bytes, factor, "bytes of all layers");
 }
 
+namespace detail {
+
+inline void validate_fixed_cuts(const std::vector<fixed_cut>& cuts, std::size_t layers) {
+  for (std::size_t k = 0; k < cuts.size(); ++k) {
+    if (cuts[k].stage == 0)
+      throw invalid_input("fixed_cuts", k, cuts[k].stage, "must be a stage after the first");
+    if (cuts[k].layer == 0 || cuts[k].layer >= layers)
+      throw invalid_input("fixed_cuts", k, cuts[k].layer, "must be a layer after the first");
+  }
+}
+
+}  // namespace detail
+
 OMNIBAL_INLINE void validate(const pipeline_problem& problem) {
   validate(problem.schedule);
   for (std::size_t l = 0; l < problem.layers.size(); ++l) detail::validate(problem.layers[l], l);
@@ -108,6 +121,7 @@ OMNIBAL_INLINE void validate(const pipeline_problem& problem) {
   detail::validate_pairs("tied", problem.tied, problem.layers.size());
   detail::validate_pairs("together", problem.together, problem.layers.size());
   detail::validate_pairs("apart", problem.apart, problem.layers.size());
+  detail::validate_fixed_cuts(problem.fixed_cuts, problem.layers.size());
   validate_sums(problem);
 }
 
@@ -121,6 +135,13 @@ inline void validate_pair(const char* field, std::size_t index, const layer_pair
   throw invalid_input(field, index, pair.second,
                       std::string(together ? "must" : "must not") + " share a stage with layer " +
                           std::to_string(pair.first));
+}
+
+inline void validate_fixed_cut(std::size_t index, const fixed_cut& cut,
+                               const std::vector<std::size_t>& cuts) {
+  if (cut.stage + 1 < cuts.size() && cuts[cut.stage] == cut.layer) return;
+  throw invalid_input("fixed_cuts", index, cut.layer,
+                      "must be the first layer of stage " + std::to_string(cut.stage));
 }
 
 }  // namespace detail
@@ -141,6 +162,8 @@ OMNIBAL_INLINE void validate(const pipeline_problem& problem, const pipeline_pla
     detail::validate_pair("together", k, problem.together[k], plan.cuts, true);
   for (std::size_t k = 0; k < problem.apart.size(); ++k)
     detail::validate_pair("apart", k, problem.apart[k], plan.cuts, false);
+  for (std::size_t k = 0; k < problem.fixed_cuts.size(); ++k)
+    detail::validate_fixed_cut(k, problem.fixed_cuts[k], plan.cuts);
   if (plan.modes.size() != problem.layers.size())
     throw invalid_input("modes", plan.modes.size(),
                         "must have one entry per layer, " + std::to_string(problem.layers.size()));

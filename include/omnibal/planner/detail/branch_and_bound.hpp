@@ -188,7 +188,7 @@ class cut_search {
   wide_integer value_of(const std::vector<std::size_t>& cuts) {
     if (cuts.size() != total_ + 1) return cut_plan::none;
     for (std::size_t j = 0; j < total_; ++j) {
-      if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(cuts[j], cuts[j + 1]))
+      if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(j, cuts[j], cuts[j + 1]))
         return cut_plan::none;
       if (!place(j, cuts[j], cuts[j + 1])) return cut_plan::none;
     }
@@ -330,7 +330,7 @@ class cut_search {
   template <typename Visit>
   void for_each_begin(std::size_t j, std::size_t end, bool bare, const Visit& visit) {
     const partition_constraints& rules = stages_.rules();
-    if (!rules.may_cut(end)) return;
+    if (!rules.may_begin(j + 1, end)) return;
     const std::size_t lowest = std::max(j, rules.first_begin(end));
     for (std::size_t begin = end; begin-- > lowest;) {
       if (options_.control.stop_requested()) {
@@ -338,7 +338,7 @@ class cut_search {
         exhausted_ = true;
         return;
       }
-      if (!rules.may_cut(begin) || (j == 0 && begin > 0)) continue;
+      if (!rules.may_begin(j, begin) || (j == 0 && begin > 0)) continue;
       if (!works_within(j, begin, end, stages_.minimum_time_extra(begin, end))) return;
       if (bare) {
         visit(begin);

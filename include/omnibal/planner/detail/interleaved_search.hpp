@@ -189,7 +189,7 @@ class interleaved_stages {
   [[nodiscard]] bool is_partition(const std::vector<std::size_t>& cuts) const {
     if (cuts.size() != problem_.schedule.total_stages() + 1) return false;
     for (std::size_t j = 0; j + 1 < cuts.size(); ++j)
-      if (cuts[j] >= cuts[j + 1] || !rules_.allows(cuts[j], cuts[j + 1])) return false;
+      if (cuts[j] >= cuts[j + 1] || !rules_.allows(j, cuts[j], cuts[j + 1])) return false;
     return true;
   }
 
@@ -386,7 +386,7 @@ class virtual_stage_search {
   [[nodiscard]] bool place_all(const std::vector<std::size_t>& cuts) {
     if (cuts.size() != total_ + 1) return false;
     for (std::size_t j = 0; j < total_; ++j) {
-      if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(cuts[j], cuts[j + 1])) return false;
+      if (cuts[j] >= cuts[j + 1] || !stages_.rules().allows(j, cuts[j], cuts[j + 1])) return false;
       extra_[j] = stages_.least_extra(j, cuts[j], cuts[j + 1]);
       if (extra_[j] == interleaved_stages::infeasible) return false;
       costs_[j] = cost(j, cuts[j], cuts[j + 1], extra_[j]);
@@ -442,7 +442,7 @@ class virtual_stage_search {
     const std::size_t lowest = std::max(j - 1, stages_.rules().first_begin(end));
     for (std::size_t begin = end; begin-- > lowest;) {
       if (j == 1 && begin > 0) continue;
-      if (!stages_.rules().allows(begin, end)) continue;
+      if (!stages_.rules().allows(j - 1, begin, end)) continue;
       if (stopped()) return;
       operations_ += total_ * total_;
       clear_before(j);

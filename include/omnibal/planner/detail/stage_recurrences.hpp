@@ -206,7 +206,7 @@ class stage_search {
 
   [[nodiscard]] bool fits(const std::vector<std::size_t>& cuts) {
     for (std::size_t stage = 0; stage < table_.stages(); ++stage)
-      if (!table_.rules().allows(cuts[stage], cuts[stage + 1]) ||
+      if (!table_.rules().allows(stage, cuts[stage], cuts[stage + 1]) ||
           table_.time(stage, cuts[stage], cuts[stage + 1]) == infeasible)
         return false;
     return true;
@@ -221,11 +221,11 @@ class stage_search {
   template <typename Visit>
   void for_each_begin(std::size_t stage, std::size_t end, const Visit& visit) const {
     const partition_constraints& rules = table_.rules();
-    if (!rules.may_cut(end)) return;
+    if (!rules.may_begin(stage + 1, end)) return;
     const std::size_t lowest = std::max(stage, rules.first_begin(end));
     for (std::size_t begin = end; begin-- > lowest;) {
       if (table_.stopped()) return;
-      if (rules.may_cut(begin) && !visit(begin)) return;
+      if (rules.may_begin(stage, begin) && !visit(begin)) return;
     }
   }
 

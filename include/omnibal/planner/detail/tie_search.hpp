@@ -132,7 +132,7 @@ class tie_search {
   [[nodiscard]] bool is_partition(const std::vector<std::size_t>& cuts) const {
     if (cuts.size() != total_ + 1) return false;
     for (std::size_t j = 0; j < total_; ++j)
-      if (cuts[j] >= cuts[j + 1] || !rules_.allows(cuts[j], cuts[j + 1])) return false;
+      if (cuts[j] >= cuts[j + 1] || !rules_.allows(j, cuts[j], cuts[j + 1])) return false;
     return true;
   }
 
@@ -188,7 +188,7 @@ class tie_search {
     const std::size_t end = cuts_[j];
     const std::size_t lowest = std::max(j - 1, rules_.first_begin(end));
     for (std::size_t begin = j == 1 ? 1 : end; begin-- > lowest;) {
-      if (!rules_.allows(begin, end)) continue;
+      if (!rules_.allows(j - 1, begin, end)) continue;
       if (exhausted()) return false;
       operations_ += 4 * total_;
       const std::int64_t extra = recomputation_.least(j - 1, begin, end);

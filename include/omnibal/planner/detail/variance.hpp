@@ -78,7 +78,7 @@ template <typename Fits>
       std::vector<variance_label> reached;
       for (std::size_t begin = end; begin-- > s;) {
         if (table.stopped()) return {};
-        if (labels[s][begin].empty() || !table.rules().allows(begin, end)) continue;
+        if (labels[s][begin].empty() || !table.rules().allows(s, begin, end)) continue;
         const wide_integer forward = table.cost_with(s, begin, end, 0).forward_time;
         for (std::size_t parent = 0; parent < labels[s][begin].size(); ++parent) {
           const variance_label& from = labels[s][begin][parent];

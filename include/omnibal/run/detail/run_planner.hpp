@@ -19,6 +19,7 @@
 #include <omnibal/baselines/anchor_partition.hpp>
 #include <omnibal/baselines/even_partition.hpp>
 #include <omnibal/baselines/paper_plan.hpp>
+#include <omnibal/baselines/vision_first_partition.hpp>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
@@ -33,6 +34,7 @@
 #include <omnibal/run/capacity_search.hpp>
 #include <omnibal/run/comparison.hpp>
 #include <omnibal/run/detail/capacity_candidates.hpp>
+#include <omnibal/run/detail/epoch_bound.hpp>
 #include <omnibal/run/detail/larger_microbatches.hpp>
 #include <omnibal/run/epoch_simulation.hpp>
 #include <omnibal/run/layer_binding.hpp>
@@ -58,11 +60,18 @@ class run_planner {
 
   [[nodiscard]] run_plan plan() {
     run_plan result;
+    result.naive = naive();
     result.unbalanced = unbalanced();
     result.published = published();
+    if (problem_.current) result.current = current(*problem_.current);
     if (const std::int64_t nearest = nearest_possible(problem_.samples.size());
         !meets_batch(batches(schedule()), static_cast<double>(nearest))) {
       result.planned = missing_batch(nearest);
+      return result;
+    }
+    if (const infeasibility why = constraints(schedule()).impossibility(schedule().total_stages());
+        why.reason != infeasibility::cause::none) {
+      result.planned = {.fits = false, .why = why};
       return result;
     }
     if (problem_.capacity) {
@@ -72,11 +81,14 @@ class run_planner {
       result.planned = planned(result.capacities.best);
     }
     result.planned = improved(std::move(result.planned));
-    for (const run_strategy* other : {&result.published, &result.unbalanced})
+    for (const run_strategy* other : {&result.published, &result.unbalanced, &result.naive})
       offer(result.planned, *other);
+    if (result.current) offer(result.planned, *result.current);
     result.planned = with_moved_cuts(std::move(result.planned));
     result.ablation = ablation(result.unbalanced, result.planned);
-    result.bound_epoch_time = bound(least_steps(result));
+    const epoch_bound least = bound(least_steps(result));
+    result.bound_epoch_time = least.time;
+    result.bound_fill_and_drain = least.fill_and_drain;
     return result;
   }
 
@@ -91,7 +103,7 @@ class run_planner {
     strategy.schedule = shape_for(schedule(), strategy.data);
     omnibal::validate(problem_for(strategy), plan);
     strategy = simulated(std::move(strategy));
-    const std::int64_t least = bound(strategy.epoch.steps);
+    const std::int64_t least = bound(strategy.epoch.steps).time;
     return {.strategy = std::move(strategy), .bound_epoch_time = least};
   }
 
@@ -124,8 +136,20 @@ class run_planner {
 
   /// Precondition: the strategy has data, a schedule and a capacity.
   [[nodiscard]] pipeline_problem problem_for(const run_strategy& strategy) const {
-    return problem_of(chain_of(strategy), strategy.schedule, strategy.data.load.mean_microbatch(),
-                      at_capacity(largest_pack(strategy)), problem_.memory, problem_.overlap);
+    pipeline_problem numbers =
+        problem_of(chain_of(strategy), strategy.schedule, strategy.data.load.mean_microbatch(),
+                   at_capacity(largest_pack(strategy)), problem_.memory, problem_.overlap);
+    add_constraints(numbers);
+    return numbers;
+  }
+
+  /// Of all strategies.
+  [[nodiscard]] static std::size_t least_steps(const run_plan& result) {
+    std::size_t steps = result.unbalanced.epoch.steps;
+    for (const run_strategy* strategy : {&result.naive, &result.published, &result.planned})
+      if (strategy->status != search_status::infeasible)
+        steps = std::min(steps, strategy->epoch.steps);
+    return result.current ? std::min(steps, result.current->epoch.steps) : steps;
   }
 
  private:
@@ -133,6 +157,19 @@ class run_planner {
 
   /// The longest samples, one in so many, that capacities need not hold.
   static constexpr std::array<std::size_t, 3> parts_of_longest = {400, 80, 20};
+  void add_constraints(pipeline_problem& numbers) const {
+    numbers.together = problem_.together;
+    numbers.apart = problem_.apart;
+    numbers.fixed_cuts = problem_.fixed_cuts;
+  }
+
+  /// The constraints for stages of a schedule.
+  [[nodiscard]] partition_constraints constraints(const schedule_shape& schedule) const {
+    pipeline_problem numbers{.schedule = schedule};
+    numbers.layers.resize(problem_.chain.size());
+    add_constraints(numbers);
+    return partition_constraints(numbers);
+  }
 
   static constexpr auto searched_objectives = std::to_array<any_objective>(
       {objectives::bottleneck{}, objectives::closed_form{}, objectives::period{}});
@@ -301,6 +338,7 @@ class run_planner {
     strategy.epoch = simulate_epoch(stages_of(strategy), strategy.schedule, strategy.data.load,
                                     problem_.memory.reserved, control_);
     strategy.time_as_assigned = strategy.epoch.time;
+    strategy.keeps_constraints = constraints(strategy.schedule).allow(strategy.plan.cuts);
     strategy.fits = std::ranges::all_of(strategy.epoch.peak_memory, [&](std::int64_t peak) {
       return peak <= problem_.memory.limit;
     });
@@ -318,22 +356,62 @@ class run_planner {
     return strategy;
   }
 
-  [[nodiscard]] pipeline_plan even_and_full(const workload& mean) const {
-    std::vector<std::int64_t> parameters;
-    pipeline_plan plan;
-    for (const layer_cost& layer : problem_.chain) {
-      parameters.push_back(layer.parameters);
-      plan.modes.push_back(full_mode(layer, mean));
-    }
-    plan.cuts = partition_evenly(parameters, schedule().total_stages());
+  [[nodiscard]] pipeline_plan with_full_modes(std::vector<std::size_t> cuts,
+                                              const workload& mean) const {
+    pipeline_plan plan{.cuts = std::move(cuts)};
+    for (const layer_cost& layer : problem_.chain) plan.modes.push_back(full_mode(layer, mean));
     return plan;
   }
 
-  [[nodiscard]] run_strategy unbalanced() const {
+  [[nodiscard]] std::vector<std::size_t> even_cuts_by_parameters() const {
+    std::vector<std::int64_t> parameters;
+    for (const layer_cost& layer : problem_.chain) parameters.push_back(layer.parameters);
+    return partition_evenly(parameters, schedule().total_stages());
+  }
+
+  /// Random padded micro-batches and full recomputation.
+  [[nodiscard]] run_strategy without_balance(std::vector<std::size_t> cuts) const {
     run_strategy strategy{.status = search_status::feasible,
                           .data = unbalanced_batches(problem_.samples, batches(schedule()))};
-    strategy.plan = even_and_full(strategy.data.load.mean_microbatch());
+    strategy.plan = with_full_modes(std::move(cuts), strategy.data.load.mean_microbatch());
     strategy.schedule = shape_for(schedule(), strategy.data);
+    return simulated(std::move(strategy));
+  }
+
+  [[nodiscard]] run_strategy naive() const {
+    std::vector<layer_kind> kinds;
+    for (const layer_cost& layer : problem_.chain) kinds.push_back(layer.kind);
+    std::vector<std::size_t> cuts = partition_vision_first(kinds, schedule().total_stages());
+    if (cuts.empty())
+      return {.fits = false, .why = {.reason = infeasibility::cause::fewer_layers_than_stages}};
+    return without_balance(std::move(cuts));
+  }
+
+  [[nodiscard]] run_strategy unbalanced() const {
+    return without_balance(even_cuts_by_parameters());
+  }
+
+  /// Throws invalid_input if it is none for these layers and stages.
+  [[nodiscard]] run_strategy current(const current_layout& layout) const {
+    run_strategy strategy{.status = search_status::feasible, .plan = layout.plan};
+    strategy.schedule = {.kind = layout.schedule,
+                         .stages = problem_.stages,
+                         .virtual_stages = layout.virtual_stages};
+    omnibal::validate(strategy.schedule);
+    const batch_options options = batches(strategy.schedule);
+    if (layout.data) {
+      strategy.capacity = layout.data->capacity;
+      strategy.data =
+          earlier_batches(problem_.samples, layout.data->packs, layout.data->dispatch, options);
+      strategy.data.microbatches_per_rank = strategy.data.load.most_microbatches();
+    } else {
+      strategy.data = unbalanced_batches(problem_.samples, options);
+    }
+    strategy.schedule = shape_for(strategy.schedule, strategy.data);
+    const workload mean = strategy.data.load.mean_microbatch();
+    omnibal::validate(problem_of(chain_under(layout.schedule, problem_.chain), strategy.schedule,
+                                 mean, mean, problem_.memory),
+                      strategy.plan);
     return simulated(std::move(strategy));
   }
 
@@ -420,7 +498,7 @@ class run_planner {
     std::int64_t left = move_limit(best);
     const auto improves = [&](const std::vector<std::size_t>& cuts) {
       for (std::size_t j = 0; j + 1 < cuts.size(); ++j)
-        if (cuts[j] >= cuts[j + 1] || !rules.allows(cuts[j], cuts[j + 1])) return false;
+        if (cuts[j] >= cuts[j + 1] || !rules.allows(j, cuts[j], cuts[j + 1])) return false;
       const cuts_and_modes plan =
           with_room(best, [&](const pipeline_problem& some) { return assign_modes(some, cuts); });
       if (!plan) return false;
@@ -494,7 +572,7 @@ class run_planner {
     if (!candidate.capacity)
       candidate.capacity = loads<2>{std::max<std::int64_t>(1, largest.tiles),
                                     std::max<std::int64_t>(1, largest.tokens)};
-    if (!fits_when_full(candidate)) return;
+    if (!candidate.keeps_constraints || !fits_when_full(candidate)) return;
     candidate = in_order(simulated(std::move(candidate)));
     if (best.status == search_status::infeasible || candidate.epoch.time < best.epoch.time)
       best = std::move(candidate);
@@ -597,7 +675,7 @@ class run_planner {
       strategy.plan = *plan;
       rows.push_back(row(name, in_order(simulated(std::move(strategy)))));
     };
-    add("+ data", even_and_full(assigned.data.load.mean_microbatch()));
+    add("+ data", with_full_modes(even_cuts_by_parameters(), assigned.data.load.mean_microbatch()));
     add("+ partition", with_room(assigned, [this](const pipeline_problem& numbers) {
           return balanced_and_full(numbers);
         }));
@@ -612,34 +690,14 @@ class run_planner {
     return {.name = name, .fits = strategy.fits, .epoch_time = strategy.epoch.time};
   }
 
-  [[nodiscard]] static std::size_t least_steps(const run_plan& result) {
-    std::size_t steps = result.unbalanced.epoch.steps;
-    for (const run_strategy* strategy : {&result.published, &result.planned})
-      if (strategy->status != search_status::infeasible)
-        steps = std::min(steps, strategy->epoch.steps);
-    return steps;
-  }
-
-  /// A lower bound on the epoch: the work and what of the ends of steps cannot be overlapped,
-  /// divided evenly over all devices, and the longest sample through all layers.
-  [[nodiscard]] std::int64_t bound(std::size_t steps) const {
-    wide_integer work = 0;
-    wide_integer longest = 0;
-    for (const vision_language_sample& sample : problem_.samples) {
-      const wide_integer time = necessary_.exactly(sample_workload(sample[0], sample[1]));
-      work += time;
-      longest = std::max(longest, time);
-    }
-    wide_integer reduction = 0;
-    for (const layer_cost& layer : problem_.chain)
-      reduction += layer.step_time - (problem_.overlap.reduction ? layer.reduction_time : 0) -
-                   (problem_.overlap.gather ? layer.gather_time : 0);
-    const auto ranks = static_cast<wide_integer>(problem_.data_parallel);
-    const auto devices = static_cast<wide_integer>(problem_.stages) * ranks;
-    const wide_integer shared =
-        ((work >> fixed_point_bits) + reduction * ranks * static_cast<wide_integer>(steps)) /
-        devices;
-    return static_cast<std::int64_t>(std::max(shared, longest >> fixed_point_bits));
+  [[nodiscard]] epoch_bound bound(std::size_t steps) const {
+    return bound_epoch({.samples = problem_.samples,
+                        .chain = problem_.chain,
+                        .splits_backward = schedule().splits_backward(),
+                        .overlap = problem_.overlap,
+                        .devices = problem_.stages,
+                        .ranks = problem_.data_parallel,
+                        .steps = steps});
   }
 
   /// In a full step, also where the table is too small for one.

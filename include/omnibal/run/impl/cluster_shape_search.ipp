@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
-#include <string>
 #include <tuple>
 #include <vector>
 
@@ -14,6 +12,7 @@
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
+#include <omnibal/run/detail/part_outcome.hpp>
 #include <omnibal/run/detail/run_planner.hpp>
 #include <omnibal/run/plan_run.hpp>
 
@@ -35,18 +34,9 @@ namespace detail {
   return shapes;
 }
 
-[[nodiscard]] inline std::vector<loads<2>> capacities_to_try(const run_problem& run) {
-  if (run.capacity) return {*run.capacity};
-  loads<2> largest = {1, 1};
-  for (const vision_language_sample& sample : run.samples)
-    for (std::size_t r = 0; r < 2; ++r) largest[r] = std::max(largest[r], sample[r]);
-  return {paper_capacity(run), largest};
-}
-
 [[nodiscard]] inline shape_candidate plan_shape(const shape_problem& problem,
                                                 const cluster_shape& shape) {
-  constexpr std::int64_t endless = std::numeric_limits<std::int64_t>::max();
-  shape_candidate candidate{.shape = shape, .bytes_short = endless};
+  shape_candidate candidate{.shape = shape, .bytes_short = part_outcome::unknown};
   std::vector<layer_cost> chain;
   try {
     chain = problem.layer_costs(shape);
@@ -58,32 +48,12 @@ namespace detail {
   run.chain = chain;
   run.stages = shape.stages;
   run.data_parallel = shape.data_parallel;
-  if (chain.size() < run.stages * run.virtual_stages) {
-    candidate.passed_over = "has more stages than the model has layers";
-    return candidate;
-  }
-  for (const loads<2>& capacity : capacities_to_try(run)) {
-    const run_strategy strategy = run_planner(run, {}).planned(capacity);
-    if (strategy.why.reason == infeasibility::cause::global_batch) {
-      candidate.nearest_batch = strategy.why.nearest_batch;
-      candidate.passed_over =
-          "has no steps of fewer than " + std::to_string(candidate.nearest_batch) + " samples";
-      return candidate;
-    }
-    if (strategy.status == search_status::infeasible) {
-      candidate.bytes_short = std::min(candidate.bytes_short, strategy.why.bytes_short);
-      continue;
-    }
-    const double time = strategy.epoch_seconds() / static_cast<double>(run.samples.size());
-    if (candidate.fits && time >= candidate.time_per_sample) continue;
-    candidate.fits = true;
-    candidate.time_per_sample = time;
-  }
-  if (candidate.fits)
-    candidate.bytes_short = 0;
-  else
-    candidate.passed_over =
-        "does not fit: " + std::to_string(candidate.bytes_short) + " bytes short";
+  const part_outcome outcome = plan_part(run);
+  candidate.fits = outcome.fits;
+  candidate.time_per_sample = outcome.time_per_sample;
+  candidate.bytes_short = outcome.bytes_short;
+  candidate.nearest_batch = outcome.nearest_batch;
+  candidate.passed_over = outcome.passed_over;
   return candidate;
 }
 

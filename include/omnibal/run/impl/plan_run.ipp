@@ -42,13 +42,19 @@ inline void refuse_oversize(const run_problem& problem) {
 /// Plans the run of the samples kept; packs name them by their ids among all.
 [[nodiscard]] inline run_plan plan_kept(const run_problem& problem, const kept_samples& kept,
                                         const search_control& control) {
+  if (problem.current && problem.current->data && !kept.skipped.empty())
+    throw invalid_input("current", kept.skipped.size(),
+                        "samples of its packs are skipped: give a layout without packs");
   run_problem rest = problem;
   rest.samples = kept.samples;
   validate(rest);
   run_plan result = run_planner(rest, control).plan();
   result.skipped = kept.skipped;
-  for (run_strategy* strategy : {&result.unbalanced, &result.published, &result.planned})
+  for (run_strategy* strategy :
+       {&result.naive, &result.unbalanced, &result.published, &result.planned})
     strategy->data.packing.packs = renumbered(strategy->data.packing.packs, kept.ids);
+  if (result.current)
+    result.current->data.packing.packs = renumbered(result.current->data.packing.packs, kept.ids);
   return result;
 }
 
@@ -110,6 +116,7 @@ OMNIBAL_INLINE run_plan plan_run(const run_problem& problem, const search_contro
   if (problem.chain.size() < schedule.total_stages()) {
     run_plan result;
     result.planned.why = {.reason = infeasibility::cause::fewer_layers_than_stages};
+    result.naive.why = result.unbalanced.why = result.published.why = result.planned.why;
     return result;
   }
   if (problem.oversize == oversize_policy::skip)

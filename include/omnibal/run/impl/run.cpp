@@ -10,4 +10,5 @@
 #include <omnibal/run/impl/plan_run.ipp>
 #include <omnibal/run/impl/problem.ipp>
 #include <omnibal/run/impl/replay.ipp>
+#include <omnibal/run/impl/schedule_search.ipp>
 #include <omnibal/run/impl/step_timeline.ipp>

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// A run planned on a part of its samples, to rank what a search tries.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/loads.hpp>
+#include <omnibal/core/search_status.hpp>
+#include <omnibal/run/detail/run_planner.hpp>
+#include <omnibal/run/problem.hpp>
+
+namespace omnibal::inline v0::detail {
+
+struct part_outcome {
+  static constexpr std::int64_t unknown = std::numeric_limits<std::int64_t>::max();
+
+  bool fits = false;
+  double time_per_sample = 0;          ///< Seconds.
+  std::int64_t bytes_short = unknown;  ///< Bytes missing on a device if it does not fit.
+  std::int64_t nearest_batch = 0;      ///< If it cannot run the global batch.
+  std::string passed_over = {};        ///< Why it cannot be used, if so.
+};
+
+[[nodiscard]] inline std::vector<loads<2>> capacities_to_try(const run_problem& run) {
+  if (run.capacity) return {*run.capacity};
+  loads<2> largest = {1, 1};
+  for (const vision_language_sample& sample : run.samples)
+    for (std::size_t r = 0; r < 2; ++r) largest[r] = std::max(largest[r], sample[r]);
+  return {paper_capacity(run), largest};
+}
+
+/// Plans the run at its capacity or, if it has none, at the faster of two.
+[[nodiscard]] inline part_outcome plan_part(const run_problem& run) {
+  part_outcome outcome;
+  if (run.chain.size() < run.stages * run.virtual_stages) {
+    outcome.passed_over = "has more stages than the model has layers";
+    return outcome;
+  }
+  for (const loads<2>& capacity : capacities_to_try(run)) {
+    const run_strategy strategy = run_planner(run, {}).planned(capacity);
+    if (strategy.why.reason == infeasibility::cause::global_batch) {
+      outcome.nearest_batch = strategy.why.nearest_batch;
+      outcome.passed_over =
+          "has no steps of fewer than " + std::to_string(outcome.nearest_batch) + " samples";
+      return outcome;
+    }
+    if (strategy.why.reason == infeasibility::cause::rules) {
+      outcome.passed_over = "has no partition that keeps the constraints on stages";
+      return outcome;
+    }
+    if (strategy.status == search_status::infeasible) {
+      outcome.bytes_short = std::min(outcome.bytes_short, strategy.why.bytes_short);
+      continue;
+    }
+    const double time = strategy.epoch_seconds() / static_cast<double>(run.samples.size());
+    if (outcome.fits && time >= outcome.time_per_sample) continue;
+    outcome.fits = true;
+    outcome.time_per_sample = time;
+  }
+  if (outcome.fits)
+    outcome.bytes_short = 0;
+  else
+    outcome.passed_over = "does not fit: " + std::to_string(outcome.bytes_short) + " bytes short";
+  return outcome;
+}
+
+}  // namespace omnibal::inline v0::detail

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
+#include <omnibal/core/search_control.hpp>
+#include <omnibal/run/detail/part_outcome.hpp>
+#include <omnibal/run/detail/run_planner.hpp>
+#include <omnibal/run/schedule_search.hpp>
+
+namespace omnibal::inline v0 {
+
+namespace detail {
+
+[[nodiscard]] inline std::vector<schedule_candidate> schedules_to_try(
+    const schedule_problem& problem) {
+  std::vector<schedule_candidate> list;
+  for (const any_schedule& schedule : problem.allowed) {
+    const schedule_capabilities& can = schedule.capabilities();
+    const bool any_number = can.most_virtual_stages > can.least_virtual_stages;
+    const std::size_t least =
+        any_number ? std::max<std::size_t>(2, can.least_virtual_stages) : can.least_virtual_stages;
+    const std::size_t layers =
+        problem.run.chain.size() / std::max<std::size_t>(1, problem.run.stages);
+    const std::size_t most =
+        any_number ? std::min({can.most_virtual_stages, problem.most_virtual_stages, layers})
+                   : least;
+    for (std::size_t v = least; v <= std::max(least, most); ++v)
+      list.push_back({.schedule = schedule, .virtual_stages = v});
+  }
+  return list;
+}
+
+inline void plan_schedule(schedule_candidate& candidate, run_problem run) {
+  run.schedule = candidate.schedule;
+  run.virtual_stages = candidate.virtual_stages;
+  part_outcome outcome;
+  try {
+    validate(schedule_shape{.kind = run.schedule,
+                            .stages = run.stages,
+                            .virtual_stages = run.virtual_stages,
+                            .microbatches = run.stages});
+    outcome = plan_part(run);
+  } catch (const invalid_input& error) {
+    outcome.passed_over = error.what();
+  }
+  candidate.fits = outcome.fits;
+  candidate.time_per_sample = outcome.time_per_sample;
+  candidate.bytes_short = outcome.bytes_short;
+  candidate.passed_over = outcome.passed_over;
+}
+
+}  // namespace detail
+
+OMNIBAL_INLINE std::vector<schedule_candidate> rank_schedules(const schedule_problem& problem,
+                                                              const search_control& control) {
+  if (problem.allowed.empty())
+    throw invalid_input("allowed", "nothing", "needs at least one schedule");
+  validate(problem.run);
+  run_problem part = problem.run;
+  const std::vector<vision_language_sample> samples =
+      detail::sample_part(problem.run.samples, problem.sample_limit, problem.run.seed);
+  part.samples = samples;
+  part.current.reset();
+  std::vector<schedule_candidate> candidates = detail::schedules_to_try(problem);
+  bool fits = false;
+  for (std::size_t k = 0; k < candidates.size(); ++k) {
+    if (control.stop_requested() && fits) {
+      candidates[k].bytes_short = detail::part_outcome::unknown;
+      candidates[k].passed_over = "was not tried: the limit was reached";
+      continue;
+    }
+    const std::string phase = "schedules, " + std::string(candidates[k].schedule.name());
+    control.report_progress(phase, k, candidates.size());
+    detail::plan_schedule(candidates[k], part);
+    fits = fits || candidates[k].fits;
+  }
+  std::ranges::stable_sort(candidates, {}, [](const schedule_candidate& one) {
+    return std::tuple(!one.fits, one.time_per_sample, one.bytes_short);
+  });
+  return candidates;
+}
+
+OMNIBAL_INLINE void extend_bound(run_plan& plan, const run_problem& problem,
+                                 std::span<const schedule_candidate> tried) {
+  const bool splits = std::ranges::any_of(tried, [](const schedule_candidate& one) {
+    return one.schedule.capabilities().splits_backward;
+  });
+  if (!splits || plan.planned.status == search_status::infeasible) return;
+  const detail::epoch_bound bound =
+      detail::bound_epoch({.samples = problem.samples,
+                           .chain = problem.chain,
+                           .splits_backward = true,
+                           .devices = problem.stages,
+                           .ranks = problem.data_parallel,
+                           .steps = detail::run_planner::least_steps(plan)});
+  plan.bound_epoch_time = bound.time;
+  plan.bound_fill_and_drain = bound.fill_and_drain;
+}
+
+}  // namespace omnibal::inline v0

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include <omnibal/cost/presets.hpp>
+#include <omnibal/run/plan_run.hpp>
+#include <omnibal/run/schedule_search.hpp>
+
+#include "../catch.hpp"
+#include "../planning_problems.hpp"
+
+using namespace omnibal;
+
+namespace {
+
+constexpr std::int64_t gibibyte = std::int64_t{1} << 30;
+
+std::vector<vision_language_sample> some_samples(std::size_t count) {
+  random_stream random(3);
+  std::vector<vision_language_sample> samples;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int64_t tiles = test::draw(random, 1, 5);
+    samples.push_back({tiles, 256 * tiles + test::draw(random, 30, 250)});
+  }
+  return samples;
+}
+
+std::vector<layer_cost> small_chain() {
+  return cost_layers(model_presets()[3], device_presets()[0], {.data_parallel = 2});
+}
+
+schedule_problem some_problem(const std::vector<vision_language_sample>& samples,
+                              const std::vector<layer_cost>& chain) {
+  return {.run = {.samples = samples,
+                  .chain = chain,
+                  .stages = 2,
+                  .data_parallel = 2,
+                  .global_batch = 64,
+                  .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte},
+                  .capacity = loads<2>{10, 4096}},
+          .most_virtual_stages = 3,
+          .sample_limit = 200};
+}
+
+}  // namespace
+
+TEST_CASE("Every schedule allowed is planned with its own memory, the fastest first") {
+  const auto samples = some_samples(200);
+  const auto chain = small_chain();
+  const schedule_problem problem = some_problem(samples, chain);
+  const auto ranked = rank_schedules(problem);
+  REQUIRE(ranked.size() == 5);  // 1F1B, interleaved with 2 and 3, ZB-H1, ZB-V.
+  for (const schedule_candidate& one : ranked) {
+    run_problem run = problem.run;
+    run.schedule = one.schedule;
+    run.virtual_stages = one.virtual_stages;
+    const run_plan plan = plan_run(run);
+    REQUIRE(one.fits);
+    // The whole search has more candidates than the one plan of the ranking.
+    const double in_full = plan.planned.epoch_seconds() / static_cast<double>(samples.size());
+    CHECK(in_full <= one.time_per_sample);
+    CHECK(one.time_per_sample <= 1.2 * in_full);
+  }
+  CHECK(std::ranges::is_sorted(ranked, {}, &schedule_candidate::time_per_sample));
+}
+
+TEST_CASE("Only schedules allowed are tried, with as many stages as there are layers") {
+  const auto samples = some_samples(60);
+  const auto chain = small_chain();
+  schedule_problem problem = some_problem(samples, chain);
+  problem.allowed = {schedules::zero_bubble_h1{}};
+  const auto ranked = rank_schedules(problem);
+  REQUIRE(ranked.size() == 1);
+  CHECK(ranked[0].schedule.name() == "zbh1");
+  problem.allowed = {schedules::interleaved{}};
+  problem.most_virtual_stages = 2;
+  CHECK(rank_schedules(problem).size() == 1);
+  problem.run.stages = chain.size();
+  const auto too_many = rank_schedules(problem);
+  CHECK_FALSE(too_many.front().fits);
+  CHECK(too_many.front().passed_over == "has more stages than the model has layers");
+  problem.allowed.clear();
+  CHECK_THROWS_AS(rank_schedules(problem), invalid_input);
+}
+
+TEST_CASE("Schedules that do not fit the memory come after those that do") {
+  const auto samples = some_samples(60);
+  const auto chain = small_chain();
+  schedule_problem problem = some_problem(samples, chain);
+  problem.run.memory.limit = 7 * gibibyte;
+  problem.allowed = {schedules::one_forward_one_backward{}, schedules::zero_bubble_h1{}};
+  const auto ranked = rank_schedules(problem);
+  CHECK_FALSE(ranked.front().fits);
+  for (const schedule_candidate& one : ranked) {
+    CHECK(one.bytes_short > 0);
+    CHECK_FALSE(one.passed_over.empty());
+  }
+}
+
+TEST_CASE("The bound of a search holds for every schedule tried") {
+  const auto samples = some_samples(100);
+  std::vector<layer_cost> chain = small_chain();
+  for (layer_cost& layer : chain) layer.step_time = 0;
+  const schedule_problem problem = some_problem(samples, chain);
+  const auto tried = rank_schedules(problem);
+  run_plan plan = plan_run(problem.run);
+  const std::int64_t of_one = plan.bound_epoch_time;
+  extend_bound(plan, problem.run, {});
+  CHECK(plan.bound_epoch_time == of_one);
+  extend_bound(plan, problem.run, tried);
+  CHECK(plan.bound_epoch_time < of_one);
+  CHECK(plan.bound_fill_and_drain > 0);
+  for (const schedule_candidate& one : tried) {
+    run_problem run = problem.run;
+    run.schedule = one.schedule;
+    run.virtual_stages = one.virtual_stages;
+    CHECK(plan.bound_epoch_time <= plan_run(run).planned.epoch.time);
+  }
+}
