@@ -200,7 +200,8 @@ std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
   const auto layer_costs = [&](const cluster_shape& shape) {
     return costs.layer_costs(setup_of(in_shape(arguments, shape))).chain;
   };
-  const std::vector<layer_cost> chain = layer_costs({});
+  const std::int64_t measured = costs.profile ? costs.profile->tensor_parallel.value_or(1) : 1;
+  const std::vector<layer_cost> chain = layer_costs({.tensor_parallel = measured});
   run.chain = chain;
   add_constraints(run, arguments);
   return rank_shapes({.devices = arguments.devices,

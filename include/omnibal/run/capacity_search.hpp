@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -66,6 +67,11 @@ struct capacity_problem {
   double batch_tolerance = 0.1;   ///< The share by which that average may differ from it.
   std::uint64_t seed = 0;
   std::size_t sample_limit = 12'000;  ///< Samples on which candidates are compared.
+  std::size_t most_tried = 100;       ///< Candidates planned by one plan.
+  std::size_t most_planned = 12;      ///< Candidates planned by all plans.
+  /// A time per sample to beat: where no first candidate comes within a tenth of it, the search
+  /// ends.
+  std::optional<double> time_to_beat = {};
 };
 
 /// Chooses the candidate of least time per sample among those that fit and stay within the
@@ -73,7 +79,7 @@ struct capacity_problem {
 /// the smallest. Larger capacities may fit where smaller ones do not, since a step of fewer
 /// micro-batches has fewer of them in flight: where no candidate fits, larger ones are tried up to
 /// those that hold all samples. When asked to stop, it ends as soon as a candidate fits. At most
-/// 100 calls of `evaluate` with one plan, at most 12 with all.
+/// `most_tried` calls of `evaluate` with one plan, at most `most_planned` with all.
 [[nodiscard]] capacity_search search_capacity(const capacity_problem& problem,
                                               const search_control& control = {});
 

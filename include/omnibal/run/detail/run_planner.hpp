@@ -764,29 +764,43 @@ class run_planner {
   }
 
   /// The capacities that hold every sample, or those that hold all but the longest where they are
-  /// faster; the latter are tried where they may be much smaller.
+  /// faster; the latter are searched for quickly where they may be much smaller, then thoroughly.
   [[nodiscard]] capacity_search searched_capacities() const {
     capacity_search best = search_capacity(capacity_question(problem_.samples), control_);
     if (problem_.oversize != oversize_policy::own_pack) return best;
     loads<2> smallest = capacity_candidates(problem_.samples).smallest();
+    std::vector<vision_language_sample> fastest;
     for (const std::size_t part : parts_of_longest) {
       if (control_.stop_requested()) break;
       const std::vector<vision_language_sample> kept = without_longest(part);
       const loads<2> without = capacity_candidates(kept).smallest();
       if (4 * without[0] > 3 * smallest[0] && 4 * without[1] > 3 * smallest[1]) continue;
       smallest = without;
-      capacity_search other = search_capacity(capacity_question(kept), control_);
-      if (is_faster(other, best)) best = std::move(other);
+      capacity_problem quickly = capacity_question(kept);
+      quickly.most_tried = 20;
+      quickly.most_planned = 2;
+      if (const capacity_outcome& known = outcome_of_best(best); known.fits)
+        quickly.time_to_beat = known.time_per_sample;
+      capacity_search other = search_capacity(quickly, control_);
+      if (!is_faster(other, best)) continue;
+      best = std::move(other);
+      fastest = kept;
     }
-    return best;
+    if (fastest.empty() || control_.stop_requested()) return best;
+    capacity_search thorough = search_capacity(capacity_question(fastest), control_);
+    return is_faster(best, thorough) ? best : thorough;
+  }
+
+  [[nodiscard]] static const capacity_outcome& outcome_of_best(const capacity_search& search) {
+    return std::ranges::find(search.candidates, search.best, &capacity_candidate::capacity)
+        ->outcome;
   }
 
   [[nodiscard]] bool is_faster(const capacity_search& one, const capacity_search& other) const {
     const auto rank = [&](const capacity_search& search) {
-      const capacity_candidate& best =
-          *std::ranges::find(search.candidates, search.best, &capacity_candidate::capacity);
-      const bool meets = meets_batch(batches(schedule()), best.outcome.samples_per_step);
-      return std::tuple(!best.outcome.fits, !meets, best.outcome.time_per_sample);
+      const capacity_outcome& best = outcome_of_best(search);
+      const bool meets = meets_batch(batches(schedule()), best.samples_per_step);
+      return std::tuple(!best.fits, !meets, best.time_per_sample);
     };
     return rank(one) < rank(other);
   }

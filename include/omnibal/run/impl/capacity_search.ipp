@@ -71,6 +71,7 @@ class capacity_searcher {
   [[nodiscard]] capacity_search search() {
     try_out({candidates_.smallest()});
     try_out(candidates_.proportional());
+    if (is_hopeless()) return result();
     try_out(candidates_.grid());
     if (!fits_) try_out(candidates_.large_grid());
     refine();
@@ -79,15 +80,18 @@ class capacity_searcher {
   }
 
  private:
-  static constexpr std::size_t most_tried = 100;
-  static constexpr std::size_t most_planned = 12;
   static constexpr double worth_planning = 1.1;
+
+  [[nodiscard]] bool is_hopeless() const {
+    return problem_.time_to_beat &&
+           rank(*ranked().front()) > std::pair(0, worth_planning * *problem_.time_to_beat);
+  }
 
   void try_out(const std::vector<loads<2>>& capacities) {
     for (const loads<2>& capacity : capacities) {
-      if (fits_ && (control_.stop_requested() || tried_.size() >= most_tried)) return;
+      if (fits_ && (control_.stop_requested() || tried_.size() >= problem_.most_tried)) return;
       if (tried_.contains(capacity)) continue;
-      control_.report_progress("capacities", tried_.size(), most_tried);
+      control_.report_progress("capacities", tried_.size(), problem_.most_tried);
       evaluate(capacity, capacity_effort::one_plan);
     }
   }
@@ -131,7 +135,7 @@ class capacity_searcher {
     const auto [tier, least] = rank(*all.front());
     std::vector<loads<2>> chosen;
     for (const capacity_candidate* one : all)
-      if (chosen.size() < most_planned && rank(*one).first == tier &&
+      if (chosen.size() < problem_.most_planned && rank(*one).first == tier &&
           rank(*one).second <= worth_planning * least)
         chosen.push_back(one->capacity);
     for (std::size_t k = 0; k < chosen.size() && !(fits_ && control_.stop_requested()); ++k) {
