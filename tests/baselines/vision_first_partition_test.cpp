@@ -46,7 +46,7 @@ TEST_CASE("Shares of language layers differ by one at most") {
     }
 }
 
-TEST_CASE("Layers of no known kind are shared; without enough of them there is no partition") {
+TEST_CASE("Layers of no known kind are shared where there are enough of them") {
   const std::vector<layer_kind> kinds(4, layer_kind::custom);
   CHECK(partition_vision_first(kinds, 2) == std::vector<std::size_t>{0, 2, 4});
   CHECK(partition_vision_first(chain_of(8, 2), 3).empty());

@@ -319,7 +319,7 @@ class Evaluate(CommandTest):
         self.expect_failure(*evaluate(offsets=[0, 2], steps=[[[0], []]]), naming=["p.json: packs[0]", "within the capacity, 9"])
         self.expect_failure(*evaluate(indices=[0, 0]), naming=["p.json: samples[0] = in packs 2 times", "once"])
         self.expect_failure(*evaluate(indices=[0, 2]), naming=["p.json: samples[1] = in packs 0 times"])
-        self.expect_failure(*evaluate(offsets=[0, 0, 2]), naming=["p.json: offsets"])
+        self.expect_failure(*evaluate(offsets=[0, 0, 2]), naming=["p.json: packs[0] = empty"])
         self.expect_failure(*evaluate(capacity={"images": 0, "tokens": 9}), naming=["p.json", "capacity"])
         self.expect_failure(*evaluate(steps=[[[0], [2]]]), naming=["p.json: steps"])
 

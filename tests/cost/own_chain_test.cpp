@@ -80,7 +80,7 @@ TEST_CASE("a layer without what it needs is named") {
   const auto rows = rows_of("block");
   refused(rows, {.name = "bloc"}, "layers[0] = bloc: has no fit");
   refused(rows, {.name = "block2"}, "layers[0] = block2: has no fit");
-  refused(rows, {.name = "block", .parameters = -1}, "layers.parameters[0] = -1");
+  refused(rows, {.name = "block", .parameters = -1}, "layers[0].parameters = -1");
   auto fewer = rows;
   for (measured_layer& row : fewer) row.forward_time.reset();
   refused(fewer, {.name = "block"}, "has no measured forward");

@@ -91,8 +91,8 @@ TEST_CASE("What cannot be divided is refused, naming the nearest that works") {
   using Catch::Contains;
   const model_shape intern = preset("internvl-chat-1.5");
   CHECK(refusal(intern, 8).empty());
-  CHECK_THAT(refusal(intern, 5), Contains("tp") && Contains("attention heads") && Contains("48") &&
-                                     Contains("nearest that works is 4 or 8"));
+  CHECK_THAT(refusal(intern, 5), Contains("tensor_parallel") && Contains("attention heads") &&
+                                     Contains("48") && Contains("nearest that works is 4 or 8"));
   CHECK_THAT(refusal(intern, 3), Contains("key-value heads") && Contains("2 or 4"));
   CHECK_THAT(refusal(intern, 24), Contains("feed-forward width of the language model") &&
                                       Contains("nearest that works is 16"));
@@ -186,7 +186,7 @@ TEST_CASE("Nodes and heads out of range are refused by name") {
   CHECK_THROWS_WITH(cost_layers(model, device, {}), Catch::Contains("devices_per_node"));
   model_shape odd = model;
   odd.vision.heads = 24;
-  CHECK_THROWS_WITH(cost_layers(odd, device_presets()[0], {}), Catch::Contains("vision.a"));
+  CHECK_THROWS_WITH(cost_layers(odd, device_presets()[0], {}), Catch::Contains("vision.heads"));
   odd = model;
   odd.vision.head_width = -1;
   CHECK_THROWS_WITH(cost_layers(odd, device_presets()[0], {}),

@@ -190,7 +190,7 @@ TEST_CASE("No layers, no memory, no limit") {
 
 TEST_CASE("Bad stages are refused by name") {
   CHECK_THROWS_WITH(choose_recomputation({.in_flight = 0}),
-                    Catch::Matchers::ContainsSubstring("inflight = 0"));
+                    Catch::Matchers::ContainsSubstring("in_flight = 0"));
   CHECK_THROWS_WITH(choose_recomputation({.budget = -1}),
                     Catch::Matchers::ContainsSubstring("budget = -1"));
   CHECK_THROWS_AS(choose_recomputation({.layers = {{.modes = {{.saved_bytes = -1}}}}}),

@@ -40,6 +40,7 @@ schedule_problem some_problem(const std::vector<vision_language_sample>& samples
                   .data_parallel = 2,
                   .global_batch = 64,
                   .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte},
+                  .recompute_for_w = weight_gradient_recompute::twice,
                   .capacity = loads<2>{10, 4096}},
           .most_virtual_stages = 3,
           .sample_limit = 200};

@@ -70,6 +70,7 @@ enum class candidate_memory { must_fit, ignored };
     latency.push_back(one.forward_latency + one.backward_latency);
   }
   const partition_constraints rules(problem);
+  if (!rules.allow_partition(problem.schedule.stages)) return {};
   stage_memory memory_of(problem);
   const auto allows = [&](std::size_t stage, std::size_t begin, std::size_t end) {
     return rules.allows(stage, begin, end) &&
