@@ -42,18 +42,18 @@ schedule_problem some_problem(const std::vector<vision_language_sample>& samples
                   .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte},
                   .recompute_for_w = weight_gradient_recompute::twice,
                   .capacity = loads<2>{10, 4096}},
-          .most_virtual_stages = 3,
+          .most_virtual_stages = 2,
           .sample_limit = 200};
 }
 
 }  // namespace
 
 TEST_CASE("Every schedule allowed is planned with its own memory, the fastest first") {
-  const auto samples = some_samples(200);
+  const auto samples = some_samples(60);
   const auto chain = small_chain();
   const schedule_problem problem = some_problem(samples, chain);
   const auto ranked = rank_schedules(problem);
-  REQUIRE(ranked.size() == 5);  // 1F1B, interleaved with 2 and 3, ZB-H1, ZB-V.
+  REQUIRE(ranked.size() == 4);  // 1F1B, interleaved with 2, ZB-H1, ZB-V.
   for (const schedule_candidate& one : ranked) {
     run_problem run = problem.run;
     run.schedule = one.schedule;
@@ -102,7 +102,7 @@ TEST_CASE("Schedules that do not fit the memory come after those that do") {
 }
 
 TEST_CASE("The bound of a search holds for every schedule tried") {
-  const auto samples = some_samples(100);
+  const auto samples = some_samples(80);
   std::vector<layer_cost> chain = small_chain();
   for (layer_cost& layer : chain) layer.step_time = 0;
   const schedule_problem problem = some_problem(samples, chain);

@@ -112,6 +112,8 @@ class MpiRanksTest(unittest.TestCase):
         self.assertIn(f"process {killed} ended with 137", said)
         self.assertIn(f"process {1 - killed} ended with 1\n", said)
         place = r"(\w+ of stage \d.*|loss of the step|checkpoint)"
+        if "a message stopped half-way and MPI cannot cancel it" in said:
+            return  # the survivor cannot go on: it has said so and ended
         self.assertRegex(said, rf"omnibal-trainer: rank {1 - killed}, step \d+, {place}: "
                          rf"rank {1 - killed}, .* #\d+: rank {killed} did not come within 2000 ms")
 
