@@ -144,10 +144,12 @@ preset() {
   ctest --preset "$1"
 }
 
-# cuda <architectures>
+# cuda <architectures> <target...>
 cuda() {
+  local architectures=$1
+  shift
   cmake --preset cuda -DOMNIBAL_BUILD_EXAMPLES=OFF -DOMNIBAL_WARNINGS_AS_ERRORS=ON \
-    "-DCMAKE_CUDA_ARCHITECTURES=$1"
-  cmake --build --preset cuda --target gpu_tests gpu_benches
-  ctest --preset cuda -R '^(gpu|frame: (install|gpu|nccl|consume component))'
+    "-DCMAKE_CUDA_ARCHITECTURES=$architectures"
+  cmake --build --preset cuda --target "$@"
+  ctest --preset cuda -R '^(gpu[^_]|frame: (install|gpu|nccl|consume component))'
 }
