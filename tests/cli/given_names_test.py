@@ -103,6 +103,13 @@ class GivenNames(CommandTest):
                 given = {**base, option: value}
                 self.expect_failure(*run, *(part for pair in given.items() for part in pair), naming=words)
 
+    def test_reasons_of_shapes_passed_over(self):
+        report = self.succeed("plan", "--lengths", os.path.join(DATA, "lengths.json"), "--model", "internvl2-8b",
+                              "--gpus", 7, "--global-batch", 64, "--memory", "80GiB", "--capacity", "images=12,tokens=8192")
+        reasons = [shape["passed_over"] for shape in report["shapes"] if shape["tp"] == 7]
+        self.assertEqual(len(reasons), 1)
+        self.assertTrue(reasons[0].startswith("--tp = 7: must divide"), reasons)
+
 
 if __name__ == "__main__":
     main()

@@ -101,7 +101,8 @@ TEST_CASE("Shapes that cannot be are told apart") {
   const auto samples = some_samples(50);
   // 7 divides no number of heads; 131 stages are more than there are layers.
   for (const shape_candidate& one : rank_shapes(some_problem(samples, 7)))
-    if (one.shape.tensor_parallel == 7) CHECK(one.passed_over.find("tensor_parallel = 7") != std::string::npos);
+    if (one.shape.tensor_parallel == 7)
+      CHECK(one.passed_over.find("tensor_parallel = 7") != std::string::npos);
   const auto many = rank_shapes(some_problem(samples, 131));
   const auto deep = std::ranges::find(many, 131U, [](const auto& one) { return one.shape.stages; });
   REQUIRE(deep != many.end());

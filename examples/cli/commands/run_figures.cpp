@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "files/given_names.hpp"
 #include "reports/text.hpp"
 
 namespace omnibal::cli {
@@ -301,11 +302,11 @@ megatron_report report_of(const plan_subject& subject, const megatron_layout& la
 std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidates) {
   std::vector<shape_trial> trials;
   for (const shape_candidate& candidate : candidates) {
-    shape_trial& trial =
-        trials.emplace_back(shape_trial{.data_parallel = candidate.shape.data_parallel,
-                                        .pipeline_parallel = candidate.shape.stages,
-                                        .tensor_parallel = candidate.shape.tensor_parallel,
-                                        .passed_over = candidate.passed_over});
+    shape_trial& trial = trials.emplace_back(
+        shape_trial{.data_parallel = candidate.shape.data_parallel,
+                    .pipeline_parallel = candidate.shape.stages,
+                    .tensor_parallel = candidate.shape.tensor_parallel,
+                    .passed_over = in_given_words(candidate.passed_over, plan_options())});
     if (candidate.fits) trial.seconds_per_sample = candidate.time_per_sample;
   }
   return trials;

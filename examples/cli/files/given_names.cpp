@@ -124,21 +124,21 @@ std::string_view last_member(std::string_view path) {
   return point == std::string_view::npos ? path : path.substr(point + 1);
 }
 
-std::string in_given_words(std::string advice, std::span<const given_name> names) {
-  for (const given_name& one : names) {
-    if (is_name(one.member)) replace_word(advice, one.member, one.given);
-    const std::string_view last = last_member(one.member);
-    if (is_name(last)) replace_word(advice, last, last_member(one.given));
-  }
-  return advice;
-}
-
 }  // namespace
 
 std::span<const given_name> problem_keys() { return problem_key_table; }
 std::span<const given_name> model_keys() { return model_key_table; }
 std::span<const given_name> profile_keys() { return profile_key_table; }
 std::span<const given_name> plan_options() { return plan_option_table; }
+
+std::string in_given_words(std::string text, std::span<const given_name> names) {
+  for (const given_name& one : names) {
+    if (is_name(one.member)) replace_word(text, one.member, one.given);
+    const std::string_view last = last_member(one.member);
+    if (is_name(last)) replace_word(text, last, last_member(one.given));
+  }
+  return text;
+}
 
 invalid_input in_given_words(const invalid_input& error, std::span<const given_name> names,
                              const std::string& where) {

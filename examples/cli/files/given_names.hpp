@@ -28,6 +28,9 @@ struct given_name {
 /// Options of `omnibal plan --lengths`.
 [[nodiscard]] std::span<const given_name> plan_options();
 
+/// The text with members in the words of the table.
+[[nodiscard]] std::string in_given_words(std::string text, std::span<const given_name> names);
+
 /// The error in words of the table, after `where` (a file with ": ", or nothing) if its field is in
 /// it; else unchanged.
 [[nodiscard]] invalid_input in_given_words(const invalid_input& error,
