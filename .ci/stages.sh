@@ -144,12 +144,12 @@ preset() {
   ctest --preset "$1"
 }
 
-# cuda <architectures> <target...>
+# cuda <architectures> <tests, a regular expression> <target...>
 cuda() {
-  local architectures=$1
-  shift
+  local architectures=$1 tests=$2
+  shift 2
   cmake --preset cuda -DOMNIBAL_BUILD_EXAMPLES=OFF -DOMNIBAL_WARNINGS_AS_ERRORS=ON \
     "-DCMAKE_CUDA_ARCHITECTURES=$architectures"
   cmake --build --preset cuda --target "$@"
-  ctest --preset cuda -R '^(gpu[^_]|frame: (install|gpu|nccl|consume component))'
+  ctest --preset cuda -R "$tests"
 }
