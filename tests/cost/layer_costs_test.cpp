@@ -9,16 +9,12 @@
 #include <omnibal/cost/presets.hpp>
 
 #include "../catch.hpp"
+#include "preset.hpp"
 
 using namespace omnibal;
+using omnibal::test::preset;
 
 namespace {
-
-model_shape preset(const std::string& id) {
-  for (const model_shape& model : model_presets())
-    if (model.id == id) return model;
-  throw invalid_input("id", id, "is no preset");
-}
 
 device_shape a100() { return device_presets()[0]; }
 

@@ -10,16 +10,12 @@
 #include <omnibal/cost/tensor_parallel.hpp>
 
 #include "../catch.hpp"
+#include "preset.hpp"
 
 using namespace omnibal;
+using omnibal::test::preset;
 
 namespace {
-
-model_shape preset(const std::string& id) {
-  for (const model_shape& model : model_presets())
-    if (model.id == id) return model;
-  throw invalid_input("id", id, "is no preset");
-}
 
 /// Rates of 1 and no overheads: times are amounts.
 device_shape unit_device() {

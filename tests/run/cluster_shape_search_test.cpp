@@ -10,23 +10,11 @@
 #include <omnibal/run/cluster_shape_search.hpp>
 
 #include "../catch.hpp"
-#include "../planning_problems.hpp"
+#include "image_samples.hpp"
 
 using namespace omnibal;
 
 namespace {
-
-constexpr std::int64_t gibibyte = std::int64_t{1} << 30;
-
-std::vector<vision_language_sample> some_samples(std::size_t count) {
-  random_stream random(3);
-  std::vector<vision_language_sample> samples;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::int64_t tiles = test::draw(random, 1, 5);
-    samples.push_back({tiles, 256 * tiles + test::draw(random, 30, 250)});
-  }
-  return samples;
-}
 
 shape_problem some_problem(std::span<const vision_language_sample> samples, std::int64_t devices) {
   return {.devices = devices,
@@ -39,14 +27,14 @@ shape_problem some_problem(std::span<const vision_language_sample> samples, std:
               },
           .run = {.samples = samples,
                   .global_batch = 64,
-                  .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte}},
+                  .memory = {.limit = 80 * test::gibibyte, .reserved = 6 * test::gibibyte}},
           .sample_limit = 300};
 }
 
 }  // namespace
 
 TEST_CASE("Every division of the devices is looked at, the fastest first") {
-  const auto samples = some_samples(600);
+  const auto samples = test::image_samples(600);
   const auto ranked = rank_shapes(some_problem(samples, 16));
   // Tensor parallelism of 1, 2, 4 and 8 leaves 5, 4, 3 and 2 divisors for the stages.
   REQUIRE(ranked.size() == 14);
@@ -70,7 +58,7 @@ TEST_CASE("Every division of the devices is looked at, the fastest first") {
 }
 
 TEST_CASE("A stop request ends the search for a shape once one fits") {
-  const auto samples = some_samples(600);
+  const auto samples = test::image_samples(600);
   std::stop_source stop;
   stop.request_stop();
   const auto ranked = rank_shapes(some_problem(samples, 16), {.stop = stop.get_token()});
@@ -80,7 +68,7 @@ TEST_CASE("A stop request ends the search for a shape once one fits") {
 }
 
 TEST_CASE("The fastest shape on all samples is no slower than one chosen by hand") {
-  const auto samples = some_samples(300);
+  const auto samples = test::image_samples(300);
   const shape_problem problem = some_problem(samples, 16);
   const auto epoch = [&](const cluster_shape& shape) {
     run_problem run = problem.run;
@@ -98,7 +86,7 @@ TEST_CASE("The fastest shape on all samples is no slower than one chosen by hand
 }
 
 TEST_CASE("Shapes that cannot be are told apart") {
-  const auto samples = some_samples(50);
+  const auto samples = test::image_samples(50);
   // 7 divides no number of heads; 131 stages are more than there are layers.
   for (const shape_candidate& one : rank_shapes(some_problem(samples, 7)))
     if (one.shape.tensor_parallel == 7)

@@ -10,23 +10,11 @@
 #include <omnibal/run/schedule_search.hpp>
 
 #include "../catch.hpp"
-#include "../planning_problems.hpp"
+#include "image_samples.hpp"
 
 using namespace omnibal;
 
 namespace {
-
-constexpr std::int64_t gibibyte = std::int64_t{1} << 30;
-
-std::vector<vision_language_sample> some_samples(std::size_t count) {
-  random_stream random(3);
-  std::vector<vision_language_sample> samples;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::int64_t tiles = test::draw(random, 1, 5);
-    samples.push_back({tiles, 256 * tiles + test::draw(random, 30, 250)});
-  }
-  return samples;
-}
 
 std::vector<layer_cost> small_chain() {
   return cost_layers(model_presets()[3], device_presets()[0], {.data_parallel = 2});
@@ -39,7 +27,7 @@ schedule_problem some_problem(const std::vector<vision_language_sample>& samples
                   .stages = 2,
                   .data_parallel = 2,
                   .global_batch = 64,
-                  .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte},
+                  .memory = {.limit = 80 * test::gibibyte, .reserved = 6 * test::gibibyte},
                   .recompute_for_w = weight_gradient_recompute::twice,
                   .capacity = loads<2>{10, 4096}},
           .most_virtual_stages = 2,
@@ -49,7 +37,7 @@ schedule_problem some_problem(const std::vector<vision_language_sample>& samples
 }  // namespace
 
 TEST_CASE("Every schedule allowed is planned with its own memory, the fastest first") {
-  const auto samples = some_samples(60);
+  const auto samples = test::image_samples(60);
   const auto chain = small_chain();
   const schedule_problem problem = some_problem(samples, chain);
   const auto ranked = rank_schedules(problem);
@@ -69,7 +57,7 @@ TEST_CASE("Every schedule allowed is planned with its own memory, the fastest fi
 }
 
 TEST_CASE("Only schedules allowed are tried, with as many stages as there are layers") {
-  const auto samples = some_samples(60);
+  const auto samples = test::image_samples(60);
   const auto chain = small_chain();
   schedule_problem problem = some_problem(samples, chain);
   problem.allowed = {schedules::zero_bubble_h1{}};
@@ -88,10 +76,10 @@ TEST_CASE("Only schedules allowed are tried, with as many stages as there are la
 }
 
 TEST_CASE("Schedules that do not fit the memory come after those that do") {
-  const auto samples = some_samples(60);
+  const auto samples = test::image_samples(60);
   const auto chain = small_chain();
   schedule_problem problem = some_problem(samples, chain);
-  problem.run.memory.limit = 7 * gibibyte;
+  problem.run.memory.limit = 7 * test::gibibyte;
   problem.allowed = {schedules::one_forward_one_backward{}, schedules::zero_bubble_h1{}};
   const auto ranked = rank_schedules(problem);
   CHECK_FALSE(ranked.front().fits);
@@ -102,7 +90,7 @@ TEST_CASE("Schedules that do not fit the memory come after those that do") {
 }
 
 TEST_CASE("The bound of a search holds for every schedule tried") {
-  const auto samples = some_samples(80);
+  const auto samples = test::image_samples(80);
   std::vector<layer_cost> chain = small_chain();
   for (layer_cost& layer : chain) layer.step_time = 0;
   const schedule_problem problem = some_problem(samples, chain);

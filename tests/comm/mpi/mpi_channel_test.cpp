@@ -4,8 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <exception>
 #include <functional>
 #include <string>
 #include <thread>
@@ -16,6 +14,7 @@
 #include <omnibal/comm/mpi_channel.hpp>
 
 #include "comm/channel_checks.hpp"
+#include "comm/mpi_program.hpp"
 
 namespace {
 
@@ -102,27 +101,14 @@ void check_missing_rank() {
   if (world_rank() != 1) expect_error(error, "rank 1 did not come within 200 ms");
 }
 
-int run_checks() {
-  try {
-    check_all();
-    check_messages_in_pieces();
-    check_other_sizes();
-    check_other_types();
-    check_missing_rank();
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "failed: %s\n", error.what());
-    // The others may wait for this process: none can go on.
-    MPI_Abort(MPI_COMM_WORLD, 1);
-    return 1;
-  }
+void run_checks() {
+  check_all();
+  check_messages_in_pieces();
+  check_other_sizes();
+  check_other_types();
+  check_missing_rank();
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  MPI_Init(&argc, &argv);
-  const int failures = run_checks();
-  MPI_Finalize();
-  return failures;
-}
+int main(int argc, char** argv) { return mpi_program::run(argc, argv, run_checks); }

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <climits>
 #include <cstddef>
-#include <cstdio>
-#include <exception>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -20,6 +18,7 @@
 #include <omnibal/core/error.hpp>
 
 #include "comm/collective_checks.hpp"
+#include "comm/mpi_program.hpp"
 
 namespace {
 
@@ -203,34 +202,21 @@ void check_different_largest_messages() {
   collective_checks::check_communicator(ranks);
 }
 
-int run_checks() {
-  try {
-    check_all_ranks();
-    check_messages_in_pieces();
-    check_limits_of_messages();
-    check_part_of_the_ranks();
-    check_different_largest_messages();
-    check_exchange_of_other_sizes();
-    check_messages_of_other_sizes();
-    check_other_operations();
-    check_missing_rank();
-    check_sends_that_wait_for_each_other();
-    check_abort_and_exception();
-    check_thread_level();
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "failed: %s\n", error.what());
-    // The others may wait for this process: none can go on.
-    MPI_Abort(MPI_COMM_WORLD, 1);
-    return 1;
-  }
+void run_checks() {
+  check_all_ranks();
+  check_messages_in_pieces();
+  check_limits_of_messages();
+  check_part_of_the_ranks();
+  check_different_largest_messages();
+  check_exchange_of_other_sizes();
+  check_messages_of_other_sizes();
+  check_other_operations();
+  check_missing_rank();
+  check_sends_that_wait_for_each_other();
+  check_abort_and_exception();
+  check_thread_level();
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  MPI_Init(&argc, &argv);
-  const int failures = run_checks();
-  MPI_Finalize();
-  return failures;
-}
+int main(int argc, char** argv) { return mpi_program::run(argc, argv, run_checks); }

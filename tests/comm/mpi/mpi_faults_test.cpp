@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -26,6 +25,7 @@
 #include <omnibal/comm/mpi_channel.hpp>
 
 #include "comm/fault_checks.hpp"
+#include "comm/mpi_program.hpp"
 
 namespace {
 
@@ -148,25 +148,14 @@ void run_faults() {
   std::_Exit(3);
 }
 
-int run_checks(int argc, char** argv) {
-  try {
-    if (argc == 4 && std::string_view(argv[1]) == "--kill")
-      run_killed(std::stoul(argv[2]), std::stoul(argv[3]));
-    run_faults();
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "failed: %s\n", error.what());
-    // The others may wait for this process: none can go on.
-    MPI_Abort(MPI_COMM_WORLD, 1);
-    return 1;
-  }
+void run_checks(int argc, char** argv) {
+  if (argc == 4 && std::string_view(argv[1]) == "--kill")
+    run_killed(std::stoul(argv[2]), std::stoul(argv[3]));
+  run_faults();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  MPI_Init(&argc, &argv);
-  const int failures = run_checks(argc, argv);
-  MPI_Finalize();
-  return failures;
+  return mpi_program::run(argc, argv, [&] { run_checks(argc, argv); });
 }

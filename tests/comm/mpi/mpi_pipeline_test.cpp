@@ -4,14 +4,13 @@
 /// deadline. Exits with 1 when a check fails on any process.
 #include <chrono>
 #include <cstddef>
-#include <cstdio>
-#include <exception>
 #include <string>
 
 #include <mpi.h>
 
 #include <omnibal/comm/mpi_channel.hpp>
 
+#include "comm/mpi_program.hpp"
 #include "comm/pipeline_checks.hpp"
 
 namespace {
@@ -49,34 +48,21 @@ void check_natural_order(const schedule_shape& shape) {
          "the deadline, not: " + error);
 }
 
-int run_checks() {
+void run_checks() {
   int ranks = 0;
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   const auto all = static_cast<std::size_t>(ranks);
-  try {
-    check_message_order(1, 100);
-    check_message_order(all, 100);
-    check_message_order(all, large);
-    check_natural_order(
-        {.kind = omnibal::schedules::one_forward_one_backward{}, .stages = 2, .microbatches = 4});
-    check_natural_order({.kind = omnibal::schedules::interleaved{},
-                         .stages = all,
-                         .virtual_stages = 2,
-                         .microbatches = 2 * all});
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "failed: %s\n", error.what());
-    // The others may wait for this process: none can go on.
-    MPI_Abort(MPI_COMM_WORLD, 1);
-    return 1;
-  }
+  check_message_order(1, 100);
+  check_message_order(all, 100);
+  check_message_order(all, large);
+  check_natural_order(
+      {.kind = omnibal::schedules::one_forward_one_backward{}, .stages = 2, .microbatches = 4});
+  check_natural_order({.kind = omnibal::schedules::interleaved{},
+                       .stages = all,
+                       .virtual_stages = 2,
+                       .microbatches = 2 * all});
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  MPI_Init(&argc, &argv);
-  const int failures = run_checks();
-  MPI_Finalize();
-  return failures;
-}
+int main(int argc, char** argv) { return mpi_program::run(argc, argv, run_checks); }

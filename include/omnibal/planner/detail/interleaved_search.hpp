@@ -187,10 +187,7 @@ class interleaved_stages {
   }
 
   [[nodiscard]] bool is_partition(const std::vector<std::size_t>& cuts) const {
-    if (cuts.size() != problem_.schedule.total_stages() + 1) return false;
-    for (std::size_t j = 0; j + 1 < cuts.size(); ++j)
-      if (cuts[j] >= cuts[j + 1] || !rules_.allows(j, cuts[j], cuts[j + 1])) return false;
-    return true;
+    return cuts.size() == problem_.schedule.total_stages() + 1 && rules_.allow(cuts);
   }
 
   /// The largest memory overrun of a device in a partition, and that device.

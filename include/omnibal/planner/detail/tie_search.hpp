@@ -130,10 +130,7 @@ class tie_search {
   }
 
   [[nodiscard]] bool is_partition(const std::vector<std::size_t>& cuts) const {
-    if (cuts.size() != total_ + 1) return false;
-    for (std::size_t j = 0; j < total_; ++j)
-      if (cuts[j] >= cuts[j + 1] || !rules_.allows(j, cuts[j], cuts[j + 1])) return false;
-    return true;
+    return cuts.size() == total_ + 1 && rules_.allow(cuts);
   }
 
   /// Nothing where the value is not the tied one.

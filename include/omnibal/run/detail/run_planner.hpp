@@ -497,8 +497,7 @@ class run_planner {
     const partition_constraints rules(numbers);
     std::int64_t left = move_limit(best);
     const auto improves = [&](const std::vector<std::size_t>& cuts) {
-      for (std::size_t j = 0; j + 1 < cuts.size(); ++j)
-        if (cuts[j] >= cuts[j + 1] || !rules.allows(j, cuts[j], cuts[j + 1])) return false;
+      if (!rules.allow(cuts)) return false;
       const cuts_and_modes plan =
           with_room(best, [&](const pipeline_problem& some) { return assign_modes(some, cuts); });
       if (!plan) return false;
