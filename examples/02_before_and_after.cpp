@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
   // Eight ranks of four pipeline stages, each of two tensor-parallel GPUs with 80 GiB, of which
   // 6 GiB are reserved for the libraries.
   constexpr std::int64_t gibibyte = std::int64_t{1} << 30;
-  const omnibal::run_plan plan =
+  const omnibal::run_result plan =
       omnibal::plan_run({.samples = samples,
                          .chain = chain,
                          .stages = 4,
@@ -68,5 +68,5 @@ int main(int argc, char** argv) {
 
   claim(gain > 2, "balance makes the epoch more than twice as fast");
   claim(plan.planned.fits, "the plan stays within the memory");
-  claim(plan.planned.epoch.time >= plan.bound_epoch_time, "the bound is below the plan");
+  claim(plan.planned.epoch.time >= plan.bound, "the bound is below the plan");
 }

@@ -54,7 +54,7 @@ int main() {
                                      .global_batch = 48,
                                      .memory = {.limit = std::int64_t{16} << 30},
                                      .capacity = omnibal::loads<2>{8, 2048}};
-  const omnibal::run_plan run = omnibal::plan_run(problem);
+  const omnibal::run_result run = omnibal::plan_run(problem);
   claim(run.planned.status != omnibal::search_status::infeasible, "a plan fits the memory");
 
   const auto plan = omnibal::make_execution_plan(problem, run.planned);

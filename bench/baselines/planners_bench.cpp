@@ -43,7 +43,7 @@ void baselines(benchmark::State& state, std::int64_t percent) {
       preset_problem(chain, static_cast<std::size_t>(state.range(1)), percent);
   std::vector<std::int64_t> parameters;
   for (const layer_cost& one : chain) parameters.push_back(one.parameters);
-  const joint_plan least = plan_jointly(problem, objectives::makespan{});
+  const joint_result least = plan_jointly(problem, objectives::makespan{});
   std::vector<evaluated_plan> found;
   for (auto _ : state) found = plan_baselines(problem, parameters);
   state.SetLabel(model.id + ", " + std::string(to_string(least.status)));

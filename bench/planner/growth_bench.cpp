@@ -72,7 +72,7 @@ void plan(benchmark::State& state, const any_objective& objective, std::int64_t 
   size wanted;
   wanted.*varied = state.range(0);
   const pipeline_problem problem = problem_of_size(wanted);
-  joint_plan found;
+  joint_result found;
   for (auto _ : state) found = plan_jointly(problem, objective);
   state.SetLabel(std::string(to_string(found.status)));
 }

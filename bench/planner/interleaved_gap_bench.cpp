@@ -144,7 +144,7 @@ std::int64_t rival_operations() {
 void search(benchmark::State& state) {
   const auto seed = static_cast<std::uint64_t>(state.range(0));
   const pipeline_problem problem = instance(seed);
-  joint_plan plan;
+  joint_result plan;
   for (auto _ : state) plan = plan_jointly(problem, objectives::makespan{});
   const auto ours = static_cast<double>(plan.objective.numerator);
   const auto rival =

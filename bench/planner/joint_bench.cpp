@@ -42,7 +42,7 @@ pipeline_problem preset_problem(const model_shape& model, std::size_t stages) {
 void presets(benchmark::State& state, const any_objective& objective) {
   const model_shape model = model_presets()[static_cast<std::size_t>(state.range(0))];
   const pipeline_problem problem = preset_problem(model, static_cast<std::size_t>(state.range(1)));
-  joint_plan found;
+  joint_result found;
   for (auto _ : state) found = plan_jointly(problem, objective);
   state.SetLabel(model.id + ", " + std::string(to_string(found.status)));
   state.counters["gap"] = relative_gap(found.objective.value(), found.bound.value());
@@ -69,7 +69,7 @@ void distinct_layers(benchmark::State& state, const any_objective& objective) {
     problem.layers.push_back(one);
   }
   problem.memory_limit.assign(problem.schedule.stages, kept * 6 / 10);
-  joint_plan found;
+  joint_result found;
   for (auto _ : state) found = plan_jointly(problem, objective);
   state.SetLabel(std::string(to_string(found.status)));
   state.counters["gap"] = relative_gap(found.objective.value(), found.bound.value());
@@ -137,7 +137,7 @@ void seeded_family(benchmark::State& state, any_schedule kind) {
       const pipeline_problem problem = family(seed, kind, static_cast<std::size_t>(state.range(0)),
                                               static_cast<std::size_t>(state.range(1)));
       const auto start = std::clock();
-      const joint_plan found = plan_jointly(problem, objectives::makespan{});
+      const joint_result found = plan_jointly(problem, objectives::makespan{});
       longest = std::max(longest, static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
       if (found.plan.cuts.empty()) continue;
       ++plans;

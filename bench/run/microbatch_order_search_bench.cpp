@@ -54,10 +54,11 @@ void order(benchmark::State& state) {
           problem_of(chain, shape, load.mean_microbatch(), load.largest(), {});
       problem.memory_limit.clear();
       problem.reserved.clear();
-      const joint_plan plan = plan_jointly(problem, objectives::closed_form{});
+      const joint_result plan = plan_jointly(problem, objectives::closed_form{});
       microbatch_times times;
       times.evaluate(stage_models(chain, plan.plan), load, ids, microbatches);
-      const microbatch_order found = search_microbatch_order(graph, times, microbatches, no_steps);
+      const microbatch_order_result found =
+          search_microbatch_order(graph, times, microbatches, no_steps);
       gain += 1 - static_cast<double>(found.objective) / static_cast<double>(found.given);
       gap += relative_gap(static_cast<double>(found.objective), static_cast<double>(found.bound));
     }

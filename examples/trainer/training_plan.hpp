@@ -107,7 +107,7 @@ class training_planner {
 
   [[nodiscard]] training_plan make() {
     result_.capacity = capacity();
-    const run_plan searched = plan_run(problem(searched_samples_));
+    const run_result searched = plan_run(problem(searched_samples_));
     result_.ablation = searched.ablation;
     const run_strategy& found = strategy_of(searched);
     if (found.status == search_status::infeasible) return refused(found.why);
@@ -168,7 +168,7 @@ class training_planner {
     return can.most_virtual_stages > 1 ? std::max<std::size_t>(2, can.least_virtual_stages) : 1;
   }
 
-  [[nodiscard]] const run_strategy& strategy_of(const run_plan& run) const {
+  [[nodiscard]] const run_strategy& strategy_of(const run_result& run) const {
     switch (shape_.how) {
       case strategy::naive: return run.unbalanced;
       case strategy::paper: return run.published;

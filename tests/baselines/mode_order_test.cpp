@@ -52,8 +52,8 @@ TEST_CASE("The order of a layer's modes changes no plan's value and no baseline"
     const pipeline_problem problem = with_kinds(test::random_problem(random, kind, 7), random);
     const pipeline_problem other = in_another_order(problem, random);
     for (const any_objective objective : all_objectives) {
-      const joint_plan one = plan_jointly(problem, objective);
-      const joint_plan two = plan_jointly(other, objective);
+      const joint_result one = plan_jointly(problem, objective);
+      const joint_result two = plan_jointly(other, objective);
       REQUIRE(one.status == two.status);
       REQUIRE(one.objective == two.objective);
       REQUIRE(one.bound == two.bound);
@@ -114,13 +114,13 @@ TEST_CASE("The order of a layer's modes changes no strategy of a run") {
            .memory = {.limit = std::int64_t{40} << 30, .reserved = std::int64_t{6} << 30},
            .capacity = loads<2>{10, 4096}});
     };
-    const run_plan one = planned(chain);
-    const run_plan two = planned(reversed(chain));
+    const run_result one = planned(chain);
+    const run_result two = planned(reversed(chain));
     CHECK(one.unbalanced.epoch.time == two.unbalanced.epoch.time);
     CHECK(one.unbalanced.epoch.peak_memory == two.unbalanced.epoch.peak_memory);
     CHECK(one.published.epoch.time == two.published.epoch.time);
     CHECK(one.planned.epoch.time == two.planned.epoch.time);
-    CHECK(one.bound_epoch_time == two.bound_epoch_time);
+    CHECK(one.bound == two.bound);
     REQUIRE(one.ablation.size() == two.ablation.size());
     for (std::size_t k = 0; k < one.ablation.size(); ++k)
       CHECK(one.ablation[k].epoch_time == two.ablation[k].epoch_time);

@@ -96,7 +96,7 @@ std::pair<std::int64_t, std::int64_t> rank(const pipeline_problem& problem,
 
 /// What every baseline must hold to, whatever it minimises.
 void check_sound(const pipeline_problem& problem, const evaluated_plan& found,
-                 const joint_plan& least) {
+                 const joint_result& least) {
   INFO(found.name);
   validate(problem, found.plan);
   REQUIRE(std::pair(found.bytes_over, found.makespan) == rank(problem, found.plan));
@@ -268,7 +268,7 @@ TEST_CASE("Every baseline is best by its own objective, and none beats the exact
     REQUIRE(found.empty() == allowed.empty());
     if (found.empty()) continue;
     ++planned;
-    const joint_plan least = plan_jointly(problem, objectives::makespan{});
+    const joint_result least = plan_jointly(problem, objectives::makespan{});
     REQUIRE(found.size() == fitted.size());
     for (std::size_t k = 0; k < found.size(); ++k) {
       check_sound(problem, found[k], least);

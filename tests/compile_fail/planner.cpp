@@ -9,8 +9,8 @@ struct whole {
   static omnibal::rational value(const std::vector<omnibal::stage_cost>&,
                                  const omnibal::schedule_shape&);
   static omnibal::rational bound(const omnibal::pipeline_problem&);
-  static omnibal::joint_plan search(const omnibal::pipeline_problem& problem,
-                                    const omnibal::joint_options& options) {
+  static omnibal::joint_result search(const omnibal::pipeline_problem& problem,
+                                      const omnibal::joint_options& options) {
     return omnibal::search_partitions(problem, whole{}, options);
   }
 };
@@ -25,8 +25,8 @@ struct without_bound {
   static constexpr bool monotone = true;
   static omnibal::rational value(const std::vector<omnibal::stage_cost>&,
                                  const omnibal::schedule_shape&);
-  static omnibal::joint_plan search(const omnibal::pipeline_problem&,
-                                    const omnibal::joint_options&);
+  static omnibal::joint_result search(const omnibal::pipeline_problem&,
+                                      const omnibal::joint_options&);
 };
 struct without_search {
   static constexpr const char* name = "without search";

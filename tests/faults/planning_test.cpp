@@ -44,11 +44,11 @@ TEST_CASE("a knapsack without memory leaves no trace in later ones") {
   recompute_chooser tried(layers);
   std::size_t failures = 0;
   for (std::int64_t budget = 300; budget < 1500; budget += 100) {
-    recompute_choice choice;
+    recompute_result choice;
     failures += fail_each_allocation(
         tried, [&](recompute_chooser& one) { choice = one.choose(0, 8, 2, budget); },
         [](const recompute_chooser&) {});
-    const recompute_choice expected = undisturbed.choose(0, 8, 2, budget);
+    const recompute_result expected = undisturbed.choose(0, 8, 2, budget);
     REQUIRE(choice.status == expected.status);
     REQUIRE(choice.objective == expected.objective);
     REQUIRE(choice.bytes_short == expected.bytes_short);

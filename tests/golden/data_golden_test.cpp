@@ -130,7 +130,7 @@ std::uint64_t hash_of_stream(const std::vector<loads<2>>& samples,
 }
 
 template <std::size_t Resources>
-std::uint64_t hash_of(const capacity_choice<Resources>& one) {
+std::uint64_t hash_of(const capacity_choice_result<Resources>& one) {
   return plan_hash(one.best, each(one.candidates, [](const auto& candidate) {
                      return plan_hash(candidate.found.capacity, candidate.found.capacity_ratio,
                                       digits(candidate.found.samples_per_pack),
@@ -352,7 +352,7 @@ TEST_CASE("Golden hashes of capacities") {
              hash_of(choose_capacity<2>({.samples = samples, .samples_per_pack = 6})));
   golden.add("limit", hash_of(choose_capacity<2>({.samples = samples, .most = {12, 9000}})));
   golden.add("part of the samples",
-             hash_of(choose_capacity<2>({.samples = samples, .seed = 4, .sample_limit = 300})));
+             hash_of(choose_capacity<2>({.samples = samples}, {.seed = 4, .sample_limit = 300})));
   const auto three = samples_of_three_resources(800, 12);
   golden.add("three resources", hash_of(choose_capacity<3>({.samples = three})));
   golden.expect({

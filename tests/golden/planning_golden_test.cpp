@@ -94,7 +94,7 @@ std::uint64_t hash_of(const infeasibility& one) {
   return plan_hash(one.reason, one.binding_stage, one.bytes_short);
 }
 
-std::uint64_t hash_of(const joint_plan& one) {
+std::uint64_t hash_of(const joint_result& one) {
   return plan_hash(one.status, hash_of(one.objective), hash_of(one.bound), hash_of(one.plan),
                    hash_of(one.why));
 }
@@ -107,7 +107,7 @@ std::uint64_t hash_of(const pipeline_operation& one) {
   return plan_hash(one.kind, one.stage, one.microbatch);
 }
 
-std::uint64_t hash_of(const recompute_choice& one) {
+std::uint64_t hash_of(const recompute_result& one) {
   return plan_hash(one.status, one.objective, one.bound, one.bytes_short, one.modes);
 }
 
@@ -195,17 +195,17 @@ std::uint64_t hash_of(const run_strategy& one) {
 }
 
 /// One hash of each column, so that a change says in which it is.
-void add_run(golden_hashes& golden, const std::string& name, const run_plan& plan) {
+void add_run(golden_hashes& golden, const std::string& name, const run_result& plan) {
   golden.add(name + ", unbalanced", hash_of(plan.unbalanced));
   golden.add(name + ", paper", hash_of(plan.published));
   golden.add(name + ", planned", hash_of(plan.planned));
   golden.add(name + ", bound and ablation",
-             plan_hash(plan.bound_epoch_time, each(plan.ablation, [](const ablation_row& row) {
+             plan_hash(plan.bound, each(plan.ablation, [](const ablation_row& row) {
                          return plan_hash(row.name, row.fits, row.epoch_time);
                        })));
 }
 
-std::uint64_t hash_of(const capacity_search& one) {
+std::uint64_t hash_of(const capacity_search_result& one) {
   return plan_hash(one.best, each(one.candidates, [](const capacity_candidate& candidate) {
                      return plan_hash(
                          candidate.capacity, candidate.capacity_ratio, candidate.outcome.fits,
@@ -296,7 +296,7 @@ TEST_CASE("Golden hashes of evaluated plans") {
     golden.add(name_of(kind), over_problems(kind, 52, 40, [](pipeline_problem problem) {
                  problem.memory_limit.clear();
                  problem.reserved.clear();
-                 const joint_plan found = plan_jointly(problem, objectives::bottleneck{});
+                 const joint_result found = plan_jointly(problem, objectives::bottleneck{});
                  if (found.plan.cuts.empty()) return hash_of(found.why);
                  const auto stages = stage_costs(problem, found.plan);
                  const auto costs = each(stages, [](const stage_cost& one) {
@@ -477,7 +477,7 @@ TEST_CASE("Golden hashes of plans over scenarios") {
       golden.add(name_of(schedule) + ", " + names[m],
                  over_problems(schedule, 59, 60, [&](const pipeline_problem& problem) {
                    const auto scenarios = some_scenarios(random, problem);
-                   const joint_plan found = plan_jointly(problem, scenarios, measures[m]);
+                   const joint_result found = plan_jointly(problem, scenarios, measures[m]);
                    if (found.plan.cuts.empty()) return hash_of(found);
                    return plan_hash(hash_of(found),
                                     scenario_makespans(problem, scenarios, found.plan));
@@ -521,7 +521,7 @@ TEST_CASE("Golden hashes of baselines and advice") {
   }
   for (const any_schedule kind : kinds)
     golden.add(name_of(kind) + ", advice", over_problems(kind, 63, 200, [](const auto& problem) {
-                 const joint_plan found = plan_jointly(problem, objectives::bottleneck{});
+                 const joint_result found = plan_jointly(problem, objectives::bottleneck{});
                  if (found.why.reason != infeasibility::cause::memory) return std::uint64_t{0};
                  const fit_advice advice = advise(problem, found.why);
                  return plan_hash(advice.bytes, advice.microbatches.value_or(0),
@@ -550,7 +550,7 @@ TEST_CASE("Golden hashes of orders of micro-batches") {
       if (kind == schedules::interleaved{}) shape.microbatches = microbatches;
       const auto times = some_times(random, shape);
       const auto step_times = some_weights(random, 4);
-      const microbatch_order found =
+      const microbatch_order_result found =
           search_microbatch_order(operation_graph(shape), times, microbatches, step_times);
       golden.add(name_of(kind) + ", " + std::to_string(microbatches),
                  plan_hash(found.status, found.order, found.objective, found.bound, found.given));
@@ -572,7 +572,7 @@ TEST_CASE("Golden hashes of Megatron-LM's layout") {
   random_stream random(65);
   for (const any_schedule kind : kinds) {
     const pipeline_problem problem = named_problem(random, shape_of(kind, 4, 3));
-    const joint_plan found = plan_jointly(problem, objectives::bottleneck{});
+    const joint_result found = plan_jointly(problem, objectives::bottleneck{});
     REQUIRE(!found.plan.cuts.empty());
     const megatron_layout layout = to_megatron_layout(problem, found.plan);
     const auto text = [](const std::string& one) { return plan_hash(one); };
@@ -596,7 +596,7 @@ TEST_CASE("Golden hashes of chains as stages") {
     const workload work{.tiles = 10, .tokens = 4096, .squared_tokens = 9'000'000};
     const pipeline_problem problem = problem_of(under, shape_of(kind, 4, 8), work, work,
                                                 {.limit = 60 * gibibyte, .margin = 0.1});
-    const joint_plan found = plan_jointly(problem, objectives::closed_form{});
+    const joint_result found = plan_jointly(problem, objectives::closed_form{});
     REQUIRE(!found.plan.cuts.empty());
     const auto stages = each(stage_models(under, found.plan), [](const stage_model& one) {
       return plan_hash(hash_of(one.forward_time), hash_of(one.backward_time),
@@ -629,13 +629,13 @@ TEST_CASE("Golden hashes of runs") {
 
   run_problem problem = some_run(samples, chain);
   problem.capacity.reset();
-  const run_plan searched = plan_run(problem);
+  const run_result searched = plan_run(problem);
   add_run(golden, "capacity searched for", searched);
   golden.add("capacities", hash_of(searched.capacities));
   const evaluated_run again =
       evaluate_run(problem, searched.planned.data.packing.packs, searched.planned.data.dispatch,
                    *searched.planned.capacity, searched.planned.plan);
-  golden.add("evaluated", plan_hash(hash_of(again.strategy), again.bound_epoch_time));
+  golden.add("evaluated", plan_hash(hash_of(again.strategy), again.bound));
 
   problem.memory.limit = 9 * gibibyte;
   problem.capacity = loads<2>{12, 4096};
@@ -687,13 +687,13 @@ TEST_CASE("Golden hashes of cluster shapes") {
   for (const std::int64_t devices : {8, 12})
     golden.add(
         std::to_string(devices) + " devices",
-        plan_hash(each(rank_shapes({.devices = devices, .layer_costs = costs_of, .run = run}),
-                       [](const shape_candidate& one) {
-                         return plan_hash(one.shape.data_parallel, one.shape.stages,
-                                          one.shape.tensor_parallel, one.fits,
-                                          digits(one.time_per_sample), one.bytes_short,
-                                          one.passed_over);
-                       })));
+        plan_hash(
+            each(rank_shapes({.devices = devices, .layer_costs = costs_of, .run = run}).candidates,
+                 [](const shape_candidate& one) {
+                   return plan_hash(one.shape.data_parallel, one.shape.stages,
+                                    one.shape.tensor_parallel, one.fits,
+                                    digits(one.time_per_sample), one.bytes_short, one.passed_over);
+                 })));
   golden.expect({
       {"12 devices", 0x7c03f9b8cb6cb803},
       {"8 devices", 0xa89351ff909894d1},

@@ -217,7 +217,7 @@ TEST_CASE("What recomputing the same number everywhere costs is said") {
   int slower = 0;
   for (std::int64_t limit = 200; limit <= 1200; limit += 20) {
     problem.memory_limit.assign(2, limit);
-    const joint_plan joint = plan_jointly(problem, objectives::makespan{});
+    const joint_result joint = plan_jointly(problem, objectives::makespan{});
     if (joint.plan.cuts.empty()) continue;
     const megatron_layout found = to_megatron_layout(problem, joint.plan);
     const std::int64_t planned = makespan(problem.schedule, stage_costs(problem, joint.plan));

@@ -17,7 +17,7 @@
 namespace omnibal::test {
 
 template <std::size_t Resources>
-const considered_capacity<Resources>& candidate_of(const capacity_choice<Resources>& choice,
+const considered_capacity<Resources>& candidate_of(const capacity_choice_result<Resources>& choice,
                                                    std::int64_t lead) {
   const auto found = std::ranges::find_if(
       choice.candidates, [&](const auto& one) { return one.found.capacity[0] == lead; });

@@ -98,14 +98,15 @@ TEST_CASE("capacities are chosen for text alone, three resources, few samples an
 
 TEST_CASE("a choice of capacities is the same for the same seed, and a stop ends the search") {
   const length_table samples = tiled_table(50'000, 9);
-  const auto first = choose_capacity<2>({.samples = samples, .seed = 3});
-  const auto second = choose_capacity<2>({.samples = samples, .seed = 3});
+  const auto first = choose_capacity<2>({.samples = samples}, {.seed = 3});
+  const auto second = choose_capacity<2>({.samples = samples}, {.seed = 3});
   CHECK(first.best == second.best);
   for (std::size_t k = 0; k < first.candidates.size(); ++k)
     CHECK(first.candidates[k].found.capacity_ratio == second.candidates[k].found.capacity_ratio);
   std::stop_source stop;
   stop.request_stop();
-  CHECK(estimate_capacities<2>({.samples = samples}, {.stop = stop.get_token()}).size() == 1);
+  CHECK(estimate_capacities<2>({.samples = samples}, {.control = {.stop = stop.get_token()}})
+            .size() == 1);
 }
 
 TEST_CASE("a number of samples a pack that is not positive is refused") {

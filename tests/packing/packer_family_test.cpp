@@ -413,7 +413,7 @@ TEST_CASE("Capacities are chosen for any packer") {
   const auto samples = draw_samples<2>(random, 400, 9);
   const auto ratio = [&](const any_packer<2>& packer) {
     const auto choice =
-        choose_capacity<2>({.samples = samples, .samples_per_pack = 4, .packer = packer});
+        choose_capacity<2>({.samples = samples, .samples_per_pack = 4}, {.packer = packer});
     for (const auto& one : choice.candidates)
       if (one.found.capacity == choice.best) return one.found.capacity_ratio;
     return std::int64_t{0};

@@ -21,7 +21,7 @@ TEST_CASE("Every piece of advice makes the problem fit, and a smaller change doe
     const auto infeasible = [](const pipeline_problem& changed) {
       return plan_jointly(changed, objectives::bottleneck{}).status == search_status::infeasible;
     };
-    const joint_plan found = plan_jointly(problem, objectives::bottleneck{});
+    const joint_result found = plan_jointly(problem, objectives::bottleneck{});
     if (found.why.reason != infeasibility::cause::memory) continue;
     const fit_advice advice = advise(problem, found.why);
     {
@@ -80,7 +80,7 @@ TEST_CASE("The published plan fits and is never better than the optimum") {
                              7);
     if (round % 3 == 0) test::vary(problem, random);
     const auto plan = plan_by_paper(problem);
-    const joint_plan exact = plan_jointly(problem, objectives::makespan{});
+    const joint_result exact = plan_jointly(problem, objectives::makespan{});
     if (!plan) continue;
     ++found;
     validate(problem, *plan);

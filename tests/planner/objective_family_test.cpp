@@ -34,7 +34,7 @@ struct squared_times {
     return {sum};
   }
   static rational bound(const pipeline_problem&) { return {0}; }
-  static joint_plan search(const pipeline_problem& problem, const joint_options& options) {
+  static joint_result search(const pipeline_problem& problem, const joint_options& options) {
     return search_partitions(problem, squared_times{}, options);
   }
 };
@@ -42,7 +42,7 @@ struct squared_times {
 /// The first thing that is wrong with a plan found, given the least value of all plans.
 std::string wrong_plan(const pipeline_problem& problem, const any_objective& objective,
                        const rational* least) {
-  const joint_plan found = plan_jointly(problem, objective);
+  const joint_result found = plan_jointly(problem, objective);
   if (least == nullptr) return found.plan.cuts.empty() ? "" : "a plan where none fits";
   if (found.plan.cuts.empty()) return "no plan where one fits";
   validate(problem, found.plan);
@@ -109,8 +109,8 @@ struct bound_of_everything : squared_times {
 };
 /// The plan of another objective, called optimal.
 struct plan_of_another : squared_times {
-  static joint_plan search(const pipeline_problem& problem, const joint_options& options) {
-    joint_plan found = objectives::bottleneck::search(problem, options);
+  static joint_result search(const pipeline_problem& problem, const joint_options& options) {
+    joint_result found = objectives::bottleneck::search(problem, options);
     if (found.plan.cuts.empty()) return found;
     found.objective = found.bound = objective_of(problem, found.plan, squared_times{});
     return found;
@@ -122,12 +122,12 @@ struct states_another_value : objectives::closed_form {
   }
 };
 struct ignores_memory : objectives::bottleneck {
-  static joint_plan search(const pipeline_problem& problem, const joint_options& options) {
+  static joint_result search(const pipeline_problem& problem, const joint_options& options) {
     return objectives::bottleneck::search(without_memory_limit(problem), options);
   }
 };
 struct gives_up : objectives::bottleneck {
-  static joint_plan search(const pipeline_problem&, const joint_options&) { return {}; }
+  static joint_result search(const pipeline_problem&, const joint_options&) { return {}; }
 };
 /// Largest minus least time of a stage, said to be monotone.
 struct difference : squared_times {

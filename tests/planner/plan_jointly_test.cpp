@@ -19,7 +19,7 @@ bool agrees_with_enumeration(const pipeline_problem& problem) {
   for (std::size_t k = 0; k < all_objectives.size(); ++k) {
     const any_objective objective = all_objectives[k];
     INFO(objective.name());
-    const joint_plan found = plan_jointly(problem, objective);
+    const joint_result found = plan_jointly(problem, objective);
     if (problem.layers.size() < problem.schedule.total_stages()) {
       REQUIRE(found.why.reason == infeasibility::cause::fewer_layers_than_stages);
     } else if (expected.least_overrun == test::none) {
@@ -184,7 +184,7 @@ TEST_CASE("Makespans of longer chains agree with the simulation of every partiti
                                    .modes = std::vector<std::size_t>(problem.layers.size(), 0)};
           best = std::min(best, makespan(shape, stage_costs(problem, plan)));
         });
-    const joint_plan found = plan_jointly(problem, objectives::makespan{});
+    const joint_result found = plan_jointly(problem, objectives::makespan{});
     REQUIRE(found.status == search_status::optimal);
     REQUIRE(found.objective == rational{best});
     REQUIRE(found.bound == rational{best});
@@ -202,7 +202,7 @@ TEST_CASE("Joint planning sees what cutting first and recomputing after cannot")
   pipeline_problem problem{.schedule = {.stages = 2, .microbatches = 8},
                            .layers = {wide, wide, slim, slim},
                            .memory_limit = {20, 13}};
-  const joint_plan joint = plan_jointly(problem, objectives::bottleneck{});
+  const joint_result joint = plan_jointly(problem, objectives::bottleneck{});
   REQUIRE(joint.status == search_status::optimal);
   CHECK(joint.objective == rational{90});
   CHECK(joint.plan == pipeline_plan{.cuts = {0, 1, 4}, .modes = {0, 0, 0, 0}});
@@ -221,7 +221,7 @@ TEST_CASE("The chunks of a device share its memory") {
       .schedule = {.kind = schedules::interleaved{}, .virtual_stages = 2, .microbatches = 1},
       .layers = {with_extra(3), with_extra(5)},
       .memory_limit = {10}};
-  const joint_plan found = plan_jointly(problem, objectives::makespan{});
+  const joint_result found = plan_jointly(problem, objectives::makespan{});
   CHECK(found.status == search_status::optimal);
   CHECK(found.objective == rational{43});
   CHECK(found.plan.modes == std::vector<std::size_t>{1, 0});
@@ -248,7 +248,7 @@ TEST_CASE("A device of half the speed gets half the layers") {
   CHECK(plan_jointly(problem, objectives::makespan{}).plan.cuts ==
         std::vector<std::size_t>{0, 3, 6});
   problem.time_factor = {{1}, {2}};
-  const joint_plan found = plan_jointly(problem, objectives::bottleneck{});
+  const joint_result found = plan_jointly(problem, objectives::bottleneck{});
   CHECK(found.plan.cuts == std::vector<std::size_t>{0, 4, 6});
   CHECK(found.objective == rational{120});
 }
@@ -262,7 +262,7 @@ TEST_CASE("Tied layers weigh once on one device") {
       .tied = {{0, 1}}};
   CHECK(plan_jointly(problem, objectives::makespan{}).status == search_status::optimal);
   problem.tied.clear();
-  const joint_plan found = plan_jointly(problem, objectives::makespan{});
+  const joint_result found = plan_jointly(problem, objectives::makespan{});
   CHECK(found.status == search_status::infeasible);
   CHECK(found.why.bytes_short == 100);
 }
@@ -274,7 +274,7 @@ TEST_CASE("A hundred layers of byte and nanosecond scale are planned and evaluat
   problem.memory_limit.assign(8, 3'000'000'000);
   for (const any_objective objective : all_objectives) {
     INFO(objective.name());
-    const joint_plan found = plan_jointly(problem, objective);
+    const joint_result found = plan_jointly(problem, objective);
     if (objective != objectives::makespan{}) REQUIRE(found.status == search_status::optimal);
     REQUIRE(objective_of(problem, found.plan, objective) == found.objective);
     REQUIRE(!(found.objective < found.bound));
@@ -295,7 +295,8 @@ TEST_CASE("Searches that are cut short keep a plan and a bound below the optimum
     problem.reserved.clear();
     if (problem.layers.size() < 3) continue;
     const rational best = plan_jointly(problem, objectives::makespan{}).objective;
-    const joint_plan found = plan_jointly(problem, objectives::makespan{}, {.operation_limit = 0});
+    const joint_result found =
+        plan_jointly(problem, objectives::makespan{}, {.operation_limit = 0});
     REQUIRE((found.status == search_status::stopped || found.status == search_status::optimal));
     REQUIRE((found.limit == search_limit::operations) == (found.status == search_status::stopped));
     REQUIRE(!(best < found.bound));
@@ -314,7 +315,7 @@ TEST_CASE("Knapsacks that are cut short leave plans that fit and bounds that hol
     const test::oracle expected(problem);
     if (!expected.feasible()) continue;
     for (std::size_t k = 0; k < all_objectives.size(); ++k) {
-      const joint_plan found =
+      const joint_result found =
           plan_jointly(problem, all_objectives[k], {.recompute = {.point_limit = 0}});
       stopped += found.status == search_status::stopped;
       REQUIRE(!(expected.best[k] < found.bound));
@@ -356,7 +357,7 @@ TEST_CASE("Plans are the same bytes everywhere") {
                      .microbatches = 8}};
     for (int l = 0; l < 14; ++l) problem.layers.push_back(test::random_layer(random, 3));
     problem.memory_limit.assign(4, kind == schedules::gpipe{} ? 700 : 450);
-    const joint_plan found = plan_jointly(problem, objectives::makespan{});
+    const joint_result found = plan_jointly(problem, objectives::makespan{});
     CHECK(found.status == search_status::optimal);
     CHECK(found.objective == rational{makespan});
     CHECK(found.plan == plan);
@@ -368,7 +369,7 @@ TEST_CASE("A layer with much to reduce goes to the device that ends first") {
       .schedule = {.stages = 2, .microbatches = 4},
       .layers = std::vector<pipeline_layer>(7, {.forward_time = 10, .backward_time = 20})};
   problem.layers[3].step_time = 500;
-  const joint_plan found = plan_jointly(problem, objectives::makespan{});
+  const joint_result found = plan_jointly(problem, objectives::makespan{});
   CHECK(found.status == search_status::optimal);
   CHECK(found.plan.cuts[1] == 3);
   // Forward of 3 layers, then 4 rounds of 4 layers and the reduction.

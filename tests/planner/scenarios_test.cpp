@@ -116,7 +116,7 @@ TEST_CASE("Plans for scenarios agree with enumeration of partitions and modes") 
     test::for_each_plan(problem, [&](const pipeline_plan& plan) {
       if (test::overrun(problem, plan) <= 0) best = std::min(best, value(plan));
     });
-    const joint_plan found = plan_jointly(problem, scenarios, measure);
+    const joint_result found = plan_jointly(problem, scenarios, measure);
     if (best == rational{test::none}) {
       REQUIRE(found.status == search_status::infeasible);
       continue;

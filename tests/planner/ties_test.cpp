@@ -87,11 +87,11 @@ TEST_CASE("Of equal plans the first by the rule of ties is taken") {
     for (const any_objective& objective : ruled) {
       INFO(objective.name());
       const auto first = first_of_all(problem, objective);
-      const joint_plan found = plan_jointly(problem, objective);
+      const joint_result found = plan_jointly(problem, objective);
       REQUIRE(first.has_value() == (found.status == search_status::optimal));
       if (!first) continue;
       ++fitting;
-      REQUIRE(found.tie_settled);
+      REQUIRE(found.tie_settled == true);
       REQUIRE(rank_of(problem, found.plan, objective) == *first);
     }
   }
@@ -118,8 +118,8 @@ TEST_CASE("Ties of devices with several stages") {
     }
     for (const any_objective& objective : ruled) {
       INFO(objective.name());
-      const joint_plan found = plan_jointly(problem, objective);
-      REQUIRE(found.tie_settled);
+      const joint_result found = plan_jointly(problem, objective);
+      REQUIRE(found.tie_settled == true);
       REQUIRE(rank_of(problem, found.plan, objective) == *first_of_all(problem, objective));
     }
   }
@@ -129,7 +129,7 @@ TEST_CASE("42 equal layers on 16 stages") {
   for (const any_objective& objective : ruled) {
     INFO(objective.name());
     for (const pipeline_problem& problem : {equal_layers(0, 0), equal_layers(2, 3)}) {
-      const joint_plan found = plan_jointly(problem, objective);
+      const joint_result found = plan_jointly(problem, objective);
       const auto stages = stage_costs(problem, found.plan);
       CHECK(makespan(problem.schedule, stages) == 3870);
       CHECK(std::ranges::min(stages, {}, &stage_cost::forward_time).forward_time == 20);
@@ -138,10 +138,10 @@ TEST_CASE("42 equal layers on 16 stages") {
 }
 
 TEST_CASE("A tie that cannot be settled within the limit is left open") {
-  const joint_plan found =
+  const joint_result found =
       plan_jointly(equal_layers(0, 0), objectives::bottleneck{}, {.operation_limit = 1'000'000});
   CHECK(found.status == search_status::optimal);
   CHECK(found.objective == rational{90});
-  CHECK_FALSE(found.tie_settled);
-  CHECK_FALSE(plan_jointly(equal_layers(0, 0), objectives::variance{}).tie_settled);
+  CHECK(found.tie_settled == false);
+  CHECK_FALSE(plan_jointly(equal_layers(0, 0), objectives::variance{}).tie_settled.has_value());
 }

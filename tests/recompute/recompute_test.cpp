@@ -59,7 +59,7 @@ TEST_CASE("Random stages agree with enumeration, with small and byte-scale value
     const std::int64_t scale = round % 2 == 0 ? 1 : 123'456'789;
     const recompute_problem problem = random_stage(random, scale);
     const brute_force best = enumerate(problem);
-    const recompute_choice found = choose_recomputation(problem);
+    const recompute_result found = choose_recomputation(problem);
     if (best.extra == std::numeric_limits<std::int64_t>::max()) {
       REQUIRE(found.status == search_status::infeasible);
       REQUIRE(found.bytes_short == best.least_bytes - problem.budget);
@@ -106,7 +106,7 @@ TEST_CASE("Irregular values of many distinct layers stay exact") {
         }
       best = next;
     }
-    const recompute_choice found = choose_recomputation(problem);
+    const recompute_result found = choose_recomputation(problem);
     REQUIRE(found.status == search_status::optimal);
     REQUIRE(found.objective == *std::ranges::min_element(best));
   }
@@ -119,8 +119,8 @@ TEST_CASE("When the search is cut short it still has a choice and a true bound")
   for (const pipeline_layer& one : problem.layers)
     problem.budget += 30 * one.modes[0].saved_bytes / 20;
   problem.budget += 100'000'000;
-  const recompute_choice exact = choose_recomputation(problem);
-  const recompute_choice cut = choose_recomputation(problem, {.point_limit = 1});
+  const recompute_result exact = choose_recomputation(problem);
+  const recompute_result cut = choose_recomputation(problem, {.point_limit = 1});
   REQUIRE(exact.status == search_status::optimal);
   REQUIRE(cut.has_modes());
   CHECK(cut.bound <= exact.objective);
@@ -140,13 +140,13 @@ TEST_CASE("Every limit leaves a choice that fits, no better than its bound nor t
       problem.layers.push_back(l % 3 == 0 ? repeated : test::random_layer(random, 3, 1009));
     recompute_chooser exactly(problem.layers);
     problem.budget = exactly.least_bytes(0, 14, 2) + 12'000 * round;
-    const recompute_choice exact = choose_recomputation(problem);
+    const recompute_result exact = choose_recomputation(problem);
     REQUIRE(exact.status == search_status::optimal);
     const std::vector<recompute_options> limits = {
         {.point_limit = 0}, {.point_limit = 40},  {.point_limit = 400},
         {.work_limit = 0},  {.work_limit = 3000}, {.control = {.stop = stopped.get_token()}}};
     for (const recompute_options& options : limits) {
-      const recompute_choice found = choose_recomputation(problem, options);
+      const recompute_result found = choose_recomputation(problem, options);
       REQUIRE(found.has_modes());
       cut += found.status == search_status::stopped;
       const search_limit limit =
@@ -172,7 +172,7 @@ TEST_CASE("Approximate choices are near the optimum, whatever is held") {
                                         {.extra_time = bytes, .saved_bytes = 0}}});
     problem.budget += bytes / 2;
   }
-  const recompute_choice found =
+  const recompute_result found =
       choose_recomputation(problem, {.point_limit = 20'000, .work_limit = 5'000'000});
   CHECK(found.objective - found.bound <= found.bound / 1000);
   CHECK(activation_peak(problem.layers, found.modes, 1) <= problem.budget);
@@ -202,7 +202,7 @@ TEST_CASE("The paper's rule fits where the exact choice does and never beats it"
   for (int round = 0; round < 500; ++round) {
     const recompute_problem problem = random_stage(random, 1);
     const auto in_flight = static_cast<std::int64_t>(problem.in_flight);
-    const recompute_choice adaptive =
+    const recompute_result adaptive =
         choose_recomputation_adaptively(problem.layers, in_flight, problem.budget);
     if (!adaptive.has_modes()) {
       REQUIRE(adaptive.bytes_short > 0);

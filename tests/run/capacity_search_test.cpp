@@ -20,17 +20,17 @@ const std::vector<loads<2>> table = [] {
   return samples;
 }();
 
-capacity_search search(const std::vector<loads<2>>& samples,
-                       const std::function<capacity_outcome(const loads<2>&)>& evaluate,
-                       const search_control& control = {}) {
+capacity_search_result search(const std::vector<loads<2>>& samples,
+                              const std::function<capacity_outcome(const loads<2>&)>& evaluate,
+                              const search_control& control = {}) {
   return search_capacity({.samples = samples,
                           .evaluate = [&](const loads<2>& capacity, std::span<const loads<2>>,
                                           capacity_effort) { return evaluate(capacity); },
                           .global_batch = 100},
-                         control);
+                         {.control = control});
 }
 
-const capacity_candidate& candidate_of(const capacity_search& found, std::int64_t tiles) {
+const capacity_candidate& candidate_of(const capacity_search_result& found, std::int64_t tiles) {
   return *std::ranges::find_if(found.candidates, [&](const capacity_candidate& candidate) {
     return candidate.capacity[0] == tiles;
   });
@@ -142,8 +142,8 @@ TEST_CASE("Many samples are compared on a random part, the same for the same see
                              [&](const loads<2>&, std::span<const loads<2>> part, capacity_effort) {
                                seen = part.size();
                                return capacity_outcome{.fits = true};
-                             },
-                         .sample_limit = 5000});
+                             }},
+                        {.sample_limit = 5000});
   CHECK(seen == 5000);
 }
 

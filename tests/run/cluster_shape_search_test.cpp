@@ -27,15 +27,23 @@ shape_problem some_problem(std::span<const vision_language_sample> samples, std:
               },
           .run = {.samples = samples,
                   .global_batch = 64,
-                  .memory = {.limit = 80 * test::gibibyte, .reserved = 6 * test::gibibyte}},
-          .sample_limit = 300};
+                  .memory = {.limit = 80 * test::gibibyte, .reserved = 6 * test::gibibyte}}};
+}
+
+shape_search_result rank(const shape_problem& problem, const search_control& control = {}) {
+  return rank_shapes(problem, {.sample_limit = 300, .plans = {.control = control}});
 }
 
 }  // namespace
 
 TEST_CASE("Every division of the devices is looked at, the fastest first") {
   const auto samples = test::image_samples(600);
-  const auto ranked = rank_shapes(some_problem(samples, 16));
+  const auto found = rank(some_problem(samples, 16));
+  CHECK(found.status == search_status::feasible);
+  const auto& ranked = found.candidates;
+  CHECK(found.objective == ranked.front().time_per_sample);
+  CHECK(found.bound > 0);
+  CHECK(found.bound <= found.objective);
   // Tensor parallelism of 1, 2, 4 and 8 leaves 5, 4, 3 and 2 divisors for the stages.
   REQUIRE(ranked.size() == 14);
   std::vector<cluster_shape> shapes;
@@ -61,7 +69,10 @@ TEST_CASE("A stop request ends the search for a shape once one fits") {
   const auto samples = test::image_samples(600);
   std::stop_source stop;
   stop.request_stop();
-  const auto ranked = rank_shapes(some_problem(samples, 16), {.stop = stop.get_token()});
+  const auto found = rank(some_problem(samples, 16), {.stop = stop.get_token()});
+  CHECK(found.status == search_status::stopped);
+  CHECK(found.limit == search_limit::stop);
+  const auto& ranked = found.candidates;
   CHECK(ranked.size() < 14);
   CHECK(ranked.front().fits);
   CHECK(std::ranges::count(ranked, true, &shape_candidate::fits) == 1);
@@ -81,20 +92,20 @@ TEST_CASE("The fastest shape on all samples is no slower than one chosen by hand
   };
   shape_problem fixed = problem;
   fixed.run.capacity = loads<2>{9, 4096};
-  CHECK(epoch(rank_shapes(fixed).front().shape) <=
+  CHECK(epoch(rank(fixed).candidates.front().shape) <=
         epoch({.data_parallel = 4, .stages = 4, .tensor_parallel = 1}));
 }
 
 TEST_CASE("Shapes that cannot be are told apart") {
   const auto samples = test::image_samples(50);
   // 7 divides no number of heads; 131 stages are more than there are layers.
-  for (const shape_candidate& one : rank_shapes(some_problem(samples, 7)))
+  for (const shape_candidate& one : rank(some_problem(samples, 7)).candidates)
     if (one.shape.tensor_parallel == 7)
       CHECK(one.passed_over.find("tensor_parallel = 7") != std::string::npos);
-  const auto many = rank_shapes(some_problem(samples, 131));
+  const auto many = rank(some_problem(samples, 131)).candidates;
   const auto deep = std::ranges::find(many, 131U, [](const auto& one) { return one.shape.stages; });
   REQUIRE(deep != many.end());
   CHECK(deep->passed_over.find("more stages") != std::string::npos);
-  CHECK_THROWS_AS(rank_shapes(some_problem(samples, 0)), invalid_input);
-  CHECK_THROWS_AS(rank_shapes(some_problem({}, 8)), invalid_input);
+  CHECK_THROWS_AS(rank(some_problem(samples, 0)), invalid_input);
+  CHECK_THROWS_AS(rank(some_problem({}, 8)), invalid_input);
 }

@@ -44,7 +44,7 @@ std::int64_t epoch_time(const std::vector<layer_cost>& chain, const schedule_sha
                         const epoch_load& load, const std::vector<std::size_t>& cuts) {
   const std::vector<layer_cost> layers = chain_under(schedule.kind, chain);
   const pipeline_plan plan{.cuts = cuts, .modes = std::vector<std::size_t>(chain.size(), 0)};
-  return simulate_epoch(stage_models(layers, plan), schedule, load, 0).time;
+  return simulate_epoch(stage_models(layers, plan), schedule, load).time;
 }
 
 }  // namespace

@@ -163,7 +163,7 @@ TEST_CASE("Shapes that cannot run the global batch are passed over") {
               .global_batch = 2,
               .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte},
               .capacity = loads<2>{10, 4096}}};
-  for (const shape_candidate& one : rank_shapes(problem)) {
+  for (const shape_candidate& one : rank_shapes(problem).candidates) {
     if (one.fits) CHECK(one.shape.data_parallel <= 2);
     if (one.nearest_batch > 0) {
       CHECK(static_cast<std::size_t>(one.nearest_batch) == one.shape.data_parallel);

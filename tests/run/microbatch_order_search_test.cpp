@@ -54,7 +54,7 @@ epoch_load some_load(random_stream& random, std::size_t steps, std::size_t ranks
 }
 
 struct searched_rank {
-  microbatch_order found;
+  microbatch_order_result found;
   std::int64_t best = 0;  ///< Over all orders.
 };
 
@@ -135,13 +135,17 @@ TEST_CASE("an epoch in order holds the same micro-batches and takes no longer") 
     const auto stages = some_stages(random, shape);
     const epoch_load load = some_load(random, 5, 3, 8);
     epoch_load ordered = load;
-    ordered.assignment = order_epoch(stages, shape, load);
+    const epoch_order_result found = order_epoch(stages, shape, load);
+    ordered.assignment = found.assignment;
     REQUIRE(ordered.assignment.size() == load.assignment.size());
     for (std::size_t group = 0; group < load.assignment.size(); ++group)
       REQUIRE(std::ranges::is_permutation(ordered.assignment[group], load.assignment[group]));
-    const auto before = simulate_epoch(stages, shape, load, 0);
-    const auto after = simulate_epoch(stages, shape, ordered, 0);
+    const auto before = simulate_epoch(stages, shape, load);
+    const auto after = simulate_epoch(stages, shape, ordered);
     REQUIRE(after.time <= before.time);
+    CHECK(found.objective == after.time);
+    CHECK(found.bound <= found.objective);
+    CHECK(found.limit == search_limit::none);
   }
 }
 
@@ -152,7 +156,11 @@ TEST_CASE("an epoch stays as it is given where the search is asked to stop") {
   const epoch_load load = some_load(random, 5, 3, 8);
   std::stop_source stop;
   stop.request_stop();
-  const auto ordered = order_epoch(stages, shape, load, {.stop = stop.get_token()});
+  const auto found = order_epoch(stages, shape, load, {.control = {.stop = stop.get_token()}});
+  const grouping<std::uint32_t>& ordered = found.assignment;
+  CHECK(found.status == search_status::stopped);
+  CHECK(found.limit == search_limit::stop);
+  CHECK(found.objective == simulate_epoch(stages, shape, load).time);
   REQUIRE(ordered.size() == load.assignment.size());
   for (std::size_t group = 0; group < ordered.size(); ++group)
     CHECK(std::ranges::equal(ordered[group], load.assignment[group]));
@@ -172,7 +180,7 @@ TEST_CASE("searches for an order end at their limits") {
   microbatch_times times;
   times.evaluate(stages, load, ids, ids.size());
   const std::vector<std::int64_t> no_steps(4, 0);
-  const auto search = [&](const order_search_limits& limits) {
+  const auto search = [&](const order_search_options& limits) {
     return search_microbatch_order(prepared.graph, times, ids.size(), no_steps, limits);
   };
   const auto once = search({.simulations = 1});

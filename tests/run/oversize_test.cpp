@@ -46,7 +46,7 @@ struct run_with_long_samples {
 
 /// Short samples, some of which are replaced.
 template <typename Replace>
-run_plan planned_with(const Replace& replace, oversize_policy oversize) {
+run_result planned_with(const Replace& replace, oversize_policy oversize) {
   random_stream random(9);
   std::vector<vision_language_sample> samples;
   for (std::int64_t i = 0; i < 600; ++i) {
@@ -75,7 +75,7 @@ std::vector<std::uint32_t> packed(const run_strategy& strategy) {
 
 TEST_CASE("Samples beyond the capacity are micro-batches of their own, with memory for them") {
   const run_with_long_samples run(20'000);
-  const run_plan plan = plan_run(run.problem);
+  const run_result plan = plan_run(run.problem);
   const run_strategy& planned = plan.planned;
   REQUIRE(planned.status == search_status::feasible);
   CHECK(planned.fits);
@@ -94,9 +94,9 @@ TEST_CASE("Samples beyond the capacity are micro-batches of their own, with memo
 TEST_CASE("Where no capacity is given, micro-batches of their own make no epoch longer") {
   run_with_long_samples run(20'000);
   run.problem.capacity.reset();
-  const run_plan own = plan_run(run.problem);
+  const run_result own = plan_run(run.problem);
   run.problem.oversize = oversize_policy::reject;
-  const run_plan held = plan_run(run.problem);
+  const run_result held = plan_run(run.problem);
   REQUIRE(own.planned.status == search_status::feasible);
   CHECK(own.planned.fits);
   CHECK(packed(own.planned).size() == run.samples.size());
@@ -109,7 +109,7 @@ TEST_CASE("Samples beyond the capacity are refused by name, or left out and list
   run.problem.oversize = oversize_policy::reject;
   CHECK_THROWS_WITH(plan_run(run.problem), Catch::Contains("tokens[7]"));
   run.problem.oversize = oversize_policy::skip;
-  const run_plan plan = plan_run(run.problem);
+  const run_result plan = plan_run(run.problem);
   REQUIRE(plan.planned.status == search_status::feasible);
   CHECK(plan.skipped == run.beyond);
   for (const run_strategy* strategy : {&plan.unbalanced, &plan.published, &plan.planned}) {
@@ -124,7 +124,7 @@ TEST_CASE("Samples beyond the capacity are refused by name, or left out and list
 
 TEST_CASE("A sample that no plan has memory for is a reason, not a plan that does not fit") {
   const run_with_long_samples run(5'000'000);
-  const run_plan plan = plan_run(run.problem);
+  const run_result plan = plan_run(run.problem);
   CHECK(plan.planned.status == search_status::infeasible);
   CHECK(plan.planned.why.reason == infeasibility::cause::memory);
 }
@@ -161,7 +161,7 @@ TEST_CASE("Micro-batches of their own make epochs strictly shorter where a few s
 TEST_CASE("Memory for a long sample is planned by modes that it needs, beside packs far smaller") {
   run_with_long_samples run(60'000);
   for (std::size_t k = 1; k < run.beyond.size(); ++k) run.samples[run.beyond[k]] = {1, 300};
-  const run_plan plan = plan_run(run.problem);
+  const run_result plan = plan_run(run.problem);
   REQUIRE(plan.planned.status == search_status::feasible);
   CHECK(plan.planned.fits);
   CHECK(packed(plan.planned).size() == run.samples.size());
@@ -171,13 +171,13 @@ TEST_CASE("Where no capacity is given, only samples that no plan has memory for 
   run_with_long_samples run(20'000);
   run.problem.capacity.reset();
   run.problem.oversize = oversize_policy::skip;
-  const run_plan all = plan_run(run.problem);
+  const run_result all = plan_run(run.problem);
   CHECK(all.skipped.empty());  // though without them the epoch would be shorter
   CHECK(packed(all.planned).size() == run.samples.size());
 
   run.samples[run.beyond[1]] = {0, 5'000'000};
   run.samples[run.beyond[2]] = {100'000, 26'000'000};
-  const run_plan plan = plan_run(run.problem);
+  const run_result plan = plan_run(run.problem);
   REQUIRE(plan.planned.status == search_status::feasible);
   CHECK(plan.planned.fits);
   CHECK(plan.skipped == std::vector{run.beyond[1], run.beyond[2]});
@@ -187,7 +187,7 @@ TEST_CASE("Where no capacity is given, only samples that no plan has memory for 
 TEST_CASE("A plan that left samples out evaluates to the same time, and lists them again") {
   run_with_long_samples run(20'000);
   run.problem.oversize = oversize_policy::skip;
-  const run_plan plan = plan_run(run.problem);
+  const run_result plan = plan_run(run.problem);
   const run_strategy& planned = plan.planned;
   const auto evaluate = [&] {
     return evaluate_run(run.problem, planned.data.packing.packs, planned.data.dispatch,
@@ -197,7 +197,7 @@ TEST_CASE("A plan that left samples out evaluates to the same time, and lists th
   CHECK(again.skipped == run.beyond);
   CHECK(again.strategy.epoch.time == planned.epoch.time);
   CHECK(again.strategy.epoch.peak_memory == planned.epoch.peak_memory);
-  CHECK(again.bound_epoch_time <= plan.bound_epoch_time);
+  CHECK(again.bound <= plan.bound);
   CHECK(again.strategy.data.packing.packs == planned.data.packing.packs);
   run.problem.oversize = oversize_policy::own_pack;
   CHECK_THROWS_WITH(evaluate(), Catch::Contains("in no pack"));

@@ -89,9 +89,9 @@ TEST_CASE("A run is planned with any packer") {
   const auto samples = some_samples(1500, 1);
   const auto chain = small_chain();
   run_problem problem = small_run(samples, chain);
-  const run_plan usual = plan_run(problem);
+  const run_result usual = plan_run(problem);
   problem.packer = cautious_packer{};
-  const run_plan cautious = plan_run(problem);
+  const run_result cautious = plan_run(problem);
   REQUIRE(cautious.planned.fits);
   check_complete(cautious.planned.data, samples.size());
   const auto& packs = cautious.planned.data.packing.packs;
@@ -108,13 +108,13 @@ TEST_CASE("A run is planned with any packer") {
 TEST_CASE("A run is planned from samples to simulated epoch") {
   const auto samples = some_samples(1500, 1);
   const auto chain = small_chain();
-  const run_plan plan = plan_run(small_run(samples, chain));
+  const run_result plan = plan_run(small_run(samples, chain));
   for (const run_strategy* column :
        {&plan.naive, &plan.unbalanced, &plan.published, &plan.planned}) {
     REQUIRE(column->status == search_status::feasible);
     check_complete(column->data, samples.size());
     CHECK(column->fits);
-    CHECK(plan.bound_epoch_time <= column->epoch.time);
+    CHECK(plan.bound <= column->epoch.time);
     CHECK(column->epoch.bubble_ratio > 0.0);
     CHECK(column->epoch.bubble_ratio < 1.0);
     CHECK(column->epoch.rank_wait_ratio >= 0.0);
@@ -133,7 +133,7 @@ TEST_CASE("The naive strategy has the vision tower on the first stage") {
   const auto samples = some_samples(400, 1);
   const auto chain = small_chain();
   run_problem problem = small_run(samples, chain);
-  const run_plan plan = plan_run(problem);
+  const run_result plan = plan_run(problem);
   const auto language = [&](std::size_t stage) {
     const std::vector<std::size_t>& cuts = plan.naive.plan.cuts;
     return std::count_if(chain.begin() + static_cast<std::ptrdiff_t>(cuts[stage]),
@@ -161,12 +161,12 @@ TEST_CASE("The vision tower fills the stages reserved for it") {
   for (const std::size_t stages : {std::size_t{1}, std::size_t{2}}) {
     run_problem problem = small_run(samples, chain);
     reserve_vision_stages(problem, stages);
-    const run_plan plan = plan_run(problem);
+    const run_result plan = plan_run(problem);
     REQUIRE(plan.planned.fits);
     CHECK(plan.planned.plan.cuts[stages] == tower);
     CHECK(plan.published.plan.cuts[stages] == tower);
     CHECK_FALSE(plan.naive.keeps_constraints);
-    CHECK(plan.bound_epoch_time <= plan.planned.epoch.time);
+    CHECK(plan.bound <= plan.planned.epoch.time);
   }
   run_problem problem = small_run(samples, chain);
   reserve_vision_stages(problem, 4);
@@ -186,12 +186,12 @@ TEST_CASE("A current layout is compared with and never better than the plan") {
   const auto samples = some_samples(400, 1);
   const auto chain = small_chain();
   run_problem problem = small_run(samples, chain);
-  const run_plan plan = plan_run(problem);
+  const run_result plan = plan_run(problem);
   problem.current =
       current_layout{.plan = plan.planned.plan,
                      .data = assigned_packs{plan.planned.data.packing.packs,
                                             plan.planned.data.dispatch, *plan.planned.capacity}};
-  const run_plan again = plan_run(problem);
+  const run_result again = plan_run(problem);
   CHECK(again.current->epoch.time == plan.planned.epoch.time);
   CHECK(again.planned.epoch.time <= again.current->epoch.time);
   problem.current = current_layout{.plan = plan.naive.plan};
@@ -203,7 +203,7 @@ TEST_CASE("A current layout is compared with and never better than the plan") {
 TEST_CASE("The ablation leads from unbalanced to planned") {
   const auto samples = some_samples(800, 2);
   const auto chain = small_chain();
-  const run_plan plan = plan_run(small_run(samples, chain));
+  const run_result plan = plan_run(small_run(samples, chain));
   REQUIRE(plan.ablation.size() == 5);
   CHECK(plan.ablation.front().name == "unbalanced");
   CHECK(plan.ablation.front().epoch_time == plan.unbalanced.epoch.time);
@@ -219,11 +219,13 @@ TEST_CASE("A run that is asked to stop still has a whole plan") {
   problem.capacity.reset();
   std::stop_source stop;
   stop.request_stop();
-  const run_plan plan = plan_run(problem, {.stop = stop.get_token()});
+  const run_result plan = plan_run(problem, {.control = {.stop = stop.get_token()}});
+  CHECK(plan.status == search_status::stopped);
+  CHECK(plan.limit == search_limit::stop);
   REQUIRE(plan.planned.status == search_status::feasible);
   check_complete(plan.planned.data, samples.size());
   CHECK(plan.planned.fits);
-  CHECK(plan.bound_epoch_time <= plan.planned.epoch.time);
+  CHECK(plan.bound <= plan.planned.epoch.time);
   CHECK(plan.capacities.candidates.size() == 1);
 }
 
@@ -232,8 +234,8 @@ TEST_CASE("The same seed plans the same run") {
   const auto chain = small_chain();
   run_problem problem = small_run(samples, chain);
   problem.capacity.reset();
-  const run_plan first = plan_run(problem);
-  const run_plan second = plan_run(problem);
+  const run_result first = plan_run(problem);
+  const run_result second = plan_run(problem);
   CHECK(first.planned.epoch.time == second.planned.epoch.time);
   CHECK(first.planned.plan == second.planned.plan);
   CHECK(first.planned.data.packing.packs == second.planned.data.packing.packs);
@@ -248,7 +250,7 @@ TEST_CASE("An automatic capacity is no slower than the paper's") {
   problem.capacity = loads<2>{9, 4096};
   const std::int64_t fixed = plan_run(problem).planned.epoch.time;
   problem.capacity.reset();
-  const run_plan automatic = plan_run(problem);
+  const run_result automatic = plan_run(problem);
   CHECK(automatic.planned.epoch.time <= fixed);
   const auto& candidates = automatic.capacities.candidates;
   CHECK(std::ranges::count(candidates, std::string(), &capacity_candidate::passed_over) == 1);
@@ -261,7 +263,7 @@ TEST_CASE(
   const auto samples = some_samples(500, 5);
   const auto chain = small_chain();
   run_problem problem = small_run(samples, chain);
-  const run_plan plan = plan_run(problem);
+  const run_result plan = plan_run(problem);
   const auto stages = stage_models(chain, plan.planned.plan);
   for (std::size_t s = 0; s < 4; ++s) {
     const workload full{.tiles = 10, .tokens = 4096};
@@ -283,13 +285,13 @@ TEST_CASE("A run is planned under every schedule") {
     CAPTURE(kind.name());
     problem.schedule = kind;
     problem.virtual_stages = kind == schedules::interleaved{} ? 2 : 1;
-    const run_plan plan = plan_run(problem);
+    const run_result plan = plan_run(problem);
     REQUIRE(plan.planned.status == search_status::feasible);
     check_complete(plan.planned.data, samples.size());
     CHECK(plan.planned.plan.cuts.size() == 4 * problem.virtual_stages + 1);
     CHECK(plan.planned.epoch.peak_memory.size() == 4);
     CHECK(plan.planned.fits);
-    CHECK(plan.bound_epoch_time <= plan.planned.epoch.time);
+    CHECK(plan.bound <= plan.planned.epoch.time);
     CHECK(plan.planned.epoch.time <= plan.unbalanced.epoch.time);
     for (const ablation_row& row : plan.ablation)
       if (row.fits) CHECK(plan.planned.epoch.time <= row.epoch_time);
@@ -312,7 +314,7 @@ TEST_CASE("A plan made before is evaluated, and refused where it is not for this
   CHECK(same.strategy.epoch.time == planned.epoch.time);
   CHECK(same.strategy.epoch.peak_memory == planned.epoch.peak_memory);
   CHECK(same.strategy.fits);
-  CHECK(same.bound_epoch_time <= same.strategy.epoch.time);
+  CHECK(same.bound <= same.strategy.epoch.time);
 
   problem.memory.limit = same.strategy.epoch.peak_memory[0] - 1;
   CHECK_FALSE(evaluate_again(planned.data.dispatch, planned.plan).strategy.fits);
@@ -336,8 +338,9 @@ TEST_CASE("An interleaved epoch is filled up with empty micro-batches") {
   const auto stages = stage_models(chain, {.cuts = {0, 1, 2, 3, 4}, .modes = {0, 0, 0, 0}});
   epoch_load load{.ranks = 1, .microbatches = {{.tokens = 10}}};
   load.assignment.append(std::vector<std::uint32_t>{0});
-  const epoch_outcome outcome = simulate_epoch(
-      stages, {.kind = schedules::interleaved{}, .stages = 2, .virtual_stages = 2}, load, 100);
+  const epoch_outcome outcome =
+      simulate_epoch(stages, {.kind = schedules::interleaved{}, .stages = 2, .virtual_stages = 2},
+                     load, {.reserved = 100});
   CHECK(outcome.time == 4 * 10 + 4 * 20 + 2 * 5);
   CHECK(outcome.peak_memory == std::vector<std::int64_t>{2120, 2120});
 }
@@ -366,7 +369,7 @@ TEST_CASE("ZB-H1 splits the backward, and layers recompute once or twice") {
   epoch_load load{.ranks = 1, .microbatches = {{.tokens = 10}, {.tokens = 20}}};
   load.assignment.append(std::vector<std::uint32_t>{0, 1});
   const epoch_outcome outcome =
-      simulate_epoch(stages, {.kind = schedules::zero_bubble_h1{}, .stages = 2}, load, 0);
+      simulate_epoch(stages, {.kind = schedules::zero_bubble_h1{}, .stages = 2}, load);
   // Stage 0: F 0-10, F 10-30, B 30-40, W 40-50, B 70-90, W 90-110.
   // Stage 1: F 10-20, B 20-30, F 30-50, B 50-70, W 70-80, W 80-100.
   CHECK(outcome.time == 110);
@@ -375,8 +378,8 @@ TEST_CASE("ZB-H1 splits the backward, and layers recompute once or twice") {
   // Recomputed in B and held until W: stage 1 runs F B F B W W, and 10 + 20 bytes wait at the end.
   const pipeline_plan full{.cuts = {0, 1, 2}, .modes = {1, 1}};
   const schedule_shape shape{.kind = schedules::zero_bubble_h1{}, .stages = 2};
-  CHECK(simulate_epoch(stage_models(split, full), shape, load, 0).peak_memory[1] == 30);
-  CHECK(simulate_epoch(stage_models(twice, full), shape, load, 0).peak_memory[1] == 20);
+  CHECK(simulate_epoch(stage_models(split, full), shape, load).peak_memory[1] == 30);
+  CHECK(simulate_epoch(stage_models(twice, full), shape, load).peak_memory[1] == 20);
 }
 
 TEST_CASE("What is held for W where a layer is not trained, or has no mode without recomputation") {
@@ -402,7 +405,7 @@ TEST_CASE("An epoch worked out by hand") {
   epoch_load load{.ranks = 2, .microbatches = {{.tokens = 10}, {.tokens = 20}, {.tokens = 7}}};
   load.assignment.append(std::vector<std::uint32_t>{0, 1});
   load.assignment.append(std::vector<std::uint32_t>{2});
-  const epoch_outcome outcome = simulate_epoch(stages, {.stages = 2}, load, 100);
+  const epoch_outcome outcome = simulate_epoch(stages, {.stages = 2}, load, {.reserved = 100});
   // Rank 0, stage 0: F 0-10, F 10-30, B 40-60, B 90-130. Stage 1: F 10-20, B 20-40, F 40-60, B
   // 60-100. B of micro-batch 1 on stage 0 starts at 100.
   CHECK(outcome.time == 140 + 5);
@@ -420,7 +423,7 @@ TEST_CASE("Memory that cannot suffice is explained, not thrown") {
   const auto chain = small_chain();
   run_problem problem = small_run(samples, chain);
   problem.memory.limit = 20 * gibibyte;
-  const run_plan plan = plan_run(problem);
+  const run_result plan = plan_run(problem);
   CHECK(plan.planned.status == search_status::infeasible);
   CHECK(plan.planned.why.reason == infeasibility::cause::memory);
   CHECK(plan.planned.why.bytes_short > 0);
@@ -463,7 +466,7 @@ TEST_CASE("Text-only tables, one sample, one device") {
   const std::vector<vision_language_sample> one = {{1, 300}};
   problem.samples = one;
   problem.global_batch = 1;
-  const run_plan plan = plan_run(problem);
+  const run_result plan = plan_run(problem);
   CHECK(plan.planned.epoch.steps == 1);
   CHECK(plan.planned.epoch.time > 0);
 }

@@ -122,7 +122,7 @@ bool keeps_capacity(const run_problem& problem, const run_strategy& strategy) {
 
 void check(const drawn_run& run) {
   const run_problem& problem = run.problem;
-  const run_plan plan = plan_run(problem);
+  const run_result plan = plan_run(problem);
   const run_strategy& planned = plan.planned;
   if (planned.status == search_status::infeasible) {
     if (planned.why.reason == infeasibility::cause::global_batch) {
@@ -141,10 +141,10 @@ void check(const drawn_run& run) {
   CHECK(has_batch(planned, problem));
   CHECK(keeps_capacity(problem, planned));
   CHECK(planned.fits);
-  CHECK(plan.bound_epoch_time <= planned.epoch.time);
+  CHECK(plan.bound <= planned.epoch.time);
   for (const run_strategy* other : {&plan.naive, &plan.unbalanced, &plan.published}) {
     if (other->status == search_status::infeasible || !other->fits) continue;
-    CHECK(plan.bound_epoch_time <= other->epoch.time);
+    CHECK(plan.bound <= other->epoch.time);
     if (other->keeps_constraints && has_batch(*other, problem) && keeps_memory(problem, *other) &&
         keeps_capacity(problem, *other))
       CHECK(planned.epoch.time <= other->epoch.time);
@@ -179,7 +179,7 @@ drawn_run draw_constrained_run(std::uint64_t seed) {
 
 void check_constraints(const drawn_run& run) {
   const run_problem& problem = run.problem;
-  const run_plan plan = plan_run(problem);
+  const run_result plan = plan_run(problem);
   pipeline_problem layers{
       .schedule = {.kind = problem.schedule, .stages = problem.stages, .microbatches = 1},
       .together = problem.together,
@@ -220,11 +220,11 @@ void check_moved_cuts(const drawn_run& run) {
 }
 
 void check_more_memory(const drawn_run& run) {
-  const run_plan plan = plan_run(run.problem);
+  const run_result plan = plan_run(run.problem);
   if (plan.planned.status == search_status::infeasible) return;
   run_problem more = run.problem;
   more.memory.limit += more.memory.limit / 3;
-  const run_plan faster = plan_run(more);
+  const run_result faster = plan_run(more);
   REQUIRE(faster.planned.status != search_status::infeasible);
   CHECK(static_cast<double>(faster.planned.epoch.time) <=
         1.005 * static_cast<double>(plan.planned.epoch.time));

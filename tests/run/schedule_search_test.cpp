@@ -30,8 +30,11 @@ schedule_problem some_problem(const std::vector<vision_language_sample>& samples
                   .memory = {.limit = 80 * test::gibibyte, .reserved = 6 * test::gibibyte},
                   .recompute_for_w = weight_gradient_recompute::twice,
                   .capacity = loads<2>{10, 4096}},
-          .most_virtual_stages = 2,
-          .sample_limit = 200};
+          .most_virtual_stages = 2};
+}
+
+schedule_search_result rank(const schedule_problem& problem) {
+  return rank_schedules(problem, {.sample_limit = 200});
 }
 
 }  // namespace
@@ -40,13 +43,18 @@ TEST_CASE("Every schedule allowed is planned with its own memory, the fastest fi
   const auto samples = test::image_samples(60);
   const auto chain = small_chain();
   const schedule_problem problem = some_problem(samples, chain);
-  const auto ranked = rank_schedules(problem);
+  const auto found = rank(problem);
+  CHECK(found.status == search_status::feasible);
+  const auto& ranked = found.candidates;
+  CHECK(found.objective == ranked.front().time_per_sample);
+  CHECK(found.bound > 0);
+  CHECK(found.bound <= found.objective);
   REQUIRE(ranked.size() == 4);  // 1F1B, interleaved with 2, ZB-H1, ZB-V.
   for (const schedule_candidate& one : ranked) {
     run_problem run = problem.run;
     run.schedule = one.schedule;
     run.virtual_stages = one.virtual_stages;
-    const run_plan plan = plan_run(run);
+    const run_result plan = plan_run(run);
     REQUIRE(one.fits);
     // The whole search has more candidates than the one plan of the ranking.
     const double in_full = plan.planned.epoch_seconds() / static_cast<double>(samples.size());
@@ -61,18 +69,18 @@ TEST_CASE("Only schedules allowed are tried, with as many stages as there are la
   const auto chain = small_chain();
   schedule_problem problem = some_problem(samples, chain);
   problem.allowed = {schedules::zero_bubble_h1{}};
-  const auto ranked = rank_schedules(problem);
+  const auto ranked = rank(problem).candidates;
   REQUIRE(ranked.size() == 1);
   CHECK(ranked[0].schedule.name() == "zbh1");
   problem.allowed = {schedules::interleaved{}};
   problem.most_virtual_stages = 2;
-  CHECK(rank_schedules(problem).size() == 1);
+  CHECK(rank(problem).candidates.size() == 1);
   problem.run.stages = chain.size();
-  const auto too_many = rank_schedules(problem);
+  const auto too_many = rank(problem).candidates;
   CHECK_FALSE(too_many.front().fits);
   CHECK(too_many.front().passed_over == "has more stages than the model has layers");
   problem.allowed.clear();
-  CHECK_THROWS_AS(rank_schedules(problem), invalid_input);
+  CHECK_THROWS_AS(rank(problem), invalid_input);
 }
 
 TEST_CASE("Schedules that do not fit the memory come after those that do") {
@@ -81,7 +89,10 @@ TEST_CASE("Schedules that do not fit the memory come after those that do") {
   schedule_problem problem = some_problem(samples, chain);
   problem.run.memory.limit = 7 * test::gibibyte;
   problem.allowed = {schedules::one_forward_one_backward{}, schedules::zero_bubble_h1{}};
-  const auto ranked = rank_schedules(problem);
+  const auto found = rank(problem);
+  CHECK(found.status == search_status::infeasible);
+  CHECK_FALSE(found.has_plan());
+  const auto& ranked = found.candidates;
   CHECK_FALSE(ranked.front().fits);
   for (const schedule_candidate& one : ranked) {
     CHECK(one.bytes_short > 0);
@@ -94,18 +105,18 @@ TEST_CASE("The bound of a search holds for every schedule tried") {
   std::vector<layer_cost> chain = small_chain();
   for (layer_cost& layer : chain) layer.step_time = 0;
   const schedule_problem problem = some_problem(samples, chain);
-  const auto tried = rank_schedules(problem);
-  run_plan plan = plan_run(problem.run);
-  const std::int64_t of_one = plan.bound_epoch_time;
+  const auto tried = rank(problem).candidates;
+  run_result plan = plan_run(problem.run);
+  const std::int64_t of_one = plan.bound;
   extend_bound(plan, problem.run, {});
-  CHECK(plan.bound_epoch_time == of_one);
+  CHECK(plan.bound == of_one);
   extend_bound(plan, problem.run, tried);
-  CHECK(plan.bound_epoch_time < of_one);
+  CHECK(plan.bound < of_one);
   CHECK(plan.bound_fill_and_drain > 0);
   for (const schedule_candidate& one : tried) {
     run_problem run = problem.run;
     run.schedule = one.schedule;
     run.virtual_stages = one.virtual_stages;
-    CHECK(plan.bound_epoch_time <= plan_run(run).planned.epoch.time);
+    CHECK(plan.bound <= plan_run(run).planned.epoch.time);
   }
 }

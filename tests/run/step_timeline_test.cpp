@@ -21,7 +21,7 @@ struct small_run {
   std::vector<vision_language_sample> samples = {};
   std::vector<layer_cost> chain =
       cost_layers(model_presets()[3], device_presets()[0], {.data_parallel = 4});
-  run_plan plan = {};
+  run_result plan = {};
 
   small_run() {
     random_stream random(7);

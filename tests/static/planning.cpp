@@ -80,15 +80,16 @@ concept search_result = plain_with_defaults<Result> && requires(const Result& re
   { result.status } -> std::same_as<const search_status&>;
   { result.objective == result.bound } -> std::same_as<bool>;
 };
-static_assert(search_result<joint_plan> && search_result<recompute_choice>);
-static_assert(search_result<chain_partition<std::int64_t>> && search_result<microbatch_order>);
+static_assert(search_result<joint_result> && search_result<recompute_result>);
+static_assert(search_result<chain_partition<std::int64_t>> &&
+              search_result<microbatch_order_result>);
 static_assert(plain_with_defaults<fit_advice> && plain_with_defaults<scenario>);
-static_assert(plain_with_defaults<run_plan>);
+static_assert(plain_with_defaults<run_result>);
 
 static_assert(plain_with_defaults<joint_options> && plain_with_defaults<recompute_options>);
 static_assert(objective_named("makespan") == objectives::makespan{} && !objective_named("speed"));
-static_assert(std::is_same_v<decltype(plan_jointly({}, objectives::makespan{})), joint_plan>);
-static_assert(std::is_same_v<decltype(plan_run({})), run_plan>);
+static_assert(std::is_same_v<decltype(plan_jointly({}, objectives::makespan{})), joint_result>);
+static_assert(std::is_same_v<decltype(plan_run({})), run_result>);
 static_assert(
     std::is_same_v<decltype(partition_chain(std::vector<short>(), 2)), chain_partition<short>>);
 

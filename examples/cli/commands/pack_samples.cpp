@@ -21,29 +21,31 @@ namespace {
 
 /// The capacities given, or those found.
 template <std::size_t Resources>
-capacity_choice<Resources> capacity_for(const sample_list<Resources>& samples,
-                                        const length_tables& tables, const pack_options& options,
-                                        const search_control& control) {
+capacity_choice_result<Resources> capacity_for(const sample_list<Resources>& samples,
+                                               const length_tables& tables,
+                                               const pack_options& options,
+                                               const search_control& control) {
   constexpr integer_range range{.least = 1};
   if (options.capacity != "auto")
     return {.best = to_loads<Resources>(
                 parse_amounts("--capacity", options.capacity, tables.resources, range))};
   capacity_choice_problem<Resources> problem{.samples = samples,
-                                             .samples_per_pack = options.samples_per_pack,
-                                             .seed = static_cast<std::uint64_t>(options.seed),
-                                             .packer = packer_for<Resources>(options)};
+                                             .samples_per_pack = options.samples_per_pack};
+  const capacity_choice_options<Resources> search{.seed = static_cast<std::uint64_t>(options.seed),
+                                                  .packer = packer_for<Resources>(options),
+                                                  .control = control};
   if (options.most.empty()) {
     if (!problem.samples_per_pack) problem.samples_per_pack = 4;
-    return choose_capacity(problem, control);
+    return choose_capacity(problem, search);
   }
   const auto most = parse_some_amounts("--max", options.most, tables.resources, range);
   for (std::size_t r = 0; r < Resources; ++r)
     if (most[r]) problem.most[r] = *most[r];
-  return choose_capacity(problem, control);
+  return choose_capacity(problem, search);
 }
 
 template <std::size_t Resources>
-std::vector<capacity_row> capacity_rows(const capacity_choice<Resources>& choice) {
+std::vector<capacity_row> capacity_rows(const capacity_choice_result<Resources>& choice) {
   std::vector<capacity_row> rows;
   for (const auto& [found, passed_over] : choice.candidates)
     rows.push_back({.capacity = {found.capacity.begin(), found.capacity.end()},
@@ -58,7 +60,7 @@ template <std::size_t Resources>
 packed_tables group_samples(const sample_list<Resources>& samples, const length_tables& tables,
                             const pack_options& options, const search_control& control) {
   stopwatch watch;
-  const capacity_choice<Resources> choice = capacity_for(samples, tables, options, control);
+  const capacity_choice_result<Resources> choice = capacity_for(samples, tables, options, control);
   const loads<Resources>& capacity = choice.best;
   const double capacity_seconds = watch.lap();
   const bool epochs = options.stream != isf_stream::published;

@@ -70,8 +70,8 @@ asked_objective read_objective(const plan_arguments& arguments, const problem_fi
   throw_not_among("--objective", name, names);
 }
 
-joint_plan search(const asked_problem& asked, const asked_objective& objective,
-                  const joint_options& options) {
+joint_result search(const asked_problem& asked, const asked_objective& objective,
+                    const joint_options& options) {
   if (objective.over_scenarios && !asked.scenarios.empty())
     return plan_jointly(asked.problem, asked.scenarios, *objective.over_scenarios, options);
   return plan_jointly(asked.problem, objective.of_step, options);
@@ -174,17 +174,11 @@ problem_answer plan_by_paper(const asked_problem& asked, const asked_objective& 
   return describe(asked, *plan, status, value, bound);
 }
 
-/// Whether plans of equal objective are told apart by their makespan (docs/planner.md).
-bool has_tie_rule(const asked_objective& objective) {
-  if (objective.over_scenarios) return false;
-  return objective.of_step != objectives::makespan{} && objective.of_step != objectives::variance{};
-}
-
 problem_answer make_plan(const asked_problem& asked, const asked_objective& objective,
                          const plan_arguments& arguments, const deadline& limit) {
   joint_options options{.control = {.stop = limit.token()}};
   if (arguments.time_limit) options.operation_limit = std::numeric_limits<std::uint64_t>::max();
-  const joint_plan found = search(asked, objective, options);
+  const joint_result found = search(asked, objective, options);
   if (found.status == search_status::infeasible)
     return describe(found.why, advice_text(asked.problem, found.why));
   if (arguments.published) return plan_by_paper(asked, objective, found.bound);
@@ -194,7 +188,7 @@ problem_answer make_plan(const asked_problem& asked, const asked_objective& obje
                      .reason = "the limit was reached before any plan was found"};
   evaluated_plan plan = describe(asked, found.plan, found.status, found.objective, found.bound);
   plan.limit = found.limit;
-  if (has_tie_rule(objective)) plan.tie_settled = found.tie_settled;
+  plan.tie_settled = found.tie_settled;
   return plan;
 }
 

@@ -122,7 +122,7 @@ evaluated_run evaluate(const plan_subject& subject, const run_problem& problem,
                        const search_control& control) {
   try {
     return evaluate_run(problem, file.packs, file.plan, {file.capacity[0], file.capacity[1]}, plan,
-                        control);
+                        {.control = control});
   } catch (const invalid_input& error) {
     throw usage_error(subject.arguments.evaluate + ": " + error.what());
   }
@@ -193,9 +193,8 @@ plan_arguments in_shape(plan_arguments arguments, const cluster_shape& shape) {
   return arguments;
 }
 
-std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
-                                           const length_tables& tables, const cost_source& costs,
-                                           const search_control& control) {
+shape_search_result search_shapes(const plan_arguments& arguments, const length_tables& tables,
+                                  const cost_source& costs, const search_control& control) {
   run_problem run = run_of(in_shape(arguments, {}), tables, costs);
   const auto layer_costs = [&](const cluster_shape& shape) {
     return costs.layer_costs(setup_of(in_shape(arguments, shape))).chain;
@@ -208,7 +207,7 @@ std::vector<shape_candidate> search_shapes(const plan_arguments& arguments,
                       .node_devices = costs.device.devices_per_node,
                       .layer_costs = layer_costs,
                       .run = std::move(run)},
-                     control);
+                     {.plans = {.control = control}});
 }
 
 /// Ranks the schedules allowed, and makes the best that of the run.
@@ -218,7 +217,8 @@ std::vector<schedule_candidate> choose_schedule(plan_arguments& arguments, run_p
   if (!arguments.allow.empty()) question.allowed = arguments.allow;
   if (arguments.virtual_stages > 0)
     question.most_virtual_stages = static_cast<std::size_t>(arguments.virtual_stages);
-  std::vector<schedule_candidate> ranked = rank_schedules(question, control);
+  std::vector<schedule_candidate> ranked =
+      rank_schedules(question, {.plans = {.control = control}}).candidates;
   arguments.schedule = problem.schedule = ranked.front().schedule;
   problem.virtual_stages = ranked.front().virtual_stages;
   arguments.virtual_stages = static_cast<std::int64_t>(problem.virtual_stages);
@@ -226,7 +226,7 @@ std::vector<schedule_candidate> choose_schedule(plan_arguments& arguments, run_p
 }
 
 /// The first step of the first rank under each strategy, to be drawn.
-std::vector<timeline> first_steps(const run_plan& plan, const std::vector<layer_cost>& chain,
+std::vector<timeline> first_steps(const run_result& plan, const std::vector<layer_cost>& chain,
                                   weight_gradient_recompute recompute_for_w) {
   std::vector<timeline> steps;
   const run_strategy* current = plan.current ? &*plan.current : nullptr;
@@ -275,7 +275,7 @@ void expect_fewer_labels(std::span<const std::int64_t> labels,
 }
 
 void write_execution(const plan_arguments& arguments, const run_problem& problem,
-                     const run_plan& plan, std::span<const std::int64_t> labels) {
+                     const run_result& plan, std::span<const std::int64_t> labels) {
   if (arguments.execution.empty()) return;
   write_file(arguments.execution,
              to_text(make_execution_plan(problem, plan.planned,
@@ -285,7 +285,7 @@ void write_execution(const plan_arguments& arguments, const run_problem& problem
                                           .label_tokens = labels})));
 }
 
-void write_plan(const plan_subject& subject, const run_plan& plan, const run_report& report) {
+void write_plan(const plan_subject& subject, const run_result& plan, const run_report& report) {
   const plan_arguments& arguments = subject.arguments;
   const std::vector<layer_cost>& chain = subject.calibrated.chain;
   if (!arguments.out.empty())
@@ -319,7 +319,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   control.stop = limit.token();
   std::vector<shape_candidate> shapes;
   if (arguments.devices > 0) {
-    shapes = search_shapes(arguments, tables, costs, control);
+    shapes = search_shapes(arguments, tables, costs, control).candidates;
     arguments = in_shape(arguments, shapes.front().shape);
   }
   const calibration calibrated = costs.layer_costs(setup_of(arguments));
@@ -339,7 +339,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     return evaluate_plan(context, subject, problem, tables, line.control());
   if (!arguments.current.empty())
     problem.current = read_layout(arguments.current, setting_of(subject), calibrated.chain, tables);
-  run_plan plan = plan_run(problem, control);
+  run_result plan = plan_run(problem, {.control = control});
   extend_bound(plan, problem, schedules);
   const double plan_seconds = watch.lap();
 
@@ -349,7 +349,6 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   report.read_seconds = read_seconds;
   report.plan_seconds = plan_seconds;
   if (report.gain) {
-    if (control.stop_requested()) report.status = search_status::stopped;
     report.gain->megatron = report_of(
         subject, to_megatron_layout(planning_problem(problem, plan.planned), plan.planned.plan));
     write_plan(subject, plan, report);

@@ -24,7 +24,7 @@ struct recompute_arguments {
   std::string out;
 };
 
-recompute_report to_report(const recompute_choice& found) {
+recompute_report to_report(const recompute_result& found) {
   if (found.status == search_status::infeasible)
     return no_answer{.reason = "memory",
                      .suggestion =
@@ -41,7 +41,7 @@ exit_status recompute(const command_context& context, const recompute_arguments&
   file.expect_keys({"layers", "inflight", "budget"});
   expect_writable(arguments.out);
   const deadline limit(context, arguments.time_limit);
-  const recompute_choice found =
+  const recompute_result found =
       choose_recomputation(file.recompute(), {.control = {.stop = limit.token()}});
   return deliver(context, found.status != search_status::infeasible, arguments.out,
                  to_report(found));

@@ -104,7 +104,7 @@ strategy_report strategy_of(const plan_subject& subject, const run_strategy& str
   return answer;
 }
 
-std::vector<ablation_figures> ablation_of(const run_plan& plan) {
+std::vector<ablation_figures> ablation_of(const run_result& plan) {
   std::vector<ablation_figures> rows;
   for (const ablation_row& row : plan.ablation)
     rows.push_back({.name = row.name,
@@ -113,7 +113,7 @@ std::vector<ablation_figures> ablation_of(const run_plan& plan) {
   return rows;
 }
 
-std::vector<capacity_trial> trials_of(const capacity_search& search) {
+std::vector<capacity_trial> trials_of(const capacity_search_result& search) {
   std::vector<capacity_trial> trials;
   for (const capacity_candidate& candidate : search.candidates) {
     const capacity_outcome& outcome = candidate.outcome;
@@ -151,7 +151,7 @@ std::vector<std::string> step_end_texts(const step_overlap& overlap, const epoch
   return list;
 }
 
-std::vector<std::string> assumptions(const plan_subject& subject, const run_plan& plan) {
+std::vector<std::string> assumptions(const plan_subject& subject, const run_result& plan) {
   const run_strategy& planned = plan.planned;
   const device_shape& device = subject.costs.device;
   std::vector<std::string> list = subject.costs.describe(
@@ -222,7 +222,7 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_plan
 }
 
 /// Whether a strategy runs other numbers of samples per step than planned.
-bool differs_in_batch(const run_plan& plan, double tolerance) {
+bool differs_in_batch(const run_result& plan, double tolerance) {
   const double planned = plan.planned.data.mean_samples_per_step;
   const auto differs = [&](const run_strategy& other) {
     return other.status != search_status::infeasible &&
@@ -232,13 +232,13 @@ bool differs_in_batch(const run_plan& plan, double tolerance) {
          (plan.current && differs(*plan.current));
 }
 
-run_gain gain_of(const plan_subject& subject, const run_plan& plan) {
+run_gain gain_of(const plan_subject& subject, const run_result& plan) {
   return {
       .naive = strategy_of(subject, plan.naive),
       .unbalanced = strategy_of(subject, plan.unbalanced),
       .published = strategy_of(subject, plan.published),
       .current = plan.current ? std::optional(strategy_of(subject, *plan.current)) : std::nullopt,
-      .bound_seconds = static_cast<double>(plan.bound_epoch_time) * seconds_per_nanosecond,
+      .bound_seconds = static_cast<double>(plan.bound) * seconds_per_nanosecond,
       .fill_and_drain_seconds =
           static_cast<double>(plan.bound_fill_and_drain) * seconds_per_nanosecond,
       .compared_per_sample = differs_in_batch(plan, subject.arguments.batch_tolerance),
@@ -271,18 +271,15 @@ run_setting setting_of(const plan_subject& subject) {
   return setting;
 }
 
-run_report report_of(const plan_subject& subject, const run_plan& plan) {
-  const bool feasible = plan.planned.status != search_status::infeasible;
-  const bool stopped = !feasible && plan.planned.why.reason == infeasibility::cause::none;
-  run_report report{.status = feasible  ? search_status::feasible
-                              : stopped ? search_status::stopped
-                                        : search_status::infeasible,
+run_report report_of(const plan_subject& subject, const run_result& plan) {
+  run_report report{.status = plan.status,
+                    .limit = plan.limit,
                     .inputs = subject.inputs,
                     .setting = setting_of(subject),
                     .samples = subject.samples,
                     .skipped = plan.skipped,
                     .planned = strategy_of(subject, plan.planned)};
-  if (feasible) report.gain = gain_of(subject, plan);
+  if (plan.planned.status != search_status::infeasible) report.gain = gain_of(subject, plan);
   return report;
 }
 
@@ -326,14 +323,13 @@ std::vector<schedule_trial> trials_of(const std::vector<schedule_candidate>& can
 
 evaluation_report report_of(const plan_subject& subject, const evaluated_run& run,
                             double promised_seconds) {
-  evaluation_report report{
-      .inputs = subject.inputs,
-      .setting = setting_of(subject),
-      .samples = subject.samples,
-      .bound_seconds = static_cast<double>(run.bound_epoch_time) * seconds_per_nanosecond,
-      .promised_seconds = promised_seconds,
-      .skipped = run.skipped,
-      .evaluated = figures_of(subject, run.strategy)};
+  evaluation_report report{.inputs = subject.inputs,
+                           .setting = setting_of(subject),
+                           .samples = subject.samples,
+                           .bound_seconds = static_cast<double>(run.bound) * seconds_per_nanosecond,
+                           .promised_seconds = promised_seconds,
+                           .skipped = run.skipped,
+                           .evaluated = figures_of(subject, run.strategy)};
   report.evaluated.order_gain.reset();
   report.evaluated.packing->bound.reset();
   return report;

@@ -34,7 +34,7 @@ struct plan_subject {
 [[nodiscard]] run_setting setting_of(const plan_subject& subject);
 
 /// The report but for Megatron-LM's arguments, the cluster shapes tried and the seconds spent.
-[[nodiscard]] run_report report_of(const plan_subject& subject, const run_plan& plan);
+[[nodiscard]] run_report report_of(const plan_subject& subject, const run_result& plan);
 
 [[nodiscard]] megatron_report report_of(const plan_subject& subject, const megatron_layout& layout);
 

@@ -193,6 +193,7 @@ json to_json(const megatron_report& megatron) {
 
 json to_json(const run_report& report) {
   json object = heading(report, report.status);
+  if (report.limit != search_limit::none) object["limit"] = to_string(report.limit);
   if (!report.skipped.empty()) object["skipped"] = report.skipped;
   if (report.gain) {
     add_gain(object, report.planned, *report.gain);

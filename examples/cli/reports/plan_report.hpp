@@ -167,6 +167,7 @@ struct rival {
 /// A run planned now: `omnibal plan --lengths`.
 struct run_report {
   search_status status = search_status::feasible;
+  search_limit limit = search_limit::none;  ///< Where the status is stopped.
   std::vector<table_input> inputs = {};
   run_setting setting = {};
   std::size_t samples = 0;

@@ -20,7 +20,7 @@ namespace omnibal::inline v0 {
 /// Modes for one stage by the paper's rule, with `in_flight` micro-batches and `budget` bytes for
 /// activations. `objective` is the extra time; `bound` is 0, since a heuristic proves none.
 /// Infeasible if not even full recomputation fits. O(n²).
-[[nodiscard]] recompute_choice choose_recomputation_adaptively(
+[[nodiscard]] recompute_result choose_recomputation_adaptively(
     std::span<const pipeline_layer> layers, std::int64_t in_flight, std::int64_t budget);
 
 }  // namespace omnibal::inline v0

@@ -30,6 +30,7 @@
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/core/search_control.hpp>
+#include <omnibal/core/search_status.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/packer.hpp>
 #include <omnibal/packing/result.hpp>
@@ -55,15 +56,21 @@ struct capacity_choice_problem {
   /// The wanted mean number of samples per pack; positive. Capacities for up to 1.5 times as many
   /// are considered; without this, capacities of up to four times the largest sample.
   std::optional<double> samples_per_pack = {};
-  std::uint64_t seed = 0;
-  std::size_t sample_limit = 8192;  ///< Number of random samples to compare capacities with.
-  any_packer<Resources> packer = packers::balanced{};  ///< Packs them.
 
   [[nodiscard]] static constexpr loads<Resources> unlimited() noexcept {
     loads<Resources> most;
     most.fill(std::numeric_limits<std::int64_t>::max());
     return most;
   }
+};
+
+/// Options of estimate_capacities and choose_capacity.
+template <std::size_t Resources>
+struct capacity_choice_options {
+  std::uint64_t seed = 0;
+  std::size_t sample_limit = 8192;  ///< Number of random samples to compare capacities with.
+  any_packer<Resources> packer = packers::balanced{};  ///< Packs them.
+  search_control control = {};  ///< Stopped, fewer capacities are considered.
 };
 
 /// Evaluates capacities in proportion to the mean load, each at least the largest sample: from the
@@ -76,7 +83,8 @@ struct capacity_choice_problem {
 /// capacity.
 template <std::size_t Resources>
 [[nodiscard]] std::vector<capacity_estimate<Resources>> estimate_capacities(
-    const capacity_choice_problem<Resources>& problem, const search_control& control = {});
+    const capacity_choice_problem<Resources>& problem,
+    const capacity_choice_options<Resources>& options = {});
 
 /// Capacities that were considered, and the reason for rejecting them; empty for the chosen ones.
 template <std::size_t Resources>
@@ -87,7 +95,12 @@ struct considered_capacity {
 
 /// The chosen capacities, and all that were considered, ascending.
 template <std::size_t Resources>
-struct capacity_choice {
+struct capacity_choice_result {
+  /// optimal: no capacity is wasted; feasible: less waste is not proven impossible.
+  search_status status = search_status::feasible;
+  search_limit limit = search_limit::none;
+  std::int64_t objective = 0;      ///< capacity_ratio of the best.
+  std::int64_t bound = 1'000'000;  ///< A capacity ratio is never less.
   loads<Resources> best = {};
   std::vector<considered_capacity<Resources>> candidates = {};
 };
@@ -97,8 +110,9 @@ struct capacity_choice {
 /// more than were asked for. It needs no model; given one, search_capacity() compares
 /// planned times instead. Errors and complexity of estimate_capacities().
 template <std::size_t Resources>
-[[nodiscard]] capacity_choice<Resources> choose_capacity(
-    const capacity_choice_problem<Resources>& problem, const search_control& control = {});
+[[nodiscard]] capacity_choice_result<Resources> choose_capacity(
+    const capacity_choice_problem<Resources>& problem,
+    const capacity_choice_options<Resources>& options = {});
 
 namespace detail {
 
@@ -131,8 +145,11 @@ template <std::size_t Resources>
 template <std::size_t Resources>
 class capacity_estimator {
  public:
-  explicit capacity_estimator(const capacity_choice_problem<Resources>& problem)
-      : problem_(problem), part_(sample_part(problem.samples, problem.sample_limit, problem.seed)) {
+  capacity_estimator(const capacity_choice_problem<Resources>& problem,
+                     const capacity_choice_options<Resources>& options)
+      : problem_(problem),
+        options_(options),
+        part_(sample_part(problem.samples, options.sample_limit, options.seed)) {
     largest_.fill(1);
     for (const loads<Resources>& sample : problem.samples)
       for (std::size_t r = 0; r < Resources; ++r) {
@@ -148,8 +165,8 @@ class capacity_estimator {
     grain_ = largest_[lead_] < std::int64_t{1} << 40 ? 1 << 16 : 1;
   }
 
-  [[nodiscard]] std::vector<capacity_estimate<Resources>> estimates(
-      const search_control& control) const {
+  [[nodiscard]] std::vector<capacity_estimate<Resources>> estimates() const {
+    const search_control& control = options_.control;
     // By the leading resource's part of the multiple of the mean load.
     std::map<wide_integer, capacity_estimate<Resources>> found;
     const std::vector<wide_integer> leads = leading_loads();
@@ -160,8 +177,8 @@ class capacity_estimator {
       if (holds_all(one) && part_.size() == problem_.samples.size()) break;
     }
     if (problem_.samples_per_pack) {
-      enlarge(found, control);
-      bisect(found, control);
+      enlarge(found);
+      bisect(found);
     }
     std::vector<capacity_estimate<Resources>> estimates;
     for (auto& [lead, one] : found)
@@ -253,10 +270,9 @@ class capacity_estimator {
   }
 
   // Doubles the capacities until packs have the wanted number of samples.
-  void enlarge(std::map<wide_integer, capacity_estimate<Resources>>& found,
-               const search_control& control) const {
+  void enlarge(std::map<wide_integer, capacity_estimate<Resources>>& found) const {
     const wide_integer most = wide_integer{most_lead()} * grain_;
-    while (!control.stop_requested()) {
+    while (!options_.control.stop_requested()) {
       const auto& [lead, one] = *found.rbegin();
       if (!is_too_small(one) || holds_all(one) || lead >= most) return;
       const wide_integer next = std::min(most, 2 * lead + 1);
@@ -265,8 +281,7 @@ class capacity_estimator {
   }
 
   // Halves the distance between capacities that are too small and too large.
-  void bisect(std::map<wide_integer, capacity_estimate<Resources>>& found,
-              const search_control& control) const {
+  void bisect(std::map<wide_integer, capacity_estimate<Resources>>& found) const {
     const auto large =
         std::ranges::find_if(found, [&](const auto& one) { return !is_too_small(one.second); });
     if (large == found.begin() || large == found.end()) return;
@@ -274,7 +289,7 @@ class capacity_estimator {
     wide_integer high = large->first;
     for (int halved = 0; halved < most_halved && high - low > 1; ++halved) {
       if (found[high].samples_per_pack <= 1.1 * *problem_.samples_per_pack ||
-          control.stop_requested())
+          options_.control.stop_requested())
         return;
       const wide_integer middle = low + (high - low) / 2;
       found[middle] = least_waste(middle);
@@ -316,7 +331,7 @@ class capacity_estimator {
   }
 
   [[nodiscard]] capacity_estimate<Resources> measure(const loads<Resources>& capacity) const {
-    const packing_result packing = problem_.packer.pack(
+    const packing_result packing = options_.packer.pack(
         part_, {.capacity = capacity, .oversize = oversize_policy::skip, .threads = 1});
     const std::size_t packs = std::max<std::size_t>(packing.packs.size(), 1);
     capacity_estimate<Resources> found{
@@ -337,6 +352,7 @@ class capacity_estimator {
   }
 
   const capacity_choice_problem<Resources>& problem_;
+  const capacity_choice_options<Resources>& options_;
   std::vector<loads<Resources>> part_;
   loads<Resources> largest_ = {};
   std::array<wide_integer, Resources> volume_ = {};
@@ -359,17 +375,19 @@ class capacity_estimator {
 
 template <std::size_t Resources>
 std::vector<capacity_estimate<Resources>> estimate_capacities(
-    const capacity_choice_problem<Resources>& problem, const search_control& control) {
+    const capacity_choice_problem<Resources>& problem,
+    const capacity_choice_options<Resources>& options) {
   if (problem.samples_per_pack && !(*problem.samples_per_pack > 0))
     throw invalid_input("samples_per_pack", std::to_string(*problem.samples_per_pack),
                         "must be more than 0");
-  return detail::capacity_estimator<Resources>(problem).estimates(control);
+  return detail::capacity_estimator<Resources>(problem, options).estimates();
 }
 
 template <std::size_t Resources>
-capacity_choice<Resources> choose_capacity(const capacity_choice_problem<Resources>& problem,
-                                           const search_control& control) {
-  const auto estimates = estimate_capacities(problem, control);
+capacity_choice_result<Resources> choose_capacity(
+    const capacity_choice_problem<Resources>& problem,
+    const capacity_choice_options<Resources>& options) {
+  const auto estimates = estimate_capacities(problem, options);
   const auto miss = [&](const capacity_estimate<Resources>& one) {
     return detail::missed(one.samples_per_pack, problem.samples_per_pack);
   };
@@ -377,7 +395,13 @@ capacity_choice<Resources> choose_capacity(const capacity_choice_problem<Resourc
     return std::pair(miss(left), left.capacity_ratio) <
            std::pair(miss(right), right.capacity_ratio);
   });
-  capacity_choice<Resources> choice{.best = best->capacity};
+  capacity_choice_result<Resources> choice{.objective = best->capacity_ratio,
+                                           .best = best->capacity};
+  if (choice.objective == choice.bound)
+    choice.status = search_status::optimal;
+  else if (options.control.stop_requested())
+    choice.status = search_status::stopped;
+  choice.limit = limit_of(choice.status, options.control);
   for (auto one = estimates.begin(); one != estimates.end(); ++one) {
     std::string reason;
     if (one != best && miss(*one) > miss(*best))

@@ -13,6 +13,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <vector>
@@ -38,15 +39,15 @@ struct joint_options {
 };
 
 /// The plan found.
-struct joint_plan {
+struct joint_result {
   search_status status = search_status::infeasible;
   search_limit limit = search_limit::none;
   rational objective = {};  ///< An integer except for the period and for means over scenarios.
   rational bound = {};      ///< Proven lower bound on the objective of every plan.
   pipeline_plan plan = {};
-  /// For bottlenecks, closed form and period: whether no plan of equal objective comes before this
-  /// one by the rule of ties (docs/planner.md). False where the search for it reached its limit.
-  bool tie_settled = false;
+  /// Whether no plan of equal objective comes before this one by the objective's rule of ties
+  /// (docs/planner.md); false where the search for it reached its limit, absent if there is no rule.
+  std::optional<bool> tie_settled = {};
   infeasibility why = {};  ///< If infeasible.
 };
 
@@ -68,7 +69,7 @@ concept planning_objective = std::is_empty_v<Objective> && std::default_initiali
   { Objective::monotone } -> std::convertible_to<bool>;
   { Objective::value(stages, schedule) } -> std::same_as<rational>;
   { Objective::bound(problem) } -> std::same_as<rational>;
-  { Objective::search(problem, options) } -> std::same_as<joint_plan>;
+  { Objective::search(problem, options) } -> std::same_as<joint_result>;
 };
 
 /// Any objective, by value. Equal if the names are.
@@ -86,8 +87,8 @@ class any_objective {
   [[nodiscard]] rational bound(const pipeline_problem& problem) const {
     return members_->bound(problem);
   }
-  [[nodiscard]] joint_plan search(const pipeline_problem& problem,
-                                  const joint_options& options) const {
+  [[nodiscard]] joint_result search(const pipeline_problem& problem,
+                                    const joint_options& options) const {
     return members_->search(problem, options);
   }
 
@@ -101,7 +102,7 @@ class any_objective {
     bool monotone;
     rational (*value)(const std::vector<stage_cost>&, const schedule_shape&);
     rational (*bound)(const pipeline_problem&);
-    joint_plan (*search)(const pipeline_problem&, const joint_options&);
+    joint_result (*search)(const pipeline_problem&, const joint_options&);
   };
   template <typename Objective>
   static constexpr members members_of{Objective::name, Objective::monotone, Objective::value,

@@ -44,18 +44,18 @@ namespace omnibal::inline v0 {
 /// the answer; the closed form adds O(p · w · n) per cap, the period per improvement. If a knapsack
 /// reached its limit, the status is `stopped`. Branch and bound is exponential in the worst case;
 /// at its limit the status is `stopped`, with the best plan and its bound.
-[[nodiscard]] joint_plan plan_jointly(const pipeline_problem& problem,
-                                      const any_objective& objective,
-                                      const joint_options& options = {});
+[[nodiscard]] joint_result plan_jointly(const pipeline_problem& problem,
+                                        const any_objective& objective,
+                                        const joint_options& options = {});
 
 /// Plans for a measure of the makespans over scenarios, whose times replace those of the layers.
 /// Memory is that of the problem: give it the bytes of the largest micro-batch, so that all
 /// micro-batches in flight fit. Throws invalid_input for problems, scenarios and measures out of
 /// range. Branch and bound, as above.
-[[nodiscard]] joint_plan plan_jointly(const pipeline_problem& problem,
-                                      std::span<const scenario> scenarios,
-                                      const makespan_measure& measure,
-                                      const joint_options& options = {});
+[[nodiscard]] joint_result plan_jointly(const pipeline_problem& problem,
+                                        std::span<const scenario> scenarios,
+                                        const makespan_measure& measure,
+                                        const joint_options& options = {});
 
 }  // namespace omnibal::inline v0
 

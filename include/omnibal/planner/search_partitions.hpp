@@ -3,7 +3,7 @@
 /// The search for any objective under any schedule, by the objective's value and bound alone: for
 /// objectives that have no better one, such as those of a program's own.
 ///
-///     static joint_plan search(const pipeline_problem& problem, const joint_options& options) {
+///     static joint_result search(const pipeline_problem& problem, const joint_options& options) {
 ///       return omnibal::search_partitions(problem, my_objective{}, options);
 ///     }
 #pragma once
@@ -19,9 +19,9 @@ namespace omnibal::inline v0 {
 /// every monotone objective. Exponential; at `operation_limit` / 16 operations it ends `stopped`
 /// with the best plan and the larger of the objective's bound and what was proven.
 /// Precondition: the problem is valid and has a layer for each stage.
-[[nodiscard]] joint_plan search_partitions(const pipeline_problem& problem,
-                                           const any_objective& objective,
-                                           const joint_options& options = {});
+[[nodiscard]] joint_result search_partitions(const pipeline_problem& problem,
+                                             const any_objective& objective,
+                                             const joint_options& options = {});
 
 }  // namespace omnibal::inline v0
 

@@ -45,7 +45,7 @@ struct recompute_options {
 };
 
 /// The modes of one stage.
-struct recompute_choice {
+struct recompute_result {
   search_status status = search_status::infeasible;
   search_limit limit = search_limit::none;
   std::int64_t objective = 0;    ///< Σ extra time of the modes chosen.
@@ -87,7 +87,7 @@ class recompute_chooser {
   /// Pseudo-polynomial: O(caps · classes · frontier).
   /// Choices of more extra time than `limit` are not searched for: an objective beyond it may not
   /// be the least, and then the bound is beyond it too unless the search was cut short.
-  [[nodiscard]] recompute_choice least_extra(std::size_t begin, std::size_t end,
+  [[nodiscard]] recompute_result least_extra(std::size_t begin, std::size_t end,
                                              std::int64_t in_flight, std::int64_t budget,
                                              std::int64_t limit = no_limit) {
     const activation_limit one{.in_flight = in_flight, .budget = budget};
@@ -95,7 +95,7 @@ class recompute_chooser {
   }
 
   /// The same under several limits.
-  [[nodiscard]] recompute_choice least_extra(std::size_t begin, std::size_t end,
+  [[nodiscard]] recompute_result least_extra(std::size_t begin, std::size_t end,
                                              std::span<const activation_limit> limits,
                                              std::int64_t limit = no_limit) {
     limit_ = limit;
@@ -103,13 +103,13 @@ class recompute_chooser {
   }
 
   /// The same with the modes.
-  [[nodiscard]] recompute_choice choose(std::size_t begin, std::size_t end, std::int64_t in_flight,
+  [[nodiscard]] recompute_result choose(std::size_t begin, std::size_t end, std::int64_t in_flight,
                                         std::int64_t budget) {
     const activation_limit one{.in_flight = in_flight, .budget = budget};
     return choose(begin, end, std::span(&one, 1));
   }
 
-  [[nodiscard]] recompute_choice choose(std::size_t begin, std::size_t end,
+  [[nodiscard]] recompute_result choose(std::size_t begin, std::size_t end,
                                         std::span<const activation_limit> limits) {
     limit_ = no_limit;
     return solve(begin, end, limits, true);
@@ -171,7 +171,7 @@ class recompute_chooser {
   /// Σ of the least saved bytes with transients within the cap; −1 if some layer has no such mode.
   [[nodiscard]] std::int64_t least_saved_under(std::int64_t cap) const;
 
-  [[nodiscard]] recompute_choice solve(std::size_t begin, std::size_t end,
+  [[nodiscard]] recompute_result solve(std::size_t begin, std::size_t end,
                                        std::span<const activation_limit> limits, bool want_modes);
 
   /// Improves best_ by the choices under one cap; returns a lower bound on those choices.
@@ -275,7 +275,7 @@ struct recompute_problem {
 
 /// Chooses a mode per layer of least total extra time such that in_flight · Σ saved + max transient
 /// ≤ budget. Throws invalid_input for values out of range. Complexity of recompute_chooser.
-[[nodiscard]] recompute_choice choose_recomputation(const recompute_problem& problem,
+[[nodiscard]] recompute_result choose_recomputation(const recompute_problem& problem,
                                                     const recompute_options& options = {});
 
 }  // namespace omnibal::inline v0

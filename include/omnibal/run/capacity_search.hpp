@@ -22,6 +22,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/search_control.hpp>
+#include <omnibal/core/search_status.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -51,7 +52,11 @@ struct capacity_candidate {
 };
 
 /// The capacity chosen and all candidates, ascending.
-struct capacity_search {
+struct capacity_search_result {
+  search_status status = search_status::infeasible;  ///< Infeasible if no candidate fits.
+  search_limit limit = search_limit::none;
+  double objective = 0;  ///< Seconds per sample of the best; 0 if none fits.
+  double bound = 0;      ///< Proven lower bound on it, from capacity_problem::bound.
   loads<2> best = {};
   std::vector<capacity_candidate> candidates = {};
 };
@@ -63,15 +68,23 @@ struct capacity_problem {
   /// Plans with a capacity on a part of the samples.
   std::function<capacity_outcome(const loads<2>&, std::span<const loads<2>>, capacity_effort)>
       evaluate = {};
+  /// A proven lower bound on the seconds per sample of that part, whatever the capacity; 0 if
+  /// empty.
+  std::function<double(std::span<const loads<2>>)> bound = {};
   std::int64_t global_batch = 1;  ///< Samples per step, on average.
   double batch_tolerance = 0.1;   ///< The share by which that average may differ from it.
-  std::uint64_t seed = 0;
+};
+
+/// Limits and control of the search.
+struct capacity_search_options {
+  std::uint64_t seed = 0;             ///< Of the part of the samples.
   std::size_t sample_limit = 12'000;  ///< Samples on which candidates are compared.
   std::size_t most_tried = 100;       ///< Candidates planned by one plan.
   std::size_t most_planned = 12;      ///< Candidates planned by all plans.
   /// A time per sample to beat: where no first candidate comes within a tenth of it, the search
   /// ends.
   std::optional<double> time_to_beat = {};
+  search_control control = {};
 };
 
 /// Chooses the candidate of least time per sample among those that fit and stay within the
@@ -80,8 +93,8 @@ struct capacity_problem {
 /// micro-batches has fewer of them in flight: where no candidate fits, larger ones are tried up to
 /// those that hold all samples. When asked to stop, it ends as soon as a candidate fits. At most
 /// `most_tried` calls of `evaluate` with one plan, at most `most_planned` with all.
-[[nodiscard]] capacity_search search_capacity(const capacity_problem& problem,
-                                              const search_control& control = {});
+[[nodiscard]] capacity_search_result search_capacity(const capacity_problem& problem,
+                                                     const capacity_search_options& options = {});
 
 }  // namespace omnibal::inline v0
 

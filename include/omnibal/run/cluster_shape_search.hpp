@@ -13,6 +13,7 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/search_control.hpp>
+#include <omnibal/core/search_status.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/run/plan_run.hpp>
 
@@ -35,7 +36,11 @@ struct shape_problem {
   /// divided that way.
   std::function<std::vector<layer_cost>(const cluster_shape&)> layer_costs = {};
   run_problem run = {};  ///< Its chain, stages and data_parallel are set from the shape.
-  std::size_t sample_limit = 4096;
+};
+
+struct shape_search_options {
+  std::size_t sample_limit = 4096;  ///< Random samples that each shape is planned on.
+  run_options plans = {};           ///< A stop request ends the search as soon as a shape fits.
 };
 
 /// A shape that was tried.
@@ -43,19 +48,29 @@ struct shape_candidate {
   cluster_shape shape = {};
   bool fits = false;
   double time_per_sample = 0;      ///< Seconds, on the part of the samples.
+  double bound = 0;                ///< Proven lower bound on it; 0 if it was not planned.
   std::int64_t bytes_short = 0;    ///< Bytes missing on a device if it does not fit.
   std::int64_t nearest_batch = 0;  ///< If the shape cannot run the global batch.
   std::string passed_over = {};    ///< Why the shape cannot be used, if so.
 };
 
+struct shape_search_result {
+  search_status status = search_status::infeasible;  ///< Infeasible if none fits.
+  search_limit limit = search_limit::none;
+  double objective = 0;  ///< Seconds per sample of the first candidate; 0 if none fits.
+  double bound = 0;      ///< Proven lower bound for every shape that was planned.
+  std::vector<shape_candidate> candidates = {};
+
+  [[nodiscard]] bool has_plan() const noexcept { return objective > 0; }
+};
+
 /// All ways to divide the devices: first those that fit, by rising time; then those that do not
 /// fit, by rising bytes_short; then those that the model does not allow or that cannot run the
 /// global batch. Each is planned on at most `sample_limit` random samples, at the run's capacity
-/// or, if there is none, at the faster of the paper's capacity and the largest sample. When asked
-/// to stop, it ends as soon as a shape fits. O(divisions) plans. Throws invalid_input unless there
-/// are between 1 and 2^20 devices.
-[[nodiscard]] std::vector<shape_candidate> rank_shapes(const shape_problem& problem,
-                                                       const search_control& control = {});
+/// or, if there is none, at the faster of the paper's capacity and the largest sample. O(divisions)
+/// plans. Throws invalid_input unless there are between 1 and 2^20 devices.
+[[nodiscard]] shape_search_result rank_shapes(const shape_problem& problem,
+                                              const shape_search_options& options = {});
 
 }  // namespace omnibal::inline v0
 

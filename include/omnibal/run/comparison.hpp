@@ -48,8 +48,8 @@ struct run_strategy {
 
 /// An existing plan of a run, evaluated at the costs of a problem.
 struct evaluated_run {
-  run_strategy strategy = {};         ///< `fits` tells whether its memory stays within the limit.
-  std::int64_t bound_epoch_time = 0;  ///< Nanoseconds, a lower bound for any plan.
+  run_strategy strategy = {};  ///< `fits` tells whether its memory stays within the limit.
+  std::int64_t bound = 0;      ///< Nanoseconds, a lower bound for any plan.
   /// Samples in no pack, under oversize_policy::skip.
   std::vector<std::uint32_t> skipped = {};
 };
@@ -62,18 +62,23 @@ struct ablation_row {
 };
 
 /// The result of plan_run().
-struct run_plan {
+struct run_result {
+  /// Of the planned strategy: optimal if its epoch takes as long as the bound says, infeasible if
+  /// there is none, stopped if options.control ended the search.
+  search_status status = search_status::infeasible;
+  search_limit limit = search_limit::none;
+  std::int64_t objective = 0;  ///< Nanoseconds of the planned epoch; 0 if infeasible.
+  std::int64_t bound = 0;      ///< Nanoseconds, a proven lower bound for any plan.
+  /// The part of the bound in which devices wait for the first micro-batch of a step to come down
+  /// and for the last one to go back, under any schedule.
+  std::int64_t bound_fill_and_drain = 0;
   run_strategy naive = {};  ///< Infeasible if there are fewer language layers than stages.
   run_strategy unbalanced = {};
   run_strategy published = {};               ///< The paper baseline (OmniBal).
   std::optional<run_strategy> current = {};  ///< If the problem has a current layout.
   run_strategy planned = {};
-  std::int64_t bound_epoch_time = 0;  ///< Nanoseconds, a proven lower bound for any plan.
-  /// The part of the bound in which devices wait for the first micro-batch of a step to come down
-  /// and for the last one to go back, under any schedule.
-  std::int64_t bound_fill_and_drain = 0;
   std::vector<ablation_row> ablation = {};
-  capacity_search capacities = {};  ///< The capacities tried, if they were searched for.
+  capacity_search_result capacities = {};  ///< The capacities tried, if they were searched for.
   /// Samples in no pack of any strategy, under oversize_policy::skip.
   std::vector<std::uint32_t> skipped = {};
 };

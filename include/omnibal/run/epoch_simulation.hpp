@@ -87,15 +87,18 @@ class microbatch_times {
   std::vector<cost> next_;  // those being evaluated
 };
 
+struct epoch_simulation_options {
+  std::int64_t reserved = 0;    ///< Bytes added to each device's peak memory.
+  search_control control = {};  ///< For progress; a simulation does not stop early.
+};
+
 /// Simulates every step of an epoch under a schedule. The schedule's number of micro-batches is
 /// replaced by that of each rank, filled up with empty micro-batches if the schedule needs a
-/// multiple of the stages. `reserved` bytes are added to each device's peak memory. Reports
-/// progress but does not stop early. O(micro-batches · virtual stages). Precondition: `stages` are
+/// multiple of the stages. O(micro-batches · virtual stages). Precondition: `stages` are
 /// the schedule's virtual stages.
 [[nodiscard]] epoch_outcome simulate_epoch(std::span<const stage_model> stages,
                                            const schedule_shape& schedule, const epoch_load& load,
-                                           std::int64_t reserved,
-                                           const search_control& control = {});
+                                           const epoch_simulation_options& options = {});
 
 }  // namespace omnibal::inline v0
 

@@ -27,17 +27,19 @@
 
 namespace omnibal::inline v0 {
 
-/// When the search ends without a proof.
-struct order_search_limits {
+/// Limits and control of the search.
+struct order_search_options {
   std::size_t simulations = 2000;
   /// The search ends at an order that takes no longer than this, for example the time of another
   /// rank.
   std::int64_t goal = 0;
+  search_control control = {};
 };
 
 /// The order found.
-struct microbatch_order {
+struct microbatch_order_result {
   search_status status = search_status::feasible;
+  search_limit limit = search_limit::none;
   std::vector<std::uint32_t> order = {};  ///< The k-th micro-batch to run is the order[k]-th given.
   std::int64_t objective = 0;             ///< End of the last stage, step time included.
   std::int64_t bound = 0;                 ///< Proven lower bound for every order.
@@ -58,20 +60,29 @@ struct microbatch_order {
 /// O(simulations · operations); a round of exchanges takes microbatches² / 2 simulations, a round
 /// of moves microbatches².
 template <operation_times Times>
-[[nodiscard]] microbatch_order search_microbatch_order(const operation_graph& graph,
-                                                       const Times& times, std::size_t microbatches,
-                                                       std::span<const std::int64_t> step_times,
-                                                       const order_search_limits& limits = {});
+[[nodiscard]] microbatch_order_result search_microbatch_order(
+    const operation_graph& graph, const Times& times, std::size_t microbatches,
+    std::span<const std::int64_t> step_times, const order_search_options& options = {});
+
+struct epoch_order_options {
+  std::size_t simulations_per_rank = 200;  ///< Ten times as many gain a twentieth more.
+  search_control control = {};             ///< A stop request leaves the remaining steps as given.
+};
+
+struct epoch_order_result {
+  search_status status = search_status::feasible;
+  search_limit limit = search_limit::none;
+  std::int64_t objective = 0;  ///< Nanoseconds of all steps, one after the other.
+  std::int64_t bound = 0;      ///< Proven lower bound for every order of every rank.
+  grouping<std::uint32_t> assignment = {};
+};
 
 /// The assignment of an epoch with the micro-batches of every rank in the order found: in each step
 /// the search runs for the slowest rank until another is slower, or until it finds no better order.
-/// When asked to stop, it leaves the remaining steps as given. O(steps) searches, each for a few
-/// ranks, of at most that many simulations; ten times as many gain a twentieth more.
-[[nodiscard]] grouping<std::uint32_t> order_epoch(std::span<const stage_model> stages,
-                                                  const schedule_shape& schedule,
-                                                  const epoch_load& load,
-                                                  const search_control& control = {},
-                                                  std::size_t simulations_per_rank = 200);
+/// O(steps) searches, each for a few ranks, of at most that many simulations.
+[[nodiscard]] epoch_order_result order_epoch(std::span<const stage_model> stages,
+                                             const schedule_shape& schedule, const epoch_load& load,
+                                             const epoch_order_options& options = {});
 
 namespace detail {
 
@@ -97,14 +108,14 @@ template <operation_times Times>
 class order_searcher {
  public:
   order_searcher(const operation_graph& graph, const Times& times, std::size_t microbatches,
-                 std::span<const std::int64_t> step_times, const order_search_limits& limits)
+                 std::span<const std::int64_t> step_times, const order_search_options& options)
       : graph_(graph),
         times_(times),
         microbatches_(static_cast<std::uint32_t>(microbatches)),
         step_times_(step_times),
-        limits_(limits) {}
+        options_(options) {}
 
-  [[nodiscard]] microbatch_order search() {
+  [[nodiscard]] microbatch_order_result search() {
     best_.order = as_given();
     best_.given = best_.objective = time_of(best_.order);
     best_.bound = std::min(bound(), best_.objective);
@@ -114,7 +125,7 @@ class order_searcher {
       try_shapes();
       while (!ends() && (exchange() || move())) continue;
     }
-    if (best_.objective == best_.bound) best_.status = search_status::optimal;
+    set_status();
     return std::move(best_);
   }
 
@@ -145,15 +156,24 @@ class order_searcher {
   }
 
   [[nodiscard]] bool ends() const noexcept {
-    return simulations_ >= limits_.simulations ||
-           best_.objective <= std::max(best_.bound, limits_.goal);
+    return simulations_ >= options_.simulations || options_.control.stop_requested() ||
+           best_.objective <= std::max(best_.bound, options_.goal);
   }
 
   void try_all() {
     std::vector<std::uint32_t> order = as_given();
     while (!ends() && std::ranges::next_permutation(order).found) consider(order);
-    if (simulations_ < limits_.simulations && best_.objective > limits_.goal)
+    if (simulations_ < options_.simulations && best_.objective > options_.goal &&
+        !options_.control.stop_requested())
       best_.bound = best_.objective;
+  }
+
+  void set_status() noexcept {
+    if (best_.objective == best_.bound)
+      best_.status = search_status::optimal;
+    else if (simulations_ >= options_.simulations || options_.control.stop_requested())
+      best_.status = search_status::stopped;
+    best_.limit = limit_of(best_.status, options_.control);
   }
 
   // Orders by work, each good for some kinds of chains.
@@ -260,8 +280,8 @@ class order_searcher {
   const Times& times_;
   std::uint32_t microbatches_;
   std::span<const std::int64_t> step_times_;
-  order_search_limits limits_;
-  microbatch_order best_;
+  order_search_options options_;
+  microbatch_order_result best_;
   std::vector<omnibal::time_of<Times>> ends_;
   std::size_t simulations_ = 0;
 };
@@ -269,11 +289,11 @@ class order_searcher {
 }  // namespace detail
 
 template <operation_times Times>
-microbatch_order search_microbatch_order(const operation_graph& graph, const Times& times,
-                                         std::size_t microbatches,
-                                         std::span<const std::int64_t> step_times,
-                                         const order_search_limits& limits) {
-  return detail::order_searcher<Times>(graph, times, microbatches, step_times, limits).search();
+microbatch_order_result search_microbatch_order(const operation_graph& graph, const Times& times,
+                                                std::size_t microbatches,
+                                                std::span<const std::int64_t> step_times,
+                                                const order_search_options& options) {
+  return detail::order_searcher<Times>(graph, times, microbatches, step_times, options).search();
 }
 
 }  // namespace omnibal::inline v0

@@ -5,7 +5,7 @@
 /// step and compared with an unbalanced trainer, with the paper's method and with a proven lower
 /// bound.
 ///
-///     const omnibal::run_plan run = omnibal::plan_run(
+///     const omnibal::run_result run = omnibal::plan_run(
 ///         {.samples = samples, .chain = chain, .stages = 4, .data_parallel = 8,
 ///          .global_batch = 256, .memory = {.limit = bytes}});
 ///     std::cout << run.unbalanced.epoch_seconds() / run.planned.epoch_seconds();
@@ -27,7 +27,6 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
-#include <omnibal/core/search_control.hpp>
 #include <omnibal/dispatch/plan.hpp>
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/run/comparison.hpp>
@@ -44,7 +43,7 @@ namespace omnibal::inline v0 {
                                          const grouping<std::uint32_t>& packs,
                                          const dispatch_plan& dispatch, const loads<2>& capacity,
                                          const pipeline_plan& plan,
-                                         const search_control& control = {});
+                                         const run_options& options = {});
 
 /// The planning problem that a strategy's plan solves: its schedule, times of the mean micro-batch,
 /// bytes of a micro-batch that fills the capacity. Precondition: the strategy packs its samples.
@@ -52,11 +51,11 @@ namespace omnibal::inline v0 {
 [[nodiscard]] pipeline_problem planning_problem(const run_problem& problem,
                                                 const run_strategy& strategy);
 
-/// Plans a run. `planned.status` is infeasible, with the reason in `planned.why`, if no plan fits
-/// the memory or there are fewer layers than stages. When asked to stop, it tries no further
+/// Plans a run. Its status is infeasible, with the reason in `planned.why`, if no plan fits the
+/// memory or there are fewer layers than stages. When asked to stop, it tries no further
 /// capacities, plans and orders once it has a plan. Throws invalid_input for arguments out of
 /// range.
-[[nodiscard]] run_plan plan_run(const run_problem& problem, const search_control& control = {});
+[[nodiscard]] run_result plan_run(const run_problem& problem, const run_options& options = {});
 
 }  // namespace omnibal::inline v0
 

@@ -12,6 +12,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
+#include <omnibal/core/search_control.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/dispatch/plan.hpp>
 #include <omnibal/packing/packer.hpp>
@@ -54,7 +55,7 @@ struct run_problem {
   std::optional<loads<2>> capacity = {};  ///< Tiles and tokens per pack; searched for if absent.
   /// What happens to samples beyond the capacity. own_pack: each is a micro-batch of its own, and
   /// where no capacity is given, capacities that do not hold the longest samples are tried too;
-  /// reject: invalid_input is thrown; skip: they are left out and listed in run_plan::skipped.
+  /// reject: invalid_input is thrown; skip: they are left out and listed in run_result::skipped.
   /// Where no capacity is given, skip leaves out only the samples for which no plan with the others
   /// has memory, those that need most of it first; none is left out to save time.
   oversize_policy oversize = oversize_policy::own_pack;
@@ -66,6 +67,15 @@ struct run_problem {
   std::vector<layer_pair> apart = {};
   std::vector<fixed_cut> fixed_cuts = {};
   std::optional<current_layout> current = {};  ///< To be compared with.
+};
+
+/// Options of plan_run() and of the searches that plan runs.
+struct run_options {
+  /// Operations of each search for a plan, as in joint_options. A run needs several for each
+  /// capacity that is planned in full.
+  std::uint64_t operation_limit = 30'000'000;
+  /// A stop request ends the search for capacities, plans and orders once there is a plan.
+  search_control control = {};
 };
 
 /// Makes the layers of the kinds vision and projector fill exactly the first `stages` virtual

@@ -4,7 +4,7 @@
 /// with several numbers of virtual stages, is planned with its own memory on a part of the samples.
 ///
 ///     const auto ranked = omnibal::rank_schedules({.run = problem, .most_virtual_stages = 4});
-///     if (ranked.front().fits) problem.schedule = ranked.front().schedule;
+///     if (ranked.has_plan()) problem.schedule = ranked.candidates.front().schedule;
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,7 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/search_control.hpp>
+#include <omnibal/core/search_status.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/run/comparison.hpp>
@@ -29,7 +30,11 @@ struct schedule_problem {
                                        schedules::interleaved{}, schedules::zero_bubble_h1{},
                                        schedules::zero_bubble_v{}};
   std::size_t most_virtual_stages = 4;  ///< Of schedules with any number of them.
-  std::size_t sample_limit = 1024;
+};
+
+struct schedule_search_options {
+  std::size_t sample_limit = 1024;  ///< Random samples that each schedule is planned on.
+  run_options plans = {};           ///< A stop request ends the search as soon as one fits.
 };
 
 /// A schedule that was tried.
@@ -38,21 +43,31 @@ struct schedule_candidate {
   std::size_t virtual_stages = 1;
   bool fits = false;
   double time_per_sample = 0;    ///< Seconds, on the part of the samples.
+  double bound = 0;              ///< Proven lower bound on it; 0 if it was not planned.
   std::int64_t bytes_short = 0;  ///< Bytes missing on a device if it does not fit.
   std::string passed_over = {};  ///< Why it cannot be used, if so.
+};
+
+struct schedule_search_result {
+  search_status status = search_status::infeasible;  ///< Infeasible if none fits.
+  search_limit limit = search_limit::none;
+  double objective = 0;  ///< Seconds per sample of the first candidate; 0 if none fits.
+  double bound = 0;      ///< Proven lower bound for every schedule that was planned.
+  std::vector<schedule_candidate> candidates = {};
+
+  [[nodiscard]] bool has_plan() const noexcept { return objective > 0; }
 };
 
 /// All schedules allowed, with every number of virtual stages that they and the layers allow, at
 /// least 2 where there may be any: first those that fit, by rising time, then those that do not
 /// fit, by rising bytes_short, then those that cannot run. Each is planned on at most
 /// `sample_limit` random samples, at the run's capacity or, if there is none, at the faster of the
-/// paper's capacity and the largest sample. When asked to stop, it ends as soon as one fits. Throws
-/// invalid_input if no schedule is allowed.
-[[nodiscard]] std::vector<schedule_candidate> rank_schedules(const schedule_problem& problem,
-                                                             const search_control& control = {});
+/// paper's capacity and the largest sample. Throws invalid_input if no schedule is allowed.
+[[nodiscard]] schedule_search_result rank_schedules(const schedule_problem& problem,
+                                                    const schedule_search_options& options = {});
 
 /// Makes the bound of a planned run one for any of the schedules tried. O(samples · stages).
-void extend_bound(run_plan& plan, const run_problem& problem,
+void extend_bound(run_result& plan, const run_problem& problem,
                   std::span<const schedule_candidate> tried);
 
 }  // namespace omnibal::inline v0

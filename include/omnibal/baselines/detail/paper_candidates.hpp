@@ -32,7 +32,7 @@ namespace omnibal::inline v0::detail {
     const bool bounded = !problem.memory_limit.empty();
     const std::int64_t budget =
         problem.budget(s) - (bounded ? fixed.bytes({cuts[s], cuts[s + 1]}) : 0);
-    const recompute_choice choice = choose_recomputation_adaptively(
+    const recompute_result choice = choose_recomputation_adaptively(
         layers.subspan(cuts[s], cuts[s + 1] - cuts[s]),
         static_cast<std::int64_t>(in_flight(problem.schedule, s)), budget);
     if (!choice.has_modes()) return std::nullopt;

@@ -18,7 +18,7 @@
 
 namespace omnibal::inline v0 {
 
-OMNIBAL_INLINE recompute_choice choose_recomputation_adaptively(
+OMNIBAL_INLINE recompute_result choose_recomputation_adaptively(
     std::span<const pipeline_layer> layers, std::int64_t in_flight, std::int64_t budget) {
   std::vector<std::size_t> modes;
   std::vector<std::size_t> minimum_time;
@@ -46,7 +46,7 @@ OMNIBAL_INLINE recompute_choice choose_recomputation_adaptively(
     chosen[l] = minimum_time[l];
     if (activation_peak(layers, chosen, in_flight) > budget) chosen[l] = modes[l];
   }
-  recompute_choice choice{.status = search_status::feasible, .modes = chosen};
+  recompute_result choice{.status = search_status::feasible, .modes = chosen};
   for (std::size_t l = 0; l < layers.size(); ++l)
     choice.objective += layers[l].modes[chosen[l]].extra_time;
   return choice;

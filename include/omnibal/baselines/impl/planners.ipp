@@ -81,7 +81,7 @@ namespace detail {
   std::vector<pipeline_plan> plans;
   for (const uniform_rule rule : {uniform_rule::none, uniform_rule::full}) {
     const std::vector<std::size_t> modes = modes_by_uniform_rule(problem.layers, rule);
-    const joint_plan found = plan_jointly(without_choice(problem, modes), objective);
+    const joint_result found = plan_jointly(without_choice(problem, modes), objective);
     if (!found.plan.cuts.empty()) plans.push_back({.cuts = found.plan.cuts, .modes = modes});
   }
   return plans;

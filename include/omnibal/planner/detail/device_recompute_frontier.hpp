@@ -119,7 +119,7 @@ class device_mode_chooser {
           mode.saved_bytes = mode.saved_bytes * static_cast<std::int64_t>(whole[c]) +
                              mode.saved_for_weight_gradient * static_cast<std::int64_t>(waiting[c]);
       }
-    const recompute_choice choice = recompute_chooser(weighed, {.control = control_})
+    const recompute_result choice = recompute_chooser(weighed, {.control = control_})
                                         .choose(0, weighed.size(), 1, budget(device, chunks));
     if (!choice.has_modes()) return {};
     device_choice one{.extra = std::vector<std::int64_t>(chunks.size(), 0), .modes = choice.modes};

@@ -104,7 +104,7 @@ class interleaved_stages {
       limits.push_back({.in_flight = static_cast<std::int64_t>(event.whole[chunk]),
                         .budget = budget - static_cast<std::int64_t>(event.waiting[chunk]) * kept,
                         .with_transient = event.running == chunk});
-    const recompute_choice choice = chooser_.least_extra(begin, end, limits);
+    const recompute_result choice = chooser_.least_extra(begin, end, limits);
     return extra = choice.has_modes() ? choice.bound : infeasible;
   }
 
@@ -338,7 +338,7 @@ class virtual_stage_search {
 
   /// Searches, starting with the best of the given partitions or, where none fits, with one that
   /// does; `stopped` at the limit.
-  [[nodiscard]] joint_plan solve(std::vector<std::vector<std::size_t>> starts) {
+  [[nodiscard]] joint_result solve(std::vector<std::vector<std::size_t>> starts) {
     for (const std::vector<std::size_t>& cuts : starts) (void)consider(cuts);
     if (!found_) {
       starts.push_back(stages_.fitting_cuts(starts));
@@ -562,12 +562,12 @@ class shared_recomputation {
 };
 
 /// search_partitions() with a rule for plans of equal value.
-[[nodiscard]] inline joint_plan search_tied_partitions(const pipeline_problem& problem,
-                                                       const any_objective& objective,
-                                                       tie_rule rule,
-                                                       const joint_options& options) {
+[[nodiscard]] inline joint_result search_tied_partitions(const pipeline_problem& problem,
+                                                         const any_objective& objective,
+                                                         tie_rule rule,
+                                                         const joint_options& options) {
   interleaved_stages stages(problem, options.control);
-  joint_plan found =
+  joint_result found =
       virtual_stage_search(problem, objective, stages, options).solve(even_cuts(problem));
   if (found.plan.cuts.empty() && !options.control.stop_requested())
     found.why = least_overrun(problem, stages);
@@ -577,6 +577,7 @@ class shared_recomputation {
   starts.insert(starts.begin(), found.plan.cuts);
   const tied_plan first =
       tie_search(problem, objective, rule, recomputation, options).settle(found.objective, starts);
+  found.tie_settled = false;
   if (first.cuts.empty()) return found;
   found.plan = stages.plan_of(first.cuts, first.extra);
   found.tie_settled =
@@ -585,10 +586,10 @@ class shared_recomputation {
 }
 
 /// The plan of least makespan of an interleaved schedule, for one step or over scenarios.
-[[nodiscard]] inline joint_plan plan_interleaved_makespan(const pipeline_problem& problem,
-                                                          const interval_times& times,
-                                                          const makespan_measure& measure,
-                                                          const joint_options& options) {
+[[nodiscard]] inline joint_result plan_interleaved_makespan(const pipeline_problem& problem,
+                                                            const interval_times& times,
+                                                            const makespan_measure& measure,
+                                                            const joint_options& options) {
   interleaved_stages stages(problem, options.control);
   const cut_plan found =
       cut_search(problem, times, measure, stages, options).solve(even_cuts(problem));

@@ -63,7 +63,7 @@ namespace omnibal::inline v0::detail {
 
 /// If a knapsack reached its limit, a stage may cost less than in the table, so the optimum over
 /// the table is no lower bound; the optimum without memory limits is.
-inline void weaken(joint_plan& found, const rational& bound) {
+inline void weaken(joint_result& found, const rational& bound) {
   if (found.plan.cuts.empty()) return;
   found.bound = std::min(found.objective, bound);
   found.status = found.bound == found.objective ? search_status::optimal : search_status::stopped;
@@ -114,11 +114,11 @@ struct table_recomputation {
 /// empty if nothing fits. The objective is at least `bottlenecks` times the largest T; the rule
 /// says which of equal plans is taken.
 template <typename Recurrence>
-[[nodiscard]] joint_plan search_by_recurrence(const pipeline_problem& problem,
-                                              const any_objective& objective,
-                                              const joint_options& options,
-                                              const Recurrence& recurrence,
-                                              std::int64_t bottlenecks, tie_rule rule) {
+[[nodiscard]] joint_result search_by_recurrence(const pipeline_problem& problem,
+                                                const any_objective& objective,
+                                                const joint_options& options,
+                                                const Recurrence& recurrence,
+                                                std::int64_t bottlenecks, tie_rule rule) {
   if (weighs_devices(problem)) return search_tied_partitions(problem, objective, rule, options);
   stage_search search(problem, knapsack_options(options));
   objective_and_cuts best = recurrence(problem, search);
@@ -130,11 +130,11 @@ template <typename Recurrence>
   }
   const bool proven = search.table().proven();
   const bool settled = settle_tie(problem, objective, rule, search, best, options);
-  joint_plan found{.status = search_status::optimal,
-                   .objective = best.objective,
-                   .bound = best.objective,
-                   .plan = search.table().plan_of(best.cuts),
-                   .tie_settled = settled};
+  joint_result found{.status = search_status::optimal,
+                     .objective = best.objective,
+                     .bound = best.objective,
+                     .plan = search.table().plan_of(best.cuts)};
+  if (rule != tie_rule::none) found.tie_settled = settled;
   if (proven) return found;
   // Modes that are chosen again after a limit may differ from those that the table was made of.
   found.objective = objective.value(stage_costs(problem, found.plan), problem.schedule);

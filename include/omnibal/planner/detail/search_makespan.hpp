@@ -72,10 +72,10 @@ namespace omnibal::inline v0::detail {
 }
 
 /// `problem` has the mean times of all scenarios.
-[[nodiscard]] inline joint_plan search_makespan(const pipeline_problem& problem,
-                                                const interval_times& times,
-                                                const makespan_measure& measure,
-                                                const joint_options& options) {
+[[nodiscard]] inline joint_result search_makespan(const pipeline_problem& problem,
+                                                  const interval_times& times,
+                                                  const makespan_measure& measure,
+                                                  const joint_options& options) {
   if (weighs_devices(problem)) return plan_interleaved_makespan(problem, times, measure, options);
   stage_search search(problem, knapsack_options(options));
   const auto starts = promising_cuts(problem, search);
@@ -89,10 +89,10 @@ namespace omnibal::inline v0::detail {
     return {.status = best.status, .why = search.explain()};
   }
   const wide_integer denominator = measure.denominator(times.scenarios());
-  joint_plan found{.status = best.status,
-                   .objective = reduced(best.value, denominator, "makespan"),
-                   .bound = reduced(best.bound, denominator, "makespan"),
-                   .plan = search.table().plan_of(best.cuts)};
+  joint_result found{.status = best.status,
+                     .objective = reduced(best.value, denominator, "makespan"),
+                     .bound = reduced(best.bound, denominator, "makespan"),
+                     .plan = search.table().plan_of(best.cuts)};
   if (search.table().proven()) return found;
   // Modes that are chosen again after a limit may differ from those that the table was made of.
   std::vector<std::int64_t> makespans = makespans_of(problem, times, found.plan);

@@ -249,7 +249,7 @@ class stage_table {
   [[nodiscard]] std::int64_t evaluate(std::size_t stage, std::size_t begin, std::size_t end,
                                       std::int64_t limit) {
     if (!bounded_) return minimum_time_extra(begin, end);
-    const recompute_choice choice =
+    const recompute_result choice =
         chooser(stage).least_extra(begin, end, limits(stage, begin, end), limit);
     if (choice.has_modes() && choice.bound > limit) return exceeds(limit);
     proven_ = proven_ && choice.status != search_status::stopped;

@@ -18,7 +18,7 @@ namespace omnibal::inline v0 {
 namespace detail {
 
 [[nodiscard]] inline bool fits_memory(const pipeline_problem& problem) {
-  const joint_plan found =
+  const joint_result found =
       plan_jointly(problem, objectives::bottleneck{}, {.operation_limit = 10'000'000});
   return !found.plan.cuts.empty();
 }

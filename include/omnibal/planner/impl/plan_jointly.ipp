@@ -35,16 +35,16 @@ OMNIBAL_INLINE std::vector<std::int64_t> scenario_makespans(const pipeline_probl
 
 namespace detail {
 
-[[nodiscard]] inline joint_plan with_limit(joint_plan found, const search_control& control) {
+[[nodiscard]] inline joint_result with_limit(joint_result found, const search_control& control) {
   found.limit = limit_of(found.status, control);
   return found;
 }
 
 }  // namespace detail
 
-OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem,
-                                       const any_objective& objective,
-                                       const joint_options& options) {
+OMNIBAL_INLINE joint_result plan_jointly(const pipeline_problem& problem,
+                                         const any_objective& objective,
+                                         const joint_options& options) {
   validate(problem);
   detail::require_microbatches_in_order(problem.schedule);
   detail::require_table(problem.schedule.total_stages(), problem.layers.size());
@@ -54,10 +54,10 @@ OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem,
   return detail::with_limit(objective.search(problem, options), options.control);
 }
 
-OMNIBAL_INLINE joint_plan plan_jointly(const pipeline_problem& problem,
-                                       std::span<const scenario> scenarios,
-                                       const makespan_measure& measure,
-                                       const joint_options& options) {
+OMNIBAL_INLINE joint_result plan_jointly(const pipeline_problem& problem,
+                                         std::span<const scenario> scenarios,
+                                         const makespan_measure& measure,
+                                         const joint_options& options) {
   validate(problem);
   validate(problem, scenarios);
   validate(measure);

@@ -8,9 +8,9 @@
 
 namespace omnibal::inline v0 {
 
-OMNIBAL_INLINE joint_plan search_partitions(const pipeline_problem& problem,
-                                            const any_objective& objective,
-                                            const joint_options& options) {
+OMNIBAL_INLINE joint_result search_partitions(const pipeline_problem& problem,
+                                              const any_objective& objective,
+                                              const joint_options& options) {
   return detail::search_tied_partitions(problem, objective, detail::tie_rule::none, options);
 }
 

@@ -25,8 +25,8 @@ struct closed_form {
   [[nodiscard]] static rational value(const std::vector<stage_cost>& stages,
                                       const schedule_shape& schedule);
   [[nodiscard]] static rational bound(const pipeline_problem& problem);
-  [[nodiscard]] static joint_plan search(const pipeline_problem& problem,
-                                         const joint_options& options);
+  [[nodiscard]] static joint_result search(const pipeline_problem& problem,
+                                           const joint_options& options);
 };
 
 }  // namespace omnibal::inline v0::objectives

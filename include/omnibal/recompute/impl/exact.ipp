@@ -116,7 +116,7 @@ OMNIBAL_INLINE std::int64_t recompute_chooser::least_saved_under(std::int64_t ca
   return saved;
 }
 
-OMNIBAL_INLINE recompute_choice recompute_chooser::solve(std::size_t begin, std::size_t end,
+OMNIBAL_INLINE recompute_result recompute_chooser::solve(std::size_t begin, std::size_t end,
                                                          std::span<const activation_limit> limits,
                                                          bool want_modes) {
   count_classes(begin, end);
@@ -146,7 +146,7 @@ OMNIBAL_INLINE recompute_choice recompute_chooser::solve(std::size_t begin, std:
   if (best_counts_.empty())
     return {.status = search_status::infeasible, .bytes_short = bytes_short};
   const std::int64_t proven = best_ > limit_ ? std::max(limit_ + 1, bound) : best_;
-  recompute_choice choice{.objective = best_,
+  recompute_result choice{.objective = best_,
                           .bound = std::min(exhausted_ ? bound : proven, best_)};
   choice.status = choice.bound < best_ ? search_status::stopped : search_status::optimal;
   if (want_modes) choice.modes = modes_of_layers(begin, end);
@@ -456,7 +456,7 @@ OMNIBAL_INLINE std::vector<std::size_t> recompute_chooser::modes_of_layers(std::
   return modes;
 }
 
-OMNIBAL_INLINE recompute_choice choose_recomputation(const recompute_problem& problem,
+OMNIBAL_INLINE recompute_result choose_recomputation(const recompute_problem& problem,
                                                      const recompute_options& options) {
   if (problem.in_flight == 0)
     throw invalid_input("in_flight", problem.in_flight, "must be at least 1");
@@ -464,7 +464,7 @@ OMNIBAL_INLINE recompute_choice choose_recomputation(const recompute_problem& pr
   validate(
       pipeline_problem{.schedule = {.microbatches = problem.in_flight}, .layers = problem.layers});
   recompute_chooser chooser(problem.layers, options);
-  recompute_choice choice = chooser.choose(
+  recompute_result choice = chooser.choose(
       0, problem.layers.size(), static_cast<std::int64_t>(problem.in_flight), problem.budget);
   choice.limit = limit_of(choice.status, options.control);
   return choice;

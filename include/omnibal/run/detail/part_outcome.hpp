@@ -12,7 +12,9 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/search_status.hpp>
-#include <omnibal/run/detail/run_planner.hpp>
+#include <omnibal/run/comparison.hpp>
+#include <omnibal/run/detail/plan_search.hpp>
+#include <omnibal/run/detail/run_context.hpp>
 #include <omnibal/run/problem.hpp>
 
 namespace omnibal::inline v0::detail {
@@ -22,6 +24,7 @@ struct part_outcome {
 
   bool fits = false;
   double time_per_sample = 0;          ///< Seconds.
+  double bound = 0;                    ///< Proven lower bound on it.
   std::int64_t bytes_short = unknown;  ///< Bytes missing on a device if it does not fit.
   std::int64_t nearest_batch = 0;      ///< If it cannot run the global batch.
   std::string passed_over = {};        ///< Why it cannot be used, if so.
@@ -36,14 +39,16 @@ struct part_outcome {
 }
 
 /// Plans the run at its capacity or, if it has none, at the faster of two.
-[[nodiscard]] inline part_outcome plan_part(const run_problem& run) {
+[[nodiscard]] inline part_outcome plan_part(const run_problem& run, const run_options& options) {
   part_outcome outcome;
   if (run.chain.size() < run.stages * run.virtual_stages) {
     outcome.passed_over = "has more stages than the model has layers";
     return outcome;
   }
+  const run_context context(run, options);
+  outcome.bound = context.bound_per_sample();
   for (const loads<2>& capacity : capacities_to_try(run)) {
-    const run_strategy strategy = run_planner(run, {}).planned(capacity);
+    const run_strategy strategy = plan_search(context).planned(capacity);
     if (strategy.why.reason == infeasibility::cause::global_batch) {
       outcome.nearest_batch = strategy.why.nearest_batch;
       outcome.passed_over =
@@ -68,6 +73,24 @@ struct part_outcome {
   else
     outcome.passed_over = "does not fit: " + std::to_string(outcome.bytes_short) + " bytes short";
   return outcome;
+}
+
+/// Plans of a part are never stopped half-way.
+[[nodiscard]] inline run_options without_control(run_options options) {
+  options.control = {};
+  return options;
+}
+
+/// Sets the status, objective and bound of a search whose candidates are sorted.
+template <typename Result>
+void rate(Result& result) {
+  if (result.candidates.empty() || !result.candidates.front().fits) return;
+  result.objective = result.candidates.front().time_per_sample;
+  result.bound = result.objective;
+  for (const auto& one : result.candidates)
+    if (one.bound > 0) result.bound = std::min(result.bound, one.bound);
+  result.status =
+      result.limit == search_limit::none ? search_status::feasible : search_status::stopped;
 }
 
 }  // namespace omnibal::inline v0::detail

@@ -18,7 +18,8 @@
 #include <omnibal/core/loads.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/packing/capacity_choice.hpp>
-#include <omnibal/run/detail/run_planner.hpp>
+#include <omnibal/run/detail/run_capacities.hpp>
+#include <omnibal/run/detail/run_context.hpp>
 #include <omnibal/run/problem.hpp>
 
 namespace omnibal::inline v0::detail {
@@ -119,7 +120,7 @@ class memory_skipper {
     return keep_if(problem_.samples, [&](std::uint32_t id) { return !skipped[id]; });
   }
 
-  /// Judged on a part of the samples, with those that need most.
+  /// Planned for a part of the samples, with those that need most.
   [[nodiscard]] bool fits_without(std::size_t count) const {
     constexpr std::size_t sample_limit = 4096;
     constexpr std::size_t neediest = 16;
@@ -131,7 +132,8 @@ class memory_skipper {
       for (std::size_t k = count; k < last; ++k) part.push_back(problem_.samples[by_need_[k]]);
     run_problem some = problem_;
     some.samples = part;
-    return run_planner(some, {}).fits_quickly();
+    const run_context run(some, {});
+    return run_capacities(run).fits_quickly();
   }
 
   [[nodiscard]] std::size_t fewest() const {

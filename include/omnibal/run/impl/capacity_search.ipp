@@ -62,13 +62,13 @@ inline constexpr std::int64_t wasteful_ratio = 1'100'000;
 /// Tries capacities, each once.
 class capacity_searcher {
  public:
-  capacity_searcher(const capacity_problem& problem, const search_control& control)
+  capacity_searcher(const capacity_problem& problem, const capacity_search_options& options)
       : problem_(problem),
-        control_(control),
-        part_(sample_part(problem.samples, problem.sample_limit, problem.seed)),
+        options_(options),
+        part_(sample_part(problem.samples, options.sample_limit, options.seed)),
         candidates_(problem.held.empty() ? problem.samples : problem.held) {}
 
-  [[nodiscard]] capacity_search search() {
+  [[nodiscard]] capacity_search_result search() {
     try_out({candidates_.smallest()});
     try_out(candidates_.proportional());
     if (is_hopeless()) return result();
@@ -83,17 +83,24 @@ class capacity_searcher {
   static constexpr double worth_planning = 1.1;
 
   [[nodiscard]] bool is_hopeless() const {
-    return problem_.time_to_beat &&
-           rank(*ranked().front()) > std::pair(0, worth_planning * *problem_.time_to_beat);
+    return options_.time_to_beat &&
+           rank(*ranked().front()) > std::pair(0, worth_planning * *options_.time_to_beat);
   }
 
   void try_out(const std::vector<loads<2>>& capacities) {
     for (const loads<2>& capacity : capacities) {
-      if (fits_ && (control_.stop_requested() || tried_.size() >= problem_.most_tried)) return;
       if (tried_.contains(capacity)) continue;
-      control_.report_progress("capacities", tried_.size(), problem_.most_tried);
+      if (fits_ && ends(tried_.size() >= options_.most_tried)) return;
+      options_.control.report_progress("capacities", tried_.size(), options_.most_tried);
       evaluate(capacity, capacity_effort::one_plan);
     }
+  }
+
+  /// Whether a limit ends the search, and remembers which.
+  [[nodiscard]] bool ends(bool tried_enough) {
+    if (tried_enough) limit_ = search_limit::operations;
+    if (options_.control.stop_requested()) limit_ = search_limit::stop;
+    return limit_ != search_limit::none;
   }
 
   void evaluate(const loads<2>& capacity, capacity_effort effort) {
@@ -135,23 +142,28 @@ class capacity_searcher {
     const auto [tier, least] = rank(*all.front());
     std::vector<loads<2>> chosen;
     for (const capacity_candidate* one : all)
-      if (chosen.size() < problem_.most_planned && rank(*one).first == tier &&
+      if (chosen.size() < options_.most_planned && rank(*one).first == tier &&
           rank(*one).second <= worth_planning * least)
         chosen.push_back(one->capacity);
-    for (std::size_t k = 0; k < chosen.size() && !(fits_ && control_.stop_requested()); ++k) {
-      control_.report_progress("best capacities", k, chosen.size());
+    for (std::size_t k = 0; k < chosen.size(); ++k) {
+      if (fits_ && options_.control.stop_requested() && ends(false)) return;
+      options_.control.report_progress("best capacities", k, chosen.size());
       evaluate(chosen[k], capacity_effort::all_plans);
     }
   }
 
-  [[nodiscard]] capacity_search result() const {
+  [[nodiscard]] capacity_search_result result() const {
     const std::vector<const capacity_candidate*> all = ranked();
     const auto thorough = [](const capacity_candidate* one) {
       return one->effort == capacity_effort::all_plans;
     };
     const auto first = std::ranges::find_if(all, thorough);
     const capacity_candidate& best = first == all.end() ? *all.front() : **first;
-    capacity_search search{.best = fits_ ? best.capacity : candidates_.smallest()};
+    capacity_search_result search{.status = status_of(best.outcome),
+                                  .limit = limit_,
+                                  .objective = best.outcome.fits ? best.outcome.time_per_sample : 0,
+                                  .bound = problem_.bound ? problem_.bound(part_) : 0,
+                                  .best = fits_ ? best.capacity : candidates_.smallest()};
     for (const auto& [capacity, candidate] : tried_) {
       search.candidates.push_back(candidate);
       capacity_candidate& added = search.candidates.back();
@@ -160,6 +172,12 @@ class capacity_searcher {
         added.passed_over = verdict(added, problem_, best.outcome.time_per_sample);
     }
     return search;
+  }
+
+  [[nodiscard]] search_status status_of(const capacity_outcome& best) const {
+    if (!best.fits)
+      return limit_ == search_limit::none ? search_status::infeasible : search_status::stopped;
+    return limit_ == search_limit::none ? search_status::feasible : search_status::stopped;
   }
 
   /// The capacity of all packs over the load of their samples, millionths.
@@ -181,18 +199,19 @@ class capacity_searcher {
   }
 
   const capacity_problem& problem_;
-  const search_control& control_;
+  const capacity_search_options& options_;
   std::vector<loads<2>> part_;
   capacity_candidates candidates_;
   std::map<loads<2>, capacity_candidate> tried_;
   bool fits_ = false;
+  search_limit limit_ = search_limit::none;
 };
 
 }  // namespace detail
 
-OMNIBAL_INLINE capacity_search search_capacity(const capacity_problem& problem,
-                                               const search_control& control) {
-  return detail::capacity_searcher(problem, control).search();
+OMNIBAL_INLINE capacity_search_result search_capacity(const capacity_problem& problem,
+                                                      const capacity_search_options& options) {
+  return detail::capacity_searcher(problem, options).search();
 }
 
 }  // namespace omnibal::inline v0

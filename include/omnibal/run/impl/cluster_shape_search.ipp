@@ -35,7 +35,8 @@ namespace detail {
 }
 
 [[nodiscard]] inline shape_candidate plan_shape(const shape_problem& problem,
-                                                const cluster_shape& shape) {
+                                                const cluster_shape& shape,
+                                                const run_options& options) {
   shape_candidate candidate{.shape = shape, .bytes_short = part_outcome::unknown};
   std::vector<layer_cost> chain;
   try {
@@ -48,9 +49,10 @@ namespace detail {
   run.chain = chain;
   run.stages = shape.stages;
   run.data_parallel = shape.data_parallel;
-  const part_outcome outcome = plan_part(run);
+  const part_outcome outcome = plan_part(run, options);
   candidate.fits = outcome.fits;
   candidate.time_per_sample = outcome.time_per_sample;
+  candidate.bound = outcome.bound;
   candidate.bytes_short = outcome.bytes_short;
   candidate.nearest_batch = outcome.nearest_batch;
   candidate.passed_over = outcome.passed_over;
@@ -59,29 +61,35 @@ namespace detail {
 
 }  // namespace detail
 
-OMNIBAL_INLINE std::vector<shape_candidate> rank_shapes(const shape_problem& problem,
-                                                        const search_control& control) {
+OMNIBAL_INLINE shape_search_result rank_shapes(const shape_problem& problem,
+                                               const shape_search_options& options) {
   if (problem.devices < 1 || problem.devices > (std::int64_t{1} << 20))
     throw invalid_input("devices", problem.devices, "must be between 1 and 2^20");
   shape_problem part = problem;
   const std::vector<vision_language_sample> samples =
-      detail::sample_part(problem.run.samples, problem.sample_limit, problem.run.seed);
+      detail::sample_part(problem.run.samples, options.sample_limit, problem.run.seed);
   part.run.samples = samples;
   validate(part.run);
-  std::vector<shape_candidate> candidates;
+  const search_control& control = options.plans.control;
+  shape_search_result result;
   const auto shapes = detail::divisions(problem.devices, problem.node_devices);
   bool fits = false;
   for (std::size_t k = 0; k < shapes.size(); ++k) {
-    if (control.stop_requested() && fits) break;
+    if (control.stop_requested() && fits) {
+      result.limit = search_limit::stop;
+      break;
+    }
     control.report_progress("cluster shapes", k, shapes.size());
-    candidates.push_back(detail::plan_shape(part, shapes[k]));
-    fits = fits || candidates.back().fits;
+    result.candidates.push_back(
+        detail::plan_shape(part, shapes[k], detail::without_control(options.plans)));
+    fits = fits || result.candidates.back().fits;
   }
   const auto rank = [](const shape_candidate& one) {
     return std::tuple(!one.fits, one.time_per_sample, one.bytes_short, one.nearest_batch);
   };
-  std::ranges::stable_sort(candidates, {}, rank);
-  return candidates;
+  std::ranges::stable_sort(result.candidates, {}, rank);
+  detail::rate(result);
+  return result;
 }
 
 }  // namespace omnibal::inline v0

@@ -101,7 +101,7 @@ OMNIBAL_INLINE const microbatch_times::cost& microbatch_times::at(
 
 OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
                                             const schedule_shape& schedule, const epoch_load& load,
-                                            std::int64_t reserved, const search_control& control) {
+                                            const epoch_simulation_options& options) {
   const std::size_t devices = schedule.stages;
   epoch_outcome outcome{.steps = load.steps(),
                         .peak_memory = std::vector<std::int64_t>(devices, 0)};
@@ -112,7 +112,7 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
   double busy = 0;
   double waiting = 0;
   for (std::size_t step = 0; step < outcome.steps; ++step) {
-    if (step % 64 == 0) control.report_progress("simulate", step, outcome.steps);
+    if (step % 64 == 0) options.control.report_progress("simulate", step, outcome.steps);
     std::vector<std::int64_t> device_end(devices, 0);
     for (std::size_t rank = 0; rank < load.ranks; ++rank) {
       const std::span<const std::uint32_t> microbatches = load.assignment[step * load.ranks + rank];
@@ -136,7 +136,7 @@ OMNIBAL_INLINE epoch_outcome simulate_epoch(std::span<const stage_model> stages,
     }
     outcome.time = checked_add(outcome.time, step_end, "epoch time");
   }
-  for (std::size_t d = 0; d < devices; ++d) outcome.peak_memory[d] += reserved;
+  for (std::size_t d = 0; d < devices; ++d) outcome.peak_memory[d] += options.reserved;
   outcome.step_times = step_times;
   outcome.hidden_step_times.assign(devices, 0);
   for (std::size_t j = 0; j < stages.size(); ++j) {

@@ -12,6 +12,7 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/schedule.hpp>
+#include <omnibal/run/detail/run_context.hpp>
 #include <omnibal/run/detail/run_planner.hpp>
 #include <omnibal/run/detail/skipped_samples.hpp>
 #include <omnibal/run/plan_run.hpp>
@@ -40,15 +41,15 @@ inline void refuse_oversize(const run_problem& problem) {
 }
 
 /// Plans the run of the samples kept; packs name them by their ids among all.
-[[nodiscard]] inline run_plan plan_kept(const run_problem& problem, const kept_samples& kept,
-                                        const search_control& control) {
+[[nodiscard]] inline run_result plan_kept(const run_problem& problem, const kept_samples& kept,
+                                          const run_options& options) {
   if (problem.current && problem.current->data && !kept.skipped.empty())
     throw invalid_input("current", kept.skipped.size(),
                         "samples of its packs are skipped: give a layout without packs");
   run_problem rest = problem;
   rest.samples = kept.samples;
   validate(rest);
-  run_plan result = run_planner(rest, control).plan();
+  run_result result = run_planner(rest, options).plan();
   result.skipped = kept.skipped;
   for (run_strategy* strategy :
        {&result.naive, &result.unbalanced, &result.published, &result.planned})
@@ -59,17 +60,17 @@ inline void refuse_oversize(const run_problem& problem) {
 }
 
 /// Plans all samples or, where no plan has memory for them, those for which there is one.
-[[nodiscard]] inline run_plan plan_within_memory(run_problem problem,
-                                                 const search_control& control) {
+[[nodiscard]] inline run_result plan_within_memory(run_problem problem,
+                                                   const run_options& options) {
   problem.oversize = oversize_policy::own_pack;
-  const auto lacks_memory = [](const run_plan& plan) {
+  const auto lacks_memory = [](const run_result& plan) {
     return plan.planned.status == search_status::infeasible &&
            plan.planned.why.reason == infeasibility::cause::memory;
   };
-  run_plan all = run_planner(problem, control).plan();
+  run_result all = run_planner(problem, options).plan();
   if (!lacks_memory(all)) return all;
   for (memory_skipper skipper(problem); skipper.skip_more();)
-    if (run_plan rest = plan_kept(problem, skipper.kept(), control); !lacks_memory(rest))
+    if (run_result rest = plan_kept(problem, skipper.kept(), options); !lacks_memory(rest))
       return rest;
   return all;
 }
@@ -79,16 +80,15 @@ inline void refuse_oversize(const run_problem& problem) {
 OMNIBAL_INLINE evaluated_run evaluate_run(const run_problem& problem,
                                           const grouping<std::uint32_t>& packs,
                                           const dispatch_plan& dispatch, const loads<2>& capacity,
-                                          const pipeline_plan& plan,
-                                          const search_control& control) {
+                                          const pipeline_plan& plan, const run_options& options) {
   validate(problem);
   if (problem.oversize != oversize_policy::skip)
-    return detail::run_planner(problem, control).evaluate(packs, dispatch, capacity, plan);
+    return detail::run_planner(problem, options).evaluate(packs, dispatch, capacity, plan);
   const detail::kept_samples kept = detail::samples_in(problem.samples, packs);
   run_problem rest = problem;
   rest.samples = kept.samples;
   evaluated_run run =
-      detail::run_planner(rest, control)
+      detail::run_planner(rest, options)
           .evaluate(detail::renumbered(packs, kept.places()), dispatch, capacity, plan);
   run.strategy.data.packing.packs = packs;
   run.skipped = kept.skipped;
@@ -98,15 +98,15 @@ OMNIBAL_INLINE evaluated_run evaluate_run(const run_problem& problem,
 OMNIBAL_INLINE pipeline_problem planning_problem(const run_problem& problem,
                                                  const run_strategy& strategy) {
   if (problem.oversize != oversize_policy::skip)
-    return detail::run_planner(problem, {}).problem_for(strategy);
+    return detail::run_context(problem, {}).problem_for(strategy);
   const detail::kept_samples kept =
       detail::samples_in(problem.samples, strategy.data.packing.packs);
   run_problem rest = problem;
   rest.samples = kept.samples;
-  return detail::run_planner(rest, {}).problem_for(strategy);
+  return detail::run_context(rest, {}).problem_for(strategy);
 }
 
-OMNIBAL_INLINE run_plan plan_run(const run_problem& problem, const search_control& control) {
+OMNIBAL_INLINE run_result plan_run(const run_problem& problem, const run_options& options) {
   validate(problem);
   const schedule_shape schedule{.kind = problem.schedule,
                                 .stages = problem.stages,
@@ -114,17 +114,17 @@ OMNIBAL_INLINE run_plan plan_run(const run_problem& problem, const search_contro
                                 .microbatches = problem.stages};
   validate(schedule);
   if (problem.chain.size() < schedule.total_stages()) {
-    run_plan result;
+    run_result result;
     result.planned.why = {.reason = infeasibility::cause::fewer_layers_than_stages};
     result.naive.why = result.unbalanced.why = result.published.why = result.planned.why;
     return result;
   }
   if (problem.oversize == oversize_policy::skip)
-    return problem.capacity ? detail::plan_kept(problem, detail::samples_within(problem), control)
-                            : detail::plan_within_memory(problem, control);
+    return problem.capacity ? detail::plan_kept(problem, detail::samples_within(problem), options)
+                            : detail::plan_within_memory(problem, options);
   if (problem.oversize == oversize_policy::reject && problem.capacity)
     detail::refuse_oversize(problem);
-  return detail::run_planner(problem, control).plan();
+  return detail::run_planner(problem, options).plan();
 }
 
 }  // namespace omnibal::inline v0

@@ -14,6 +14,7 @@
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/run/detail/part_outcome.hpp>
 #include <omnibal/run/detail/run_planner.hpp>
+#include <omnibal/run/problem.hpp>
 #include <omnibal/run/schedule_search.hpp>
 
 namespace omnibal::inline v0 {
@@ -39,7 +40,8 @@ namespace detail {
   return list;
 }
 
-inline void plan_schedule(schedule_candidate& candidate, run_problem run) {
+inline void plan_schedule(schedule_candidate& candidate, run_problem run,
+                          const run_options& options) {
   run.schedule = candidate.schedule;
   run.virtual_stages = candidate.virtual_stages;
   part_outcome outcome;
@@ -48,48 +50,53 @@ inline void plan_schedule(schedule_candidate& candidate, run_problem run) {
                             .stages = run.stages,
                             .virtual_stages = run.virtual_stages,
                             .microbatches = run.stages});
-    outcome = plan_part(run);
+    outcome = plan_part(run, options);
   } catch (const invalid_input& error) {
     outcome.passed_over = error.what();
   }
   candidate.fits = outcome.fits;
   candidate.time_per_sample = outcome.time_per_sample;
+  candidate.bound = outcome.bound;
   candidate.bytes_short = outcome.bytes_short;
   candidate.passed_over = outcome.passed_over;
 }
 
 }  // namespace detail
 
-OMNIBAL_INLINE std::vector<schedule_candidate> rank_schedules(const schedule_problem& problem,
-                                                              const search_control& control) {
+OMNIBAL_INLINE schedule_search_result rank_schedules(const schedule_problem& problem,
+                                                     const schedule_search_options& options) {
   if (problem.allowed.empty())
     throw invalid_input("allowed", "nothing", "needs at least one schedule");
   validate(problem.run);
   run_problem part = problem.run;
   const std::vector<vision_language_sample> samples =
-      detail::sample_part(problem.run.samples, problem.sample_limit, problem.run.seed);
+      detail::sample_part(problem.run.samples, options.sample_limit, problem.run.seed);
   part.samples = samples;
   part.current.reset();
-  std::vector<schedule_candidate> candidates = detail::schedules_to_try(problem);
+  const search_control& control = options.plans.control;
+  schedule_search_result result{.candidates = detail::schedules_to_try(problem)};
+  std::vector<schedule_candidate>& candidates = result.candidates;
   bool fits = false;
   for (std::size_t k = 0; k < candidates.size(); ++k) {
     if (control.stop_requested() && fits) {
+      result.limit = search_limit::stop;
       candidates[k].bytes_short = detail::part_outcome::unknown;
       candidates[k].passed_over = "was not tried: the limit was reached";
       continue;
     }
     const std::string phase = "schedules, " + std::string(candidates[k].schedule.name());
     control.report_progress(phase, k, candidates.size());
-    detail::plan_schedule(candidates[k], part);
+    detail::plan_schedule(candidates[k], part, detail::without_control(options.plans));
     fits = fits || candidates[k].fits;
   }
   std::ranges::stable_sort(candidates, {}, [](const schedule_candidate& one) {
     return std::tuple(!one.fits, one.time_per_sample, one.bytes_short);
   });
-  return candidates;
+  detail::rate(result);
+  return result;
 }
 
-OMNIBAL_INLINE void extend_bound(run_plan& plan, const run_problem& problem,
+OMNIBAL_INLINE void extend_bound(run_result& plan, const run_problem& problem,
                                  std::span<const schedule_candidate> tried) {
   const bool splits = std::ranges::any_of(tried, [](const schedule_candidate& one) {
     return one.schedule.capabilities().splits_backward;
@@ -102,7 +109,7 @@ OMNIBAL_INLINE void extend_bound(run_plan& plan, const run_problem& problem,
                            .devices = problem.stages,
                            .ranks = problem.data_parallel,
                            .steps = detail::run_planner::least_steps(plan)});
-  plan.bound_epoch_time = bound.time;
+  plan.bound = bound.time;
   plan.bound_fill_and_drain = bound.fill_and_drain;
 }
 

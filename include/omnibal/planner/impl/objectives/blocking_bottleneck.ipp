@@ -24,8 +24,8 @@ OMNIBAL_INLINE rational blocking_bottleneck::bound(const pipeline_problem& probl
                              static_cast<std::int64_t>(problem.schedule.total_stages()))};
 }
 
-OMNIBAL_INLINE joint_plan blocking_bottleneck::search(const pipeline_problem& problem,
-                                                      const joint_options& options) {
+OMNIBAL_INLINE joint_result blocking_bottleneck::search(const pipeline_problem& problem,
+                                                        const joint_options& options) {
   return detail::search_by_recurrence(
       problem, blocking_bottleneck{}, options,
       [](const pipeline_problem&, detail::stage_search& stages) {

@@ -24,8 +24,8 @@ OMNIBAL_INLINE rational bottleneck::bound(const pipeline_problem& problem) {
                              static_cast<std::int64_t>(problem.schedule.stages))};
 }
 
-OMNIBAL_INLINE joint_plan bottleneck::search(const pipeline_problem& problem,
-                                             const joint_options& options) {
+OMNIBAL_INLINE joint_result bottleneck::search(const pipeline_problem& problem,
+                                               const joint_options& options) {
   return detail::search_by_recurrence(
       problem, bottleneck{}, options,
       [](const pipeline_problem&, detail::stage_search& stages) {

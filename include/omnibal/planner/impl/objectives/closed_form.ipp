@@ -26,8 +26,8 @@ OMNIBAL_INLINE rational closed_form::bound(const pipeline_problem& problem) {
                                 least, static_cast<std::int64_t>(problem.schedule.total_stages()))};
 }
 
-OMNIBAL_INLINE joint_plan closed_form::search(const pipeline_problem& problem,
-                                              const joint_options& options) {
+OMNIBAL_INLINE joint_result closed_form::search(const pipeline_problem& problem,
+                                                const joint_options& options) {
   return detail::search_by_recurrence(
       problem, closed_form{}, options,
       [](const pipeline_problem& asked, detail::stage_search& stages) {

@@ -26,8 +26,8 @@ OMNIBAL_INLINE rational makespan::bound(const pipeline_problem& problem) {
   return {std::max(least, divide_rounding_up(least * microbatches, devices))};
 }
 
-OMNIBAL_INLINE joint_plan makespan::search(const pipeline_problem& problem,
-                                           const joint_options& options) {
+OMNIBAL_INLINE joint_result makespan::search(const pipeline_problem& problem,
+                                             const joint_options& options) {
   return detail::search_makespan(problem, detail::interval_times(problem),
                                  {.of = makespan_measure::kind::worst}, options);
 }

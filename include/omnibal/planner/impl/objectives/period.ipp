@@ -24,8 +24,8 @@ OMNIBAL_INLINE rational period::bound(const pipeline_problem& problem) {
           static_cast<std::int64_t>(problem.schedule.total_stages())};
 }
 
-OMNIBAL_INLINE joint_plan period::search(const pipeline_problem& problem,
-                                         const joint_options& options) {
+OMNIBAL_INLINE joint_result period::search(const pipeline_problem& problem,
+                                           const joint_options& options) {
   return detail::search_by_recurrence(
       problem, period{}, options,
       [](const pipeline_problem& asked, detail::stage_search& stages) {

@@ -21,8 +21,8 @@ OMNIBAL_INLINE rational variance::value(const std::vector<stage_cost>& stages,
 
 OMNIBAL_INLINE rational variance::bound(const pipeline_problem&) { return {0}; }
 
-OMNIBAL_INLINE joint_plan variance::search(const pipeline_problem& problem,
-                                           const joint_options& options) {
+OMNIBAL_INLINE joint_result variance::search(const pipeline_problem& problem,
+                                             const joint_options& options) {
   return detail::search_by_recurrence(
       problem, variance{}, options,
       [](const pipeline_problem&, detail::stage_search& stages) {
