@@ -58,8 +58,8 @@ inline bool write_flight_log(const flight_log& log, const std::string& directory
   return !file.fail();
 }
 
-/// Looks at channels from a thread of its own until it is destroyed; cheap: one lock per channel
-/// and interval.
+/// Looks at channels from a thread of its own until it is destroyed, at the cost of one lock
+/// per channel and interval.
 class channel_watchdog {
  public:
   explicit channel_watchdog(watchdog_options options) : options_(std::move(options)) {

@@ -21,7 +21,7 @@
 namespace omnibal::inline v0::indices {
 
 /// The models whose positions differ. In qwen3_vl and glm4v a video of t frames counts as t grids
-/// of one frame, since text with a timestamp stands before each; in qwen2_5_vl frames of videos
+/// of one frame, since text with a timestamp precedes each; in qwen2_5_vl frames of videos
 /// advance by tokens per second · seconds per grid.
 enum class rope_variant : std::int32_t { qwen2_vl, qwen2_5_vl, qwen3_vl, glm4v };
 
