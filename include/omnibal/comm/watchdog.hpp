@@ -4,8 +4,10 @@
 /// time, it says what every channel waits for, writes their flight records, and aborts them all
 /// together, since the ranks that one channel waits for may wait in another.
 ///
-///     channel_watchdog watchdog({.deadline = std::chrono::minutes(2), .log_directory =
-///     "flights"}); watchdog.watch(data_parallel); watchdog.watch(pipeline);
+///     channel_watchdog watchdog(
+///         {.deadline = std::chrono::minutes(2), .log_directory = "flights"});
+///     watchdog.watch(data_parallel);
+///     watchdog.watch(pipeline);
 ///
 /// Also a step that never waits on a ticket, or waits with a long deadline, ends this way.
 #pragma once
