@@ -18,7 +18,7 @@ namespace peers {
 /// The packs of each rank.
 using assignment = std::vector<std::vector<std::uint32_t>>;
 
-/// As they come, equally many a rank.
+/// In the order given, equally many per rank.
 inline assignment in_order(std::span<const std::uint32_t> packs, std::size_t ranks) {
   assignment assigned(ranks);
   for (std::size_t k = 0; k < packs.size(); ++k)
@@ -46,8 +46,8 @@ inline assignment snake(std::span<const std::uint32_t> packs, std::size_t ranks,
 }
 
 /// Karmarkar and Karp, "The differencing method of set partitioning", 1982, for equally many packs
-/// a rank: partial assignments of one pack a rank, of which the two whose ranks are furthest apart
-/// are joined, largest to smallest, until one is left. Precondition: ranks divides the packs.
+/// per rank: partial assignments of one pack per rank, of which the two whose ranks are furthest
+/// apart are joined, largest to smallest, until one is left. Precondition: ranks divides the packs.
 class largest_differencing {
  public:
   explicit largest_differencing(const std::vector<std::uint64_t>& costs) : costs_(costs) {}

@@ -131,7 +131,7 @@ TEST_CASE("dispatch_packs assigns ranks nothing where there is too little") {
         Approx(6.0 / (11.0 / 4)));
 }
 
-TEST_CASE("dispatch_packs comes near the best that equally many packs a rank allow") {
+TEST_CASE("dispatch_packs comes near the best that equally many packs per rank allow") {
   double excess = 0;
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     const auto costs = random_costs(12, seed);

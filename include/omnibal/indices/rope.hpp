@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Multimodal rotary positions (M-RoPE) of packed rows with images and videos: three position ids a
-/// slot, restarted in each document. A row becomes a list of *spans* (runs of text, images,
+/// Multimodal rotary positions (M-RoPE) of packed rows with images and videos: three position ids
+/// per slot, restarted in each document. A row becomes a list of *spans* (runs of text, images,
 /// videos); positions are a closed form of the span of a slot.
 ///
 /// Positions start at p = 0. A text token has (p, p, p) and advances p by 1. An image or video of t

@@ -5,7 +5,8 @@
 ///
 /// Grids are read in order and filled without gaps, so token n of a kind is cell n of the grids of
 /// this kind laid one after the other. What precedes a slot in its document is text, which advances
-/// the position by one a token, and whole grids, whose advances are cumulated. Does not need CUDA.
+/// the position by one per token, and whole grids, whose advances are cumulated. Does not need
+/// CUDA.
 #pragma once
 
 #include <cstdint>
