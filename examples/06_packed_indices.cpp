@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The arrays that variable-length attention needs, for one pack: where each sample begins
 // (cu_seqlens), the position of each token in its sample (position_ids) and the sample it belongs
-// to (sequence_ids). With them, samples of a pack do not attend to each other. This is the
-// host form; omnibal::gpu makes the same arrays on the device (docs/gpu.md).
+// to (sequence_ids). With them, samples of a pack do not attend to each other. Plain
+// loops show here what the arrays contain; 11_packed_batch.cpp calls the library, which makes them
+// on the host, and docs/gpu.md shows the same on the device.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

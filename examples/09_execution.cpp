@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From measured layers to what a rank executes: a chain of one's own (a patch encoder before a
-// decoder), packed samples, the plan of a run, and the items of rank 2 in its first step. The glue
-// of a trainer is the loop over them.
+// decoder), packed samples, the plan of a run, and the items of rank 2 in its first step. What
+// a trainer adds is a loop over these items.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Four ranks are the stages of a pipeline under 1F1B: one order of all operations and messages, in
-// which no rank can wait for ever although every send ends with its receive, and a link that
-// carries out the messages. The model is one weight per stage, y = w · x; the loss is the sum of
-// the last y. Ranks are threads here; over MPI the same calls take an mpi_channel.
+// Four ranks are the stages of a pipeline under 1F1B. message_order puts all operations and
+// messages into one order that cannot deadlock, even though a send here ends only when it is
+// received; a pipeline_link carries out the messages. The model is one weight per stage, y = w · x;
+// the loss is the sum of the last y. Ranks are threads here; over MPI the same calls take an
+// mpi_channel.
 #include <array>
 #include <cstddef>
 #include <cstdint>

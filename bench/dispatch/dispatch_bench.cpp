@@ -91,8 +91,8 @@ void peer(benchmark::State& state, const Assign& assign) {
   for (auto _ : state) {
     plan = {.ranks = ranks};
     for (std::uint64_t step = 0; step < steps.steps(); ++step)
-      for (const auto& held : assign(steps.packs(step), ranks, packs.costs))
-        plan.groups.append(held);
+      for (const auto& assigned : assign(steps.packs(step), ranks, packs.costs))
+        plan.groups.append(assigned);
   }
   label(state, packs, plan);
 }

@@ -18,11 +18,12 @@ namespace peers {
 /// The packs of each rank.
 using assignment = std::vector<std::vector<std::uint32_t>>;
 
-/// As they come, equally many a rank.
+/// In the order given, equally many per rank.
 inline assignment in_order(std::span<const std::uint32_t> packs, std::size_t ranks) {
-  assignment held(ranks);
-  for (std::size_t k = 0; k < packs.size(); ++k) held[k * ranks / packs.size()].push_back(packs[k]);
-  return held;
+  assignment assigned(ranks);
+  for (std::size_t k = 0; k < packs.size(); ++k)
+    assigned[k * ranks / packs.size()].push_back(packs[k]);
+  return assigned;
 }
 
 inline std::vector<std::uint32_t> most_valuable_first(std::span<const std::uint32_t> packs,
@@ -35,18 +36,18 @@ inline std::vector<std::uint32_t> most_valuable_first(std::span<const std::uint3
 /// Largest first, to the ranks forth and back.
 inline assignment snake(std::span<const std::uint32_t> packs, std::size_t ranks,
                         const std::vector<std::uint64_t>& costs) {
-  assignment held(ranks);
+  assignment assigned(ranks);
   const auto sorted = most_valuable_first(packs, costs);
   for (std::size_t k = 0; k < sorted.size(); ++k) {
     const std::size_t place = k % ranks;
-    held[k / ranks % 2 == 0 ? place : ranks - 1 - place].push_back(sorted[k]);
+    assigned[k / ranks % 2 == 0 ? place : ranks - 1 - place].push_back(sorted[k]);
   }
-  return held;
+  return assigned;
 }
 
 /// Karmarkar and Karp, "The differencing method of set partitioning", 1982, for equally many packs
-/// a rank: partial assignments of one pack a rank, of which the two whose ranks are furthest apart
-/// are joined, largest to smallest, until one is left. Precondition: ranks divides the packs.
+/// per rank: partial assignments of one pack per rank, of which the two whose ranks are furthest
+/// apart are joined, largest to smallest, until one is left. Precondition: ranks divides the packs.
 class largest_differencing {
  public:
   explicit largest_differencing(const std::vector<std::uint64_t>& costs) : costs_(costs) {}
@@ -70,10 +71,10 @@ class largest_differencing {
       join(heap.back(), std::move(other));
       std::ranges::push_heap(heap, nearer);
     }
-    assignment held;
+    assignment assigned;
     if (heap.empty()) return assignment(ranks);
-    for (share& of_rank : heap.front()) held.push_back(std::move(of_rank.packs));
-    return held;
+    for (share& of_rank : heap.front()) assigned.push_back(std::move(of_rank.packs));
+    return assigned;
   }
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The streaming packer on 1.2 M samples in random order, by size of its buffer; beside it the
 // offline packer, which knows all samples beforehand, and another streaming packer: best fit into
-// 20 open packs. The counter over_offline is packs / packs of the offline packer, held the mean
+// 20 open packs. The counter over_offline is packs / packs of the offline packer, buffered the mean
 // number of buffered samples. Tables: rows of the two published tables where they are there
 // (OMNIBAL_SHARED), else generated ones of like shape; the same with as many rows of text only; and
 // text alone.
@@ -120,14 +120,14 @@ void stream(benchmark::State& state, const packing_options<2>& options,
   const table& rows = table_with_text(state.range(0));
   std::uint64_t packs = 0;
   std::uint64_t oldest = 0;
-  std::uint64_t held = 0;
+  std::uint64_t buffered = 0;
   for (auto _ : state) {
     streaming_packer<2> packer(options, method);
-    held = 0;
+    buffered = 0;
     for (std::uint64_t id = 0; id < rows.size(); ++id) {
       packer.push(id, rows[id]);
       oldest = std::max(oldest, packer.oldest_age());
-      held += packer.buffered();
+      buffered += packer.buffered();
       while (auto pack = packer.pop()) benchmark::DoNotOptimize(pack->data());
     }
     packer.flush();
@@ -137,7 +137,7 @@ void stream(benchmark::State& state, const packing_options<2>& options,
   report(state, packs);
   state.counters["age_over_buffer"] =
       static_cast<double>(oldest) / static_cast<double>(method.buffer);
-  state.counters["held"] = static_cast<double>(held) / static_cast<double>(rows.size());
+  state.counters["buffered"] = static_cast<double>(buffered) / static_cast<double>(rows.size());
 }
 
 void streaming(benchmark::State& state) {

@@ -71,18 +71,18 @@ void ours(benchmark::State& state) {
     benchmark::DoNotOptimize(rebalance(drawn.steps[next]));
     next = (next + 1) % drawn.steps.size();
   }
-  std::vector<relative_plan> chosen, cheapest, bounds;
+  std::vector<relative_plan> chosen, least_cost, bounds;
   for (const rebalance_problem& problem : drawn.steps) {
     const rebalance_result result = rebalance(problem);
     chosen.push_back(relative(problem, result.plan().cost, result.plan().bytes));
-    cheapest.push_back(
+    least_cost.push_back(
         relative(problem, result.frontier.back().cost, result.frontier.back().bytes));
     bounds.push_back(relative(problem, result.bound, result.bytes_bound));
   }
   count_mean(state, drawn, "cost", &relative_plan::cost, chosen);
   count_mean(state, drawn, "bytes", &relative_plan::bytes, chosen);
-  count_mean(state, drawn, "least_cost", &relative_plan::cost, cheapest);
-  count_mean(state, drawn, "least_cost_bytes", &relative_plan::bytes, cheapest);
+  count_mean(state, drawn, "least_cost", &relative_plan::cost, least_cost);
+  count_mean(state, drawn, "least_cost_bytes", &relative_plan::bytes, least_cost);
   count_mean(state, drawn, "bound", &relative_plan::cost, bounds);
   count_mean(state, drawn, "bytes_bound", &relative_plan::bytes, bounds);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Run with bash by tests/docs/run_commands.py, in a folder with a copy of examples/data. The published
-# tables do not ship; generated ones of their form stand for them.
+# tables do not ship; generated ones of their form replace them.
 omnibal generate --shape examples/data/shape.json --samples 600 --seed 1 --out ai2d.json
 omnibal generate --shape examples/data/shape.json --samples 900 --seed 2 --out chartqa.json
 

@@ -3,7 +3,7 @@
 /// A micro-batch: one pack of documents, as the first stage and the last one read it. All stages
 /// get it at the start of a step; between them pass rows of activations alone.
 ///
-/// The tokens of all documents stand one after the other. A document's images are tiles of pixels;
+/// The tokens of all documents follow each other. A document's images are tiles of pixels;
 /// the vision tower makes a few rows of each, which take the places of tokens in the text.
 #pragma once
 

@@ -57,7 +57,7 @@ enum word : std::int32_t {
   ask_count,
   ask_all,
   end_of_answer,
-  image_place,  ///< Stands where an image row goes.
+  image_place,  ///< Takes the place of an image row.
   first_tile,   ///< first_tile + k is the number of tile k, from 0.
   vocabulary = first_tile + most_tiles
 };

@@ -66,7 +66,7 @@ void validate(const adamw_options& options);
 
 // ---- the optimizer -----------------------------------------------------------------------------
 
-/// The state of a layer, whoever has its shards: what a checkpoint holds.
+/// The state of a layer, whichever ranks have its shards: what a checkpoint holds.
 struct layer_state {
   std::size_t layer = 0;
   std::vector<float> values = {};
@@ -176,7 +176,7 @@ sharded_adamw<Channel>::sharded_adamw(Channel& world, Channel& replicas,
   find_blocks(layers);
 }
 
-/// Numbers the blocks of all layers: ranks tell each other the sizes of theirs.
+/// Numbers the blocks of all layers: ranks send each other the sizes of theirs.
 template <tensor_channel Channel>
 void sharded_adamw<Channel>::find_blocks(std::size_t layers) {
   std::vector<std::int64_t> blocks(layers, 0);

@@ -66,8 +66,8 @@ struct profiled_batch {
   workload work = {};
 };
 
-/// Every other one has samples of few tiles, the others have many: text and pictures are told
-/// apart.
+/// Every other one has samples of few tiles, the others have many: so the fit can
+/// separate text from pictures.
 [[nodiscard]] inline std::vector<profiled_batch> profiled_batches(
     const picture_task& task, std::span<const std::size_t> samples) {
   std::vector<profiled_batch> batches;

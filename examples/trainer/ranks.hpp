@@ -31,7 +31,7 @@ class training_ranks {
   [[nodiscard]] virtual strategy_report run(const training_run& run, strategy how,
                                             std::chrono::milliseconds deadline) = 0;
   /// After a failure. Where ranks are processes, ends this one once all have come to it, or in two
-  /// seconds: the first that ends makes mpiexec end those that have not yet said what they know.
+  /// seconds: the first that ends makes mpiexec end those that have not yet reported their error.
   virtual void leave(int) {}
 };
 

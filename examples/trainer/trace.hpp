@@ -39,7 +39,7 @@ namespace omnibal::trainer {
 namespace detail {
 
 /// Per rank and item: of operations and steps what was computed, so that ranks that share a core
-/// are told as if each had its own; of messages and collectives how long they took.
+/// are shown as if each had its own; of messages and collectives how long they took.
 [[nodiscard]] inline std::vector<std::vector<std::int64_t>> durations_of(
     std::span<const std::vector<step_log>> logs, std::size_t index) {
   std::vector<std::vector<std::int64_t>> durations;

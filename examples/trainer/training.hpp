@@ -40,8 +40,7 @@
 
 namespace omnibal::trainer {
 
-// ---- what is run, and what comes of it
-// -----------------------------------------------------------
+// ---- what is run, and what comes of it ---------------------------------------------------------
 
 /// What a step gave; on every rank the same, but for `log`.
 struct step_report {

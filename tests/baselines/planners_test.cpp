@@ -255,7 +255,7 @@ void check_least_variance(const pipeline_problem& problem, const evaluated_plan&
 
 }  // namespace
 
-TEST_CASE("Every baseline is best by its own objective, and none beats the exact plan") {
+TEST_CASE("Every baseline is best by its own objective, and none is better than the exact plan") {
   random_stream random(211);
   constexpr std::size_t top = 5;
   std::vector<int> fitted(6, 0);
@@ -297,7 +297,7 @@ TEST_CASE("Every baseline is best by its own objective, and none beats the exact
   }
 }
 
-TEST_CASE("One rule reads modes of any number as none, selective and full") {
+TEST_CASE("Uniform recomputation reads modes of any number as none, selective and full") {
   const pipeline_layer several{.modes = {{.extra_time = 9, .saved_bytes = 1},
                                          {.saved_bytes = 100},
                                          {.extra_time = 4, .saved_bytes = 80},
@@ -318,7 +318,7 @@ TEST_CASE("One rule reads modes of any number as none, selective and full") {
   CHECK(plans[3].modes == mode_list{0, 0, 0, 0});
 }
 
-TEST_CASE("Baselines are named, and one that overruns tells by how much") {
+TEST_CASE("Baselines are named, and one that overruns reports by how much") {
   const pipeline_layer one{
       .forward_time = 10,
       .backward_time = 20,

@@ -39,7 +39,7 @@ TEST_CASE("dispatch_contiguous_shards gives each rank a contiguous share") {
   CHECK(packs_of(plan, 2, 1) == list{9, 10});
 }
 
-TEST_CASE("Baselines deal every pack once, whatever the sizes") {
+TEST_CASE("Baselines assign every pack once, whatever the sizes") {
   for (std::uint32_t packs = 0; packs < 40; ++packs)
     for (std::uint32_t ranks = 1; ranks < 6; ++ranks)
       for (std::uint32_t microbatches = 1; microbatches < 4; ++microbatches)

@@ -163,16 +163,16 @@ class MainJob(MainJobTest):
         self.assertEqual(plan["megatron"], report["megatron"])
         arguments = report["megatron"]["arguments"]
         self.assertIn("--use-distributed-optimizer", arguments)
-        said = dict(zip(arguments, arguments[1:]))
-        self.assertEqual((said["--tensor-model-parallel-size"], said["--pipeline-model-parallel-size"]), ("2", "4"))
+        flags = dict(zip(arguments, arguments[1:]))
+        self.assertEqual((flags["--tensor-model-parallel-size"], flags["--pipeline-model-parallel-size"]), ("2", "4"))
         layers = [plan["layers"][a:b] for a, b in zip(plan["cuts"], plan["cuts"][1:])]
         layout = []
         for stage in layers:
             count = sum(name.startswith("language") for name in stage)
             layout.append(("E" if "embedding" in stage else "") +
                           ("" if count == 0 else "t" if count == 1 else f"t*{count}") + ("L" if "head" in stage else ""))
-        self.assertEqual(said["--pipeline-model-parallel-layout"], "|".join(layout))
-        self.assertEqual(said["--num-layers"], str(sum(name.startswith("language") for name in plan["layers"])))
+        self.assertEqual(flags["--pipeline-model-parallel-layout"], "|".join(layout))
+        self.assertEqual(flags["--num-layers"], str(sum(name.startswith("language") for name in plan["layers"])))
         self.assertEqual(report["megatron"]["vision_layers"],
                          [sum(name.startswith("vision") for name in stage) for stage in layers])
         self.assertTrue(report["megatron"]["warnings"])

@@ -20,29 +20,29 @@ def random_table(ranks=8, each=4, seed=1):
 class Rebalance(CommandTest):
     def check(self, table, report, cost):
         """Carries the moves out and holds the outcome against the report."""
-        held = [0] * table["ranks"]
+        load = [0] * table["ranks"]
         for one in table["samples"]:
-            held[one["rank"]] += cost(one)
-        mean = sum(held) / len(held)
-        self.assertAlmostEqual(report["cost_ratio_before"], max(held) / mean)
+            load[one["rank"]] += cost(one)
+        mean = sum(load) / len(load)
+        self.assertAlmostEqual(report["cost_ratio_before"], max(load) / mean)
         sent = 0
         for move in report["moves"]:
             one = table["samples"][move["sample"]]
             self.assertEqual(one["rank"], move["from"])
-            held[move["from"]] -= cost(one)
-            held[move["to"]] += cost(one)
+            load[move["from"]] -= cost(one)
+            load[move["to"]] += cost(one)
             sent += one["bytes"]
-        self.assertEqual((report["cost"], report["bytes"]), (max(held), sent))
-        self.assertAlmostEqual(report["cost_ratio"], max(held) / mean)
+        self.assertEqual((report["cost"], report["bytes"]), (max(load), sent))
+        self.assertAlmostEqual(report["cost_ratio"], max(load) / mean)
         self.assertLessEqual(report["bytes_bound"], report["bytes"])
         self.assertLessEqual(report["bound"], report["objective"])
         self.assertLessEqual(report["objective"], report["cost"])
         frontier = report["frontier"]
         self.assertEqual(frontier[0]["bytes"], 0)
         self.assertEqual(frontier[-1]["cost"], report["objective"])
-        for dear, cheap in zip(frontier, frontier[1:]):
-            self.assertGreater(dear["cost"], cheap["cost"])
-            self.assertLess(dear["bytes"], cheap["bytes"])
+        for costly, cheaper in zip(frontier, frontier[1:]):
+            self.assertGreater(costly["cost"], cheaper["cost"])
+            self.assertLess(costly["bytes"], cheaper["bytes"])
         self.assertIn({"cost": report["cost"], "cost_ratio": report["cost_ratio"], "bytes": report["bytes"],
                        "moves": len(report["moves"])}, frontier)
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Both readers of JSON tables are held against a third, which reads the whole text into values
+// Both readers of JSON tables are compared with a third, which reads the whole text into values
 // first: the one for uniform tables may give up, but what it takes means the same to all, and the
 // one for tables of any layout takes and refuses what the third does.
 #include <algorithm>
@@ -268,7 +268,7 @@ TEST_CASE("values nested deeper than any stack are passed over, or refused, like
   }
 }
 
-TEST_CASE("of two faults the first is told") {
+TEST_CASE("of two faults the first is reported") {
   const auto lines = [](const char* text) { return why_refused(json_kind::lines, text); };
   CHECK_THAT(lines("{\"vit_num\":1,\"token_num\":-2}\n{\"vit_num\":1,\n"),
              ContainsSubstring("t.json:1: token_num[0] = -2: must not be negative"));
@@ -276,7 +276,7 @@ TEST_CASE("of two faults the first is told") {
              ContainsSubstring("t.json:1: record[0] = {\"vit_num\":1,: is not JSON"));
 }
 
-TEST_CASE("what is wrong with a JSON table is said with line, record, field and value") {
+TEST_CASE("what is wrong with a JSON table is reported with line, record, field and value") {
   const auto list = [](const char* text) { return why_refused(json_kind::list, text); };
   CHECK(list("[{\"vit_num\":1,\"token_num\":2},\n {\"vit_num\":1,\n  \"token_num\":-5}]") ==
         "t.json:3: token_num[1] = -5: must not be negative");

@@ -66,7 +66,7 @@ TEST_CASE("the error lists the ranks that differ") {
         std::string("the plan differs between ranks: ranks 1, 3 of 5 disagree with the others"));
 }
 
-TEST_CASE("a plan that one rank broadcasts is the same on all, whatever they held before") {
+TEST_CASE("a plan that one rank broadcasts is the same on all, whatever plan they had before") {
   const grouping<std::uint64_t> plan({0, 3, 3, 4}, {5, 1, std::uint64_t{1} << 40, 2});
   run_as_ranks(5, [&](thread_communicator& ranks) {
     const auto mine = ranks.rank() == 2 ? plan : grouping<std::uint64_t>();

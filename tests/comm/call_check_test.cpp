@@ -21,7 +21,7 @@ using omnibal::detail::called_message;
 
 using body = std::function<void(const call_check&, std::size_t rank)>;
 
-/// What each rank is told; empty where its calls fit.
+/// The error of each rank; empty where its calls fit.
 std::vector<std::string> errors_of(std::size_t size, const body& run) {
   std::vector<std::string> errors(size);
   omnibal::run_as_ranks(size, [&](omnibal::thread_communicator& ranks) {
@@ -51,7 +51,7 @@ called_message message(std::size_t peer, bool sends, std::uint64_t count) {
 
 }  // namespace
 
-TEST_CASE("calls that are equal pass, and one that differs is told to all") {
+TEST_CASE("calls that are equal pass, and one that differs is reported to all") {
   const auto all_reduce_of = [](const std::vector<std::uint64_t>& counts) {
     return errors_of(counts.size(), [&](const call_check& check, std::size_t rank) {
       const std::vector<call_header> call(counts.size(), reduction_of(counts[rank]));

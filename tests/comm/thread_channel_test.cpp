@@ -30,7 +30,7 @@ static_assert(omnibal::tensor_channel<thread_channel>);
 
 using body = std::function<void(thread_channel&)>;
 
-/// What each rank is told when all run `run` over one channel, and their logs afterwards.
+/// The error of each rank when all run `run` over one channel, and their logs afterwards.
 struct outcome {
   std::vector<std::string> errors;
   std::vector<flight_log> logs;

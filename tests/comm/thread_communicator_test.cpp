@@ -24,7 +24,7 @@ using omnibal::thread_communicator;
 
 static_assert(omnibal::communicator<thread_communicator>);
 
-/// What each rank is told when `body` runs as `size` ranks; "" for those told nothing.
+/// The error of each rank when `body` runs as `size` ranks; "" for those without one.
 template <typename Body>
 std::vector<std::string> errors_of(std::size_t size, const Body& body,
                                    const omnibal::thread_communicator_options& options = {}) {
@@ -119,19 +119,19 @@ TEST_CASE("an all_to_all whose counts do not fit is an error") {
 }
 
 TEST_CASE("an exception on one rank ends the others and is the one rethrown") {
-  std::atomic<int> told = 0;
+  std::atomic<int> informed = 0;
   const auto body = [&](thread_communicator& ranks) {
     omnibal::barrier(ranks);
     if (ranks.rank() == 2) throw std::domain_error("the loss is not a number");
     try {
       omnibal::barrier(ranks);
     } catch (const communication_error& error) {
-      if (std::string(error.what()).find("rank 2 has left") != std::string::npos) ++told;
+      if (std::string(error.what()).find("rank 2 has left") != std::string::npos) ++informed;
       throw;
     }
   };
   CHECK_THROWS_AS(run_as_ranks(4, body), std::domain_error);
-  CHECK(told == 3);
+  CHECK(informed == 3);
 }
 
 TEST_CASE("a rank that ends early does not leave the others waiting") {
@@ -143,7 +143,7 @@ TEST_CASE("a rank that ends early does not leave the others waiting") {
   CHECK(errors[2] == "rank 2, all_gather #0: rank 1 has left");
 }
 
-TEST_CASE("ranks that already wait are told when another leaves") {
+TEST_CASE("ranks that already wait get an error when another leaves") {
   const auto errors =
       errors_of(3,
                 [](thread_communicator& ranks) {
@@ -210,7 +210,7 @@ TEST_CASE("a message of another size than expected is an error on both sides") {
   }
 }
 
-TEST_CASE("two ranks that both send first are told so at the deadline") {
+TEST_CASE("two ranks that both send first get an error at the deadline") {
   const auto errors = errors_of(2,
                                 [](thread_communicator& ranks) {
                                   std::array<std::byte, 4> bytes{};

@@ -16,15 +16,15 @@ TEST_CASE("a run control left empty neither reports nor stops") {
   CHECK_FALSE(control.stop_requested());
 }
 
-TEST_CASE("progress reaches the callback as it was told") {
-  std::vector<std::string> told;
+TEST_CASE("progress reaches the callback as it was reported") {
+  std::vector<std::string> reported;
   const search_control control = {.report = [&](const progress& now) {
-    told.push_back(std::string(now.phase) + " " + std::to_string(now.done) + "/" +
-                   std::to_string(now.total));
+    reported.push_back(std::string(now.phase) + " " + std::to_string(now.done) + "/" +
+                       std::to_string(now.total));
   }};
   control.report_progress("packing", 0, UINT64_MAX);
   control.report_progress("dispatch", 3, 3);
-  CHECK(told == std::vector<std::string>{"packing 0/18446744073709551615", "dispatch 3/3"});
+  CHECK(reported == std::vector<std::string>{"packing 0/18446744073709551615", "dispatch 3/3"});
 }
 
 TEST_CASE("a stop token ends the work, also from inside the callback") {

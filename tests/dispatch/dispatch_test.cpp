@@ -97,11 +97,11 @@ TEST_CASE("dispatch_packs puts every pack in exactly one place") {
     REQUIRE(plan.dropped.size() == (policy == last_step_policy::drop ? rest : 0));
     for (std::uint64_t step = 0; step < plan.steps(); ++step)
       for (std::uint32_t rank = 0; rank < ranks; ++rank) {
-        const std::size_t held = plan.packs(step, rank).size();
+        const std::size_t count = plan.packs(step, rank).size();
         if (step + 1 < plan.steps() || rest == 0 || policy != last_step_policy::spread)
-          REQUIRE(held == microbatches);
+          REQUIRE(count == microbatches);
         else
-          REQUIRE((held == rest / ranks || held == rest / ranks + 1));
+          REQUIRE((count == rest / ranks || count == rest / ranks + 1));
       }
   }
 }
@@ -131,7 +131,7 @@ TEST_CASE("dispatch_packs assigns ranks nothing where there is too little") {
         Approx(6.0 / (11.0 / 4)));
 }
 
-TEST_CASE("dispatch_packs comes near the best that equally many packs a rank allow") {
+TEST_CASE("dispatch_packs comes near the best that equally many packs per rank allow") {
   double excess = 0;
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     const auto costs = random_costs(12, seed);
@@ -209,7 +209,7 @@ TEST_CASE("dispatch_packs assigns anew each epoch and drops others each time (de
   CHECK(first.dropped != second.dropped);
 }
 
-TEST_CASE("dispatch_packs gives no rank the dear packs more often than another (defect 3)") {
+TEST_CASE("dispatch_packs gives no rank the expensive packs more often than another (defect 3)") {
   // With one pack per rank the most expensive pack of the step has to be somewhere.
   constexpr std::size_t epochs = 4000;
   const auto costs = random_costs(4, 5);

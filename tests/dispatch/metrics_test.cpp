@@ -24,18 +24,18 @@ const dispatch_plan plan{.ranks = 2, .groups = {{0, 2, 3, 4, 4}, {0, 1, 2, 3}}};
 /// The least ratio over all assignments that give ranks equally many packs, or one more.
 double best_ratio(const std::vector<std::uint64_t>& costs, std::uint32_t ranks) {
   std::vector<std::uint64_t> spent(ranks);
-  std::vector<std::size_t> held(ranks);
+  std::vector<std::size_t> count(ranks);
   std::uint64_t least = ~std::uint64_t{0};
   const auto place = [&](const auto& self, std::size_t pack) -> void {
     if (pack == costs.size()) {
-      const auto [fewest, most] = std::ranges::minmax(held);
+      const auto [fewest, most] = std::ranges::minmax(count);
       if (most - fewest <= 1) least = std::min(least, *std::ranges::max_element(spent));
       return;
     }
     for (std::uint32_t rank = 0; rank < ranks; ++rank) {
-      spent[rank] += costs[pack], ++held[rank];
+      spent[rank] += costs[pack], ++count[rank];
       self(self, pack + 1);
-      spent[rank] -= costs[pack], --held[rank];
+      spent[rank] -= costs[pack], --count[rank];
     }
   };
   place(place, 0);
@@ -76,7 +76,7 @@ TEST_CASE("cost_ratio_bound is what the best assignment of small steps reaches, 
   }
 }
 
-TEST_CASE("cost_ratio_bound sees dear packs and packs that must share a rank") {
+TEST_CASE("cost_ratio_bound sees expensive packs and packs that must share a rank") {
   const dispatch_plan one{.ranks = 2, .groups = {{0, 2, 4}, {0, 1, 2, 3}}};
   CHECK(cost_ratio_bound<int>(one, std::vector<int>{9, 1, 2, 3}) == Approx(10 / 7.5));
   const dispatch_plan three{.ranks = 2, .groups = {{0, 2, 3}, {0, 1, 2}}};

@@ -95,7 +95,7 @@ def self_test():
 
 def main():
     if sys.argv[1:] == ["--self-test"]:
-        print(f"{self_test()} planted pages judged rightly")
+        print(f"{self_test()} planted pages checked rightly")
         return 0
     faults, count = check(sys.argv[1])
     print("\n".join([*faults, f"{count} blocks, {len(faults)} faults"]))

@@ -306,7 +306,7 @@ TEST_CASE("Golden hashes of packers") {
   });
 }
 
-TEST_CASE("Golden hashes of what is said about packs") {
+TEST_CASE("Golden hashes of metrics of packs") {
   golden_hashes golden;
   const auto samples = some_samples(1500, 6);
   const loads<2> capacity = {10, 4096};

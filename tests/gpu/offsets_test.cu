@@ -115,7 +115,7 @@ TEST_CASE("chunks of linear attention are those of the host") {
     }
 }
 
-TEST_CASE("room for fewer chunks than there may be is refused") {
+TEST_CASE("capacity for fewer chunks than there may be is refused") {
   const both_rows row({10, 10}, 1);
   const device_array<std::int32_t> offsets(3), pairs(6);
   CHECK_THROWS_WITH(

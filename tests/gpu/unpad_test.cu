@@ -89,7 +89,7 @@ TEST_CASE("masks of no rows, no columns, and of whole tiles") {
   for (const std::size_t columns : {4095U, 4096U, 4097U}) compare_unpadded(2, columns, 2, true);
 }
 
-TEST_CASE("places behind the room there is are left out") {
+TEST_CASE("places beyond the capacity are left out") {
   const device_array<std::uint8_t> mask(std::vector<std::uint8_t>{1, 0, 1, 1});
   const device_array<std::int64_t> places(2, 1);
   const device_array<std::int32_t> cu_seqlens(3), cu_used(3);

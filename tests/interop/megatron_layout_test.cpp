@@ -207,7 +207,7 @@ TEST_CASE("The number of recomputed layers is the best that fits, found by tryin
   CHECK(short_of_memory < 250);
 }
 
-TEST_CASE("What recomputing the same number everywhere costs is said") {
+TEST_CASE("What recomputing the same number everywhere costs is reported") {
   random_stream random(4);
   pipeline_problem problem = chain_problem(random, 4, 8);
   for (pipeline_layer& one : problem.layers) one.forward_time = one.backward_time = 100;

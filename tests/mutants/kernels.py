@@ -87,8 +87,8 @@ KERNELS = {
                "values[places[cu_places[row] + cu_places[row + 1] - 1 - p] * width", ADJOINT),
     ],
     "unpad.cuh": [
-        kernel("one place more than there is room", "unpad.cuh", "before.all() < capacity", "before.all() <= capacity",
-               ("gpu/unpad", "places behind the room there is are left out")),
+        kernel("one place more than the capacity", "unpad.cuh", "before.all() < capacity", "before.all() <= capacity",
+               ("gpu/unpad", "places beyond the capacity are left out")),
         kernel("last row's end forgotten", "unpad.cuh", "columns == 0 ? 0 : rows; row <= rows;", "columns == 0 ? 0 : rows; row < rows;", UNPAD),
         kernel("rows of a tile stand still", "unpad.cuh", "rows_per_tile + n % rows_per_tile", "rows_per_tile", SCATTER),
     ],

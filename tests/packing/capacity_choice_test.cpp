@@ -26,15 +26,15 @@ TEST_CASE("capacities that arithmetic makes bad are passed over and named") {
   check_bad_capacities_are_passed_over(mostly_five_tiles());
 }
 
-TEST_CASE("a number of samples a pack is kept within a tenth where capacities allow it") {
+TEST_CASE("a number of samples per pack is met within a tenth where capacities allow it") {
   check_samples_per_pack_are_kept(mostly_five_tiles());
 }
 
-TEST_CASE("limits on capacities are kept, for any resource") {
+TEST_CASE("limits on capacities are respected, for any resource") {
   check_limits_are_kept(mostly_five_tiles());
 }
 
-TEST_CASE("a number of samples a pack is kept on tables where one resource is rare") {
+TEST_CASE("a number of samples per pack is met on tables where one resource is rare") {
   // One sample in fifty has images, the others are text of 100 ... 499 tokens.
   std::vector<loads<2>> samples;
   for (std::int64_t k = 0; k < 3000; ++k)
@@ -53,7 +53,7 @@ TEST_CASE("a number of samples a pack is kept on tables where one resource is ra
   CHECK(one.best == loads<2>{9, 499});
 }
 
-TEST_CASE("a number of samples a pack is kept where packs cannot be filled") {
+TEST_CASE("a number of samples per pack is met where packs cannot be filled") {
   // No two of these fit what three of them take, and one of them takes most of what two do.
   std::vector<loads<1>> samples;
   for (std::int64_t k = 0; k < 1500; ++k) samples.push_back({k % 3 == 0 ? 70 : 60});
@@ -109,7 +109,7 @@ TEST_CASE("a choice of capacities is the same for the same seed, and a stop ends
             .size() == 1);
 }
 
-TEST_CASE("a number of samples a pack that is not positive is refused") {
+TEST_CASE("a number of samples per pack that is not positive is refused") {
   const std::vector<loads<1>> samples = {{1}};
   for (const double wanted : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN()})
     CHECK_THROWS_WITH((choose_capacity<1>({.samples = samples, .samples_per_pack = wanted})),

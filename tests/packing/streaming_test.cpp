@@ -184,7 +184,7 @@ TEST_CASE("the streaming packer packs at once under an age limit of 0") {
         pack_ids{{0, 1}, {2}});
 }
 
-TEST_CASE("each pack of the streaming packer begins with the oldest sample held") {
+TEST_CASE("each pack of the streaming packer begins with the oldest sample in the buffer") {
   const auto samples = random_stream_of<2>(2000, 60, 9);
   std::vector<bool> packed(samples.size());
   std::size_t oldest = 0;
@@ -325,7 +325,7 @@ TEST_CASE("the streaming packer gives oversize samples packs of their own at onc
   CHECK(packer.packs() == 2);
 }
 
-TEST_CASE("samples that are not held count for the age of others") {
+TEST_CASE("samples that are not buffered count for the age of others") {
   streaming_packer<1> packer({.capacity = {10}, .oversize = oversize_policy::skip},
                              {.age_limit = 2});
   packer.push(0, loads<1>{5});
@@ -377,7 +377,7 @@ TEST_CASE("golden: the packs of the streaming packer") {
   CHECK(hash == 7748665911038310800U);
 }
 
-TEST_CASE("the held knapsack finds the best of all choices") {
+TEST_CASE("the knapsack over the buffer finds the best of all choices") {
   random_stream random(1);
   for (int turn = 0; turn < 200; ++turn) {
     const detail::plane_point corner{.row = uniform_below(random, 6),

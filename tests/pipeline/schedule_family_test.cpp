@@ -96,8 +96,7 @@ std::string broken_promise(const any_schedule& kind) {
   return "";
 }
 
-// ---- wrong on purpose
-// -----------------------------------------------------------------------------
+// ---- wrong on purpose --------------------------------------------------------------------------
 
 struct skips_the_last : schedules::gpipe {
   static std::vector<pipeline_operation> order(const schedule_size& size, std::size_t device) {

@@ -69,7 +69,7 @@ TEST_CASE("In-flight micro-batches follow from the order") {
       }
 }
 
-TEST_CASE("Transients stand on what is held while B runs") {
+TEST_CASE("Transients are added to what is saved while B runs") {
   const schedule_shape shape{.stages = 2, .microbatches = 3};
   const auto bytes = [](const pipeline_operation& work) {
     return activation_bytes{.saved = 10, .transient = work.microbatch == 2 ? 7 : 3};

@@ -129,7 +129,7 @@ struct ignores_memory : objectives::bottleneck {
 struct gives_up : objectives::bottleneck {
   static joint_result search(const pipeline_problem&, const joint_options&) { return {}; }
 };
-/// Largest minus least time of a stage, said to be monotone.
+/// Largest minus least time of a stage, falsely declared monotone.
 struct difference : squared_times {
   static rational value(const std::vector<stage_cost>& stages, const schedule_shape&) {
     const auto [least, largest] = std::ranges::minmax(stages, {}, &stage_cost::time);

@@ -92,7 +92,7 @@ class least_bytes_search {
       return;
     }
     const owned_sample& sample = problem_.samples[s];
-    // Room smaller than the smallest sample stays idle, of which there is only so much.
+    // Time shorter than the smallest sample stays idle, of which there is only so much.
     std::int64_t lost = 0;
     for (const std::int64_t cost : costs_)
       if (most_ - cost < problem_.samples.back().cost) lost += most_ - cost;
@@ -200,10 +200,10 @@ TEST_CASE("rebalance finds the whole frontier of four ranks with four samples ea
     REQUIRE(result.status == search_status::optimal);
     for (std::size_t k = 0; k < result.frontier.size(); ++k) {
       const rebalance_point& point = result.frontier[k];
-      const std::int64_t cheaper =
+      const std::int64_t next_bytes =
           k + 1 < result.frontier.size() ? result.frontier[k + 1].bytes : INT64_MAX;
       REQUIRE(least_bytes_search(problem, point.cost).least() == point.bytes);
-      REQUIRE(least_bytes_search(problem, point.cost - 1).least() == cheaper);
+      REQUIRE(least_bytes_search(problem, point.cost - 1).least() == next_bytes);
     }
   }
 }

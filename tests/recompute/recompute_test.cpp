@@ -78,7 +78,7 @@ TEST_CASE("Random stages agree with enumeration, with small and byte-scale value
 }
 
 TEST_CASE("Irregular values of many distinct layers stay exact") {
-  // Against a dynamic program over kept units, small enough to table.
+  // Against a dynamic program over saved units, small enough to table.
   random_stream random(29);
   for (int round = 0; round < 20; ++round) {
     recompute_problem problem{.layers = {}, .in_flight = 1, .budget = 0};
@@ -162,7 +162,7 @@ TEST_CASE("Every limit leaves a choice that fits, no better than its bound nor t
   CHECK(cut > 60);
 }
 
-TEST_CASE("Approximate choices are near the optimum, whatever is held") {
+TEST_CASE("Approximate choices are near the optimum, whatever the limits on stored points") {
   // A subset sum: the frontier has as many points as there are sums.
   random_stream random(5);
   recompute_problem problem{.layers = {}, .in_flight = 1, .budget = 0};
@@ -197,7 +197,7 @@ TEST_CASE("Bad stages are refused by name") {
                   invalid_input);
 }
 
-TEST_CASE("The paper's rule fits where the exact choice does and never beats it") {
+TEST_CASE("The paper's rule fits where the exact choice does and is never better") {
   random_stream random(37);
   for (int round = 0; round < 500; ++round) {
     const recompute_problem problem = random_stage(random, 1);

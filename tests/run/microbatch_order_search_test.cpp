@@ -109,7 +109,7 @@ TEST_CASE("the order of a few micro-batches is the best of all orders") {
   }
 }
 
-TEST_CASE("the order of more micro-batches is near the best, and no order beats the bound") {
+TEST_CASE("the order of more micro-batches is near the best, and no order is below the bound") {
   int best_found = 0;
   constexpr std::uint64_t problems = 100;
   for (std::uint64_t seed = 0; seed < problems; ++seed) {

@@ -73,7 +73,7 @@ void check_complete(const batch_plan& data, std::size_t samples) {
 
 }  // namespace
 
-/// The balanced packer, told to leave a tenth of each capacity free: in no list.
+/// The balanced packer, made to leave a tenth of each capacity free: in no list.
 struct cautious_packer {
   static constexpr std::string_view name = "cautious";
 
@@ -109,18 +109,18 @@ TEST_CASE("A run is planned from samples to simulated epoch") {
   const auto samples = some_samples(1500, 1);
   const auto chain = small_chain();
   const run_result plan = plan_run(small_run(samples, chain));
-  for (const run_strategy* column :
+  for (const run_strategy* strategy :
        {&plan.naive, &plan.unbalanced, &plan.published, &plan.planned}) {
-    REQUIRE(column->status == search_status::feasible);
-    check_complete(column->data, samples.size());
-    CHECK(column->fits);
-    CHECK(plan.bound <= column->epoch.time);
-    CHECK(column->epoch.bubble_ratio > 0.0);
-    CHECK(column->epoch.bubble_ratio < 1.0);
-    CHECK(column->epoch.rank_wait_ratio >= 0.0);
-    CHECK(column->epoch.rank_wait_ratio <= column->epoch.bubble_ratio);
-    CHECK(column->plan.cuts.size() == 5);
-    for (const std::int64_t peak : column->epoch.peak_memory) CHECK(peak <= 80 * gibibyte);
+    REQUIRE(strategy->status == search_status::feasible);
+    check_complete(strategy->data, samples.size());
+    CHECK(strategy->fits);
+    CHECK(plan.bound <= strategy->epoch.time);
+    CHECK(strategy->epoch.bubble_ratio > 0.0);
+    CHECK(strategy->epoch.bubble_ratio < 1.0);
+    CHECK(strategy->epoch.rank_wait_ratio >= 0.0);
+    CHECK(strategy->epoch.rank_wait_ratio <= strategy->epoch.bubble_ratio);
+    CHECK(strategy->plan.cuts.size() == 5);
+    for (const std::int64_t peak : strategy->epoch.peak_memory) CHECK(peak <= 80 * gibibyte);
   }
   CHECK(plan.planned.epoch.time <= plan.published.epoch.time);
   CHECK(plan.published.epoch.time <= plan.unbalanced.epoch.time);
@@ -375,14 +375,15 @@ TEST_CASE("ZB-H1 splits the backward, and layers recompute once or twice") {
   CHECK(outcome.time == 110);
   CHECK(outcome.peak_memory == std::vector<std::int64_t>{30, 30});
 
-  // Recomputed in B and held until W: stage 1 runs F B F B W W, and 10 + 20 bytes wait at the end.
+  // Recomputed in B and saved until W: stage 1 runs F B F B W W, and 10 + 20 bytes wait at the end.
   const pipeline_plan full{.cuts = {0, 1, 2}, .modes = {1, 1}};
   const schedule_shape shape{.kind = schedules::zero_bubble_h1{}, .stages = 2};
   CHECK(simulate_epoch(stage_models(split, full), shape, load).peak_memory[1] == 30);
   CHECK(simulate_epoch(stage_models(twice, full), shape, load).peak_memory[1] == 20);
 }
 
-TEST_CASE("What is held for W where a layer is not trained, or has no mode without recomputation") {
+TEST_CASE(
+    "What is saved for W where a layer is not trained, or has no mode without recomputation") {
   const linear_cost bytes{.constant = std::int64_t{8} << fixed_point_bits};
   layer_cost layer{.weight_gradient_time = bytes,
                    .modes = {{.name = "own", .saved_bytes = bytes, .transient_bytes = bytes}}};

@@ -232,7 +232,9 @@ void check_more_memory(const drawn_run& run) {
 
 }  // namespace
 
-TEST_CASE("Runs drawn at random keep the batch, beat the other strategies and evaluate the same") {
+TEST_CASE(
+    "Runs drawn at random keep the batch, are faster than the other strategies and evaluate the "
+    "same") {
   for (std::uint64_t seed = 1; seed <= 30 * times(); ++seed) {
     CAPTURE(seed);
     check(draw_run(seed));

@@ -9,10 +9,10 @@ TEST_CASE("capacities that arithmetic makes bad for published tables are passed 
   check_bad_capacities_are_passed_over(need_tables({"ai2d", "chartqa"}));
 }
 
-TEST_CASE("a number of samples a pack is kept within a tenth on published tables") {
+TEST_CASE("a number of samples per pack is met within a tenth on published tables") {
   check_samples_per_pack_are_kept(need_tables({"ai2d", "chartqa"}));
 }
 
-TEST_CASE("limits on capacities are kept on published tables, for any resource") {
+TEST_CASE("limits on capacities are respected on published tables, for any resource") {
   check_limits_are_kept(need_tables({"ai2d", "chartqa"}));
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// What a communicator of a program's own has to offer, which values may be sent, and which errors
+// ranks throw.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +19,7 @@
 
 namespace omnibal::statements {
 
-// ---- a user's own communicator needs nine functions, no base class
-// --------------------------------
+// ---- a user's own communicator needs nine functions, no base class -----------------------------
 
 template <typename Self>
 struct nine_functions {
@@ -64,8 +65,7 @@ static_assert(std::is_nothrow_move_constructible_v<thread_communicator>);
 static_assert(plain_with_defaults<thread_communicator_options>);
 static_assert(thread_communicator_options{}.deadline == std::chrono::minutes(5));
 
-// ---- what may travel
-// -----------------------------------------------------------------------------
+// ---- which values may be sent ------------------------------------------------------------------
 
 struct message {
   std::uint32_t step;
@@ -84,8 +84,7 @@ static_assert(std::is_same_v<decltype(all_gather_value(std::declval<alone&>(), m
 static_assert(std::is_same_v<decltype(all_reduce_sum(std::declval<alone&>(), 1.5)), double>);
 static_assert(plain_with_defaults<values_by_rank<int>>);
 
-// ---- errors
-// --------------------------------------------------------------------------------------
+// ---- errors ------------------------------------------------------------------------------------
 
 static_assert(std::derived_from<communication_error, std::runtime_error>);
 static_assert(std::derived_from<plan_divergence, std::runtime_error>);

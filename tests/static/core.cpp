@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which types of loads and samples are accepted, and what can be computed while compiling.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -24,8 +25,7 @@
 
 namespace omnibal::statements {
 
-// ---- loads: integers of any width, one or more
-// ---------------------------------------------------
+// ---- loads: integers of any width, one or more -------------------------------------------------
 
 static_assert(std::is_same_v<loads<2>, std::array<std::int64_t, 2>>);
 static_assert(load_array<std::array<int, 1>> && load_array<std::array<std::uint8_t, 7>>);
@@ -36,8 +36,7 @@ static_assert(!load_array<int> && !load_array<std::vector<int>> && !load_array<i
 static_assert(!load_array<std::tuple<int, int>>);
 static_assert(resource_count<const loads<5>&> == 5);
 
-// ---- samples: any sized random-access range, whatever its elements are
-// ---------------------------
+// ---- samples: any sized random-access range, whatever its elements are -------------------------
 
 struct user_sample {
   int tiles;
@@ -70,8 +69,7 @@ static_assert(!sample_range<const std::vector<user_sample>, mutable_projection>)
 static_assert(std::is_same_v<projected_loads<const std::vector<user_sample>, loads_of_user_sample>,
                              std::array<int, 2>>);
 
-// ---- groups of indices
-// ---------------------------------------------------------------------------
+// ---- groups of indices -------------------------------------------------------------------------
 
 static_assert(std::regular<grouping<>> && movable_for_free<grouping<>>);
 static_assert(std::is_same_v<grouping<>::index_type, std::uint32_t>);
@@ -79,8 +77,7 @@ static_assert(
     std::is_same_v<decltype(grouping<std::uint64_t>()[0]), std::span<const std::uint64_t>>);
 static_assert(noexcept(std::declval<const grouping<>&>()[0].size()));
 
-// ---- numbers
-// -------------------------------------------------------------------------------------
+// ---- numbers -----------------------------------------------------------------------------------
 
 static_assert(sizeof(wide_integer) == 16);
 static_assert(try_add(std::int8_t{100}, std::int8_t{27}) == std::int8_t{127});
@@ -95,8 +92,7 @@ static_assert(rational{1, 3} < rational{1, 2});
 static_assert(scaled_rounding_up(10, {1, 3}) == 4);
 static_assert(reduced(6, 4, "ratio").numerator == 3 && reduced(6, 4, "ratio").denominator == 2);
 
-// ---- random numbers: usable with the standard library, and while compiling
-// ------------------------
+// ---- random numbers: usable with the standard library, and while compiling ---------------------
 
 static_assert(std::uniform_random_bit_generator<random_stream>);
 static_assert(std::is_trivially_copyable_v<random_stream>);
@@ -115,16 +111,14 @@ consteval bool same_seed_gives_the_same_permutation() {
 static_assert(same_seed_gives_the_same_permutation());
 static_assert(noexcept(uniform_below(std::declval<random_stream&>(), 5)));
 
-// ---- hashes of plans
-// -----------------------------------------------------------------------------
+// ---- hashes of plans ---------------------------------------------------------------------------
 
 static_assert(plan_hash() == 0xEF46DB3751D8E999);  // XXH64 of nothing, by its authors
 static_assert(plan_hash(1, 2) != plan_hash(2, 1));
 static_assert(plan_hash(std::string_view("ab")) != plan_hash(std::string_view("a"), 'b'));
 static_assert(plan_hash(std::int8_t{-1}) == plan_hash(std::int64_t{-1}));
 
-// ---- how work ends
-// -------------------------------------------------------------------------------
+// ---- status of a search, progress, errors ------------------------------------------------------
 
 static_assert(search_status{} == search_status::optimal);
 static_assert(to_string(search_status::infeasible) == "infeasible");
@@ -134,8 +128,7 @@ static_assert(plain_with_defaults<search_control> && plain_with_defaults<progres
 static_assert(std::derived_from<invalid_input, std::invalid_argument>);
 static_assert(std::is_copy_constructible_v<invalid_input>);  // or it could not be thrown
 
-// ---- version
-// -------------------------------------------------------------------------------------
+// ---- version -----------------------------------------------------------------------------------
 
 static_assert(std::is_same_v<omnibal::rational, omnibal::v0::rational>);
 static_assert(!version.empty() && version.find_first_not_of("0123456789.") == version.npos);

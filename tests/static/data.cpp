@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Options, plans and results of packing, dispatch and rebalancing: their defaults, which samples,
+// costs and plans are accepted, and which values are equal to their bytes.
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -16,8 +18,7 @@
 
 namespace omnibal::statements {
 
-// ---- dataset
-// -------------------------------------------------------------------------------------
+// ---- dataset -----------------------------------------------------------------------------------
 
 static_assert(sample_key<int> && sample_key<std::uint64_t> && sample_key<char>);
 static_assert(sample_key<std::string> && sample_key<std::string_view> && sample_key<const char*>);
@@ -27,8 +28,7 @@ static_assert(mixture_rate{} == mixture_rate{.numerator = 1, .denominator = 1});
 static_assert(plain_with_defaults<mixture_options> && mixture_options{}.epoch == 0);
 static_assert(plain_and_regular<table_row> && bytes_alone<table_row, 16>);
 
-// ---- packing: options are aggregates in which the capacity alone has no default
-// -------------------
+// ---- packing: options are aggregates; only the capacity has no default -------------------------
 
 template <typename Options>
 concept options_from_capacity = plain<Options> && requires {
@@ -66,8 +66,7 @@ static_assert(plain_and_regular<streaming_state<2>> && plain_and_regular<streame
 static_assert(std::is_constructible_v<streaming_packer<2>, packing_options<2>, packers::streaming,
                                       streaming_state<2>>);
 
-// ---- dispatch
-// ------------------------------------------------------------------------------------
+// ---- dispatch ----------------------------------------------------------------------------------
 
 static_assert(plain_with_defaults<dispatch_options> && dispatch_options{}.window == 1);
 static_assert(dispatch_options{}.ranks == 1 && dispatch_options{}.microbatches == 1);
@@ -97,8 +96,7 @@ static_assert(dispatches<int (*)(std::uint32_t)> && dispatches<std::uint64_t (*)
 static_assert(!dispatches<double (*)(std::uint32_t)>);  // doubles are rounded by the caller
 static_assert(!dispatches<int (*)(std::string)>);
 
-// ---- rebalance
-// -----------------------------------------------------------------------------------
+// ---- rebalance ---------------------------------------------------------------------------------
 
 static_assert(plain_with_defaults<rebalance_problem> && plain_with_defaults<rebalance_options>);
 static_assert(plain_with_defaults<rebalance_result> && plain_and_regular<rebalance_point>);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Problems, plans and results of planning: their defaults, what a schedule or a model of times of a
+// program's own has to offer, and which costs are computed while compiling.
 #include <compare>
 #include <cstdint>
 #include <type_traits>
@@ -18,8 +20,7 @@
 
 namespace omnibal::statements {
 
-// ---- problems and plans
-// --------------------------------------------------------------------------
+// ---- problems and plans ------------------------------------------------------------------------
 
 static_assert(plain_and_regular<schedule_shape> && schedule_shape{}.total_stages() == 1);
 static_assert(schedule_shape{}.kind == schedules::one_forward_one_backward{});
@@ -43,8 +44,7 @@ static_assert(plain_with_defaults<pipeline_problem>);
 static_assert(plain_with_defaults<infeasibility>);
 static_assert(infeasibility{}.reason == infeasibility::cause::none);
 
-// ---- what a user's own type must offer to be simulated
-// -------------------------------------------
+// ---- what a user's own type must offer to be simulated -----------------------------------------
 
 struct integer_times {
   [[nodiscard]] std::int64_t duration(const pipeline_operation&) const;
@@ -72,8 +72,7 @@ static_assert(!activation_model<std::int64_t (*)(const pipeline_operation&)>);
 static_assert(!activation_model<activation_bytes>);
 static_assert(plain_with_defaults<device_peak> && bytes_alone<device_peak, 16>);
 
-// ---- answers: plain values that begin with a status and carry a bound
-// ----------------------------
+// ---- results: plain values with a status, an objective and a bound -----------------------------
 
 template <typename Result>
 concept search_result = plain_with_defaults<Result> && requires(const Result& result) {
@@ -93,8 +92,7 @@ static_assert(std::is_same_v<decltype(plan_run({})), run_result>);
 static_assert(
     std::is_same_v<decltype(partition_chain(std::vector<short>(), 2)), chain_partition<short>>);
 
-// ---- costs: integers while compiling
-// -------------------------------------------------------------
+// ---- costs: integers while compiling -----------------------------------------------------------
 
 static_assert(plain_and_regular<workload> && bytes_alone<workload, 24>);
 static_assert(sample_workload(3, 1000) == workload{3, 1000, 1'000'000});

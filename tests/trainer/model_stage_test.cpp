@@ -303,7 +303,7 @@ TEST_CASE("initial weights follow from seed and layer") {
   CHECK(whole.at({1, "up"}).front() != whole.at({1, "qkv"}).front());
 }
 
-TEST_CASE("initial weights are distributed as said") {
+TEST_CASE("initial weights are distributed as documented") {
   machine on;
   initial_values initial(on, 1, 0);
   const auto weights = initial.weights<double>("w", 48, 500);

@@ -26,7 +26,7 @@ struct command_context {
   bool show_progress = false;                ///< Also where standard error is no terminal.
 
   given_files files = {};               ///< Those that the options name.
-  interruption* interrupted = nullptr;  ///< Where signals are heard.
+  interruption* interrupted = nullptr;  ///< Set by signals.
 
   /// The chosen sub-command, called once all options are known to be good. Returns done or
   /// infeasible after printing its report; everything else is an exception.

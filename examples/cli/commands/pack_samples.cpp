@@ -50,7 +50,7 @@ std::vector<capacity_row> capacity_rows(const capacity_choice_result<Resources>&
   for (const auto& [found, passed_over] : choice.candidates)
     rows.push_back({.capacity = {found.capacity.begin(), found.capacity.end()},
                     .samples_per_pack = found.samples_per_pack,
-                    .room = static_cast<double>(found.capacity_ratio) * 1e-6,
+                    .capacity_ratio = static_cast<double>(found.capacity_ratio) * 1e-6,
                     .passed_over = passed_over});
   return rows;
 }

@@ -121,7 +121,7 @@ std::vector<capacity_trial> trials_of(const capacity_search_result& search) {
         capacity_trial{.capacity = to_capacity(candidate.capacity),
                        .samples_per_step = outcome.samples_per_step,
                        .packs_over_bound = outcome.packs_over_bound,
-                       .room = static_cast<double>(candidate.capacity_ratio) * 1e-6,
+                       .capacity_ratio = static_cast<double>(candidate.capacity_ratio) * 1e-6,
                        .passed_over = candidate.passed_over});
     if (outcome.fits) trial.seconds_per_sample = outcome.time_per_sample;
   }

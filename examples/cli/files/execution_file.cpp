@@ -22,8 +22,7 @@ namespace {
 constexpr std::int64_t written_version = 1;
 constexpr std::string_view format_name = "omnibal-execution";
 
-// ---- writing
-// --------------------------------------------------------------------------------------
+// ---- writing -----------------------------------------------------------------------------------
 
 json to_json(const linear_cost& cost) {
   return json::array({cost.constant, cost.per_tile, cost.per_token, cost.per_squared_token});
@@ -110,8 +109,7 @@ json to_json(const execution_plan& plan) {
           {"bubble_ratio", plan.bubble_ratio}};
 }
 
-// ---- reading
-// --------------------------------------------------------------------------------------
+// ---- reading -----------------------------------------------------------------------------------
 
 /// Reads values of the plan, with errors that name them.
 class plan_reader {
@@ -329,8 +327,7 @@ class plan_reader {
   json file_;
 };
 
-// ---- measured durations
-// ---------------------------------------------------------------------------
+// ---- measured durations ------------------------------------------------------------------------
 
 std::int64_t duration_of(const std::string& where, const json& value, double nanoseconds) {
   if (!value.is_number())

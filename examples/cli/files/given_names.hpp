@@ -13,7 +13,7 @@
 
 namespace omnibal::cli {
 
-/// A member of the library, with `[]` where an index stands, and the key or option that gives it.
+/// A member of the library, with `[]` in place of an index, and the key or option that gives it.
 struct given_name {
   std::string_view member;
   std::string_view given;

@@ -17,14 +17,14 @@ bool is_control(std::string_view character) {
   return byte == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0;
 }
 
-/// The text with what is not printable as \x and codes, but for the character `kept`.
-std::string shown(std::string_view text, char kept) {
+/// The text with what is not printable as \x and codes, but for the character `plain`.
+std::string shown(std::string_view text, char plain) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string line;
   while (!text.empty()) {
     const std::size_t size = utf8_character_size(text);
     const std::string_view character = text.substr(0, std::max<std::size_t>(1, size));
-    if (size > 0 && (character.front() == kept || !is_control(character))) {
+    if (size > 0 && (character.front() == plain || !is_control(character))) {
       line += character;
     } else {
       for (const char byte : character) {

@@ -48,7 +48,7 @@ json to_json(const pack_report& report) {
     object["capacities"].push_back(
         {{"capacity", by_resource(report, row.capacity)},
          {"samples_per_pack", row.samples_per_pack},
-         {"room", row.room},
+         {"room", row.capacity_ratio},
          {"passed_over", row.passed_over.empty() ? json() : json(row.passed_over)}});
   return object;
 }

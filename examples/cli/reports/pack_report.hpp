@@ -19,7 +19,7 @@ namespace omnibal::cli {
 struct capacity_row {
   std::vector<std::int64_t> capacity = {};  ///< One per resource.
   double samples_per_pack = 0;
-  double room = 0;               ///< Capacity that packs take / loads of their samples.
+  double capacity_ratio = 0;     ///< Capacity that packs take / loads of their samples.
   std::string passed_over = {};  ///< Why it was not chosen; empty for the one that was.
 };
 

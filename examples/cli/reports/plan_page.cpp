@@ -131,7 +131,7 @@ html_list capacities(const std::vector<capacity_trial>& trials) {
     rows.push_back(
         html_object{{"capacity", fmt::format("{} / {}", one.capacity.images, one.capacity.tokens)},
                     {"seconds", seconds_text(one.seconds_per_sample)},
-                    {"wasted", value_text(one.room)},
+                    {"wasted", value_text(one.capacity_ratio)},
                     {"packs_over_bound", value_text(one.packs_over_bound)},
                     {"passed_over", one.passed_over}});
   return section(std::move(rows));

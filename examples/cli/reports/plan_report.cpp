@@ -92,7 +92,7 @@ json capacities_json(const std::vector<capacity_trial>& capacities) {
                     {"seconds_per_sample", or_null(trial.seconds_per_sample)},
                     {"samples_per_step", trial.samples_per_step},
                     {"packs_over_bound", trial.packs_over_bound},
-                    {"room", trial.room},
+                    {"room", trial.capacity_ratio},
                     {"passed_over", or_null(trial.passed_over)}});
   return rows;
 }

@@ -109,7 +109,7 @@ struct capacity_trial {
   std::optional<double> seconds_per_sample = {};  ///< Where it fits the memory.
   double samples_per_step = 0;
   double packs_over_bound = 1;
-  double room = 0;               ///< Capacity that packs take / loads of their samples.
+  double capacity_ratio = 0;     ///< Capacity that packs take / loads of their samples.
   std::string passed_over = {};  ///< Why it was not chosen; empty for the one that was.
 };
 

@@ -30,7 +30,7 @@ namespace omnibal::trainer {
 
 /// A layer. `saved_bytes` are what a forward leaves allocated, `waiting_bytes` what a backward
 /// leaves for the weight gradient where the kind is `none`; both exactly. Layers that recompute
-/// leave nothing: whoever runs them lets the weight gradient follow the backward at once.
+/// leave nothing: the caller lets the weight gradient follow the backward at once.
 template <typename Block, typename Real>
 concept block = requires(Block layer, const Block constant, placed_batch& batch, matrix<Real> rows,
                          typename Block::saved& saved, recompute_kind kind, const workload& work) {

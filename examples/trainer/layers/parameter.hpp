@@ -18,7 +18,7 @@
 
 namespace omnibal::trainer {
 
-/// Numbers that are trained. Gradients are added to until whoever steps them sets them to 0.
+/// Numbers that are trained. Gradients are added to until the optimizer's step sets them to 0.
 template <typename Real>
 struct layer_parameter {
   std::string name = {};

@@ -3,7 +3,7 @@
 /// The first layer: patches of pixels become rows. y = patches · w + positions.
 ///
 /// Patches are in the order of indices/images.hpp: square by square of merge × merge patches, so
-/// that those which become one image row stand one after the other.
+/// that those which become one image row follow each other.
 ///
 /// Nothing is saved: the pixels are those of the micro-batch. There is no input gradient to pass
 /// on, so the weight gradient is the backward.

@@ -3,7 +3,7 @@
 /// From the vision tower to the language model: the rows of merge × merge neighbouring patches
 /// become one (pixel shuffle), then y = gelu(x · w₁ + b₁) · w₂ + b₂.
 ///
-/// Patches stand in the order of the squares, so that the shuffle moves nothing. The gradient of w₂
+/// Patches are in the order of the squares, so that the shuffle moves nothing. The gradient of w₂
 /// is added in the backward: what waits for that of w₁ is then no more than what was saved.
 #pragma once
 

@@ -2,15 +2,14 @@
 /// @file
 /// Moves loaded samples between ranks so that all have about equal costs, and moves results back.
 ///
-///     exchange_plan plan = plan_exchange(ranks, {.costs = costs, .bytes = {pixel_bytes,
-///     text_bytes,
-///                                                                      embedding_bytes}});
+///     const exchange_samples samples{
+///         .costs = costs, .bytes = {pixel_bytes, text_bytes, embedding_bytes}};
+///     const exchange_plan plan = plan_exchange(ranks, samples);
 ///     const std::array<field_bytes, 2> inputs = {{{0, pixels}, {1, text}}};
-///     const auto moved = exchange(channel, plan, inputs);  // of the samples plan.received()
+///     const auto moved = exchange(channel, plan, inputs);  // of plan.received()
 ///     const std::vector<std::byte> encoded = encode(moved[0], moved[1]);
 ///     const std::array<field_bytes, 1> outputs = {{{2, encoded}}};
-///     const auto embeddings = exchange_back(channel, plan, outputs);  // of this rank's own
-///     samples
+///     const auto embeddings = exchange_back(channel, plan, outputs);  // of its own samples
 ///
 /// Costs and sizes of all samples and fields are gathered once; every rank computes the same plan
 /// from them (rebalance.hpp); all fields move in one all_to_all. Ranks without samples take part.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// The communicator concept, for control: blocking operations on bytes of host memory, by which
-/// ranks agree on plans, counts and ids, and tell each other that one of them has failed. Models:
-/// thread_communicator (ranks are threads of one process), mpi_communicator, nccl_communicator.
-/// Typed operations are in collectives.hpp; tensors go through a tensor_channel.
+/// ranks agree on plans, counts and ids, and report to each other that one of them has failed.
+/// Models: thread_communicator (ranks are threads of one process), mpi_communicator,
+/// nccl_communicator. Typed operations are in collectives.hpp; tensors go through a tensor_channel.
 #pragma once
 
 #include <algorithm>

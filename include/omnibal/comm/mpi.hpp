@@ -7,10 +7,10 @@
 ///     require_agreement(ranks, "dispatch of epoch 3", plan.groups);
 ///
 /// Nothing blocks inside MPI: every message is tested until it has ended or the deadline has
-/// passed. Before bytes are moved, ranks tell each other what they called, so another operation or
-/// size is an error on all of them, and a missing rank is named. A rank that fails tells the
-/// others, which fail at once and not at their deadline. MPI counts in int; larger buffers are sent
-/// in pieces.
+/// passed. Before bytes are moved, ranks send each other what they called, so another operation or
+/// size is an error on all of them, and a missing rank is named. A rank that fails reports
+/// it to the others, which fail at once and not at their deadline. MPI counts in int; larger
+/// buffers are sent in pieces.
 #pragma once
 
 #include <algorithm>
@@ -54,9 +54,9 @@ struct mpi_communicator_options {
 /// initialized it; two communicators on two threads need MPI_THREAD_MULTIPLE.
 ///
 /// Destroyed, it waits up to a second for the other ranks to do the same: only then it frees its
-/// duplicate. After an error, and when it is destroyed while an exception passes, it tells the
-/// other ranks. The program should then end by MPI_Abort: MPI_Finalize waits for ranks that may
-/// never come.
+/// duplicate. After an error, and when it is destroyed while an exception passes, it sends
+/// the other ranks the reason. The program should then end by MPI_Abort: MPI_Finalize waits for
+/// ranks that may never come.
 class mpi_communicator {
  public:
   /// To be called by all ranks of `parent`, between MPI_Init and MPI_Finalize. Throws invalid_input
@@ -175,7 +175,7 @@ class mpi_communicator {
     return child;
   }
 
-  /// Communicators that were split off this one are told nothing: abort them too.
+  /// Communicators that were split off this one do not learn of it: abort them too.
   void abort(std::string_view reason) noexcept {
     if (!failure_.empty()) return;
     failure_ = detail::on_rank(rank()) + " aborted: " + std::string(reason);
@@ -185,7 +185,7 @@ class mpi_communicator {
  private:
   enum class call : std::uint64_t { open, broadcast, all_gather, all_to_all, split };
 
-  /// What a rank tells another one at a collective operation.
+  /// What a rank sends another one at a collective operation.
   struct roll_entry {
     call called = call::open;
     std::uint64_t root = 0;
@@ -247,7 +247,7 @@ class mpi_communicator {
     if (code != MPI_SUCCESS) fail(operation, sequence_, detail::mpi_error_text(code));
   }
 
-  /// Every error passes here: the others are told, and nothing works any more.
+  /// Every error passes here: it is reported to the others, and nothing works any more.
   [[noreturn]] void fail(std::string_view operation, std::uint64_t sequence,
                          std::string_view reason) {
     if (failure_.empty()) {
@@ -301,26 +301,26 @@ class mpi_communicator {
       options_.largest_message = std::min<std::size_t>(options_.largest_message, entry.sent);
   }
 
-  /// Tells all ranks what this one calls, with the bytes for and from each, and hears the same from
-  /// them. Fails unless all match; returns what the others said.
+  /// Sends all ranks what this one calls, with the bytes for and from each, and receives the same
+  /// from them. Fails unless all match; returns what the others sent.
   std::vector<roll_entry> call_roll(call called, std::size_t root,
                                     std::span<const std::size_t> sent,
                                     std::span<const std::size_t> expected) {
     const std::string_view operation = name_of(called);
     require_usable(operation, sequence_);
-    std::vector<roll_entry> said(size());
+    std::vector<roll_entry> own(size());
     for (std::size_t r = 0; r < size(); ++r)
-      said[r] = {called, root, sent[r], expected.empty() ? 0 : expected[r]};
-    std::vector<roll_entry> heard = said;
+      own[r] = {called, root, sent[r], expected.empty() ? 0 : expected[r]};
+    std::vector<roll_entry> others = own;
     transfer(operation, [&](auto& messages) {
       for (std::size_t r = 0; r < size(); ++r)
-        exchange(messages, std::as_bytes(std::span(&said[r], 1)),
-                 std::as_writable_bytes(std::span(&heard[r], 1)), r, tag_roll);
+        exchange(messages, std::as_bytes(std::span(&own[r], 1)),
+                 std::as_writable_bytes(std::span(&others[r], 1)), r, tag_roll);
     });
     for (std::size_t r = 0; r < size(); ++r)
-      if (std::string mismatch = find_mismatch(said[r], heard[r], r); !mismatch.empty())
+      if (std::string mismatch = find_mismatch(own[r], others[r], r); !mismatch.empty())
         fail(operation, sequence_, mismatch);
-    return heard;
+    return others;
   }
 
   /// The reason why the call of rank r does not fit this rank's, the lower rank first.
@@ -343,7 +343,7 @@ class mpi_communicator {
     return {};
   }
 
-  /// Tells the peer of a message how many bytes this rank has or wants; returns what the peer does.
+  /// Sends the peer of a message how many bytes this rank has or wants; returns the peer's number.
   [[nodiscard]] std::uint64_t exchange_sizes(std::string_view operation, std::uint64_t own,
                                              std::size_t peer, int tag_own, int tag_other) {
     std::uint64_t other = 0;

@@ -5,9 +5,10 @@
 ///
 ///     mpi_channel channel(MPI_COMM_WORLD, {.deadline = std::chrono::seconds(60)});
 ///
-/// A message shorter or longer than expected is an error on its receiver, which tells all others;
-/// in checked mode 16 bytes ahead of each message also tell operation and type. MPI moves bytes
-/// while the rank calls into the channel, and so does Open MPI for large messages in general.
+/// A message shorter or longer than expected is an error on its receiver, which reports it to
+/// all others; in checked mode 16 bytes ahead of each message also contain operation and type. MPI
+/// moves bytes while the rank calls into the channel, and so does Open MPI for large messages in
+/// general.
 #pragma once
 
 #include <array>
@@ -52,7 +53,7 @@ namespace detail {
 /// The transport of one rank over a communicator of its own.
 class mpi_transport {
  public:
-  static constexpr bool tells_from_any_thread = false;
+  static constexpr bool reports_from_any_thread = false;
 
   mpi_transport(mpi_communicator lane, bool checked)
       : lane_(std::make_unique<mpi_communicator>(std::move(lane))), checked_(checked) {}
@@ -62,7 +63,7 @@ class mpi_transport {
   /// that gets the number of one that was freed.
   ~mpi_transport() {
     requests_.reset();
-    if (lane_ && told_) (void)lane_->release();
+    if (lane_ && reported_) (void)lane_->release();
   }
 
   [[nodiscard]] std::size_t rank() const noexcept { return lane_->rank(); }
@@ -97,13 +98,13 @@ class mpi_transport {
   void pause() { looks_.pause(); }
   void give_up() { requests_.reset(); }
   void leave() {}
-  void tell(std::string_view reason) {
-    if (!told_) mpi_notices::send(lane_->handle(), rank(), size(), reason);
-    told_ = true;
+  void report(std::string_view reason) {
+    if (!reported_) mpi_notices::send(lane_->handle(), rank(), size(), reason);
+    reported_ = true;
   }
-  [[nodiscard]] std::optional<std::string> told() {
+  [[nodiscard]] std::optional<std::string> reported() {
     auto notice = mpi_notices::receive(lane_->handle());
-    if (notice) told_ = true;  // whoever failed has told everybody
+    if (notice) reported_ = true;  // the rank that failed has reported to all
     return notice;
   }
 
@@ -127,12 +128,12 @@ class mpi_transport {
     reset_requests();
     for (std::size_t i = 0; i < messages_.size(); ++i) {
       auto& [own, other] = headers_[i];
-      const std::span said(&own, 1);
-      const std::span heard(&other, 1);
+      const std::span sent(&own, 1);
+      const std::span received(&other, 1);
       if (messages_[i].receives())
-        requests_->receive(std::as_writable_bytes(heard), messages_[i].peer, tag_header);
+        requests_->receive(std::as_writable_bytes(received), messages_[i].peer, tag_header);
       else
-        requests_->send(std::as_bytes(said), messages_[i].peer, tag_header);
+        requests_->send(std::as_bytes(sent), messages_[i].peer, tag_header);
     }
   }
 
@@ -144,11 +145,11 @@ class mpi_transport {
                                  ", which expects " + text_of(headers_[i].first));
   }
 
-  [[nodiscard]] static std::string text_of(const header& said) {
-    if (said.operation >= channel_operation_names.size()) return "something unknown";
-    return std::to_string(said.bytes) + " bytes of " +
-           std::string(name_of(static_cast<element_type>(said.type))) + " in " +
-           std::string(name_of(static_cast<channel_operation>(said.operation)));
+  [[nodiscard]] static std::string text_of(const header& call) {
+    if (call.operation >= channel_operation_names.size()) return "something unknown";
+    return std::to_string(call.bytes) + " bytes of " +
+           std::string(name_of(static_cast<element_type>(call.type))) + " in " +
+           std::string(name_of(static_cast<channel_operation>(call.operation)));
   }
 
   void start_bytes() {
@@ -176,7 +177,7 @@ class mpi_transport {
 
   std::unique_ptr<mpi_communicator> lane_;
   bool checked_;
-  bool told_ = false;
+  bool reported_ = false;
   std::vector<channel_message> messages_;
   std::vector<std::pair<header, header>> headers_;  // own, the other's
   std::unique_ptr<mpi_requests> requests_;

@@ -165,7 +165,7 @@ class nccl_channel {
     state_->is_closed = true;
   }
 
-  /// Checked mode: from now on, ranks tell each other 16 bytes over `control` before each
+  /// Checked mode: from now on, ranks send each other 16 bytes over `control` before each
   /// operation, with what they call, its type and counts. Where they differ, all get an error
   /// before NCCL sees the operation; the channel and the control are aborted. Called by all ranks;
   /// `control` has the same ranks, is used for nothing else meanwhile, and outlives the channel. An
@@ -411,13 +411,13 @@ class nccl_channel {
                           const detail::counts_by_rank& counts) {
     if (root) called.root = static_cast<std::uint16_t>(*root);
     if (!counts.of_all.empty()) called.count = detail::hash_of(counts.of_all);
-    std::vector<detail::call_header> said(size(), called);
+    std::vector<detail::call_header> own(size(), called);
     std::vector<detail::call_header> expected(size(), called);
     for (std::size_t r = 0; r < counts.sent.size(); ++r) {
-      said[r].count = counts.sent[r];
+      own[r].count = counts.sent[r];
       expected[r].count = counts.received[r];
     }
-    compare(name_of(called.operation), [&] { check_.collective(said, expected); });
+    compare(name_of(called.operation), [&] { check_.collective(own, expected); });
   }
 
   /// Ranks that differ never reach NCCL.

@@ -8,9 +8,9 @@
 ///
 ///     const shard own = shard_of(parameters.size(), channel.size(), channel.rank());
 ///     adam optimizer(own.count);  // state of the shard
-///     sharded_step(channel, parameters, gradients, {.scale = 1 / tokens, .largest_norm = 1.0},
-///                  [&](auto parameters, auto gradients) { optimizer.step(parameters, gradients);
-///                  });
+///     const auto update = [&](auto values, auto gradients) { optimizer.step(values, gradients); };
+///     sharded_step(channel, parameters, gradients,
+///                  {.scale = 1 / tokens, .largest_norm = 1.0}, update);
 ///
 /// With sums in rank order, as host channels have them, the result has the same bits as that of an
 /// all_reduce and the same optimizer on all elements, and the norm those of any number of ranks.

@@ -68,7 +68,7 @@ enum class element_type : std::uint8_t { byte, bf16, f32, f64, i64 };
 /// single precision and rounded once.
 enum class reduction : std::uint8_t { sum, smallest, largest };
 
-/// Elements that a channel reads. Whoever makes it keeps the memory until the ticket is done.
+/// Elements that a channel reads. Its maker keeps the memory until the ticket is done.
 struct const_tensor_view {
   const std::byte* data = nullptr;
   std::size_t count = 0;

@@ -163,7 +163,7 @@ class letter_board {
 
   void require_here(std::size_t rank) const {
     if (!has_left_[rank]) return;
-    // A rank that failed told its reason before it left.
+    // A rank that failed reported its reason before it left.
     throw std::runtime_error(failure_.empty() ? on_rank(rank) + " has left" : failure_);
   }
 
@@ -196,7 +196,7 @@ class letter_board {
 /// The transport of one rank.
 class thread_transport {
  public:
-  static constexpr bool tells_from_any_thread = true;
+  static constexpr bool reports_from_any_thread = true;
 
   thread_transport(std::shared_ptr<letter_board> board, std::size_t rank, bool rendezvous)
       : board_(std::move(board)), rank_(rank), rendezvous_(rendezvous) {}
@@ -245,8 +245,8 @@ class thread_transport {
   }
 
   void leave() { board_->leave(rank_); }
-  void tell(std::string_view reason) { board_->fail(reason); }
-  [[nodiscard]] std::optional<std::string> told() const { return board_->failure(); }
+  void report(std::string_view reason) { board_->fail(reason); }
+  [[nodiscard]] std::optional<std::string> reported() const { return board_->failure(); }
 
  private:
   void post(const channel_message& message) {

@@ -4,8 +4,10 @@
 /// time, it says what every channel waits for, writes their flight records, and aborts them all
 /// together, since the ranks that one channel waits for may wait in another.
 ///
-///     channel_watchdog watchdog({.deadline = std::chrono::minutes(2), .log_directory =
-///     "flights"}); watchdog.watch(data_parallel); watchdog.watch(pipeline);
+///     channel_watchdog watchdog(
+///         {.deadline = std::chrono::minutes(2), .log_directory = "flights"});
+///     watchdog.watch(data_parallel);
+///     watchdog.watch(pipeline);
 ///
 /// Also a step that never waits on a ticket, or waits with a long deadline, ends this way.
 #pragma once
@@ -58,8 +60,8 @@ inline bool write_flight_log(const flight_log& log, const std::string& directory
   return !file.fail();
 }
 
-/// Looks at channels from a thread of its own until it is destroyed; cheap: one lock per channel
-/// and interval.
+/// Looks at channels from a thread of its own until it is destroyed, at the cost of one lock
+/// per channel and interval.
 class channel_watchdog {
  public:
   explicit channel_watchdog(watchdog_options options) : options_(std::move(options)) {

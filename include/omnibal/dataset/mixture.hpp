@@ -5,8 +5,8 @@
 ///
 ///     const std::vector<std::uint64_t> rows = {1000, 50};
 ///     const table_index tables(rows);
-///     const std::vector<mixture_rate> rates = {{.numerator = 1}, {.numerator = 5, .denominator =
-///     2}}; auto samples = draw_mixture(tables, rates, {.seed = 1, .epoch = 0});
+///     const std::vector<mixture_rate> rates = {{1, 1}, {5, 2}};  // once, and 5/2 times
+///     auto samples = draw_mixture(tables, rates, {.seed = 1, .epoch = 0});
 #pragma once
 
 #include <cstdint>

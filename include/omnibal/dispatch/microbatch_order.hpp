@@ -3,8 +3,8 @@
 /// Reorders the micro-batches of each rank within a step, for callers that need another order than
 /// the random one of dispatch_packs.
 ///
-///     plan = order_microbatches(plan, [](std::span<std::uint32_t> packs) {
-///     std::ranges::sort(packs); });
+///     const auto ascending = [](std::span<std::uint32_t> packs) { std::ranges::sort(packs); };
+///     plan = order_microbatches(plan, ascending);
 #pragma once
 
 #include <algorithm>

@@ -140,7 +140,7 @@ struct load_count {
 };
 
 /// One block goes through the sources in order, as many at a time as it has threads: a source's
-/// place follows from how many of these stand before it with the same row.
+/// place follows from how many of these with the same row come before it.
 template <unsigned Threads>
 __global__ void __launch_bounds__(Threads)
     list_sources(const std::int64_t* source, std::int64_t sources, std::int64_t rows,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Attention masks of packed rows as one interval per key: key k is seen by the queries first ≤ q <
-/// limit. Two int32 a slot describe documents, windows, chunks, images that see themselves both
+/// limit. Two int32 per slot describe documents, windows, chunks, images that see themselves both
 /// ways, and prefix trees; lists of blocks follow from them (blocks.hpp) without a mask of slots²
 /// cells.
 ///

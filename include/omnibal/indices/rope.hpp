@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Multimodal rotary positions (M-RoPE) of packed rows with images and videos: three position ids a
-/// slot, restarted in each document. A row becomes a list of *spans* (runs of text, images,
+/// Multimodal rotary positions (M-RoPE) of packed rows with images and videos: three position ids
+/// per slot, restarted in each document. A row becomes a list of *spans* (runs of text, images,
 /// videos); positions are a closed form of the span of a slot.
 ///
 /// Positions start at p = 0. A text token has (p, p, p) and advances p by 1. An image or video of t
@@ -21,7 +21,7 @@
 namespace omnibal::inline v0::indices {
 
 /// The models whose positions differ. In qwen3_vl and glm4v a video of t frames counts as t grids
-/// of one frame, since text with a timestamp stands before each; in qwen2_5_vl frames of videos
+/// of one frame, since text with a timestamp precedes each; in qwen2_5_vl frames of videos
 /// advance by tokens per second · seconds per grid.
 enum class rope_variant : std::int32_t { qwen2_vl, qwen2_5_vl, qwen3_vl, glm4v };
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// M-RoPE positions (rope.hpp) of one slot, without reading the row from left to right: a closed
-/// form of how many image and video tokens stand before the slot and before its document.
+/// form of how many image and video tokens precede the slot and its document.
 ///
 /// Grids are read in order and filled without gaps, so token n of a kind is cell n of the grids of
 /// this kind laid one after the other. What precedes a slot in its document is text, which advances
-/// the position by one a token, and whole grids, whose advances are cumulated. Does not need CUDA.
+/// the position by one per token, and whole grids, whose advances are cumulated. Does not need
+/// CUDA.
 #pragma once
 
 #include <cstdint>
@@ -88,7 +89,7 @@ struct rope_position {
   }
 };
 
-/// A slot → its position, and whether it can stand there.
+/// A slot → its position, and whether its kind may be there.
 struct rope_slot {
   grid_sequence images = {};
   grid_sequence videos = {};

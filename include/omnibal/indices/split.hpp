@@ -138,8 +138,8 @@ struct zigzag {
   }
 };
 
-/// Global slot → its place where the slots of all ranks stand one rank after the other: the inverse
-/// of global(rank, local).
+/// Global slot → its place in the row of all slots, ordered by rank: the inverse of global(rank,
+/// local).
 template <typename Split>
 struct place_among_ranks {
   Split split;

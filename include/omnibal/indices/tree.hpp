@@ -60,7 +60,7 @@ enum class tree_order : std::int32_t { preorder, first_appearance };
 [[nodiscard]] tree_row lay_tree(std::span<const std::vector<std::int64_t>> sequences,
                                 std::int64_t slots, tree_order order = tree_order::preorder);
 
-/// What the slot of a run is told.
+/// What a slot of a run is given.
 struct tree_slot {
   std::int64_t position = 0;
   key_interval seen_by = {};  ///< of it as a key, in preorder

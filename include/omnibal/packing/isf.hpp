@@ -65,8 +65,8 @@ struct isf {
 
 }  // namespace packers
 
-/// Packs samples by iterated sampling and filtering; packs are in the order in which passes kept
-/// them. Throws invalid_input for invalid options, negative loads and, under
+/// Packs samples by iterated sampling and filtering; packs are in the order in which passes
+/// accepted them. Throws invalid_input for invalid options, negative loads and, under
 /// oversize_policy::reject, oversize samples. A stop request makes the current pass the last.
 /// O(iterations · n) time; 12 bytes per sample including the packs, when all capacities together
 /// fit in 32 bits.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Checks packs that anybody made, such as those of another program, and tells how far they are
-/// from the fewest.
+/// Checks packs that anybody made, such as those of another program, and reports how far they
+/// are from the fewest.
 ///
 ///     const auto result = omnibal::check_packing<2>(packs, samples, {.capacity = {48, 4096}});
 ///     std::cout << result.objective << " packs; " << result.bound << " are needed";

@@ -40,7 +40,7 @@ struct chain_partition {
   Weight bound = 0;                                  ///< Proven lower bound: the objective itself.
   std::vector<std::size_t> cuts = {};  ///< Interval j is weights cuts[j] … cuts[j + 1] − 1.
   /// Whether no partition with the same largest sum comes before this one by the rule above; false
-  /// where there are too many to tell.
+  /// where there are too many to compare.
   bool tie_settled = false;
 };
 

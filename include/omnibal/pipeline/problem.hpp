@@ -6,8 +6,8 @@
 ///
 ///     omnibal::pipeline_problem problem{
 ///         .schedule = {.stages = 2, .microbatches = 8},
-///         .layers = {{.forward_time = 3, .backward_time = 6}, {.forward_time = 2, .backward_time =
-///         4}}};
+///         .layers = {{.forward_time = 3, .backward_time = 6},
+///                    {.forward_time = 2, .backward_time = 4}}};
 ///     const omnibal::joint_result best =
 ///         omnibal::plan_jointly(problem, omnibal::objectives::makespan{});
 #pragma once

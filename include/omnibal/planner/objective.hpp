@@ -46,7 +46,8 @@ struct joint_result {
   rational bound = {};      ///< Proven lower bound on the objective of every plan.
   pipeline_plan plan = {};
   /// Whether no plan of equal objective comes before this one by the objective's rule of ties
-  /// (docs/planner.md); false where the search for it reached its limit, absent if there is no rule.
+  /// (docs/planner.md); false where the search for it reached its limit, absent if there is no
+  /// rule.
   std::optional<bool> tie_settled = {};
   infeasibility why = {};  ///< If infeasible.
 };

@@ -34,8 +34,8 @@ namespace omnibal::inline v0 {
 
 /// Limits of the search.
 struct recompute_options {
-  /// Frontier points held at a time, of about 50 bytes each; with more, a knapsack is approximated
-  /// and its status is `stopped`.
+  /// Frontier points stored at a time, of about 50 bytes each; with more, a knapsack is
+  /// approximated and its status is `stopped`.
   std::size_t point_limit = 1'000'000;
   /// Points that a chooser may compute in all its knapsacks, about 30 ns each, before it
   /// approximates the rest by the linear relaxation alone. A count instead of a time makes answers
@@ -216,8 +216,9 @@ class recompute_chooser {
 
   /// frontier_[k + 1]: the Pareto-optimal sums of a point of frontier_[k] and an assignment of
   /// class k, by rising saved bytes and falling extra time; empty where the search is stopped.
-  /// `held` points are in the frontiers before.
-  void extend_frontier(std::size_t k, std::int64_t capacity, wide_integer slack, std::size_t held);
+  /// `stored` points are in the frontiers before.
+  void extend_frontier(std::size_t k, std::int64_t capacity, wide_integer slack,
+                       std::size_t stored);
 
   /// Sorts by rising saved bytes and keeps those of falling extra time.
   static void keep_pareto_optimal(std::vector<point>& points);

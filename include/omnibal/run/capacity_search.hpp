@@ -27,8 +27,8 @@
 namespace omnibal::inline v0 {
 
 /// How carefully a capacity is planned: by one plan and a short search for the order of
-/// micro-batches, which takes longer than necessary but tells good capacities from bad ones, or by
-/// all plans that a run considers.
+/// micro-batches, which takes longer than necessary but distinguishes good capacities from bad
+/// ones, or by all plans that a run considers.
 enum class capacity_effort { one_plan, all_plans };
 
 /// The result of planning with a capacity.
@@ -64,7 +64,7 @@ struct capacity_search_result {
 /// What capacities are searched for.
 struct capacity_problem {
   std::span<const loads<2>> samples = {};  ///< Tiles and tokens.
-  std::span<const loads<2>> held = {};     ///< Those that every capacity holds; all if empty.
+  std::span<const loads<2>> covered = {};  ///< Those that every capacity must hold; all if empty.
   /// Plans with a capacity on a part of the samples.
   std::function<capacity_outcome(const loads<2>&, std::span<const loads<2>>, capacity_effort)>
       evaluate = {};
@@ -81,9 +81,9 @@ struct capacity_search_options {
   std::size_t sample_limit = 12'000;  ///< Samples on which candidates are compared.
   std::size_t most_tried = 100;       ///< Candidates planned by one plan.
   std::size_t most_planned = 12;      ///< Candidates planned by all plans.
-  /// A time per sample to beat: where no first candidate comes within a tenth of it, the search
-  /// ends.
-  std::optional<double> time_to_beat = {};
+  /// The best time per sample known: where no first candidate comes within a tenth of it, the
+  /// search ends.
+  std::optional<double> known_time = {};
   search_control control = {};
 };
 

@@ -48,7 +48,7 @@ struct run_strategy {
 
 /// An existing plan of a run, evaluated at the costs of a problem.
 struct evaluated_run {
-  run_strategy strategy = {};  ///< `fits` tells whether its memory stays within the limit.
+  run_strategy strategy = {};  ///< `fits`: whether its memory stays within the limit.
   std::int64_t bound = 0;      ///< Nanoseconds, a lower bound for any plan.
   /// Samples in no pack, under oversize_policy::skip.
   std::vector<std::uint32_t> skipped = {};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// The search for the order of a rank's micro-batches within a step. Micro-batches differ, and a
-/// long one opens bubbles on all other stages at an unfavourable position; simulation tells the
-/// good positions from the bad ones.
+/// long one opens bubbles on all other stages at an unfavourable position; simulation distinguishes
+/// good positions from bad ones.
 ///
 ///     const auto found = omnibal::search_microbatch_order(graph, times, microbatches, step_times);
 ///     run_in(found.order);

@@ -35,10 +35,10 @@
 namespace omnibal::inline v0 {
 
 /// Evaluates an existing plan of a run (packs made for this capacity, their assignment, cuts and
-/// modes) for the samples, costs and memory of the problem. `fits` tells whether it still fits the
-/// memory; the plan is not changed. Under oversize_policy::skip the samples in no pack are left out
-/// and listed; otherwise every sample must be in one. Throws invalid_input if the plan is not one
-/// for these samples, layers and ranks. O(micro-batches · virtual stages).
+/// modes) for the samples, costs and memory of the problem. `fits` reports whether it still fits
+/// the memory; the plan is not changed. Under oversize_policy::skip the samples in no pack are left
+/// out and listed; otherwise every sample must be in one. Throws invalid_input if the plan is not
+/// one for these samples, layers and ranks. O(micro-batches · virtual stages).
 [[nodiscard]] evaluated_run evaluate_run(const run_problem& problem,
                                          const grouping<std::uint32_t>& packs,
                                          const dispatch_plan& dispatch, const loads<2>& capacity,
@@ -52,7 +52,8 @@ namespace omnibal::inline v0 {
                                                 const run_strategy& strategy);
 
 /// Plans a run. Its status is infeasible, with the reason in `planned.why`, if no plan fits the
-/// memory or there are fewer layers than stages. When asked to stop, it tries no further
+/// memory, no partition satisfies the constraints, there are fewer layers than stages, or no step
+/// can have the global batch. When asked to stop, it tries no further
 /// capacities, plans and orders once it has a plan. Throws invalid_input for arguments out of
 /// range.
 [[nodiscard]] run_result plan_run(const run_problem& problem, const run_options& options = {});

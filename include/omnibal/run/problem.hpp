@@ -62,7 +62,7 @@ struct run_problem {
   std::optional<microbatch_packer> packer = {};  ///< Of the planned strategy; packers::balanced.
   std::uint64_t seed = 1024;
   /// Constraints on the stages of the planned strategy, as in pipeline_problem; the paper baseline
-  /// keeps them too, `naive` and `unbalanced` may not.
+  /// satisfies them too, `naive` and `unbalanced` may not.
   std::vector<layer_pair> together = {};
   std::vector<layer_pair> apart = {};
   std::vector<fixed_cut> fixed_cuts = {};

@@ -61,7 +61,7 @@ void check_part_of_the_ranks() {
 
 using action = std::function<void(mpi_communicator&)>;
 
-/// What each rank is told when all run `body` over a communicator of their own. A rank may be told
+/// The error of each rank when all run `body` over a communicator of their own. A rank may get it
 /// while it still opens its communicator: another one that has opened its own goes on.
 std::string error_of(const action& body, std::chrono::milliseconds deadline) {
   MPI_Barrier(MPI_COMM_WORLD);
@@ -81,8 +81,8 @@ void expect_error(const std::string& error, const std::string& part) {
 constexpr auto long_wait = std::chrono::seconds(30);
 constexpr auto short_wait = std::chrono::milliseconds(200);
 
-/// Rank 0 sends rank 1 more or fewer bytes than that expects: all ranks are told, and rank 1 has no
-/// byte that nobody sent.
+/// Rank 0 sends rank 1 more or fewer bytes than that expects: all ranks get an error, and rank 1
+/// has no byte that nobody sent.
 void check_exchange_of_other_sizes() {
   for (const std::size_t sent : {2U, 8U, 0U}) {
     const std::string error = error_of(

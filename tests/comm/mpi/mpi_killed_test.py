@@ -6,7 +6,7 @@ says who did not come, at which operation.
 usage: mpi_killed_test.py MPIEXEC PROGRAM    (the program is mpi_faults_test)
 
 Only with --enable-recovery does Open MPI leave the survivors alive; mpiexec then returns 0 whatever they
-return, so each is judged by its own exit. OMNIBAL_KILLS is the number of kills. Exits with 77 where MPI
+return, so the exit of each is checked by itself. OMNIBAL_KILLS is the number of kills. Exits with 77 where MPI
 is another one.
 """
 import os

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// nccl_communicator against a fake NCCL and a fake CUDA runtime, which this program defines itself
-/// and which stand before the real ones at link time. So its error paths run, which no healthy
+/// and which replace the real ones at link time. So its error paths run, which no healthy
 /// machine takes, and all of it runs without a GPU: ranks are threads, device memory is host
-/// memory, and a stream has ended unless it was told to hang.
+/// memory, and a stream has ended unless it was made to hang.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -41,7 +41,7 @@ struct message {
   std::span<std::byte> received;
 };
 
-/// What the fake NCCL of this thread, that is of this rank, was told to do and what it did.
+/// What the fake NCCL of this thread, that is of this rank, was asked to do and what it did.
 struct script {
   omnibal::thread_communicator* ranks = nullptr;
   ncclResult_t call_result = ncclInProgress;  // of every call: non-blocking ones rarely end at once

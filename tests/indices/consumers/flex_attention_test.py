@@ -36,7 +36,7 @@ def block_mask_of(lists, first, limit):
 
 
 def listed(mask, kind):
-    """The blocks of each line, without what stands behind their number."""
+    """The blocks of each line, without what follows the listed ones."""
     count, places = getattr(mask, kind + "_num_blocks"), getattr(mask, kind + "_indices")
     return [line[:n].tolist() for n, line in zip(count[0, 0].tolist(), places[0, 0])]
 

@@ -134,7 +134,7 @@ class fiber {
 #endif
   }
 
-  /// Returns to whoever called resume(). Called on this fiber.
+  /// Returns to the caller of resume(). Called on this fiber.
   void suspend() {
 #if EMULATOR_ADDRESS_SANITIZER
     __sanitizer_start_switch_fiber(&own_frames_, callers_stack_, callers_stack_size_);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Compares what ranks are about to call, over a communicator for control, before a library sees it
-/// that would hang or move wrong bytes. Each rank tells each other one 16 bytes.
+/// that would hang or move wrong bytes. Each rank sends each other one 16 bytes.
 #pragma once
 
 #include <algorithm>
@@ -89,24 +89,24 @@ class call_check {
 
   [[nodiscard]] explicit operator bool() const noexcept { return size_ > 0; }
 
-  /// Rank r is told said[r], and must say expected[r].
-  void collective(std::span<const call_header> said, std::span<const call_header> expected) const {
-    std::vector<call_header> heard(size_);
-    exchange_(std::as_bytes(said), std::as_writable_bytes(std::span(heard)));
+  /// Sends own[r] to rank r, which must send expected[r].
+  void collective(std::span<const call_header> own, std::span<const call_header> expected) const {
+    std::vector<call_header> others(size_);
+    exchange_(std::as_bytes(own), std::as_writable_bytes(std::span(others)));
     for (std::size_t r = 0; r < size_; ++r)
-      if (r != rank_) require_equal(heard[r], expected[r], said[r], r);
+      if (r != rank_) require_equal(others[r], expected[r], own[r], r);
   }
 
-  /// Both ends tell each other.
+  /// Both ends send each other their call.
   void message(const called_message& one) const {
-    call_header heard;
-    const auto tell = [&] { send_(std::as_bytes(std::span(&one.call, 1)), one.peer); };
-    if (rank_ < one.peer) tell();
-    receive_(std::as_writable_bytes(std::span(&heard, 1)), one.peer);
-    if (rank_ > one.peer) tell();
+    call_header other;
+    const auto send_own = [&] { send_(std::as_bytes(std::span(&one.call, 1)), one.peer); };
+    if (rank_ < one.peer) send_own();
+    receive_(std::as_writable_bytes(std::span(&other, 1)), one.peer);
+    if (rank_ > one.peer) send_own();
     call_header expected = one.call;
     expected.operation = one.sends ? channel_operation::receive : channel_operation::send;
-    require_equal(heard, expected, one.call, one.peer);
+    require_equal(other, expected, one.call, one.peer);
   }
 
   /// Pairs of ranks in one order on all ranks, so that none waits for another pair.
@@ -120,11 +120,11 @@ class call_check {
   }
 
  private:
-  void require_equal(const call_header& heard, const call_header& expected, const call_header& said,
+  void require_equal(const call_header& other, const call_header& expected, const call_header& own,
                      std::size_t r) const {
-    if (heard == expected) return;
+    if (other == expected) return;
     const std::string reason =
-        on_rank(rank_) + " calls " + describe(said) + ", " + on_rank(r) + " " + describe(heard);
+        on_rank(rank_) + " calls " + describe(own) + ", " + on_rank(r) + " " + describe(other);
     abort_(reason);
     throw std::runtime_error(reason);
   }

@@ -68,9 +68,9 @@ concept channel_transport = requires(Type& transport, std::span<const channel_me
   { transport.give_up() } -> std::same_as<void>;
   // This rank calls nothing any more.
   { transport.leave() } -> std::same_as<void>;
-  // Tells the other ranks; the reason that one of them has told this one.
-  { transport.tell(reason) } -> std::same_as<void>;
-  { transport.told() } -> std::same_as<std::optional<std::string>>;
+  // Reports to the other ranks; the reason that one of them has reported to this one.
+  { transport.report(reason) } -> std::same_as<void>;
+  { transport.reported() } -> std::same_as<std::optional<std::string>>;
 };
 
 struct channel_phase {
@@ -153,23 +153,23 @@ class host_channel_core {
       if (failure_.empty()) failure_ = on_rank(transport_.rank()) + ": " + std::string(reason);
     }
     has_failed_ = true;
-    transport_.tell(failure());
+    transport_.report(failure());
     transport_.give_up();
     const communication_error thrown = error(operation, sequence, reason);
     queue_.clear();  // the operation is a part of it
     throw thrown;
   }
 
-  /// From any thread: the thread of this rank tells the others when it looks next.
+  /// From any thread: the thread of this rank reports to the others when it looks next.
   void abort(std::string_view reason) noexcept {
     const std::scoped_lock lock(mutex_);
     if (!failure_.empty()) return;
     failure_ = on_rank(transport_.rank()) + " aborted: " + std::string(reason);
     has_failed_ = true;
-    if constexpr (Transport::tells_from_any_thread)
-      transport_.tell(failure_);
+    if constexpr (Transport::reports_from_any_thread)
+      transport_.report(failure_);
     else
-      must_tell_ = true;
+      must_report_ = true;
   }
 
   [[nodiscard]] std::string failure() const {
@@ -193,13 +193,13 @@ class host_channel_core {
 
   void require_usable(std::string_view operation, std::uint64_t sequence) {
     if (!has_failed_)
-      if (auto told = transport_.told()) {
+      if (auto reason = transport_.reported()) {
         const std::scoped_lock lock(mutex_);
-        if (failure_.empty()) failure_ = std::move(*told);
+        if (failure_.empty()) failure_ = std::move(*reason);
         has_failed_ = true;
       }
     if (!has_failed_) return;
-    if (must_tell_.exchange(false)) transport_.tell(failure());
+    if (must_report_.exchange(false)) transport_.report(failure());
     transport_.give_up();
     const communication_error thrown = error(operation, sequence, failure());
     queue_.clear();  // the operation is a part of it
@@ -237,7 +237,7 @@ class host_channel_core {
   mutable std::mutex mutex_;
   std::string failure_;  // guarded by the mutex; the first reason stays
   std::atomic<bool> has_failed_ = false;
-  std::atomic<bool> must_tell_ = false;
+  std::atomic<bool> must_report_ = false;
   std::atomic<bool> is_closed_ = false;
 };
 
@@ -274,7 +274,7 @@ class host_channel {
                                                              deadline)) {}
   host_channel(host_channel&&) noexcept = default;
   host_channel& operator=(host_channel&&) = delete;
-  /// Waits for what was sent, unless an exception passes: then the other ranks are told.
+  /// Waits for what was sent, unless an exception passes, which is reported to the other ranks.
   ~host_channel() {
     if (!core_) return;
     if (std::uncaught_exceptions() > exceptions_) core_->abort("an exception");
@@ -282,7 +282,7 @@ class host_channel {
       if (sequence_ > 0) core_->wait(sequence_ - 1, core_->deadline());
       core_->require_usable("close", sequence_);
     } catch (const std::exception&) {
-      // The log has the reason, and a ticket that is still held throws it.
+      // The log has the reason, and a ticket that still exists throws it.
     }
     core_->close();
   }

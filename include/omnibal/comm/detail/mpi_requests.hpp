@@ -200,7 +200,7 @@ class mpi_requests {
   std::optional<std::string> failure_;
 };
 
-/// The text that tells other ranks of a failure.
+/// The text by which other ranks learn of a failure.
 class mpi_notices {
  public:
   static constexpr int tag = 1;

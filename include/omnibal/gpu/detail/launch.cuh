@@ -42,7 +42,7 @@ template <typename... Parameters>
 }
 
 /// Launches a kernel and returns its error; with the launch syntax <<<>>>, errors of earlier calls
-/// could not be told from it. Arguments are converted to the kernel's parameters.
+/// could not be distinguished from its own. Arguments are converted to the kernel's parameters.
 template <typename... Parameters, typename... Arguments>
 cudaError_t launch(start when, dim3 blocks, unsigned threads, cudaStream_t stream,
                    void (*kernel)(Parameters...), const Arguments&... arguments) noexcept {

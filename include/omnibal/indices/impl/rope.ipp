@@ -152,9 +152,8 @@ class rope_reader {
       if (slot >= end || type(slot) != kind)
         throw invalid_input("token_type", static_cast<std::size_t>(slot),
                             slot >= end ? "end of document" : "another type",
-                            "stands where the grid that began at slot " +
-                                std::to_string(span.begin) + " has tokens up to slot " +
-                                std::to_string(after - 1));
+                            "is where the grid that began at slot " + std::to_string(span.begin) +
+                                " has tokens up to slot " + std::to_string(after - 1));
     placed_.spans.push_back(span);
     return span;
   }

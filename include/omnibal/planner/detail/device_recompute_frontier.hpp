@@ -49,7 +49,7 @@ class device_mode_chooser {
   static constexpr std::size_t point_limit = 20'000;       ///< Most points enumerated per chunk.
   static constexpr std::size_t split_point_limit = 2'000;  ///< The same where modes differ in W.
   static constexpr std::size_t choice_limit = 2'000'000;   ///< Most choices enumerated per device.
-  static constexpr std::size_t held_limit = 4'000'000;     ///< Most points held, of 40 bytes each.
+  static constexpr std::size_t held_limit = 4'000'000;  ///< Most points stored, of 40 bytes each.
 
   /// A stop request makes every further choice a conservative one.
   explicit device_mode_chooser(const pipeline_problem& problem, const search_control& control = {})

@@ -21,16 +21,16 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
-/// The most Σ saved with transients up to `cap`; −1 if there is no room for those.
-[[nodiscard]] inline std::int64_t room_under(std::span<const activation_limit> limits,
-                                             std::int64_t cap) {
-  std::int64_t room = std::numeric_limits<std::int64_t>::max();
+/// The most Σ saved with transients up to `cap`; −1 if those do not fit.
+[[nodiscard]] inline std::int64_t saved_capacity_under(std::span<const activation_limit> limits,
+                                                       std::int64_t cap) {
+  std::int64_t saved_capacity = std::numeric_limits<std::int64_t>::max();
   for (const activation_limit& one : limits) {
     const std::int64_t left = one.budget - (one.with_transient ? cap : 0);
     if (left < 0) return -1;
-    if (one.in_flight > 0) room = std::min(room, left / one.in_flight);
+    if (one.in_flight > 0) saved_capacity = std::min(saved_capacity, left / one.in_flight);
   }
-  return room;
+  return saved_capacity;
 }
 
 /// Bytes by which so many saved ones and transients up to `cap` overrun the limits.
@@ -135,12 +135,12 @@ OMNIBAL_INLINE recompute_result recompute_chooser::solve(std::size_t begin, std:
     }
     const std::int64_t saved = least_saved_under(cap);
     if (saved < 0) continue;
-    const std::int64_t room = detail::room_under(limits, cap);
-    if (saved > room) {
+    const std::int64_t saved_capacity = detail::saved_capacity_under(limits, cap);
+    if (saved > saved_capacity) {
       bytes_short = std::min(bytes_short, detail::overrun_of(limits, saved, cap));
       continue;
     }
-    bound = std::min(bound, improve_under(cap, room));
+    bound = std::min(bound, improve_under(cap, saved_capacity));
   }
   if (present_.empty()) return {.status = search_status::optimal};
   if (best_counts_.empty())
@@ -345,15 +345,15 @@ OMNIBAL_INLINE void recompute_chooser::search(const multiplier& lambda, std::int
 
   frontier_.resize(present_.size() + 1);
   frontier_[0].assign(1, point{});
-  std::size_t held = 1;
+  std::size_t stored = 1;
   std::int64_t minimum_rest = 0;
   for (std::size_t k = 0; k < present_.size(); ++k)
     minimum_rest += present_[k].count * mode_at(k, 0).saved_bytes;
   for (std::size_t k = 0; k < present_.size(); ++k) {
     minimum_rest -= present_[k].count * mode_at(k, 0).saved_bytes;
-    extend_frontier(k, capacity - minimum_rest, slack, held);
+    extend_frontier(k, capacity - minimum_rest, slack, stored);
     if (frontier_[k + 1].empty()) return;
-    held += frontier_[k + 1].size();
+    stored += frontier_[k + 1].size();
   }
   const point& fastest = frontier_[present_.size()].back();
   if (fastest.extra < best_) {
@@ -363,11 +363,11 @@ OMNIBAL_INLINE void recompute_chooser::search(const multiplier& lambda, std::int
 }
 
 OMNIBAL_INLINE void recompute_chooser::extend_frontier(std::size_t k, std::int64_t capacity,
-                                                       wide_integer slack, std::size_t held) {
+                                                       wide_integer slack, std::size_t stored) {
   // Half of the points for the frontiers so far, half for the one that is being made. Classes that
   // come late have their share of the former in any case.
   const std::size_t share = std::max<std::size_t>(1, options_.point_limit / 4 / present_.size());
-  const std::size_t unused = options_.point_limit / 2 - std::min(options_.point_limit / 2, held);
+  const std::size_t unused = options_.point_limit / 2 - std::min(options_.point_limit / 2, stored);
   const std::size_t most = std::max(share, unused);
   const std::size_t most_before_reduction = std::max(2 * share, options_.point_limit / 2);
   std::vector<point>& next = frontier_[k + 1];

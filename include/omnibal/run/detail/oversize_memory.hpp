@@ -70,7 +70,7 @@ template <typename Search>
   return std::nullopt;
 }
 
-/// A plan of the search with room for the micro-batches beyond the capacity: as many at a time as
+/// A plan of the search with memory for the micro-batches beyond the capacity: as many at a time as
 /// a rank has in a step, beside others that fill it. The search is given what modes save on
 /// average over the micro-batches in flight, and what of full packs; the plan of less makespan
 /// counts. If there is none, it is given what they save of the largest micro-batch.

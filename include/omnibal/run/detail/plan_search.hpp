@@ -102,10 +102,10 @@ class plan_search {
   [[nodiscard]] run_strategy with_moved_cuts(run_strategy best) const {
     if (best.status == search_status::infeasible) return best;
     const pipeline_problem numbers = run_.problem_for(best);
-    const partition_constraints rules(numbers);
+    const partition_constraints constraints(numbers);
     std::int64_t left = move_limit(best);
     const auto improves = [&](const std::vector<std::size_t>& cuts) {
-      if (!rules.allow(cuts)) return false;
+      if (!constraints.allow(cuts)) return false;
       const cuts_and_modes plan = plan_with_oversize(
           run_, best, [&](const pipeline_problem& some) { return assign_modes(some, cuts); });
       if (!plan) return false;

@@ -36,8 +36,8 @@ class run_capacities {
   /// Whether a quickly found plan fits the memory, at the smallest capacities that hold all samples
   /// or all but the longest.
   [[nodiscard]] bool fits_quickly() const {
-    const auto fits = [&](std::span<const vision_language_sample> held) {
-      const loads<2> smallest = capacity_candidates(held).smallest();
+    const auto fits = [&](std::span<const vision_language_sample> covered) {
+      const loads<2> smallest = capacity_candidates(covered).smallest();
       return search_.planned_quickly(run_.balanced(smallest)).status != search_status::infeasible;
     };
     return fits(run_.problem().samples) ||
@@ -55,19 +55,19 @@ class run_capacities {
     std::vector<vision_language_sample> fastest;
     for (const std::size_t part : parts_of_longest) {
       if (run_.options().control.stop_requested()) break;
-      const std::vector<vision_language_sample> kept = without_longest(part);
-      const loads<2> without = capacity_candidates(kept).smallest();
+      const std::vector<vision_language_sample> rest = without_longest(part);
+      const loads<2> without = capacity_candidates(rest).smallest();
       if (4 * without[0] > 3 * smallest[0] && 4 * without[1] > 3 * smallest[1]) continue;
       smallest = without;
       capacity_search_options quickly = options();
       quickly.most_tried = 20;
       quickly.most_planned = 2;
       if (const capacity_outcome& known = outcome_of_best(best); known.fits)
-        quickly.time_to_beat = known.time_per_sample;
-      capacity_search_result other = search_capacity(capacity_question(kept), quickly);
+        quickly.known_time = known.time_per_sample;
+      capacity_search_result other = search_capacity(capacity_question(rest), quickly);
       if (!is_faster(other, best)) continue;
       best = std::move(other);
-      fastest = kept;
+      fastest = rest;
     }
     if (fastest.empty() || run_.options().control.stop_requested()) return best;
     capacity_search_result thorough = search_capacity(capacity_question(fastest), options());
@@ -85,19 +85,19 @@ class run_capacities {
     for (const vision_language_sample& sample : run_.problem().samples)
       for (std::size_t r = 0; r < 2; ++r) total[r] += static_cast<double>(sample[r]);
     for (double& one : total) one = std::max(one, 1.0);
-    std::vector<vision_language_sample> kept(run_.problem().samples.begin(),
+    std::vector<vision_language_sample> rest(run_.problem().samples.begin(),
                                              run_.problem().samples.end());
     const auto share = [&](const vision_language_sample& sample) {
       return std::max(static_cast<double>(sample[0]) / total[0],
                       static_cast<double>(sample[1]) / total[1]);
     };
-    std::ranges::stable_sort(kept, {}, share);
-    kept.resize(kept.size() - std::min(kept.size() - 1, (kept.size() + part - 1) / part));
-    return kept;
+    std::ranges::stable_sort(rest, {}, share);
+    rest.resize(rest.size() - std::min(rest.size() - 1, (rest.size() + part - 1) / part));
+    return rest;
   }
 
   [[nodiscard]] capacity_problem capacity_question(
-      std::span<const vision_language_sample> held) const {
+      std::span<const vision_language_sample> covered) const {
     const auto evaluate = [this](const loads<2>& capacity,
                                  std::span<const vision_language_sample> samples,
                                  capacity_effort effort) {
@@ -116,7 +116,7 @@ class run_capacities {
       return run_context(part, {}).bound_per_sample();
     };
     return {.samples = run_.problem().samples,
-            .held = held,
+            .covered = covered,
             .evaluate = evaluate,
             .bound = bound,
             .global_batch = run_.problem().global_batch,

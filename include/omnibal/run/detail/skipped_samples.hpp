@@ -120,7 +120,7 @@ class memory_skipper {
     return keep_if(problem_.samples, [&](std::uint32_t id) { return !skipped[id]; });
   }
 
-  /// Planned for a part of the samples, with those that need most.
+  /// Evaluated on a part of the samples, among them those that need most memory.
   [[nodiscard]] bool fits_without(std::size_t count) const {
     constexpr std::size_t sample_limit = 4096;
     constexpr std::size_t neediest = 16;

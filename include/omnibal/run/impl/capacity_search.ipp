@@ -66,7 +66,7 @@ class capacity_searcher {
       : problem_(problem),
         options_(options),
         part_(sample_part(problem.samples, options.sample_limit, options.seed)),
-        candidates_(problem.held.empty() ? problem.samples : problem.held) {}
+        candidates_(problem.covered.empty() ? problem.samples : problem.covered) {}
 
   [[nodiscard]] capacity_search_result search() {
     try_out({candidates_.smallest()});
@@ -83,8 +83,8 @@ class capacity_searcher {
   static constexpr double worth_planning = 1.1;
 
   [[nodiscard]] bool is_hopeless() const {
-    return options_.time_to_beat &&
-           rank(*ranked().front()) > std::pair(0, worth_planning * *options_.time_to_beat);
+    return options_.known_time &&
+           rank(*ranked().front()) > std::pair(0, worth_planning * *options_.known_time);
   }
 
   void try_out(const std::vector<loads<2>>& capacities) {

@@ -98,14 +98,14 @@ OMNIBAL_INLINE pipeline_problem problem_of(std::span<const layer_cost> chain,
                          .gather_time = gather,
                          .modes = {}};
     for (const mode_cost& mode : layer.modes) {
-      const linear_cost& kept = detail::kept_until_weight_gradient(mode);
-      plain.modes.push_back(
-          {.name = mode.name,
-           .kind = mode.kind,
-           .extra_time = mode.extra_time.of(mean),
-           .saved_bytes = bytes(mode.saved_bytes),
-           .transient_bytes = bytes(mode.transient_bytes),
-           .saved_for_weight_gradient = schedule.splits_backward() ? bytes(kept) : 0});
+      const linear_cost& until_weight_gradient = detail::kept_until_weight_gradient(mode);
+      plain.modes.push_back({.name = mode.name,
+                             .kind = mode.kind,
+                             .extra_time = mode.extra_time.of(mean),
+                             .saved_bytes = bytes(mode.saved_bytes),
+                             .transient_bytes = bytes(mode.transient_bytes),
+                             .saved_for_weight_gradient =
+                                 schedule.splits_backward() ? bytes(until_weight_gradient) : 0});
     }
     problem.layers.push_back(std::move(plain));
   }

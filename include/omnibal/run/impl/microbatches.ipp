@@ -269,8 +269,8 @@ inline void append_steps(dispatch_plan& plan, std::span<const std::uint32_t> pac
     const std::size_t few = std::min(options.ranks, oversize.size());
     std::vector<std::uint32_t> step(oversize.begin(), oversize.begin() + static_cast<long>(few));
     oversize = oversize.subspan(few);
-    const std::size_t room = options.ranks * batches.microbatches_per_rank - few;
-    const std::size_t more = std::min(room, others.size());
+    const std::size_t free_places = options.ranks * batches.microbatches_per_rank - few;
+    const std::size_t more = std::min(free_places, others.size());
     step.insert(step.end(), others.begin(), others.begin() + static_cast<long>(more));
     others = others.subspan(more);
     append_steps(plan, step, batches, options);

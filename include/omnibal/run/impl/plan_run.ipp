@@ -40,9 +40,10 @@ inline void refuse_oversize(const run_problem& problem) {
                                 "packs");
 }
 
-/// Plans the run of the samples kept; packs name them by their ids among all.
-[[nodiscard]] inline run_result plan_kept(const run_problem& problem, const kept_samples& kept,
-                                          const run_options& options) {
+/// Plans the run of the samples that are not skipped; packs name them by their ids among all.
+[[nodiscard]] inline run_result plan_without_skipped(const run_problem& problem,
+                                                     const kept_samples& kept,
+                                                     const run_options& options) {
   if (problem.current && problem.current->data && !kept.skipped.empty())
     throw invalid_input("current", kept.skipped.size(),
                         "samples of its packs are skipped: give a layout without packs");
@@ -70,7 +71,8 @@ inline void refuse_oversize(const run_problem& problem) {
   run_result all = run_planner(problem, options).plan();
   if (!lacks_memory(all)) return all;
   for (memory_skipper skipper(problem); skipper.skip_more();)
-    if (run_result rest = plan_kept(problem, skipper.kept(), options); !lacks_memory(rest))
+    if (run_result rest = plan_without_skipped(problem, skipper.kept(), options);
+        !lacks_memory(rest))
       return rest;
   return all;
 }
@@ -120,8 +122,9 @@ OMNIBAL_INLINE run_result plan_run(const run_problem& problem, const run_options
     return result;
   }
   if (problem.oversize == oversize_policy::skip)
-    return problem.capacity ? detail::plan_kept(problem, detail::samples_within(problem), options)
-                            : detail::plan_within_memory(problem, options);
+    return problem.capacity
+               ? detail::plan_without_skipped(problem, detail::samples_within(problem), options)
+               : detail::plan_within_memory(problem, options);
   if (problem.oversize == oversize_policy::reject && problem.capacity)
     detail::refuse_oversize(problem);
   return detail::run_planner(problem, options).plan();
