@@ -12,6 +12,7 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/interop/megatron_layout.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
 #include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/plan_run.hpp>
@@ -54,11 +55,21 @@ void check_virtual_stages(const plan_arguments& arguments) {
                           "; --schedule interleaved takes any number");
 }
 
+std::string schedules_that_split() {
+  std::string names;
+  for (const any_schedule& one : all_schedules) {
+    if (!one.capabilities().splits_backward) continue;
+    if (!names.empty()) names += ", ";
+    names += one.name();
+  }
+  return names;
+}
+
 void check_ends_of_steps(const plan_arguments& arguments) {
   if (arguments.recompute_for_w && !arguments.schedule.capabilities().splits_backward)
     throw usage_error("--recompute-for-w has no meaning with --schedule " +
                       std::string(arguments.schedule.name()) +
-                      ", which does not split the backward; zbh1 and zbv do");
+                      ", which does not split the backward; others do: " + schedules_that_split());
   if (arguments.overlap.gather && !arguments.shard_optimizer)
     throw usage_error(
         "--gather overlapped needs --shard-optimizer: without it no parameters are gathered");
