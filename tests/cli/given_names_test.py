@@ -88,6 +88,12 @@ class GivenNames(CommandTest):
                                                 "kept_for_w_bytes")),
             ([*row, "weight_gradient_seconds"], 400)])
 
+    def test_profiles_of_a_plan(self):
+        row = {"name": "vision", "tiles": 1, "forward_seconds": 0.1}
+        run = [*RUN, "--memory", "80GiB", "--tp", 2, "--model", "internvl2-8b", "--profile"]
+        self.expect_names(run, "profile.json", {"layers": [row], "tp": 2}, [
+            (["tp"], 4), (["layers", 0, "name"], "audio", "fits[0]"), (["layers", 0, "mode"], "half", "fits[0]")])
+
     def test_advice_is_in_the_same_words(self):
         problem = changed(example("pipeline.json"), ["layers", 0, "wgrad"], LARGE)
         self.expect_failure("plan", "--problem", self.write("p.json", problem), naming="must not be more than bwd,")

@@ -71,6 +71,8 @@ constexpr given_name model_key_table[] = {
 };
 
 constexpr given_name profile_key_table[] = {
+    {"profile.tensor_parallel", "tp"},
+    {"profile.fits", "fits"},
     {"rows", "layers"},
     {"rows[].work.tiles", "layers[].tiles"},
     {"rows[].work.tokens", "layers[].tokens"},

@@ -23,7 +23,7 @@ struct given_name {
 [[nodiscard]] std::span<const given_name> problem_keys();
 /// Of model files.
 [[nodiscard]] std::span<const given_name> model_keys();
-/// Of measurements in a profile.
+/// Of profiles and calibrations.
 [[nodiscard]] std::span<const given_name> profile_keys();
 /// Options of `omnibal plan --lengths`.
 [[nodiscard]] std::span<const given_name> plan_options();
