@@ -84,6 +84,11 @@ constexpr given_name profile_key_table[] = {
     {"rows[].saved_for_weight_gradient", "layers[].kept_for_w_bytes"},
 };
 
+constexpr given_name shape_key_table[] = {
+    {"columns", "columns"},
+    {"columns[].shares", "columns[].plus"},
+};
+
 constexpr given_name plan_option_table[] = {
     {"stages", "--pp"},
     {"virtual_stages", "--virtual"},
@@ -131,6 +136,7 @@ std::string_view last_member(std::string_view path) {
 std::span<const given_name> problem_keys() { return problem_key_table; }
 std::span<const given_name> model_keys() { return model_key_table; }
 std::span<const given_name> profile_keys() { return profile_key_table; }
+std::span<const given_name> shape_keys() { return shape_key_table; }
 std::span<const given_name> plan_options() { return plan_option_table; }
 
 std::string in_given_words(std::string text, std::span<const given_name> names) {

@@ -25,6 +25,8 @@ struct given_name {
 [[nodiscard]] std::span<const given_name> model_keys();
 /// Of profiles and calibrations.
 [[nodiscard]] std::span<const given_name> profile_keys();
+/// Of shapes, from which tables are drawn.
+[[nodiscard]] std::span<const given_name> shape_keys();
 /// Options of `omnibal plan --lengths`.
 [[nodiscard]] std::span<const given_name> plan_options();
 
