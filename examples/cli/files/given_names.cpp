@@ -89,6 +89,20 @@ constexpr given_name shape_key_table[] = {
     {"columns[].shares", "columns[].plus"},
 };
 
+constexpr given_name step_key_table[] = {
+    {"times", "times"},
+    {"times.forward", "fwd"},
+    {"times.backward", "bwd"},
+    {"times.weight_gradient", "wgrad"},
+    {"times.forward_latency", "cf"},
+    {"times.backward_latency", "cb"},
+    {"times.microbatch_scale", "mb_scale"},
+    {"recomputation", "recompute"},
+    {"activations", "act"},
+    {"activations[].saved", "act[]"},
+    {"step_times", "step"},
+};
+
 constexpr given_name plan_option_table[] = {
     {"stages", "--pp"},
     {"virtual_stages", "--virtual"},
@@ -137,6 +151,7 @@ std::span<const given_name> problem_keys() { return problem_key_table; }
 std::span<const given_name> model_keys() { return model_key_table; }
 std::span<const given_name> profile_keys() { return profile_key_table; }
 std::span<const given_name> shape_keys() { return shape_key_table; }
+std::span<const given_name> step_keys() { return step_key_table; }
 std::span<const given_name> plan_options() { return plan_option_table; }
 
 std::string in_given_words(std::string text, std::span<const given_name> names) {

@@ -27,6 +27,8 @@ struct given_name {
 [[nodiscard]] std::span<const given_name> profile_keys();
 /// Of shapes, from which tables are drawn.
 [[nodiscard]] std::span<const given_name> shape_keys();
+/// Of steps to be simulated, beside those of problem files.
+[[nodiscard]] std::span<const given_name> step_keys();
 /// Options of `omnibal plan --lengths`.
 [[nodiscard]] std::span<const given_name> plan_options();
 
