@@ -109,8 +109,8 @@ requires std::is_invocable_r_v<packing_result, const Pack&, std::span<const load
   result.packs = detail::with_ids(result.packs, drawn);
   for (std::uint32_t& id : result.oversize) id = drawn[id];
   std::ranges::sort(result.oversize);
-  const auto repeated = std::ranges::unique(result.oversize);
-  result.oversize.erase(repeated.begin(), repeated.end());
+  result.oversize.erase(std::unique(result.oversize.begin(), result.oversize.end()),
+                        result.oversize.end());
   return result;
 }
 
