@@ -208,9 +208,10 @@ shape_search_result search_shapes(const plan_arguments& arguments, const length_
                                   const cost_source& costs, const search_control& control) {
   run_problem run = run_of(in_shape(arguments, {}), tables, costs);
   const auto layer_costs = [&](const cluster_shape& shape) {
-    return costs.layer_costs(setup_of(in_shape(arguments, shape))).chain;
+    return costs.costs(setup_of(in_shape(arguments, shape))).chain;
   };
-  const std::int64_t measured = costs.profile ? costs.profile->tensor_parallel.value_or(1) : 1;
+  const std::int64_t measured =
+      costs.profile ? costs.profile->profile.tensor_parallel.value_or(1) : 1;
   const std::vector<layer_cost> chain = layer_costs({.tensor_parallel = measured});
   run.chain = chain;
   add_constraints(run, arguments);
@@ -333,7 +334,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     shapes = search_shapes(arguments, tables, costs, control).candidates;
     arguments = in_shape(arguments, shapes.front().shape);
   }
-  const calibration calibrated = costs.layer_costs(setup_of(arguments));
+  const chain_costs calibrated = costs.costs(setup_of(arguments));
   run_problem problem = run_of(arguments, tables, costs);
   problem.chain = calibrated.chain;
   add_constraints(problem, arguments);
