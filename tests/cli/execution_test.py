@@ -124,6 +124,38 @@ class ExecutionTest(MainJobTest):
                               for item in items])
         return ranks
 
+    @staticmethod
+    def events(plan, step, ranks):
+        """The durations as the events of a Chrome trace."""
+        programs = [items for replica in plan["steps"][step]["replicas"]
+                    for items in execution_checker.expand(plan, plan["programs"][replica["program"]])[1]]
+        return [{"ph": "X", "name": f"{item[0]} {item[1]}" + (f".{item[2]}" if len(item) > 2 else ""),
+                 "pid": rank, "tid": 0, "ts": 0, "dur": duration / 1000, "args": {"step": step}}
+                for rank, items in enumerate(programs) for item, duration in zip(items, ranks[rank])]
+
+    def test_a_trace_may_lack_what_empty_microbatches_need_not_run(self):
+        plan = json.loads(self.plan("--virtual", 2, schedule="interleaved"))["plan"]
+        step, replica = next((s, r) for s, step in enumerate(plan["steps"])
+                             for r, one in enumerate(step["replicas"])
+                             if len(one["packs"]) < plan["lanes"][plan["programs"][one["program"]]["lanes"]]["microbatches"])
+        real = len(plan["steps"][step]["replicas"][replica]["packs"])
+        ranks = range(replica * plan["devices"], (replica + 1) * plan["devices"])
+
+        def is_empty(event):
+            name = event["name"].partition(".")
+            return event["pid"] in ranks and name[2] and int(name[2]) >= real
+
+        events = self.events(plan, step, self.durations(plan, step))
+        for event in events:
+            if is_empty(event):
+                event["dur"] = 0
+        fewer = [event for event in events if not is_empty(event)]
+        self.assertLess(len(fewer), len(events))
+        self.write("events.json", events)
+        self.write("fewer.json", fewer)
+        replay = ("replay", "--execution", "execution.json", "--measured")
+        self.assertEqual(self.succeed(*replay, "fewer.json"), self.succeed(*replay, "events.json"))
+
     def test_replay(self):
         plan = json.loads(self.plan())["plan"]
         ranks = self.durations(plan, 0)
@@ -140,17 +172,15 @@ class ExecutionTest(MainJobTest):
         self.assertEqual(groups, {0, 1})
 
         # The same durations as a trace.
-        events = []
-        programs = [items for replica in plan["steps"][0]["replicas"]
-                    for items in execution_checker.expand(plan, plan["programs"][replica["program"]])[1]]
-        for rank, items in enumerate(programs):
-            for item, duration in zip(items, ranks[rank]):
-                name = f"{item[0]} {item[1]}" + (f".{item[2]}" if len(item) > 2 else "")
-                events.append({"ph": "X", "name": name, "pid": rank, "tid": 0, "ts": 0, "dur": duration / 1000})
+        events = self.events(plan, 0, ranks)
         self.write("events.json", {"traceEvents": events})
         self.assertEqual(self.succeed(*replay, "events.json"), report)
         self.write("events.json", {"traceEvents": events[1:]})
         self.expect_failure(*replay, "events.json", naming=["pid", "has no event named"])
+        self.write("events.json", {"traceEvents": [*events, {**events[0], "name": "forward 0.77"}]})
+        self.expect_failure(*replay, "events.json", naming=["pid = 0", "forward 0.77", "no item"])
+        self.write("events.json", {"traceEvents": [*events, {**events[0], "pid": 44}]})
+        self.expect_failure(*replay, "events.json", naming=["pid = 44", "no item"])
         ranks[0][0] = -1
         self.write("measured.json", {"steps": [{"step": 0, "ranks": ranks}]})
         self.expect_failure(*replay, "measured.json", naming=["steps[0].ranks[0][0]", "-1"])

@@ -464,6 +464,13 @@ std::string event_name(const execution_item& item) {
   return name;
 }
 
+/// Messages without bytes, and operations of empty micro-batches.
+bool need_not_run(const rank_step& work, std::size_t item) {
+  const execution_item& one = work.items[item];
+  return is_message(one.kind) ? work.bytes[item] == 0
+                              : is_operation(one.kind) && one.microbatch >= work.packs.size();
+}
+
 std::vector<measured_step> read_trace(const std::string& path, const json& events,
                                       const execution_plan& plan) {
   using place = std::tuple<std::int64_t, std::int64_t, std::string>;  // Step, rank, name.
@@ -493,15 +500,21 @@ std::vector<measured_step> read_trace(const std::string& path, const json& event
         result.emplace_back(measured_step{.step = static_cast<std::size_t>(step)});
     for (std::size_t rank = 0; rank < plan.ranks(); ++rank) {
       auto& of_rank = measured.durations.emplace_back();
-      for (const execution_item& item : step_of(plan, measured.step, rank).items) {
-        const auto found =
-            durations.find({step, static_cast<std::int64_t>(rank), event_name(item)});
-        if (found == durations.end())
+      const rank_step work = step_of(plan, measured.step, rank);
+      for (std::size_t i = 0; i < work.items.size(); ++i) {
+        const std::string name = event_name(work.items[i]);
+        const auto event = durations.extract({step, static_cast<std::int64_t>(rank), name});
+        if (event.empty() && !need_not_run(work, i))
           throw invalid_input(path + ".traceEvents of step " + std::to_string(step) + ", pid", rank,
-                              "has no event named " + event_name(item));
-        of_rank.push_back(found->second);
+                              "has no event named " + name);
+        of_rank.push_back(event.empty() ? 0 : event.mapped());
       }
     }
+  }
+  if (!durations.empty()) {
+    const auto& [at, rank, name] = durations.begin()->first;
+    throw invalid_input(path + ".traceEvents of step " + std::to_string(at) + ", pid", rank,
+                        "has an event named " + name + ", which is no item of its program");
   }
   return result;
 }
