@@ -286,15 +286,17 @@ void expect_fewer_labels(std::span<const std::int64_t> labels,
           "is more than the tokens of the sample, " + std::to_string(samples[i][1]));
 }
 
-void write_execution(const plan_arguments& arguments, const run_problem& problem,
+void write_execution(const plan_subject& subject, const run_problem& problem,
                      const run_result& plan, std::span<const std::int64_t> labels) {
+  const plan_arguments& arguments = subject.arguments;
   if (arguments.execution.empty()) return;
   write_file(arguments.execution,
              to_text(make_execution_plan(problem, plan.planned,
                                          {.order = arguments.execution_order,
                                           .tensor_parallel = arguments.tensor_parallel,
                                           .shards_optimizer = arguments.shard_optimizer,
-                                          .label_tokens = labels})));
+                                          .label_tokens = labels}),
+                     subject.inputs));
 }
 
 void write_plan(const plan_subject& subject, const run_result& plan, const run_report& report) {
@@ -364,7 +366,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     report.gain->megatron = report_of(
         subject, to_megatron_layout(planning_problem(problem, plan.planned), plan.planned.plan));
     write_plan(subject, plan, report);
-    write_execution(arguments, problem, plan, labels);
+    write_execution(subject, problem, plan, labels);
   }
   print_report(context, report);
   return report.status == search_status::infeasible ? exit_status::infeasible : exit_status::done;
