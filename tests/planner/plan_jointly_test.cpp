@@ -332,6 +332,34 @@ TEST_CASE("Searches that are cut short keep a plan and a bound below the optimum
   }
 }
 
+TEST_CASE("Choices of modes for many chunks per device end at a count") {
+  // Sixteen virtual stages of layers that all differ: millions of combinations per partition.
+  random_stream random(97);
+  pipeline_problem problem{
+      .schedule = {
+          .kind = schedules::interleaved{}, .stages = 4, .virtual_stages = 4, .microbatches = 16}};
+  for (int l = 0; l < 56; ++l) {
+    const std::int64_t time = test::draw(random, 1'000'000, 3'000'000);
+    const std::int64_t bytes = test::draw(random, 900, 1100);
+    pipeline_layer& layer = problem.layers.emplace_back();
+    layer.forward_time = time;
+    layer.backward_time = 2 * time;
+    layer.modes = {{.saved_bytes = bytes},
+                   {.extra_time = time / 4, .saved_bytes = bytes / 2},
+                   {.extra_time = time, .saved_bytes = bytes / 10}};
+  }
+  problem.memory_limit.assign(4, 20'000);
+  for (const any_objective& objective :
+       {any_objective(objectives::closed_form{}), any_objective(objectives::makespan{})}) {
+    INFO(objective.name());
+    const joint_result found = plan_jointly(problem, objective, {.operation_limit = 3'000'000});
+    REQUIRE_FALSE(found.plan.cuts.empty());
+    CHECK(found.status == search_status::stopped);
+    CHECK_FALSE(found.objective < found.bound);
+    CHECK(evaluate(problem, found.plan).fits());
+  }
+}
+
 TEST_CASE("Knapsacks that are cut short leave plans that fit and bounds that hold") {
   random_stream random(67);
   int stopped = 0;

@@ -75,8 +75,8 @@ exit_status simulate_problem(const command_context& context, const simulate_argu
   expect_writable(arguments.out);
   expect_writable(arguments.trace);
   expect_writable(arguments.svg);
-  simulated_step step =
-      with_given_names(step_keys(), arguments.problem, [&] { return simulate_step(problem); });
+  simulated_step step = with_given_names(step_keys(), arguments.problem + ": ",
+                                         [&] { return simulate_step(problem); });
   step.drawn.title = "makespan " + std::to_string(step.times.makespan);
   if (!arguments.trace.empty()) write_file(arguments.trace, chrome_trace(step.drawn));
   if (!arguments.svg.empty()) write_file(arguments.svg, timelines_svg({&step.drawn, 1}));

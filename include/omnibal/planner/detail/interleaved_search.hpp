@@ -56,6 +56,7 @@ class interleaved_stages {
     Value value;
     std::vector<std::int64_t> extra = {};
     bool proven = true;
+    std::uint64_t evaluations = 0;  ///< Of partial choices.
   };
 
   /// Throws invalid_input where a table of all intervals of layers would be too large. After a stop
@@ -112,7 +113,7 @@ class interleaved_stages {
   /// Precondition: evaluate() does not decrease when an entry grows. A choice that fits in any case
   /// lowers the limit first; extras that reach the limit even with all others at their least are
   /// left out; then branch and bound goes through the devices, with the least extra per chunk for
-  /// those not chosen yet.
+  /// those not chosen yet, and ends unproven after a count of evaluations.
   template <typename Evaluate, typename Value>
   [[nodiscard]] mode_assignment<Value> assign(const std::vector<std::size_t>& cuts,
                                               const Evaluate& evaluate, const Value& limit) {
@@ -276,6 +277,12 @@ class interleaved_stages {
   void choose(const std::vector<device_choices>& devices, std::vector<const device_choice*>& picked,
               const std::vector<std::size_t>& cuts, const std::vector<std::int64_t>& extra,
               const Evaluate& evaluate, mode_assignment<Value>& best) {
+    constexpr std::uint64_t evaluation_limit = 20'000;
+    if (best.evaluations >= evaluation_limit || control_.stop_requested()) {
+      best.proven = false;
+      return;
+    }
+    ++best.evaluations;
     const std::size_t device = picked.size();
     const Value bound = evaluate(extra);
     if (!(bound < best.value)) return;
@@ -285,10 +292,6 @@ class interleaved_stages {
       assigned_ = {{.cuts = cuts, .modes = std::vector<std::size_t>(problem_.layers.size(), 0)},
                    extra};
       for (std::size_t d = 0; d < device; ++d) put_modes(cuts, d, *picked[d], assigned_.plan);
-      return;
-    }
-    if (control_.stop_requested()) {
-      best.proven = false;
       return;
     }
     std::vector<std::int64_t> chosen = extra;
@@ -412,8 +415,8 @@ class virtual_stage_search {
       for (std::size_t j = 0; j < total_; ++j) costs_[j] = cost(j, cuts[j], cuts[j + 1], extra[j]);
       return value();
     };
-    operations_ += assignment_operations * total_;
     auto assigned = stages_.assign(cuts, evaluate, found_ ? best_ : no_value);
+    operations_ += std::max(assignment_operations, assigned.evaluations) * total_;
     open_ = open_ || !assigned.proven;
     if (assigned.extra.empty()) return false;
     found_ = true;
