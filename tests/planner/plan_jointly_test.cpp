@@ -250,6 +250,16 @@ TEST_CASE("What long interleaved chains lack is found without trying all their p
     CHECK(together.why.binding_stage == 0);
     CHECK(together.why.bytes_short == 31 * 100 + 7 - 50);
   }
+  // Each stage would fit alone: partitions are too many to try them all.
+  problem.together.clear();
+  problem.memory_limit.assign(5, 1100);
+  const joint_result open =
+      plan_jointly(problem, objectives::closed_form{}, {.operation_limit = 1'000'000});
+  CHECK(open.status == search_status::stopped);
+  CHECK(open.limit == search_limit::operations);
+  CHECK(open.plan.cuts.empty());
+  CHECK(open.why.reason == infeasibility::cause::memory);
+  CHECK(open.why.bytes_short == 12 * 100 + 7 - 1100);
 }
 
 TEST_CASE("An interleaved chain fits where only uneven partitions keep the constraints") {

@@ -236,16 +236,19 @@ class device_mode_chooser {
   /// The points of a chunk that are Pareto-optimal in bytes, whatever their extra time, which they
   /// do not have; empty if there are too many.
   [[nodiscard]] const std::vector<point>& bytes_of(const layer_range& range) {
-    const auto [found, fresh] = bytes_.try_emplace({range.begin, range.end});
-    std::vector<point>& points = found->second;
-    if (!fresh) return points;
-    points = {point{}};
-    for (std::size_t l = range.begin; l < range.end && !points.empty(); ++l) {
-      points = extended(points, problem_.layers[l], false);
+    if (const auto known = bytes_.find({range.begin, range.end}); known != bytes_.end())
+      return known->second;
+    const std::vector<point>* before = nullptr;
+    for (std::size_t end = range.begin; end <= range.end; ++end) {
+      const auto [found, fresh] = bytes_.try_emplace({range.begin, end});
+      std::vector<point>& points = found->second;
+      if (fresh && before == nullptr) points = {point{}};
+      if (fresh && before != nullptr) points = extended(*before, problem_.layers[end - 1], false);
       if (points.size() > most_points() || control_.stop_requested()) points.clear();
+      if (fresh) held_ += points.size();
+      before = &points;
     }
-    held_ += points.size();
-    return points;
+    return *before;
   }
 
   /// Forgets points while no call uses them, before they are too many.

@@ -501,6 +501,9 @@ class least_overrun_search {
     return least_;
   }
 
+  /// The partition of that overrun.
+  [[nodiscard]] const std::vector<std::size_t>& cuts() const noexcept { return best_; }
+
  private:
   [[nodiscard]] bool stopped() const {
     constexpr std::size_t operation_limit = 50'000;
@@ -597,8 +600,12 @@ class shared_recomputation {
   interleaved_stages stages(problem, options.control);
   joint_result found =
       virtual_stage_search(problem, objective, stages, options).solve(even_cuts(problem));
-  if (found.plan.cuts.empty() && !options.control.stop_requested())
-    found.why = least_overrun_search(problem, stages, options.control).solve();
+  if (found.plan.cuts.empty() && !options.control.stop_requested()) {
+    least_overrun_search least(problem, stages, options.control);
+    found.why = least.solve();
+    if (found.why.bytes_short <= 0)
+      found = virtual_stage_search(problem, objective, stages, options).solve({least.cuts()});
+  }
   if (found.plan.cuts.empty() || rule == tie_rule::none) return found;
   shared_recomputation recomputation(problem, objective, found.objective, stages);
   std::vector<std::vector<std::size_t>> starts = even_cuts(problem);
@@ -619,13 +626,16 @@ class shared_recomputation {
                                                             const makespan_measure& measure,
                                                             const joint_options& options) {
   interleaved_stages stages(problem, options.control);
-  const cut_plan found =
-      cut_search(problem, times, measure, stages, options).solve(even_cuts(problem));
+  cut_plan found = cut_search(problem, times, measure, stages, options).solve(even_cuts(problem));
   if (found.cuts.empty() && options.control.stop_requested())
     return {.status = search_status::stopped};
-  if (found.cuts.empty())
-    return {.status = found.status,
-            .why = least_overrun_search(problem, stages, options.control).solve()};
+  if (found.cuts.empty()) {
+    least_overrun_search least(problem, stages, options.control);
+    const infeasibility why = least.solve();
+    if (why.bytes_short > 0) return {.status = found.status, .why = why};
+    found = cut_search(problem, times, measure, stages, options).solve({least.cuts()});
+    if (found.cuts.empty()) return {.status = search_status::stopped};
+  }
   const wide_integer denominator = measure.denominator(times.scenarios());
   return {.status = found.status,
           .objective = reduced(found.value, denominator, "makespan"),

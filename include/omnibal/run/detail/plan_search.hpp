@@ -8,7 +8,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -42,7 +41,9 @@ class plan_search {
   /// Of the plans that are optimal for one of the objectives, the one of least epoch time.
   [[nodiscard]] run_strategy planned(const loads<2>& capacity) const {
     // A part of the samples may be smaller than the batch; as many as asked for are enough.
-    const std::int64_t nearest = run_.nearest_possible(std::numeric_limits<std::int32_t>::max());
+    const run_problem& asked = run_.problem();
+    const std::int64_t nearest = run_.nearest_possible(
+        std::max(asked.samples.size(), static_cast<std::size_t>(asked.global_batch)));
     if (!run_.meets_batch(static_cast<double>(nearest))) return run_.missing_batch(nearest);
     const run_strategy spread = planned_for(run_.balanced(capacity));
     if (spread.data.oversize_per_rank == 0) return spread;
@@ -217,7 +218,7 @@ class plan_search {
             stopped = joint.status == search_status::stopped;
             return joint.plan.cuts.empty() ? cuts_and_modes() : cuts_and_modes(joint.plan);
           });
-      if (!plan && stopped) continue;
+      if (!plan && stopped && why.reason == infeasibility::cause::none) continue;
       if (!plan) {
         best.why = why;
         if (why.reason == infeasibility::cause::none)
