@@ -107,6 +107,9 @@ class Runs(MainJobTest):
         by_hand = {key: plan[key] for key in ("model", "dp", "pp", "tp", "schedule", "virtual", "cuts", "modes")}
         self.write("layout.json", json.dumps(by_hand))
         self.assertEqual(self.succeed(*run, "--current", "layout.json")["current"]["cuts"], plan["cuts"])
+        cuts = [0, 11, 22, 33, 44, 55, 66, 77, plan["cuts"][-1]]
+        self.write("layout.json", json.dumps({**by_hand, "schedule": "interleaved", "virtual": 2, "cuts": cuts}))
+        self.assertEqual(self.succeed(*run, "--current", "layout.json")["current"]["cuts"], cuts)
         self.write("layout.json", json.dumps({**by_hand, "recompute_for_w": "once"}))
         for more in (run, job("--schedule", "auto", "--allow", "1f1b", "--recompute-for-w", "twice")):
             self.expect_failure(*more, "--current", "layout.json", naming=["recompute_for_w", "once", "twice"])

@@ -217,7 +217,9 @@ std::string suggestion(const infeasibility& why, const plan_arguments& arguments
            ", or allow the difference with --batch-tolerance";
   if (why.reason != infeasibility::cause::memory) return suggestion(why);
   std::vector<std::string> ways = {
-      "give every device at least " + std::to_string(why.bytes_short) + " bytes more",
+      why.bytes_short > 0
+          ? "give every device at least " + std::to_string(why.bytes_short) + " bytes more"
+          : "give every device more memory",
       "use more pipeline stages or tensor-parallel devices"};
   if (!arguments.shard_optimizer) ways.emplace_back("shard the optimizer");
   ways.emplace_back("lower the capacity of packs");

@@ -48,7 +48,9 @@ class plan_search {
     const run_strategy spread = planned_for(run_.balanced(capacity));
     if (spread.data.oversize_per_rank == 0) return spread;
     const run_strategy gathered = planned_for(run_.balanced(capacity, true));
-    if (gathered.status == search_status::infeasible) return spread;
+    if (gathered.status == search_status::infeasible ||
+        !run_.meets_batch(gathered.data.mean_samples_per_step))
+      return spread;
     return spread.status == search_status::infeasible || gathered.epoch.time < spread.epoch.time
                ? gathered
                : spread;
@@ -215,7 +217,7 @@ class plan_search {
           plan_with_oversize(run_, assigned, [&](const pipeline_problem& numbers) {
             const joint_result joint = plan_jointly(numbers, objective, plan_options());
             why = joint.why;
-            stopped = joint.status == search_status::stopped;
+            stopped = joint.status == search_status::stopped && joint.plan.cuts.empty();
             return joint.plan.cuts.empty() ? cuts_and_modes() : cuts_and_modes(joint.plan);
           });
       if (!plan && stopped && why.reason == infeasibility::cause::none) continue;
