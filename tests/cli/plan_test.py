@@ -353,7 +353,11 @@ class MainJob(MainJobTest):
                 self.assertIn(report["compared_by"], ("epoch", "sample"))
         report = self.succeed(*job("--shard-optimizer", batch=2, dp=8), status=3)
         self.assertEqual((report["reason"], report["nearest_batch"]), ("global_batch", 8))
-        self.assertIn("--batch-tolerance", report["suggestion"])
+        for way in ("fewer data-parallel ranks", "--batch-tolerance"):
+            self.assertIn(way, report["suggestion"])
+        report = self.succeed(*job("--shard-optimizer", batch=100_000, dp=8), status=3)
+        self.assertIn("a table of more samples", report["suggestion"])
+        self.assertNotIn("fewer data-parallel ranks", report["suggestion"])
         text = self.call(*job("--shard-optimizer", "--format", "text", batch=2, dp=8)).stdout
         self.assertIn("--global-batch of 8", text)
         report = self.succeed(*job("--shard-optimizer", "--batch-tolerance", "100%", batch=4, dp=8))

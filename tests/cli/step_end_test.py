@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a trainer overlaps at the end of a step, recomputation before W, and ties between plans."""
+import json
+
 from command import main
 from main_job import MainJobTest, job
 
@@ -95,9 +97,31 @@ class Runs(MainJobTest):
                                  "plan.json", memory="64GiB"), naming=["recompute_for_w", "once", "twice"])
         self.assertNotIn("recompute_for_w", self.succeed(*job()))
 
+    def test_current_layout_of_a_split_backward(self):
+        run = job("--schedule", "zbh1", "--shard-optimizer", "--recompute-for-w", "twice",
+                  capacity="images=9,tokens=4096")
+        today = self.succeed(*run, "--out", "plan.json")
+        plan = json.loads(self.read("plan.json"))
+        self.assertEqual(self.succeed(*run, "--current", "plan.json")["current"]["epoch_seconds"],
+                         today["planned"]["epoch_seconds"])
+        by_hand = {key: plan[key] for key in ("model", "dp", "pp", "tp", "schedule", "virtual", "cuts", "modes")}
+        self.write("layout.json", json.dumps(by_hand))
+        self.assertEqual(self.succeed(*run, "--current", "layout.json")["current"]["cuts"], plan["cuts"])
+        cuts = [0, 11, 22, 33, 44, 55, 66, 77, plan["cuts"][-1]]
+        self.write("layout.json", json.dumps({**by_hand, "schedule": "interleaved", "virtual": 2, "cuts": cuts}))
+        self.assertEqual(self.succeed(*run, "--current", "layout.json")["current"]["cuts"], cuts)
+        self.write("layout.json", json.dumps({**by_hand, "recompute_for_w": "once"}))
+        for more in (run, job("--schedule", "auto", "--allow", "1f1b", "--recompute-for-w", "twice")):
+            self.expect_failure(*more, "--current", "layout.json", naming=["recompute_for_w", "once", "twice"])
+
     def test_what_does_not_fit_may_recompute_twice(self):
         report = self.succeed(*job("--schedule", "zbh1"), status=3)
         self.assertIn("--recompute-for-w twice", report["suggestion"])
+        self.assertIn("shard the optimizer", report["suggestion"])
+        sharded = self.succeed(*job("--schedule", "zbh1", "--shard-optimizer", "--oversize", "skip", memory="24GiB"),
+                               status=3)["suggestion"]
+        for given in ("shard the optimizer", "--oversize"):
+            self.assertNotIn(given, sharded)
         self.assertEqual(self.succeed(*job("--schedule", "zbh1", "--recompute-for-w", "twice"))["status"], "feasible")
 
     def test_bad_input(self):

@@ -256,6 +256,55 @@ TEST_CASE("The chunks of a device share its memory") {
   CHECK(plan_jointly(problem, objectives::makespan{}).objective == rational{40});
 }
 
+TEST_CASE("What long interleaved chains lack is found without trying all their partitions") {
+  pipeline_layer one{.forward_time = 10, .backward_time = 20, .static_bytes = 100};
+  one.modes = {{.saved_bytes = 7}, {.extra_time = 10, .saved_bytes = 0, .transient_bytes = 7}};
+  pipeline_problem problem{.schedule = {.kind = schedules::interleaved{},
+                                        .stages = 5,
+                                        .virtual_stages = 2,
+                                        .microbatches = 10},
+                           .layers = std::vector<pipeline_layer>(60, one),
+                           .memory_limit = std::vector<std::int64_t>(5, 50)};
+  for (const any_objective& objective :
+       {any_objective(objectives::closed_form{}), any_objective(objectives::makespan{})}) {
+    problem.together.clear();
+    const joint_result even = plan_jointly(problem, objective);
+    CHECK(even.status == search_status::infeasible);
+    CHECK(even.why.bytes_short == 12 * 100 + 7 - 50);
+    problem.together = {{0, 29}};  // The first device has them, and a layer in its second chunk.
+    const joint_result together = plan_jointly(problem, objective);
+    CHECK(together.status == search_status::infeasible);
+    CHECK(together.why.binding_stage == 0);
+    CHECK(together.why.bytes_short == 31 * 100 + 7 - 50);
+  }
+  // Each stage would fit alone: partitions are too many to try them all.
+  problem.together.clear();
+  problem.memory_limit.assign(5, 1100);
+  const joint_result open =
+      plan_jointly(problem, objectives::closed_form{}, {.operation_limit = 1'000'000});
+  CHECK(open.status == search_status::stopped);
+  CHECK(open.limit == search_limit::operations);
+  CHECK(open.plan.cuts.empty());
+  CHECK(open.why.reason == infeasibility::cause::memory);
+  CHECK(open.why.bytes_short == 12 * 100 + 7 - 1100);
+}
+
+TEST_CASE("An interleaved chain fits where only uneven partitions keep the constraints") {
+  pipeline_layer one{.forward_time = 10, .backward_time = 20, .static_bytes = 100};
+  one.modes = {{.saved_bytes = 0}};
+  pipeline_problem problem{.schedule = {.kind = schedules::interleaved{},
+                                        .stages = 5,
+                                        .virtual_stages = 4,
+                                        .microbatches = 10},
+                           .layers = std::vector<pipeline_layer>(80, one),
+                           .memory_limit = std::vector<std::int64_t>(5, 2300),
+                           .together = {{0, 19}}};
+  const joint_result found = plan_jointly(problem, objectives::closed_form{});
+  REQUIRE_FALSE(found.plan.cuts.empty());
+  CHECK(test::overrun(problem, found.plan) <= 0);
+  CHECK(found.plan.cuts[1] >= 20);
+}
+
 TEST_CASE("The closed form trades the bottleneck against costly edges") {
   random_stream random(47);
   for (int round = 0; round < 400; ++round) {

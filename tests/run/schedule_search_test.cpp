@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <stop_token>
 #include <string_view>
 #include <vector>
 
@@ -92,7 +93,6 @@ TEST_CASE("Schedules that do not fit the memory come after those that do") {
   const auto chain = small_chain();
   schedule_problem problem = some_problem(samples, chain);
   problem.run.memory.limit = 7 * test::gibibyte;
-  problem.allowed = {schedules::one_forward_one_backward{}, schedules::zero_bubble_h1{}};
   const auto found = rank(problem);
   CHECK(found.status == search_status::infeasible);
   CHECK_FALSE(found.has_plan());
@@ -102,6 +102,24 @@ TEST_CASE("Schedules that do not fit the memory come after those that do") {
     CHECK(one.bytes_short > 0);
     CHECK_FALSE(one.passed_over.empty());
   }
+}
+
+TEST_CASE("A search that is asked to stop has tried the schedules of one stage per device first") {
+  const auto samples = test::image_samples(60);
+  const auto chain = small_chain();
+  schedule_problem problem = some_problem(samples, chain);
+  problem.allowed = {schedules::interleaved{}, schedules::zero_bubble_v{},
+                     schedules::one_forward_one_backward{}};
+  std::stop_source stop;
+  stop.request_stop();
+  const auto found = rank_schedules(
+      problem, {.sample_limit = 200, .plans = {.control = {.stop = stop.get_token()}}});
+  CHECK(found.status == search_status::stopped);
+  CHECK(found.limit == search_limit::stop);
+  REQUIRE(found.candidates.size() == 3);
+  CHECK(found.candidates.front().fits);
+  CHECK(found.candidates.front().schedule.name() == "1f1b");
+  CHECK(found.candidates[1].passed_over == "was not tried: the limit was reached");
 }
 
 TEST_CASE("The bound of a search holds for every schedule tried") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal plan: plans a whole run from length tables, or solves a problem of plain numbers.
+#include <cstddef>
 #include <limits>
 #include <memory>
 #include <string>
@@ -201,21 +202,46 @@ exit_status plan(const command_context& context, const plan_arguments& arguments
 
 }  // namespace
 
+namespace {
+
+/// a, b, or c
+std::string alternatives(const std::vector<std::string>& ways) {
+  std::string text = ways.front();
+  for (std::size_t k = 1; k < ways.size(); ++k)
+    text += (k + 1 < ways.size() ? ", " : ", or ") + ways[k];
+  return text;
+}
+
+}  // namespace
+
 std::string suggestion(const infeasibility& why) {
   if (why.reason == infeasibility::cause::fewer_layers_than_stages)
     return "use at most as many pipeline stages as the chain has layers";
-  if (why.reason == infeasibility::cause::rules)
-    return why.most_stages == 0
-               ? "drop one of the layers that must, or must not, share a stage"
-               : "use at most " + std::to_string(why.most_stages) +
-                     " (virtual) stages, the most that the layers that must share one allow";
+  return why.most_stages == 0
+             ? "drop one of the layers that must, or must not, share a stage"
+             : "use at most " + std::to_string(why.most_stages) +
+                   " (virtual) stages, the most that the layers that must share one allow";
+}
+
+std::string suggestion(const infeasibility& why, const plan_arguments& arguments) {
   if (why.reason == infeasibility::cause::global_batch)
     return "ask for a --global-batch of " + std::to_string(why.nearest_batch) +
-           ", the nearest that this shape and table allow, use fewer data-parallel ranks, or allow "
-           "the difference with --batch-tolerance";
-  return "give every device at least " + std::to_string(why.bytes_short) +
-         " bytes more, use more pipeline stages or tensor-parallel devices, shard the optimizer, "
-         "lower the capacity of packs, or leave out what does not fit with --oversize skip";
+           ", the nearest that this shape and table allow, " +
+           (why.nearest_batch < arguments.global_batch ? "give a table of more samples"
+                                                       : "use fewer data-parallel ranks") +
+           ", or allow the difference with --batch-tolerance";
+  if (why.reason != infeasibility::cause::memory) return suggestion(why);
+  std::vector<std::string> ways = {
+      why.bytes_short > 0
+          ? "give every device at least " + std::to_string(why.bytes_short) + " bytes more"
+          : "give every device more memory",
+      "use more pipeline stages or tensor-parallel devices"};
+  if (!arguments.shard_optimizer) ways.emplace_back("shard the optimizer");
+  ways.emplace_back("lower the capacity of packs");
+  if (arguments.oversize != oversize_policy::skip)
+    ways.emplace_back("leave out what does not fit with --oversize skip");
+  if (arguments.holds_until_w()) ways.emplace_back("recompute twice with --recompute-for-w twice");
+  return alternatives(ways);
 }
 
 void add_plan(CLI::App& application, command_context& context) {

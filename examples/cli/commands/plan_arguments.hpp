@@ -67,6 +67,14 @@ struct plan_arguments {
   [[nodiscard]] weight_gradient_recompute recomputation_for_w() const {
     return recompute_for_w.value_or(weight_gradient_recompute::once);
   }
+  /// Whether layers hold what they recompute until W.
+  [[nodiscard]] bool holds_until_w() const {
+    return schedule.capabilities().splits_backward &&
+           recomputation_for_w() == weight_gradient_recompute::once;
+  }
+  [[nodiscard]] const char* recomputation_word() const {
+    return recomputation_for_w() == weight_gradient_recompute::once ? "once" : "twice";
+  }
 };
 
 /// `omnibal plan --lengths ...`: the whole chain on real lengths.
@@ -77,7 +85,10 @@ struct plan_arguments {
 [[nodiscard]] exit_status plan_problem(const command_context& context,
                                        const plan_arguments& arguments);
 
-/// What a person can do about a plan that does not exist.
+/// What a person can do about layers that do not make so many stages.
 [[nodiscard]] std::string suggestion(const infeasibility& why);
+
+/// What a person can do about a run that has no plan.
+[[nodiscard]] std::string suggestion(const infeasibility& why, const plan_arguments& arguments);
 
 }  // namespace omnibal::cli

@@ -102,6 +102,7 @@ earlier_plan read_plan(const json& content, const std::string& path, const run_s
 current_layout read_layout(const std::string& path, run_setting setting,
                            const std::vector<layer_cost>& chain, const length_tables& tables) {
   const json content = read_json_object("--current", path);
+  if (!content.contains("recompute_for_w")) setting.recompute_for_w.clear();
   setting.schedule = content.value("schedule", json()).is_string()
                          ? content["schedule"].get<std::string>()
                          : setting.schedule;

@@ -192,11 +192,7 @@ problem_answer make_plan(const asked_problem& asked, const asked_objective& obje
   return plan;
 }
 
-/// Whether there is a plan, or there may be one.
-bool answered(const problem_answer& answer) {
-  return std::visit([](const auto& either) { return either.status != search_status::infeasible; },
-                    answer);
-}
+bool answered(const problem_answer& answer) { return !std::holds_alternative<no_answer>(answer); }
 
 }  // namespace
 

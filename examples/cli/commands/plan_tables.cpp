@@ -151,6 +151,13 @@ void expect_skipped(const std::string& path, const std::vector<std::uint32_t>& l
                       "is a sample in no pack, and not among those skipped");
 }
 
+/// Where its file does not say how layers recompute for W, they do so as in this run.
+current_layout read_current(const plan_subject& subject, const length_tables& tables) {
+  run_setting setting = setting_of(subject);
+  setting.recompute_for_w = subject.arguments.recomputation_word();
+  return read_layout(subject.arguments.current, setting, subject.calibrated.chain, tables);
+}
+
 exit_status evaluate_plan(const command_context& context, const plan_subject& subject,
                           run_problem problem, const length_tables& tables,
                           const search_control& control) {
@@ -220,6 +227,12 @@ shape_search_result search_shapes(const plan_arguments& arguments, const length_
                       .layer_costs = layer_costs,
                       .run = std::move(run)},
                      {.plans = {.control = control}});
+}
+
+/// The search for a shape or a schedule leaves half of the time to the plan.
+std::optional<double> time_of_ranking(const plan_arguments& arguments) {
+  if (!arguments.time_limit) return std::nullopt;
+  return *arguments.time_limit / 2;
 }
 
 /// Ranks the schedules allowed, and makes the best that of the run.
@@ -331,9 +344,12 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   const deadline limit(context, arguments.time_limit);
   search_control control = line.control();
   control.stop = limit.token();
+  const deadline ranking_limit(context, time_of_ranking(arguments));
+  search_control ranking = line.control();
+  ranking.stop = ranking_limit.token();
   std::vector<shape_candidate> shapes;
   if (arguments.devices > 0) {
-    shapes = search_shapes(arguments, tables, costs, control).candidates;
+    shapes = search_shapes(arguments, tables, costs, ranking).candidates;
     arguments = in_shape(arguments, shapes.front().shape);
   }
   const chain_costs calibrated = costs.costs(setup_of(arguments));
@@ -341,7 +357,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   problem.chain = calibrated.chain;
   add_constraints(problem, arguments);
   std::vector<schedule_candidate> schedules;
-  if (arguments.search_schedule) schedules = choose_schedule(arguments, problem, control);
+  if (arguments.search_schedule) schedules = choose_schedule(arguments, problem, ranking);
   const plan_subject subject{.costs = costs,
                              .calibrated = calibrated,
                              .arguments = arguments,
@@ -351,8 +367,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
                              .nearest_vision_stages = nearest_vision_stages(problem, arguments)};
   if (!arguments.evaluate.empty())
     return evaluate_plan(context, subject, problem, tables, line.control());
-  if (!arguments.current.empty())
-    problem.current = read_layout(arguments.current, setting_of(subject), calibrated.chain, tables);
+  if (!arguments.current.empty()) problem.current = read_current(subject, tables);
   run_result plan = plan_run(problem, {.control = control});
   extend_bound(plan, problem, schedules);
   const double plan_seconds = watch.lap();
@@ -369,7 +384,8 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     write_execution(subject, problem, plan, labels);
   }
   print_report(context, report);
-  return report.status == search_status::infeasible ? exit_status::infeasible : exit_status::done;
+  return plan.planned.status == search_status::infeasible ? exit_status::infeasible
+                                                          : exit_status::done;
 }
 
 }  // namespace omnibal::cli

@@ -79,26 +79,21 @@ epoch_figures figures_of(const plan_subject& subject, const run_strategy& strate
   return figures;
 }
 
-/// Whether layers hold what they recompute until W.
-bool holds_until_w(const plan_arguments& arguments) {
-  return arguments.schedule.capabilities().splits_backward &&
-         arguments.recomputation_for_w() == weight_gradient_recompute::once;
-}
-
 strategy_report strategy_of(const plan_subject& subject, const run_strategy& strategy) {
   if (strategy.status != search_status::infeasible) return figures_of(subject, strategy);
   const infeasibility& why = strategy.why;
   if (why.reason == infeasibility::cause::none)
-    return no_answer{.status = search_status::stopped,
-                     .reason = "the limit was reached before any plan was found"};
-  no_answer answer{.reason = std::string(to_string(why.reason)), .suggestion = suggestion(why)};
+    return no_answer{
+        .status = search_status::stopped,
+        .reason = "the limit was reached before any plan was found",
+        .suggestion = subject.arguments.time_limit ? "allow more seconds with --time-limit" : ""};
+  no_answer answer{.reason = std::string(to_string(why.reason)),
+                   .suggestion = suggestion(why, subject.arguments)};
   if (why.reason == infeasibility::cause::rules && subject.nearest_vision_stages)
     answer.suggestion = "ask for --vision-stages " +
                         std::to_string(*subject.nearest_vision_stages) +
                         ", the nearest that these stages and layers allow";
   if (why.reason == infeasibility::cause::global_batch) answer.nearest_batch = why.nearest_batch;
-  if (why.reason == infeasibility::cause::memory && holds_until_w(subject.arguments))
-    answer.suggestion += ", or recompute twice with --recompute-for-w twice";
   if (why.reason == infeasibility::cause::memory)
     answer.shortage = memory_shortage{.binding_stage = why.binding_stage, .bytes = why.bytes_short};
   return answer;
@@ -212,7 +207,7 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_resu
     list.emplace_back("every rank runs a multiple of pp micro-batches, filled up with empty ones");
   if (schedule.splits_backward())
     list.emplace_back(
-        holds_until_w(subject.arguments)
+        subject.arguments.holds_until_w()
             ? "a layer that recomputes does so once, for the gradient of its inputs, and holds all "
               "its activations until that of its weights"
             : "a layer that recomputes does so for the gradient of its inputs and again for that "
@@ -264,7 +259,7 @@ run_setting setting_of(const plan_subject& subject) {
                       .reserve = subject.memory.reserved,
                       .margin = subject.memory.margin};
   if (arguments.schedule.capabilities().splits_backward)
-    setting.recompute_for_w = holds_until_w(arguments) ? "once" : "twice";
+    setting.recompute_for_w = arguments.recomputation_word();
   if (arguments.overlap.reduction) setting.reduction = "overlapped";
   if (arguments.overlap.gather) setting.gather = "overlapped";
   if (const auto& profile = subject.costs.profile)

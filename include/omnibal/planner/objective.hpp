@@ -49,7 +49,7 @@ struct joint_result {
   /// (docs/planner.md); false where the search for it reached its limit, absent if there is no
   /// rule.
   std::optional<bool> tie_settled = {};
-  infeasibility why = {};  ///< If infeasible.
+  infeasibility why = {};  ///< If infeasible, or if nothing that was tried fits.
 };
 
 /// An objective: an empty type whose static members give its name in files and on the command line,

@@ -88,12 +88,13 @@ class device_mode_chooser {
     make_room();
     device_choices found;
     combination all{.device = device, .chunks = chunks, .budget = budget(device, chunks)};
-    if (!list_points(all, caps)) {
+    if (!take_points(all)) {
       found.proven = false;
       device_choice one = conservative(device, chunks);
       if (!one.extra.empty()) found.pareto.push_back(std::move(one));
       return found;
     }
+    list_points(all, caps);
     all.loads.assign(chunks.size() + 1, all.floors);
     combine(all, 0, found);
     if (all.steps > choice_limit) found.proven = false;
@@ -134,15 +135,15 @@ class device_mode_chooser {
   /// Exact if each layer has a mode of least saved, waiting and transient bytes or if choices are
   /// few; otherwise an upper bound.
   [[nodiscard]] std::int64_t overrun(std::size_t device, std::span<const layer_range> chunks) {
+    make_room();
     combination all{
         .device = device, .chunks = chunks, .budget = std::numeric_limits<std::int64_t>::max()};
-    const std::vector<std::int64_t> caps(chunks.size(), all.budget);
-    std::int64_t least = std::numeric_limits<std::int64_t>::max();
-    if (list_points(all, caps)) {
+    std::int64_t least = minimum_memory_peak(device, chunks);
+    if (take_bytes(all)) {
+      list_points(all, std::vector<std::int64_t>(chunks.size(), all.budget));
       all.loads.assign(chunks.size() + 1, all.floors);
       lighten(all, 0, least);
     }
-    least = std::min(least, minimum_memory_peak(device, chunks));
     return least - budget(device, chunks);
   }
 
@@ -178,7 +179,8 @@ class device_mode_chooser {
     std::span<const layer_range> chunks = {};
     std::int64_t budget = 0;
     std::vector<moment> moments = {};
-    std::vector<std::vector<std::uint32_t>> points = {};  ///< Per chunk, by rising extra.
+    std::vector<std::span<const point>> every = {};       ///< Points per chunk.
+    std::vector<std::vector<std::uint32_t>> points = {};  ///< Those useful, by rising extra.
     std::vector<std::int64_t> floors = {};
     std::vector<std::vector<std::int64_t>> least = {};  ///< Per chunk and event.
     std::vector<std::vector<std::int64_t>> loads = {};
@@ -217,7 +219,7 @@ class device_mode_chooser {
     if (!fresh) return all;
     all.levels.push_back({point{}});
     for (std::size_t l = range.begin; l < range.end; ++l) {
-      all.levels.push_back(extended(all.levels.back(), problem_.layers[l]));
+      all.levels.push_back(extended(all.levels.back(), problem_.layers[l], true));
       held_ += all.levels.back().size();
       if (all.levels.back().size() <= most_points() && held_ <= held_limit &&
           !control_.stop_requested())
@@ -231,17 +233,36 @@ class device_mode_chooser {
     return all;
   }
 
+  /// The points of a chunk that are Pareto-optimal in bytes, whatever their extra time, which they
+  /// do not have; empty if there are too many.
+  [[nodiscard]] const std::vector<point>& bytes_of(const layer_range& range) {
+    if (const auto known = bytes_.find({range.begin, range.end}); known != bytes_.end())
+      return known->second;
+    const std::vector<point>* before = nullptr;
+    for (std::size_t end = range.begin; end <= range.end; ++end) {
+      const auto [found, fresh] = bytes_.try_emplace({range.begin, end});
+      std::vector<point>& points = found->second;
+      if (fresh && before == nullptr) points = {point{}};
+      if (fresh && before != nullptr) points = extended(*before, problem_.layers[end - 1], false);
+      if (points.size() > most_points() || control_.stop_requested()) points.clear();
+      if (fresh) held_ += points.size();
+      before = &points;
+    }
+    return *before;
+  }
+
   /// Forgets points while no call uses them, before they are too many.
   void make_room() {
     if (held_ < held_limit / 2) return;
     points_.clear();
+    bytes_.clear();
     held_ = 0;
   }
 
   /// All extensions of points by one layer, reduced to the Pareto-optimal ones. Without a memory
-  /// limit only time counts.
+  /// limit only time counts; if not `timed`, only bytes.
   [[nodiscard]] std::vector<point> extended(const std::vector<point>& before,
-                                            const pipeline_layer& one) const {
+                                            const pipeline_layer& one, bool timed) const {
     const bool bounded = !problem_.memory_limit.empty();
     std::vector<point> next;
     for (std::uint32_t parent = 0; parent < before.size(); ++parent)
@@ -252,7 +273,7 @@ class device_mode_chooser {
             {.saved = bounded ? from.saved + by.saved_bytes : 0,
              .waiting = bounded && varies_ ? from.waiting + by.saved_for_weight_gradient : 0,
              .transient = bounded ? std::max(from.transient, by.transient_bytes) : 0,
-             .extra = from.extra + by.extra_time,
+             .extra = timed ? from.extra + by.extra_time : 0,
              .parent = parent,
              .mode = mode});
       }
@@ -311,26 +332,40 @@ class device_mode_chooser {
            (when.running == chunk ? one.transient : 0);
   }
 
-  [[nodiscard]] const std::vector<point>& points(const combination& all, std::size_t chunk) {
-    return points_of(all.chunks[chunk]).levels.back();
+  /// Takes the points of all chunks; false if there are too many to enumerate.
+  [[nodiscard]] bool take_points(combination& all) {
+    for (const layer_range& chunk : all.chunks) {
+      const chunk_points& found = points_of(chunk);
+      if (!found.complete) return false;
+      all.every.emplace_back(found.levels.back());
+    }
+    return true;
   }
 
-  /// Lists the points worth combining; false if there are too many to enumerate.
-  [[nodiscard]] bool list_points(combination& all, std::span<const std::int64_t> caps) {
-    for (const layer_range& chunk : all.chunks)
-      if (!points_of(chunk).complete) return false;
+  /// The same with points that differ in bytes alone.
+  [[nodiscard]] bool take_bytes(combination& all) {
+    for (const layer_range& chunk : all.chunks) {
+      const std::vector<point>& found = bytes_of(chunk);
+      if (found.empty()) return false;
+      all.every.emplace_back(found);
+    }
+    return true;
+  }
+
+  /// Lists the points worth combining, of those taken.
+  void list_points(combination& all, std::span<const std::int64_t> caps) const {
     all.moments = moments_of(all.device, all.chunks);
     const std::size_t events = all.moments.size();
     for (const moment& one : all.moments) all.floors.push_back(one.kept);
     for (std::size_t c = 0; c < all.chunks.size(); ++c) {
       all.least.emplace_back(events, std::numeric_limits<std::int64_t>::max());
-      for (const point& one : points(all, c))
+      for (const point& one : all.every[c])
         for (std::size_t k = 0; k < events; ++k)
           all.least[c][k] = std::min(all.least[c][k], load(all, c, one, k));
       for (std::size_t k = 0; k < events; ++k) all.floors[k] += all.least[c][k];
     }
     for (std::size_t c = 0; c < all.chunks.size(); ++c) {
-      const std::vector<point>& every = points(all, c);
+      const std::span<const point> every = all.every[c];
       std::vector<std::uint32_t> useful;
       for (std::uint32_t at = 0; at < every.size(); ++at)
         if (every[at].extra <= caps[c] && fits(all, c, every[at], all.floors)) useful.push_back(at);
@@ -338,7 +373,6 @@ class device_mode_chooser {
       all.points.push_back(std::move(useful));
     }
     all.picked.assign(all.chunks.size(), 0);
-    return true;
   }
 
   /// Whether the loads fit with the point in place of its chunk's least loads.
@@ -366,7 +400,7 @@ class device_mode_chooser {
         all.steps = choice_limit + 1;
         return;
       }
-      const point& one = points(all, chunk)[at];
+      const point& one = all.every[chunk][at];
       if (!fits(all, chunk, one, all.loads[chunk])) continue;
       put(all, chunk, one);
       all.picked[chunk] = at;
@@ -378,7 +412,7 @@ class device_mode_chooser {
   void add(const combination& all, device_choices& found) {
     device_choice one;
     for (std::size_t c = 0; c < all.chunks.size(); ++c)
-      one.extra.push_back(points(all, c)[all.picked[c]].extra);
+      one.extra.push_back(all.every[c][all.picked[c]].extra);
     const auto dominates = [](const device_choice& left, const device_choice& right) {
       return std::ranges::equal(left.extra, right.extra, std::ranges::less_equal{});
     };
@@ -406,7 +440,7 @@ class device_mode_chooser {
   // ---- least bytes ------------------------------------------------------------------------------
 
   /// The least peak over all choices, within the limit.
-  void lighten(combination& all, std::size_t chunk, std::int64_t& least) {
+  void lighten(combination& all, std::size_t chunk, std::int64_t& least) const {
     if (std::ranges::max(all.loads[chunk]) >= least) return;
     if (chunk == all.chunks.size()) {
       least = std::ranges::max(all.loads[chunk]);
@@ -414,7 +448,7 @@ class device_mode_chooser {
     }
     for (const std::uint32_t at : all.points[chunk]) {
       if (++all.steps > choice_limit) return;
-      put(all, chunk, points(all, chunk)[at]);
+      put(all, chunk, all.every[chunk][at]);
       lighten(all, chunk + 1, least);
     }
   }
@@ -449,6 +483,7 @@ class device_mode_chooser {
   bool varies_;                                  ///< Whether modes differ in what they keep for W.
   std::vector<std::int64_t> kept_before_ = {0};  ///< Σ of the same of first layers, if not.
   std::map<std::pair<std::size_t, std::size_t>, chunk_points> points_;
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<point>> bytes_;
   std::size_t held_ = 0;  ///< Points in them.
 };
 

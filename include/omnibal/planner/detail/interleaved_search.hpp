@@ -483,45 +483,76 @@ class virtual_stage_search {
   bool open_ = false;  ///< Whether the modes of some partition are unproven.
 };
 
-/// The least largest overrun, over all partitions if they are few, otherwise over the neighbours of
-/// even ones.
-[[nodiscard]] inline infeasibility least_overrun(const pipeline_problem& problem,
-                                                 interleaved_stages& stages) {
-  constexpr std::size_t few = 20'000;
-  infeasibility least{.reason = infeasibility::cause::memory,
-                      .bytes_short = std::numeric_limits<std::int64_t>::max()};
-  std::vector<std::size_t> best;
-  std::size_t tried = 0;
-  const auto consider = [&](const std::vector<std::size_t>& cuts) {
-    if (!stages.is_partition(cuts)) return false;
-    ++tried;
-    const infeasibility found = stages.overrun(cuts);
-    if (found.bytes_short >= least.bytes_short) return false;
-    least = found;
-    best = cuts;
+/// The least largest overrun, over all partitions if they are few, otherwise over those near even
+/// ones and as many others as a count of operations allows.
+class least_overrun_search {
+ public:
+  least_overrun_search(const pipeline_problem& problem, interleaved_stages& stages,
+                       const search_control& control)
+      : problem_(problem),
+        stages_(stages),
+        control_(control),
+        total_(problem.schedule.total_stages()) {}
+
+  [[nodiscard]] infeasibility solve() {
+    for (const std::vector<std::size_t>& cuts : even_cuts(problem_)) (void)consider(cuts);
+    if (!best_.empty())
+      improve_cuts([&] { return best_; }, [&](const auto& cuts) { return consider(cuts); },
+                   [&] { return stopped(); });
+    cuts_ = {0};
+    extend();
+    return least_;
+  }
+
+  /// The partition of that overrun.
+  [[nodiscard]] const std::vector<std::size_t>& cuts() const noexcept { return best_; }
+
+ private:
+  [[nodiscard]] bool stopped() const {
+    constexpr std::size_t operation_limit = 50'000;
+    return operations_ > operation_limit || control_.stop_requested();
+  }
+
+  bool consider(const std::vector<std::size_t>& cuts) {
+    if ((stopped() && !best_.empty()) || !stages_.is_partition(cuts)) return false;
+    operations_ += total_;
+    const infeasibility found = stages_.overrun(cuts);
+    if (found.bytes_short >= least_.bytes_short) return false;
+    least_ = found;
+    best_ = cuts;
     return true;
-  };
-  for (const std::vector<std::size_t>& cuts : even_cuts(problem)) (void)consider(cuts);
-  if (!best.empty()) improve_cuts([&] { return best; }, consider, [&] { return tried > few; });
-  std::vector<std::size_t> cuts = {0};
-  const auto extend = [&](const auto& self) -> void {
-    if (tried > few) return;
-    const std::size_t left = problem.schedule.total_stages() - cuts.size();
-    if (left == 0) {
-      cuts.push_back(problem.layers.size());
-      (void)consider(cuts);
-      cuts.pop_back();
+  }
+
+  /// Adds stages to the first ones in cuts_.
+  void extend() {
+    const std::size_t stage = cuts_.size() - 1;
+    const std::size_t left = total_ - stage;
+    if (left == 1) {
+      cuts_.push_back(problem_.layers.size());
+      (void)consider(cuts_);
+      cuts_.pop_back();
       return;
     }
-    for (std::size_t cut = cuts.back() + 1; cut + left <= problem.layers.size(); ++cut) {
-      cuts.push_back(cut);
-      self(self);
-      cuts.pop_back();
+    for (std::size_t cut = cuts_.back() + 1; cut + left <= problem_.layers.size() + 1; ++cut) {
+      ++operations_;
+      if (stopped()) return;
+      if (!stages_.rules().allows(stage, cuts_.back(), cut)) continue;
+      cuts_.push_back(cut);
+      extend();
+      cuts_.pop_back();
     }
-  };
-  extend(extend);
-  return least;
-}
+  }
+
+  const pipeline_problem& problem_;
+  interleaved_stages& stages_;
+  const search_control& control_;
+  std::size_t total_;
+  std::size_t operations_ = 0;
+  infeasibility least_ = {.reason = infeasibility::cause::memory,
+                          .bytes_short = std::numeric_limits<std::int64_t>::max()};
+  std::vector<std::size_t> best_;
+  std::vector<std::size_t> cuts_;
+};
 
 /// The recomputation of partitions whose stages share devices, for plans of at most this value;
 /// models partition_recomputation.
@@ -572,8 +603,12 @@ class shared_recomputation {
   interleaved_stages stages(problem, options.control);
   joint_result found =
       virtual_stage_search(problem, objective, stages, options).solve(even_cuts(problem));
-  if (found.plan.cuts.empty() && !options.control.stop_requested())
-    found.why = least_overrun(problem, stages);
+  if (found.plan.cuts.empty() && !options.control.stop_requested()) {
+    least_overrun_search least(problem, stages, options.control);
+    found.why = least.solve();
+    if (found.why.bytes_short <= 0)
+      found = virtual_stage_search(problem, objective, stages, options).solve({least.cuts()});
+  }
   if (found.plan.cuts.empty() || rule == tie_rule::none) return found;
   shared_recomputation recomputation(problem, objective, found.objective, stages);
   std::vector<std::vector<std::size_t>> starts = even_cuts(problem);
@@ -594,11 +629,16 @@ class shared_recomputation {
                                                             const makespan_measure& measure,
                                                             const joint_options& options) {
   interleaved_stages stages(problem, options.control);
-  const cut_plan found =
-      cut_search(problem, times, measure, stages, options).solve(even_cuts(problem));
+  cut_plan found = cut_search(problem, times, measure, stages, options).solve(even_cuts(problem));
   if (found.cuts.empty() && options.control.stop_requested())
     return {.status = search_status::stopped};
-  if (found.cuts.empty()) return {.status = found.status, .why = least_overrun(problem, stages)};
+  if (found.cuts.empty()) {
+    least_overrun_search least(problem, stages, options.control);
+    const infeasibility why = least.solve();
+    if (why.bytes_short > 0) return {.status = found.status, .why = why};
+    found = cut_search(problem, times, measure, stages, options).solve({least.cuts()});
+    if (found.cuts.empty()) return {.status = search_status::stopped};
+  }
   const wide_integer denominator = measure.denominator(times.scenarios());
   return {.status = found.status,
           .objective = reduced(found.value, denominator, "makespan"),

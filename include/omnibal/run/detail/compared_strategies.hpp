@@ -48,7 +48,8 @@ class compared_strategies {
     run_strategy strategy{.status = search_status::feasible, .plan = layout.plan};
     strategy.schedule = {.kind = layout.schedule,
                          .stages = run_.problem().stages,
-                         .virtual_stages = layout.virtual_stages};
+                         .virtual_stages = layout.virtual_stages,
+                         .microbatches = run_.problem().stages};
     omnibal::validate(strategy.schedule);
     const batch_options options = run_.batches(strategy.schedule);
     if (layout.data) {

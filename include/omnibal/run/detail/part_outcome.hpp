@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -60,7 +61,8 @@ struct part_outcome {
       return outcome;
     }
     if (strategy.status == search_status::infeasible) {
-      outcome.bytes_short = std::min(outcome.bytes_short, strategy.why.bytes_short);
+      if (strategy.why.reason == infeasibility::cause::memory)
+        outcome.bytes_short = std::min(outcome.bytes_short, strategy.why.bytes_short);
       continue;
     }
     const double time = strategy.epoch_seconds() / static_cast<double>(run.samples.size());
@@ -70,14 +72,16 @@ struct part_outcome {
   }
   if (outcome.fits)
     outcome.bytes_short = 0;
+  else if (outcome.bytes_short == part_outcome::unknown)
+    outcome.passed_over = "has no plan yet: the limit was reached";
   else
     outcome.passed_over = "does not fit: " + std::to_string(outcome.bytes_short) + " bytes short";
   return outcome;
 }
 
-/// Plans of a part are never stopped half-way.
-[[nodiscard]] inline run_options without_control(run_options options) {
-  options.control = {};
+/// Plans of a part report no progress, and are stopped half-way only if another is known.
+[[nodiscard]] inline run_options options_of_part(run_options options, bool another_fits) {
+  options.control = {.stop = another_fits ? options.control.stop : std::stop_token()};
   return options;
 }
 

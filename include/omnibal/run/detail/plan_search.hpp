@@ -8,7 +8,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -42,12 +41,16 @@ class plan_search {
   /// Of the plans that are optimal for one of the objectives, the one of least epoch time.
   [[nodiscard]] run_strategy planned(const loads<2>& capacity) const {
     // A part of the samples may be smaller than the batch; as many as asked for are enough.
-    const std::int64_t nearest = run_.nearest_possible(std::numeric_limits<std::int32_t>::max());
+    const run_problem& asked = run_.problem();
+    const std::int64_t nearest = run_.nearest_possible(
+        std::max(asked.samples.size(), static_cast<std::size_t>(asked.global_batch)));
     if (!run_.meets_batch(static_cast<double>(nearest))) return run_.missing_batch(nearest);
     const run_strategy spread = planned_for(run_.balanced(capacity));
     if (spread.data.oversize_per_rank == 0) return spread;
     const run_strategy gathered = planned_for(run_.balanced(capacity, true));
-    if (gathered.status == search_status::infeasible) return spread;
+    if (gathered.status == search_status::infeasible ||
+        !run_.meets_batch(gathered.data.mean_samples_per_step))
+      return spread;
     return spread.status == search_status::infeasible || gathered.epoch.time < spread.epoch.time
                ? gathered
                : spread;
@@ -214,10 +217,10 @@ class plan_search {
           plan_with_oversize(run_, assigned, [&](const pipeline_problem& numbers) {
             const joint_result joint = plan_jointly(numbers, objective, plan_options());
             why = joint.why;
-            stopped = joint.status == search_status::stopped;
+            stopped = joint.status == search_status::stopped && joint.plan.cuts.empty();
             return joint.plan.cuts.empty() ? cuts_and_modes() : cuts_and_modes(joint.plan);
           });
-      if (!plan && stopped) continue;
+      if (!plan && stopped && why.reason == infeasibility::cause::none) continue;
       if (!plan) {
         best.why = why;
         if (why.reason == infeasibility::cause::none)

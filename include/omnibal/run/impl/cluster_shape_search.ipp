@@ -81,7 +81,7 @@ OMNIBAL_INLINE shape_search_result rank_shapes(const shape_problem& problem,
     }
     control.report_progress("cluster shapes", k, shapes.size());
     result.candidates.push_back(
-        detail::plan_shape(part, shapes[k], detail::without_control(options.plans)));
+        detail::plan_shape(part, shapes[k], detail::options_of_part(options.plans, fits)));
     fits = fits || result.candidates.back().fits;
   }
   const auto rank = [](const shape_candidate& one) {

@@ -21,6 +21,7 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
+/// Those of fewer virtual stages first, whose searches take less time.
 [[nodiscard]] inline std::vector<schedule_candidate> schedules_to_try(
     const schedule_problem& problem) {
   std::vector<schedule_candidate> list;
@@ -37,6 +38,7 @@ namespace detail {
     for (std::size_t v = least; v <= std::max(least, most); ++v)
       list.push_back({.schedule = schedule, .virtual_stages = v});
   }
+  std::ranges::stable_sort(list, {}, &schedule_candidate::virtual_stages);
   return list;
 }
 
@@ -86,7 +88,7 @@ OMNIBAL_INLINE schedule_search_result rank_schedules(const schedule_problem& pro
     }
     const std::string phase = "schedules, " + std::string(candidates[k].schedule.name());
     control.report_progress(phase, k, candidates.size());
-    detail::plan_schedule(candidates[k], part, detail::without_control(options.plans));
+    detail::plan_schedule(candidates[k], part, detail::options_of_part(options.plans, fits));
     fits = fits || candidates[k].fits;
   }
   std::ranges::stable_sort(candidates, {}, [](const schedule_candidate& one) {
