@@ -77,13 +77,13 @@ class GivenNames(CommandTest):
             for value, named in (([*step[key], 1], f"{key} = "), ([*step[key][:-1], -1], f"{key}[{len(step[key]) - 1}] = ")):
                 with self.subTest(key, value=value):
                     self.expect_failure("simulate", "--problem", self.write("step.json", {**step, key: value}),
-                                        naming=[f"omnibal: {named}"])
+                                        naming=[f"omnibal: step.json: {named}"])
         for key, value, named in (("fwd", [LARGE] * step["stages"], "times"), ("act", [LARGE] * step["stages"], "act"),
                                   ("mb_scale", [LARGE] * step["microbatches"], "mb_scale"),
                                   ("recompute", [99] * step["stages"], "recompute[0] = 99: must not be more than bwd,")):
             with self.subTest(key, value=value):
                 self.expect_failure("simulate", "--problem", self.write("step.json", {**step, key: value}),
-                                    naming=[f"omnibal: {named}"])
+                                    naming=[f"omnibal: step.json: {named}"])
 
     def test_shapes(self):
         shape = {"columns": [{"name": "a", "buckets": [[1, 2, 3]]},
