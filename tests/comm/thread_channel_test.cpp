@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <omnibal/comm/detail/letter_board.hpp>
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/thread_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>

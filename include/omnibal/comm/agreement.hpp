@@ -7,12 +7,10 @@
 ///     require_agreement(ranks, "dispatch of epoch 3", plan.groups);
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -32,34 +30,20 @@ namespace omnibal::inline v0 {
 /// the majority: `epoch 3 differs between ranks: rank 2 of 4 disagrees with the others`.
 class plan_divergence : public std::runtime_error {
  public:
-  plan_divergence(std::string_view plan, std::vector<std::size_t> ranks, std::size_t size)
-      : std::runtime_error(describe(plan, ranks, size)), ranks_(std::move(ranks)) {}
+  plan_divergence(std::string_view plan, std::vector<std::size_t> ranks, std::size_t size);
 
   /// The ranks that differ from the majority, ascending.
   [[nodiscard]] const std::vector<std::size_t>& ranks() const noexcept { return ranks_; }
 
  private:
-  static std::string describe(std::string_view plan, std::span<const std::size_t> ranks,
-                              std::size_t size) {
-    std::string text(plan);
-    text += ranks.size() == 1 ? " differs between ranks: rank " : " differs between ranks: ranks ";
-    for (std::size_t i = 0; i < ranks.size(); ++i)
-      text += (i == 0 ? "" : ", ") + std::to_string(ranks[i]);
-    text += " of " + std::to_string(size);
-    return text + (ranks.size() == 1 ? " disagrees with the others" : " disagree with the others");
-  }
-
   std::vector<std::size_t> ranks_;
 };
 
 namespace detail {
 
-/// The most frequent hash; of equally frequent ones that of the lowest rank.
-[[nodiscard]] inline std::uint64_t most_frequent(std::span<const std::uint64_t> hashes) {
-  std::map<std::uint64_t, std::size_t> counts;
-  for (const std::uint64_t hash : hashes) ++counts[hash];
-  return *std::ranges::max_element(hashes, {}, [&](std::uint64_t hash) { return counts[hash]; });
-}
+/// The ranks whose hash differs from the most frequent one; of equally frequent ones that of the
+/// lowest rank is taken.
+[[nodiscard]] std::vector<std::size_t> other_than_most(std::span<const std::uint64_t> hashes);
 
 }  // namespace detail
 
@@ -67,12 +51,7 @@ namespace detail {
 /// rank, empty when all agree. Blocks; one message of eight bytes.
 template <communicator Communicator>
 [[nodiscard]] std::vector<std::size_t> disagreeing_ranks(Communicator& ranks, std::uint64_t hash) {
-  const std::vector<std::uint64_t> hashes = all_gather_value(ranks, hash);
-  const std::uint64_t agreed = detail::most_frequent(hashes);
-  std::vector<std::size_t> different;
-  for (std::size_t r = 0; r < hashes.size(); ++r)
-    if (hashes[r] != agreed) different.push_back(r);
-  return different;
+  return detail::other_than_most(all_gather_value(ranks, hash));
 }
 
 /// Throws plan_divergence on every rank unless plan_hash(parts...) is the same on all. `plan` names
@@ -100,3 +79,7 @@ template <communicator Communicator, std::unsigned_integral Index>
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/comm/impl/agreement.ipp>
+#endif

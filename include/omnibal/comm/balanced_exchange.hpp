@@ -15,10 +15,8 @@
 /// from them (rebalance.hpp); all fields move in one all_to_all. Ranks without samples take part.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string>
 #include <utility>
@@ -29,7 +27,6 @@
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/rebalance/rebalance.hpp>
 
@@ -84,12 +81,7 @@ class exchange_plan {
   [[nodiscard]] const rebalance_result& balance() const noexcept { return balance_; }
 
   /// The samples that this rank processes, by owner and number.
-  [[nodiscard]] std::vector<exchanged_sample> received() const {
-    std::vector<exchanged_sample> samples;
-    for (const place& each : places_)
-      if (each.target == rank_) samples.push_back({each.owner, each.number});
-    return samples;
-  }
+  [[nodiscard]] std::vector<exchanged_sample> received() const;
 
  private:
   std::size_t rank_;
@@ -99,6 +91,19 @@ class exchange_plan {
   rebalance_result balance_;
 };
 
+namespace detail {
+
+/// What a rank tells the others of its samples: the number of fields, whether every field has one
+/// size per sample, and if so cost and sizes of each sample.
+[[nodiscard]] std::vector<std::int64_t> table_of(const exchange_samples& samples);
+
+/// The plan of a rank with these fields, from the tables of all ranks.
+[[nodiscard]] exchange_plan planned_exchange(std::size_t rank, std::size_t fields,
+                                             const values_by_rank<std::int64_t>& tables,
+                                             const rebalance_options& options);
+
+}  // namespace detail
+
 /// Gathers costs and sizes and plans the exchange; called by all ranks. Throws invalid_input when a
 /// field does not have one size per sample, for negative costs and sizes, and when ranks differ in
 /// the number of fields. Blocks; two messages. The bytes of a move are those of all fields.
@@ -106,47 +111,8 @@ template <communicator Communicator>
 [[nodiscard]] exchange_plan plan_exchange(Communicator& ranks, const exchange_samples& samples,
                                           const rebalance_options& options = {}) {
   const std::size_t fields = samples.bytes.size();
-  // Errors are those of all ranks: a rank that threw alone would leave the others waiting.
-  std::vector<std::int64_t> own = {static_cast<std::int64_t>(fields)};
-  bool is_valid = true;
-  for (const auto& field : samples.bytes) is_valid &= field.size() == samples.costs.size();
-  own.push_back(is_valid ? 1 : 0);
-  for (std::size_t s = 0; s < samples.costs.size() && is_valid; ++s) {
-    own.push_back(samples.costs[s]);
-    for (const auto& field : samples.bytes) own.push_back(field[s]);
-  }
-  const values_by_rank<std::int64_t> all = all_gather_variable(ranks, own);
-
-  std::vector<exchange_plan::place> places;
-  rebalance_problem problem{.ranks = static_cast<std::uint32_t>(ranks.size())};
-  for (std::size_t r = 0; r < ranks.size(); ++r) {
-    std::span<const std::int64_t> row = all[r];
-    if (row[0] != static_cast<std::int64_t>(fields))
-      throw invalid_input("bytes.size()", fields,
-                          "must be equal on all ranks, but rank " + std::to_string(r) + " has " +
-                              std::to_string(row[0]));
-    if (row[1] == 0)
-      throw invalid_input("bytes on rank " + std::to_string(r),
-                          "another number of sizes than costs",
-                          "each field needs one size per sample");
-    row = row.subspan(2);
-    for (std::size_t number = 0; !row.empty(); ++number, row = row.subspan(1 + fields)) {
-      const auto sizes = row.subspan(1, fields);
-      std::int64_t bytes = 0;
-      for (std::size_t f = 0; f < fields; ++f) {
-        if (sizes[f] < 0)
-          throw invalid_input("bytes[" + std::to_string(f) + "] of rank " + std::to_string(r),
-                              number, sizes[f], "must not be negative");
-        bytes = checked_add(bytes, sizes[f], "bytes");
-      }
-      problem.samples.push_back(
-          {.rank = static_cast<std::uint32_t>(r), .cost = row[0], .bytes = bytes});
-      places.push_back({r, number, r, {sizes.begin(), sizes.end()}});
-    }
-  }
-  rebalance_result balance = rebalance(problem, options);
-  for (const auto& [sample, from, to] : balance.plan().moves) places[sample].target = to;
-  return {ranks.rank(), ranks.size(), fields, std::move(places), std::move(balance)};
+  const values_by_rank<std::int64_t> all = all_gather_variable(ranks, detail::table_of(samples));
+  return detail::planned_exchange(ranks.rank(), fields, all, options);
 }
 
 namespace detail {
@@ -154,25 +120,11 @@ namespace detail {
 /// Which way samples go: `from` has them and `to` gets them.
 enum class exchange_direction { to_target, to_owner };
 
+/// What one rank sends and receives of some fields.
 class field_exchange {
  public:
   field_exchange(const exchange_plan& plan, std::span<const field_bytes> fields,
-                 exchange_direction direction)
-      : plan_(plan),
-        fields_(fields),
-        direction_(direction),
-        sent_counts_(plan.ranks()),
-        received_counts_(plan.ranks()) {
-    for (const field_bytes& field : fields_)
-      if (field.field >= plan.fields())
-        throw invalid_input("field", field.field, "must be below " + std::to_string(plan.fields()));
-    for (const auto& place : plan_.places())
-      for (const field_bytes& field : fields_) {
-        const auto bytes = static_cast<std::size_t>(place.bytes[field.field]);
-        if (from(place) == plan_.rank()) sent_counts_[to(place)] += bytes;
-        if (to(place) == plan_.rank()) received_counts_[from(place)] += bytes;
-      }
-  }
+                 exchange_direction direction);
 
   [[nodiscard]] const std::vector<std::size_t>& sent_counts() const noexcept {
     return sent_counts_;
@@ -182,72 +134,15 @@ class field_exchange {
   }
 
   /// The bytes for rank 0, then for rank 1 and so on; for each, sample by sample, all fields.
-  [[nodiscard]] std::vector<std::byte> pack() const {
-    std::vector<std::byte> packed(sum(sent_counts_));
-    std::vector<std::size_t> target = begins(sent_counts_);
-    std::vector<std::size_t> source(fields_.size(), 0);
-    for (const auto& place : plan_.places()) {
-      if (from(place) != plan_.rank()) continue;
-      for (std::size_t f = 0; f < fields_.size(); ++f) {
-        const auto bytes = static_cast<std::size_t>(place.bytes[fields_[f].field]);
-        require_bytes(f, source[f] + bytes, false);
-        copy(fields_[f].bytes.data() + source[f], packed.data() + target[to(place)], bytes);
-        source[f] += bytes;
-        target[to(place)] += bytes;
-      }
-    }
-    for (std::size_t f = 0; f < fields_.size(); ++f) require_bytes(f, source[f], true);
-    return packed;
-  }
+  [[nodiscard]] std::vector<std::byte> pack() const;
 
   /// The fields of the samples that came, one sample after the other.
-  [[nodiscard]] std::vector<std::vector<std::byte>> unpack(
-      std::span<const std::byte> packed) const {
-    std::vector<std::vector<std::byte>> unpacked(fields_.size());
-    std::vector<std::size_t> source = begins(received_counts_);
-    for (const auto& place : plan_.places()) {
-      if (to(place) != plan_.rank()) continue;
-      for (std::size_t f = 0; f < fields_.size(); ++f) {
-        const auto bytes = static_cast<std::size_t>(place.bytes[fields_[f].field]);
-        const auto first = packed.begin() + static_cast<std::ptrdiff_t>(source[from(place)]);
-        unpacked[f].insert(unpacked[f].end(), first, first + static_cast<std::ptrdiff_t>(bytes));
-        source[from(place)] += bytes;
-      }
-    }
-    return unpacked;
-  }
+  [[nodiscard]] std::vector<std::vector<std::byte>> unpack(std::span<const std::byte> packed) const;
 
  private:
-  [[nodiscard]] std::size_t from(const exchange_plan::place& place) const {
-    return direction_ == exchange_direction::to_target ? place.owner : place.target;
-  }
-  [[nodiscard]] std::size_t to(const exchange_plan::place& place) const {
-    return direction_ == exchange_direction::to_target ? place.target : place.owner;
-  }
-
-  [[nodiscard]] static std::size_t sum(std::span<const std::size_t> counts) {
-    std::size_t total = 0;
-    for (const std::size_t count : counts) total = checked_add(total, count, "bytes");
-    return total;
-  }
-
-  [[nodiscard]] static std::vector<std::size_t> begins(std::span<const std::size_t> counts) {
-    std::vector<std::size_t> begin(counts.size(), 0);
-    for (std::size_t r = 1; r < counts.size(); ++r) begin[r] = begin[r - 1] + counts[r - 1];
-    return begin;
-  }
-
-  void require_bytes(std::size_t f, std::size_t bytes, bool all) const {
-    const std::size_t given = fields_[f].bytes.size();
-    if (given < bytes || (all && given != bytes))
-      throw invalid_input("fields[" + std::to_string(f) + "].bytes.size()", given,
-                          "must be the sizes of its samples, " +
-                              (all ? std::to_string(bytes) : std::to_string(bytes) + " or more"));
-  }
-
-  static void copy(const std::byte* from, std::byte* to, std::size_t bytes) {
-    if (bytes > 0) std::memcpy(to, from, bytes);
-  }
+  [[nodiscard]] std::size_t from(const exchange_plan::place& place) const;
+  [[nodiscard]] std::size_t to(const exchange_plan::place& place) const;
+  void require_bytes(std::size_t f, std::size_t bytes, bool all) const;
 
   const exchange_plan& plan_;
   std::span<const field_bytes> fields_;
@@ -298,3 +193,7 @@ template <tensor_channel Channel>
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/comm/impl/balanced_exchange.ipp>
+#endif

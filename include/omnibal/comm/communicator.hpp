@@ -6,7 +6,6 @@
 /// nccl_communicator. Typed operations are in collectives.hpp; tensors go through a tensor_channel.
 #pragma once
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -19,8 +18,6 @@
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -74,12 +71,7 @@ class communication_error : public std::runtime_error {
   /// `sequence` is the number of collective operations that this communicator completed before; of
   /// a send or a receive the number of messages before it from the one rank to the other.
   communication_error(std::size_t rank, std::string_view operation, std::uint64_t sequence,
-                      std::string_view reason)
-      : std::runtime_error("rank " + std::to_string(rank) + ", " + std::string(operation) + " #" +
-                           std::to_string(sequence) + ": " + std::string(reason)),
-        rank_(rank),
-        operation_(operation),
-        sequence_(sequence) {}
+                      std::string_view reason);
 
   [[nodiscard]] std::size_t rank() const noexcept { return rank_; }
   [[nodiscard]] const std::string& operation() const noexcept { return operation_; }
@@ -93,69 +85,35 @@ class communication_error : public std::runtime_error {
 
 namespace detail {
 
-inline void require_rank(std::string_view field, std::size_t rank, std::size_t size) {
-  if (rank >= size)
-    throw invalid_input(field, rank, "must be a rank below " + std::to_string(size));
-}
+void require_rank(std::string_view field, std::size_t rank, std::size_t size);
 
-inline void require_peer(std::string_view field, std::size_t peer, std::size_t rank,
-                         std::size_t size) {
-  require_rank(field, peer, size);
-  if (peer == rank) throw invalid_input(field, peer, "must be another rank");
-}
+void require_peer(std::string_view field, std::size_t peer, std::size_t rank, std::size_t size);
 
-inline void require_color(std::optional<int> color) {
-  if (color && *color < 0) throw invalid_input("color", *color, "must not be negative");
-}
+void require_color(std::optional<int> color);
 
-[[nodiscard]] inline std::string on_rank(std::size_t rank) {
-  return "rank " + std::to_string(rank);
-}
+[[nodiscard]] std::string on_rank(std::size_t rank);
 
 /// Ascending, each once.
-[[nodiscard]] inline std::vector<std::size_t> sorted_ranks(std::vector<std::size_t> ranks) {
-  std::sort(ranks.begin(), ranks.end());
-  ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
-  return ranks;
-}
+[[nodiscard]] std::vector<std::size_t> sorted_ranks(std::vector<std::size_t> ranks);
 
 /// "rank 2" or "ranks 1, 2"; empty for no ranks.
-[[nodiscard]] inline std::string list_ranks(std::span<const std::size_t> ranks) {
-  std::string text;
-  for (const std::size_t rank : ranks) text += (text.empty() ? "" : ", ") + std::to_string(rank);
-  return text.empty() ? text : (ranks.size() == 1 ? "rank " : "ranks ") + text;
-}
+[[nodiscard]] std::string list_ranks(std::span<const std::size_t> ranks);
 
 /// Throws unless there is one count per rank and they add up to `bytes`.
-inline void require_counts(std::string_view field, std::span<const std::size_t> counts,
-                           std::size_t size, std::size_t bytes) {
-  if (counts.size() != size)
-    throw invalid_input(std::string(field) + ".size()", counts.size(),
-                        "must be the number of ranks, " + std::to_string(size));
-  std::size_t total = 0;
-  for (const std::size_t count : counts) total = checked_add(total, count, field);
-  if (total != bytes)
-    throw invalid_input("sum of " + std::string(field), total,
-                        "must be the size of the buffer, " + std::to_string(bytes));
-}
+void require_counts(std::string_view field, std::span<const std::size_t> counts, std::size_t size,
+                    std::size_t bytes);
 
-inline void require_all_gather(std::span<const std::byte> sent, std::span<std::byte> received,
-                               std::span<const std::size_t> counts, std::size_t rank,
-                               std::size_t size) {
-  require_counts("counts", counts, size, received.size());
-  if (counts[rank] != sent.size())
-    throw invalid_input("counts", rank, counts[rank],
-                        "must be what this rank sends, " + std::to_string(sent.size()));
-}
+void require_all_gather(std::span<const std::byte> sent, std::span<std::byte> received,
+                        std::span<const std::size_t> counts, std::size_t rank, std::size_t size);
 
-inline void require_all_to_all(std::span<const std::byte> sent,
-                               std::span<const std::size_t> sent_counts,
-                               std::span<std::byte> received,
-                               std::span<const std::size_t> received_counts, std::size_t size) {
-  require_counts("sent_counts", sent_counts, size, sent.size());
-  require_counts("received_counts", received_counts, size, received.size());
-}
+void require_all_to_all(std::span<const std::byte> sent, std::span<const std::size_t> sent_counts,
+                        std::span<std::byte> received, std::span<const std::size_t> received_counts,
+                        std::size_t size);
 
 }  // namespace detail
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/comm/impl/communicator.ipp>
+#endif

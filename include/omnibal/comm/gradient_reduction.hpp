@@ -13,10 +13,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -38,11 +35,7 @@ struct weighted_sum {
   double weight = 0;     ///< Σ weight, for example the number of tokens that count
 
   /// Throws invalid_input when no token counts on any rank: there is no mean then.
-  [[nodiscard]] double mean() const {
-    if (weight == 0)
-      throw invalid_input("weight", "0 on all ranks", "a mean needs a token that counts");
-    return numerator / weight;
-  }
+  [[nodiscard]] double mean() const;
 };
 
 /// Adds the sums of all ranks, in rank order, so that all get the same bits. Ranks without tokens
@@ -57,34 +50,9 @@ template <communicator Communicator>
   });
 }
 
-namespace detail {
-
-template <tensor_element Element, typename Scaled>
-void scale_each(tensor_view values, const Scaled& scaled) {
-  for (std::size_t i = 0; i < values.count; ++i)
-    store(values.data, i, scaled(load<Element>(values.data, i)));
-}
-
-}  // namespace detail
-
 /// Multiplies elements of host memory by a factor, in double precision, each rounded once (bf16 by
 /// way of single precision). Throws invalid_input for bytes and integers.
-inline void scale(tensor_view values, double factor) {
-  switch (values.type) {
-    case element_type::bf16:
-      return detail::scale_each<bf16>(values, [&](bf16 value) {
-        return to_bf16(static_cast<float>(to_float(value) * factor));
-      });
-    case element_type::f32:
-      return detail::scale_each<float>(
-          values, [&](float value) { return static_cast<float>(value * factor); });
-    case element_type::f64:
-      return detail::scale_each<double>(values, [&](double value) { return value * factor; });
-    case element_type::byte:
-    case element_type::i64:
-      throw invalid_input("type", name_of(values.type), "must be a floating-point type");
-  }
-}
+void scale(tensor_view values, double factor);
 
 struct gradient_bucket_options {
   /// A bucket is reduced once it has at least this many bytes. More bytes use the network better,
@@ -193,3 +161,7 @@ class gradient_buckets {
 };
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/comm/impl/gradient_reduction.ipp>
+#endif

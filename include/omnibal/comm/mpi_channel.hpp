@@ -28,10 +28,13 @@
 
 #include <mpi.h>
 
+#include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/detail/channel_transport.hpp>
 #include <omnibal/comm/detail/host_channel.hpp>
 #include <omnibal/comm/detail/mpi_requests.hpp>
+#include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/mpi.hpp>
-#include <omnibal/comm/tensor_channel.hpp>
+#include <omnibal/comm/tensor.hpp>
 #include <omnibal/config.hpp>
 
 namespace omnibal::inline v0 {
@@ -51,26 +54,21 @@ struct mpi_channel_options {
 namespace detail {
 
 /// The transport of one rank over a communicator of its own.
-class mpi_transport {
+class mpi_transport final : public channel_transport {
  public:
-  static constexpr bool reports_from_any_thread = false;
-
-  mpi_transport(mpi_communicator lane, bool checked)
-      : lane_(std::make_unique<mpi_communicator>(std::move(lane))), checked_(checked) {}
-  mpi_transport(mpi_transport&&) noexcept = default;
-  mpi_transport& operator=(mpi_transport&&) = delete;
+  mpi_transport(mpi_communicator lane, bool checked) : lane_(std::move(lane)), checked_(checked) {}
   /// After a failure messages may still come, and MPI would deliver them to the next communicator
   /// that gets the number of one that was freed.
-  ~mpi_transport() {
+  ~mpi_transport() override {
     requests_.reset();
-    if (lane_ && reported_) (void)lane_->release();
+    if (reported_) (void)lane_.release();
   }
 
-  [[nodiscard]] std::size_t rank() const noexcept { return lane_->rank(); }
-  [[nodiscard]] std::size_t size() const noexcept { return lane_->size(); }
-  [[nodiscard]] mpi_communicator& lane() noexcept { return *lane_; }
+  [[nodiscard]] std::size_t rank() const noexcept override { return lane_.rank(); }
+  [[nodiscard]] std::size_t size() const noexcept override { return lane_.size(); }
+  [[nodiscard]] mpi_communicator& lane() noexcept { return lane_; }
 
-  void start(std::span<const channel_message> messages, channel_operation operation) {
+  void start(std::span<const channel_message> messages, channel_operation operation) override {
     messages_.assign(messages.begin(), messages.end());
     require_mpi_on_this_thread();
     if (checked_)
@@ -79,7 +77,7 @@ class mpi_transport {
       start_bytes();
   }
 
-  [[nodiscard]] bool test() {
+  [[nodiscard]] bool test() override {
     if (!requests_->test()) return false;
     if (requests_->failure()) throw std::runtime_error(*requests_->failure());
     if (!headers_.empty()) {
@@ -92,18 +90,19 @@ class mpi_transport {
     return true;
   }
 
-  [[nodiscard]] std::vector<std::size_t> missing() const {
+  [[nodiscard]] std::vector<std::size_t> missing() const override {
     return requests_ ? requests_->missing() : std::vector<std::size_t>();
   }
-  void pause() { looks_.pause(); }
-  void give_up() { requests_.reset(); }
-  void leave() {}
-  void report(std::string_view reason) {
-    if (!reported_) mpi_notices::send(lane_->handle(), rank(), size(), reason);
+  void pause() override { looks_.pause(); }
+  void give_up() override { requests_.reset(); }
+  void leave() override {}
+  void report(std::string_view reason) override {
+    if (!reported_) mpi_notices::send(lane_.handle(), rank(), size(), reason);
     reported_ = true;
   }
-  [[nodiscard]] std::optional<std::string> reported() {
-    auto notice = mpi_notices::receive(lane_->handle());
+  [[nodiscard]] bool reports_from_any_thread() const noexcept override { return false; }
+  [[nodiscard]] std::optional<std::string> reported() override {
+    auto notice = mpi_notices::receive(lane_.handle());
     if (notice) reported_ = true;  // the rank that failed has reported to all
     return notice;
   }
@@ -163,7 +162,7 @@ class mpi_transport {
   }
 
   void reset_requests() {
-    requests_ = std::make_unique<mpi_requests>(lane_->handle(), lane_->options().largest_message);
+    requests_ = std::make_unique<mpi_requests>(lane_.handle(), lane_.options().largest_message);
     looks_ = {};
   }
 
@@ -175,7 +174,7 @@ class mpi_transport {
   static constexpr int tag_header = 15;
   static constexpr int first_tag = 16;
 
-  std::unique_ptr<mpi_communicator> lane_;
+  mpi_communicator lane_;
   bool checked_;
   bool reported_ = false;
   std::vector<channel_message> messages_;
@@ -190,7 +189,7 @@ class mpi_transport {
 
 /// One rank of a channel over MPI; models tensor_channel. To be used by one thread, apart from
 /// abort() and log(); see mpi_communicator for the thread level.
-class mpi_channel : public detail::host_channel<detail::mpi_transport> {
+class mpi_channel : public detail::host_channel {
  public:
   /// To be called by all ranks of `parent`, which is duplicated.
   explicit mpi_channel(MPI_Comm parent = MPI_COMM_WORLD, const mpi_channel_options& options = {})
@@ -200,14 +199,15 @@ class mpi_channel : public detail::host_channel<detail::mpi_transport> {
 
   [[nodiscard]] std::optional<mpi_channel> split(std::optional<int> color, int key) {
     (void)gather_colors(color, key);
-    auto part = shared_core()->transport().lane().split(color, key);
+    auto part = static_cast<detail::mpi_transport&>(transport()).lane().split(color, key);
     if (!part) return std::nullopt;
     return mpi_channel(std::move(*part), options_);
   }
 
  private:
   mpi_channel(mpi_communicator lane, const mpi_channel_options& options)
-      : host_channel({std::move(lane), options.checked}, options.name, options.deadline),
+      : host_channel(std::make_unique<detail::mpi_transport>(std::move(lane), options.checked),
+                     options.name, options.deadline),
         options_(options) {}
 
   mpi_channel_options options_;

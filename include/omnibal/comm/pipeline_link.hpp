@@ -74,24 +74,13 @@ struct pipeline_passage {
   friend auto operator<=>(const pipeline_passage&, const pipeline_passage&) = default;
 };
 
-[[nodiscard]] inline std::string to_string(const pipeline_passage& passed) {
-  return std::string(passed.is_gradient ? "gradient" : "activation") + " after stage " +
-         std::to_string(passed.stage) + ", micro-batch " + std::to_string(passed.microbatch);
-}
+[[nodiscard]] std::string to_string(const pipeline_passage& passed);
 
 /// What the item reads or receives. Of stage 0 a forward reads nothing: no buffer has its number.
-[[nodiscard]] inline pipeline_passage passage_into(const execution_item& item) {
-  const bool is_gradient =
-      item.kind == item_kind::backward || item.kind == item_kind::receive_gradient;
-  return {is_gradient, is_gradient ? item.stage : item.stage - 1, item.microbatch};
-}
+[[nodiscard]] pipeline_passage passage_into(const execution_item& item);
 
 /// What the item fills or sends.
-[[nodiscard]] inline pipeline_passage passage_out_of(const execution_item& item) {
-  const bool is_gradient =
-      item.kind == item_kind::backward || item.kind == item_kind::send_gradient;
-  return {is_gradient, is_gradient ? item.stage - 1 : item.stage, item.microbatch};
-}
+[[nodiscard]] pipeline_passage passage_out_of(const execution_item& item);
 
 }  // namespace detail
 
@@ -285,3 +274,7 @@ class pipeline_link {
 };
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/comm/impl/pipeline_link.ipp>
+#endif

@@ -16,15 +16,12 @@
 /// all_reduce and the same optimizer on all elements, and the norm those of any number of ranks.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <omnibal/comm/tensor.hpp>
@@ -48,17 +45,7 @@ inline constexpr std::size_t shard_block = 1024;
 
 /// The shard of a rank: an equal number of blocks, one more for the first ranks where they do not
 /// divide evenly. Throws invalid_input unless rank < ranks. O(1).
-[[nodiscard]] inline shard shard_of(std::size_t elements, std::size_t ranks, std::size_t rank) {
-  if (rank >= ranks)
-    throw invalid_input("rank", rank, "must be a rank below " + std::to_string(ranks));
-  const std::size_t blocks = elements / shard_block + (elements % shard_block != 0 ? 1 : 0);
-  const auto begin = [&](std::size_t r) {
-    const std::size_t before = blocks / ranks * r + std::min(r, blocks % ranks);
-    return std::min(before, elements / shard_block + 1) * shard_block;
-  };
-  const std::size_t first = std::min(begin(rank), elements);
-  return {first, std::min(begin(rank + 1), elements) - first};
-}
+[[nodiscard]] shard shard_of(std::size_t elements, std::size_t ranks, std::size_t rank);
 
 /// A part of an old shard that belongs to a new one: `count` elements from `offset` within the
 /// shard of rank `old_rank`.
@@ -72,19 +59,8 @@ struct shard_piece {
 
 /// The parts of the shards of `old_ranks` ranks that make, one after the other, the shard of a rank
 /// among `ranks`: to resume with the optimizer state of another number of ranks. O(old_ranks).
-[[nodiscard]] inline std::vector<shard_piece> recut_shard(std::size_t elements,
-                                                          std::size_t old_ranks, std::size_t ranks,
-                                                          std::size_t rank) {
-  const shard wanted = shard_of(elements, ranks, rank);
-  std::vector<shard_piece> pieces;
-  for (std::size_t r = 0; r < old_ranks; ++r) {
-    const shard old = shard_of(elements, old_ranks, r);
-    const std::size_t first = std::max(old.first, wanted.first);
-    const std::size_t end = std::min(old.first + old.count, wanted.first + wanted.count);
-    if (first < end) pieces.push_back({r, first - old.first, end - first});
-  }
-  return pieces;
-}
+[[nodiscard]] std::vector<shard_piece> recut_shard(std::size_t elements, std::size_t old_ranks,
+                                                   std::size_t ranks, std::size_t rank);
 
 struct sharded_step_options {
   /// Every summed gradient is multiplied by it, for example 1 / number of tokens on all ranks.
@@ -96,12 +72,7 @@ struct sharded_step_options {
 namespace detail {
 
 /// Σ x² of each block of a shard.
-[[nodiscard]] inline std::vector<double> block_squares(std::span<const float> values) {
-  std::vector<double> squares(values.size() / shard_block + (values.size() % shard_block ? 1 : 0));
-  for (std::size_t i = 0; i < values.size(); ++i)
-    squares[i / shard_block] += double{values[i]} * values[i];
-  return squares;
-}
+[[nodiscard]] std::vector<double> block_squares(std::span<const float> values);
 
 /// The Euclidean norm over all shards: the sums of all blocks are gathered and added in their
 /// order.
@@ -164,3 +135,7 @@ requires(Channel::space == memory_space::host) std::optional<double> sharded_ste
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/comm/impl/sharded_step.ipp>
+#endif

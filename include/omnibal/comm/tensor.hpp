@@ -11,14 +11,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <ranges>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -75,9 +73,7 @@ struct const_tensor_view {
   element_type type = element_type::byte;
 
   /// Throws invalid_input for 2⁶⁴ bytes or more.
-  [[nodiscard]] std::size_t bytes() const {
-    return checked_multiply(count, size_of(type), "count");
-  }
+  [[nodiscard]] std::size_t bytes() const;
   [[nodiscard]] std::span<const std::byte> span() const { return {data, bytes()}; }
   [[nodiscard]] const_tensor_view part(std::size_t first, std::size_t size) const {
     return {size == 0 ? data : data + first * size_of(type), size, type};
@@ -91,9 +87,7 @@ struct tensor_view {
   element_type type = element_type::byte;
 
   operator const_tensor_view() const noexcept { return {data, count, type}; }
-  [[nodiscard]] std::size_t bytes() const {
-    return checked_multiply(count, size_of(type), "count");
-  }
+  [[nodiscard]] std::size_t bytes() const;
   [[nodiscard]] std::span<std::byte> span() const { return {data, bytes()}; }
   [[nodiscard]] tensor_view part(std::size_t first, std::size_t size) const {
     return {size == 0 ? data : data + first * size_of(type), size, type};
@@ -143,58 +137,20 @@ void store(std::byte* data, std::size_t index, Element element) noexcept {
   std::memcpy(data + index * sizeof(Element), &element, sizeof(Element));
 }
 
-template <typename Number>
-[[nodiscard]] Number combine(Number left, Number right, reduction how) {
-  if (how == reduction::smallest) return right < left ? right : left;
-  if (how == reduction::largest) return left < right ? right : left;
-  if constexpr (std::integral<Number>)
-    return checked_add(left, right, "sum over ranks");
-  else
-    return left + right;
-}
-
-template <tensor_element Element>
-void fold(std::span<const std::byte* const> parts, std::byte* result, std::size_t count,
-          reduction how) {
-  for (std::size_t i = 0; i < count; ++i) {
-    if constexpr (std::same_as<Element, bf16>) {
-      float folded = to_float(load<bf16>(parts[0], i));
-      for (std::size_t r = 1; r < parts.size(); ++r)
-        folded = combine(folded, to_float(load<bf16>(parts[r], i)), how);
-      store(result, i, to_bf16(folded));
-    } else {
-      Element folded = load<Element>(parts[0], i);
-      for (std::size_t r = 1; r < parts.size(); ++r)
-        folded = combine(folded, load<Element>(parts[r], i), how);
-      store(result, i, folded);
-    }
-  }
-}
-
 /// result[i] = combine(… combine(parts[0][i], parts[1][i]) …): in the order of the parts, so that
 /// all ranks get the same bits. The result may be one of the parts. Throws invalid_input when a sum
 /// of integers overflows.
-inline void fold(std::span<const std::byte* const> parts, std::byte* result, std::size_t count,
-                 element_type type, reduction how) {
-  switch (type) {
-    case element_type::byte: throw invalid_input("type", "byte", "bytes cannot be reduced");
-    case element_type::bf16: return fold<bf16>(parts, result, count, how);
-    case element_type::f32: return fold<float>(parts, result, count, how);
-    case element_type::f64: return fold<double>(parts, result, count, how);
-    case element_type::i64: return fold<std::int64_t>(parts, result, count, how);
-  }
-}
+void fold(std::span<const std::byte* const> parts, std::byte* result, std::size_t count,
+          element_type type, reduction how);
 
-inline void require_reducible(element_type type) {
-  if (type == element_type::byte) throw invalid_input("type", "byte", "bytes cannot be reduced");
-}
+void require_reducible(element_type type);
 
-inline void require_same_type(const_tensor_view sent, const_tensor_view received) {
-  if (sent.type != received.type)
-    throw invalid_input("type of received", name_of(received.type),
-                        "must be that of sent, " + std::string(name_of(sent.type)));
-}
+void require_same_type(const_tensor_view sent, const_tensor_view received);
 
 }  // namespace detail
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/comm/impl/tensor.ipp>
+#endif

@@ -9,7 +9,6 @@
 /// left, or called a different operation.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -23,10 +22,7 @@
 #include <vector>
 
 #include <omnibal/comm/communicator.hpp>
-#include <omnibal/comm/detail/meeting_point.hpp>
 #include <omnibal/config.hpp>
-#include <omnibal/core/deadline.hpp>
-#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -34,6 +30,13 @@ struct thread_communicator_options {
   /// How long a rank waits for the others at an operation: 0 or more, max() for ever.
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
 };
+
+namespace detail {
+
+/// Where the ranks meet.
+class meeting_point;
+
+}  // namespace detail
 
 /// One rank of a group of threads; models communicator. To be used by one thread. On destruction
 /// the rank leaves the group: ranks that still wait for it get an error at once, so an exception on
@@ -44,95 +47,38 @@ class thread_communicator {
       : meeting_(std::move(meeting)), rank_(rank) {}
   thread_communicator(thread_communicator&&) noexcept = default;
   thread_communicator& operator=(thread_communicator&&) = delete;
-  ~thread_communicator() {
-    if (meeting_) meeting_->leave(rank_);
-  }
+  ~thread_communicator();
 
   [[nodiscard]] std::size_t rank() const noexcept { return rank_; }
-  [[nodiscard]] std::size_t size() const noexcept { return meeting_->size(); }
+  [[nodiscard]] std::size_t size() const noexcept;
 
-  void broadcast_bytes(std::span<std::byte> buffer, std::size_t root) {
-    detail::require_rank("root", root, size());
-    const auto calls = meeting_->arrive(
-        rank_, {.operation = "broadcast", .root = root, .sent = buffer, .received = buffer});
-    if (rank_ != root) std::ranges::copy(calls[root].sent, buffer.begin());
-    meeting_->depart();
-  }
+  void broadcast_bytes(std::span<std::byte> buffer, std::size_t root);
 
   void all_gather_bytes(std::span<const std::byte> sent, std::span<std::byte> received,
-                        std::span<const std::size_t> counts) {
-    detail::require_all_gather(sent, received, counts, rank_, size());
-    const auto calls = meeting_->arrive(
-        rank_,
-        {.operation = "all_gather", .sent = sent, .received = received, .received_counts = counts});
-    auto position = received.begin();
-    for (const detail::rank_call& call : calls)
-      position = std::ranges::copy(call.sent, position).out;
-    meeting_->depart();
-  }
+                        std::span<const std::size_t> counts);
 
   void all_to_all_bytes(std::span<const std::byte> sent, std::span<const std::size_t> sent_counts,
                         std::span<std::byte> received,
-                        std::span<const std::size_t> received_counts) {
-    detail::require_all_to_all(sent, sent_counts, received, received_counts, size());
-    const auto calls = meeting_->arrive(rank_, {.operation = "all_to_all",
-                                                .sent = sent,
-                                                .sent_counts = sent_counts,
-                                                .received = received,
-                                                .received_counts = received_counts});
-    auto position = received.begin();
-    for (const detail::rank_call& call : calls)
-      position = std::ranges::copy(part_for_this_rank(call), position).out;
-    meeting_->depart();
-  }
+                        std::span<const std::size_t> received_counts);
 
-  void send_bytes(std::span<const std::byte> sent, std::size_t to) {
-    detail::require_peer("to", to, rank_, size());
-    meeting_->send(rank_, to, sent);
-  }
+  void send_bytes(std::span<const std::byte> sent, std::size_t to);
 
-  void receive_bytes(std::span<std::byte> received, std::size_t from) {
-    detail::require_peer("from", from, rank_, size());
-    meeting_->receive(rank_, from, received);
-  }
+  void receive_bytes(std::span<std::byte> received, std::size_t from);
 
-  [[nodiscard]] std::optional<thread_communicator> split(std::optional<int> color, int key) {
-    detail::require_color(color);
-    const auto calls = meeting_->arrive(rank_, {.operation = "split", .color = color, .key = key});
-    const std::vector<std::size_t> members = detail::ranks_of_color(calls, rank_);
-    auto child = meeting_->child_of(rank_);
-    meeting_->depart();
-    if (!child) return std::nullopt;
-    const auto place = std::ranges::find(members, rank_) - members.begin();
-    return thread_communicator(std::move(child), static_cast<std::size_t>(place));
-  }
+  [[nodiscard]] std::optional<thread_communicator> split(std::optional<int> color, int key);
 
   /// Also ends the operations of communicators that were split off this one.
-  void abort(std::string_view reason) noexcept { meeting_->abort(rank_, reason); }
+  void abort(std::string_view reason) noexcept;
 
  private:
-  [[nodiscard]] std::span<const std::byte> part_for_this_rank(const detail::rank_call& call) const {
-    std::size_t begin = 0;
-    for (std::size_t r = 0; r < rank_; ++r) begin += call.sent_counts[r];
-    return call.sent.subspan(begin, call.sent_counts[rank_]);
-  }
-
   std::shared_ptr<detail::meeting_point> meeting_;
   std::size_t rank_;
 };
 
 /// The communicators of `size` ranks, rank r at index r. Throws invalid_input for size 0 and
 /// a negative deadline.
-[[nodiscard]] inline std::vector<thread_communicator> make_thread_communicators(
-    std::size_t size, const thread_communicator_options& options = {}) {
-  if (size == 0) throw invalid_input("size", size, "must be at least 1");
-  require_waiting_time("deadline", options.deadline);
-  const auto meeting = std::make_shared<detail::meeting_point>(size, options.deadline);
-  std::vector<thread_communicator> ranks;
-  ranks.reserve(size);
-  for (std::size_t r = 0; r < size; ++r) ranks.emplace_back(meeting, r);
-  return ranks;
-}
+[[nodiscard]] std::vector<thread_communicator> make_thread_communicators(
+    std::size_t size, const thread_communicator_options& options = {});
 
 /// Runs body(thread_communicator&) as `size` ranks, each on its own thread, and waits for all. When
 /// ranks throw, rethrows the exception of the lowest of them; a communication_error, which may be a
@@ -165,3 +111,7 @@ void run_as_ranks(std::size_t size, const Body& body,
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/comm/impl/thread_communicator.ipp>
+#endif

@@ -12,19 +12,12 @@
 /// Also a step that never waits on a ticket, or waits with a long deadline, ends this way.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <exception>
-#include <fstream>
 #include <functional>
 #include <mutex>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -32,7 +25,6 @@
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -51,119 +43,42 @@ struct watchdog_options {
 };
 
 /// Writes the record of a channel as directory/<channel>.<rank>.json. Returns whether it could.
-inline bool write_flight_log(const flight_log& log, const std::string& directory) {
-  std::string name = log.channel;
-  std::ranges::replace(name, '/', '_');
-  std::ofstream file(directory + "/" + name + "." + std::to_string(log.rank) + ".json");
-  file << to_json(log);
-  file.close();
-  return !file.fail();
-}
+bool write_flight_log(const flight_log& log, const std::string& directory);
 
 /// Looks at channels from a thread of its own until it is destroyed, at the cost of one lock
 /// per channel and interval.
 class channel_watchdog {
  public:
-  explicit channel_watchdog(watchdog_options options) : options_(std::move(options)) {
-    if (options_.deadline.count() <= 0)
-      throw invalid_input("deadline", options_.deadline.count(), "must be positive");
-    if (options_.interval.count() <= 0)
-      throw invalid_input("interval", options_.interval.count(), "must be positive");
-    thread_ = std::thread([this] { run(); });
-  }
+  explicit channel_watchdog(watchdog_options options);
   channel_watchdog(channel_watchdog&&) = delete;
   channel_watchdog& operator=(channel_watchdog&&) = delete;
-  ~channel_watchdog() {
-    {
-      const std::scoped_lock lock(mutex_);
-      stops_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-  }
+  ~channel_watchdog();
 
   /// From now on the channel is watched; it may be moved, and destroyed before the watchdog.
   template <tensor_channel Channel>
   void watch(const Channel& channel) {
-    const std::scoped_lock lock(mutex_);
-    channels_.push_back(channel.watch_point());
+    watch(channel.watch_point());
   }
+  /// The same, of the watch point of a channel.
+  void watch(channel_watch_point channel);
 
   /// Writes the records of all channels now.
-  void write_logs() const {
-    const std::scoped_lock lock(mutex_);
-    write_all();
-  }
+  void write_logs() const;
 
   /// The report, once an operation has not ended in time; empty until then.
-  [[nodiscard]] std::string report() const {
-    const std::scoped_lock lock(mutex_);
-    return report_;
-  }
+  [[nodiscard]] std::string report() const;
 
  private:
-  void run() {
-    std::unique_lock lock(mutex_);
-    while (!changed_.wait_for(lock, options_.interval, [&] { return stops_; })) {
-      std::erase_if(channels_, [](const channel_watch_point& each) { return each.is_closed(); });
-      if (report_.empty() && is_late()) end_all();
-    }
-  }
+  void run();
 
-  [[nodiscard]] static std::optional<std::int64_t> age(const channel_watch_point& channel) {
-    const auto oldest = channel.oldest_unfinished();
-    if (!oldest) return std::nullopt;
-    return flight_recorder::now() - oldest->issued;
-  }
+  [[nodiscard]] bool is_late() const;
 
-  [[nodiscard]] bool is_late() const {
-    const std::int64_t limit = std::chrono::nanoseconds(options_.deadline).count();
-    return std::ranges::any_of(channels_, [&](const channel_watch_point& channel) {
-      const auto waited = age(channel);
-      return waited && *waited > limit && channel.log().failure.empty();
-    });
-  }
-
-  void end_all() {
-    report_ = describe_all();
-    if (options_.missing) report_ += "missing: " + options_.missing() + "\n";
-    write_all();
-    if (options_.report)
-      options_.report(report_);
-    else
-      std::fputs(report_.c_str(), stderr);
-    const std::string reason =
-        "the watchdog: " + report_.substr(0, std::min(report_.find('\n'), report_.size()));
-    for (const channel_watch_point& channel : channels_) channel.abort(reason);
-  }
+  void end_all();
 
   /// The channel that has waited longest first: its operation is the reason of the abort.
-  [[nodiscard]] std::string describe_all() const {
-    std::vector<std::pair<std::int64_t, std::string>> lines;
-    for (const channel_watch_point& channel : channels_) {
-      const flight_log log = channel.log();
-      const auto oldest = channel.oldest_unfinished();
-      const std::int64_t waited = oldest ? flight_recorder::now() - oldest->issued : 0;
-      lines.emplace_back(-waited, "channel " + log.channel + ", rank " + std::to_string(log.rank) +
-                                      ": " +
-                                      (oldest ? describe(*oldest) + " has not ended after " +
-                                                    std::to_string(waited / 1'000'000) + " ms"
-                                              : std::string("idle")) +
-                                      (log.failure.empty() ? "" : "; failed: " + log.failure));
-    }
-    std::ranges::sort(lines);
-    std::string text;
-    for (const auto& [waited, line] : lines) text += line + "\n";
-    return text;
-  }
+  [[nodiscard]] std::string describe_all() const;
 
-  void write_all() const {
-    if (options_.log_directory.empty()) return;
-    for (const channel_watch_point& channel : channels_)
-      if (!write_flight_log(channel.log(), options_.log_directory))
-        std::fprintf(stderr, "omnibal: a flight record cannot be written to %s\n",
-                     options_.log_directory.c_str());
-  }
+  void write_all() const;
 
   watchdog_options options_;
   mutable std::mutex mutex_;
@@ -175,3 +90,7 @@ class channel_watchdog {
 };
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/comm/impl/watchdog.ipp>
+#endif
