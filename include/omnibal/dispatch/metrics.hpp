@@ -9,8 +9,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -121,12 +119,7 @@ template <typename Load>
 }
 
 /// The number of packs in a full step: the most that any step has.
-[[nodiscard]] inline std::size_t packs_in_full_step(const dispatch_plan& plan) {
-  std::size_t most = 0;
-  for (std::uint64_t step = 0; step < plan.steps(); ++step)
-    most = std::max(most, plan.packs(step).size());
-  return most;
-}
+[[nodiscard]] std::size_t packs_in_full_step(const dispatch_plan& plan);
 
 /// Σ over steps of (cost of the slowest rank · ranks) / Σ over steps of the cost of all ranks.
 class waiting_ratio {
@@ -158,20 +151,8 @@ template <std::integral Cost>
   return ratio.value();
 }
 
-/// A lower bound on the cost of the slowest rank of a step; costs in descending order.
-[[nodiscard]] inline wide_integer least_slowest_rank(std::span<const wide_integer> costs,
-                                                     std::uint32_t ranks) {
-  if (costs.empty()) return 0;
-  const auto sum_of = [](std::span<const wide_integer> some) {
-    return std::accumulate(some.begin(), some.end(), wide_integer{0});
-  };
-  wide_integer least = (sum_of(costs) + ranks - 1) / ranks;
-  const std::size_t share = std::max<std::size_t>(costs.size() / ranks, 1);
-  least = std::max(least, costs[0] + sum_of(costs.last(share - 1)));
-  for (std::size_t j = 1; j * ranks < costs.size(); ++j)
-    least = std::max(least, sum_of(costs.subspan(j * ranks - j, j + 1)));
-  return least;
-}
+/// A lower bound on the cost of the slowest rank of a step. Sorts the costs.
+[[nodiscard]] wide_integer least_slowest_rank(std::span<wide_integer> costs, std::uint32_t ranks);
 
 }  // namespace detail
 
@@ -211,7 +192,6 @@ double cost_ratio_bound(const dispatch_plan& plan, std::span<const Cost> costs) 
     const wide_integer sum = detail::measure_step(plan, step, costs.size(), cost).sum;
     step_costs.clear();
     for (const std::uint32_t pack : plan.packs(step)) step_costs.push_back(costs[pack]);
-    std::ranges::sort(step_costs, std::ranges::greater{});
     ratio.add_step(detail::least_slowest_rank(step_costs, plan.ranks), sum, plan.ranks);
   }
   return ratio.value();
@@ -230,7 +210,8 @@ double draw_deviation(const dispatch_plan& plan, std::span<const Cost> costs) {
   }
   const wide_integer steps = static_cast<wide_integer>(full.size());
   const wide_integer packs = steps * static_cast<wide_integer>(each);
-  const wide_integer total = std::accumulate(sums.begin(), sums.end(), wide_integer{0});
+  wide_integer total = 0;
+  for (const wide_integer sum : sums) total += sum;
   // Differences from the mean are exact, in units of 1 / packs; squares are added up as doubles.
   double between = 0;
   double within = 0;
@@ -279,3 +260,7 @@ dispatch_metrics<Resources> measure_dispatch(const dispatch_plan& plan,
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/dispatch/impl/metrics.ipp>
+#endif

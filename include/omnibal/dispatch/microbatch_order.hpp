@@ -32,12 +32,8 @@ template <std::invocable<std::span<std::uint32_t>> Order>
 namespace detail {
 
 /// Lists packs with their places, in ascending order of packs.
-inline void list_places(std::span<const std::uint32_t> packs,
-                        std::vector<std::pair<std::uint32_t, std::uint32_t>>& places) {
-  places.clear();
-  for (std::uint32_t k = 0; k < packs.size(); ++k) places.emplace_back(packs[k], k);
-  std::ranges::sort(places);
-}
+void list_places(std::span<const std::uint32_t> packs,
+                 std::vector<std::pair<std::uint32_t, std::uint32_t>>& places);
 
 }  // namespace detail
 
@@ -68,3 +64,7 @@ dispatch_plan order_microbatches(const dispatch_plan& plan, const Order& order) 
 }
 
 }  // namespace omnibal::inline v0
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/dispatch/impl/microbatch_order.ipp>
+#endif

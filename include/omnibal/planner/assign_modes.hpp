@@ -14,9 +14,15 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/pipeline/problem.hpp>
-#include <omnibal/planner/detail/stage_cost_table.hpp>
 
 namespace omnibal::inline v0 {
+
+namespace detail {
+
+/// The cost of every interval of layers as a stage.
+class stage_table;
+
+}  // namespace detail
 
 /// The plan with these cuts of least total extra time among those that fit memory; no value if none
 /// fits. Preconditions: the problem is valid, and the cuts partition its layers into its stages.

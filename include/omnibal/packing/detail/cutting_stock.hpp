@@ -61,15 +61,7 @@ class cutting_stock_program {
  public:
   /// `basis` contains one pattern per class, with samples of that class only. `demand` is the share
   /// of each class among the samples (fixed-point).
-  cutting_stock_program(std::vector<pack_pattern> basis, std::vector<std::int64_t> demand)
-      : basis_(std::move(basis)),
-        demand_(std::move(demand)),
-        inverse_(size() * size()),
-        amounts_(size()),
-        dual_values_(size()) {
-    for (std::size_t k = 0; k < size(); ++k) row(k)[k] = fixed::one / basis_[k].copies[k];
-    update();
-  }
+  cutting_stock_program(std::vector<pack_pattern> basis, std::vector<std::int64_t> demand);
 
   /// The number of classes, which is also the number of patterns in the basis.
   [[nodiscard]] std::size_t size() const noexcept { return demand_.size(); }
@@ -103,89 +95,23 @@ class cutting_stock_program {
   static constexpr std::int64_t least_pivot = fixed::one >> 14;
   static constexpr std::size_t turns_between_refinements = 32;
 
-  [[nodiscard]] std::span<std::int64_t> row(std::size_t k) noexcept {
-    return std::span(inverse_).subspan(k * size(), size());
-  }
-  [[nodiscard]] std::span<const std::int64_t> row(std::size_t k) const noexcept {
-    return std::span(inverse_).subspan(k * size(), size());
-  }
+  [[nodiscard]] std::span<std::int64_t> row(std::size_t k) noexcept;
+  [[nodiscard]] std::span<const std::int64_t> row(std::size_t k) const noexcept;
 
-  [[nodiscard]] std::int64_t gain(const pack_pattern& pattern) const noexcept {
-    std::int64_t gain = -pattern.cost;
-    for (std::size_t k = 0; k < size(); ++k) gain += pattern.copies[k] * dual_values_[k];
-    return gain;
-  }
+  [[nodiscard]] std::int64_t gain(const pack_pattern& pattern) const noexcept;
 
   // Puts a pattern into the basis in place of the one whose amount reaches 0 first as the amount of
   // the new pattern grows.
-  [[nodiscard]] bool enter(pack_pattern pattern) {
-    std::vector<std::int64_t> change(size());
-    for (std::size_t i = 0; i < size(); ++i)
-      for (std::size_t k = 0; k < size(); ++k) change[i] += row(i)[k] * pattern.copies[k];
-    const std::size_t leaving = leaving_pattern(change);
-    if (leaving == size()) return false;
-    eliminate(leaving, change);
-    basis_[leaving] = std::move(pattern);
-    update();
-    return true;
-  }
+  [[nodiscard]] bool enter(pack_pattern pattern);
 
-  [[nodiscard]] std::size_t leaving_pattern(
-      const std::vector<std::int64_t>& change) const noexcept {
-    std::size_t first = size();
-    for (std::size_t i = 0; i < size(); ++i) {
-      if (change[i] < least_pivot) continue;
-      const auto left = [&](std::size_t a, std::size_t b) {
-        return wide_integer{std::max<std::int64_t>(amounts_[a], 0)} * change[b];
-      };
-      // Among equal ones the largest change has the smallest rounding error.
-      if (first == size() || left(i, first) < left(first, i) ||
-          (left(i, first) == left(first, i) && change[i] > change[first]))
-        first = i;
-    }
-    return first;
-  }
+  [[nodiscard]] std::size_t leaving_pattern(const std::vector<std::int64_t>& change) const noexcept;
 
-  void eliminate(std::size_t leaving, const std::vector<std::int64_t>& change) noexcept {
-    for (std::int64_t& value : row(leaving)) value = fixed::divide(value, change[leaving]);
-    for (std::size_t i = 0; i < size(); ++i)
-      for (std::size_t k = 0; i != leaving && k < size(); ++k)
-        row(i)[k] = fixed::bounded(row(i)[k] - fixed::multiply(change[i], row(leaving)[k]));
-  }
+  void eliminate(std::size_t leaving, const std::vector<std::int64_t>& change) noexcept;
 
   // One step of Newton's iteration for the inverse, X + X (1 − B X): squares the relative error.
-  void refine() {
-    const std::size_t n = size();
-    std::vector<wide_integer> defect(n * n);
-    for (std::size_t i = 0; i < n; ++i)
-      for (std::size_t k = 0; k < n; ++k)
-        for (std::size_t j = 0; basis_[i].copies[k] != 0 && j < n; ++j)
-          defect[k * n + j] -= basis_[i].copies[k] * row(i)[j];
-    for (std::size_t k = 0; k < n; ++k) defect[k * n + k] += fixed::one;
-    std::vector<std::int64_t> refined(n * n);
-    for (std::size_t i = 0; i < n; ++i)
-      for (std::size_t j = 0; j < n; ++j) {
-        wide_integer sum = row(i)[j];
-        for (std::size_t k = 0; k < n; ++k)
-          sum += fixed::multiply(row(i)[k], fixed::bounded(defect[k * n + j]));
-        refined[i * n + j] = fixed::bounded(sum);
-      }
-    inverse_ = std::move(refined);
-    update();
-  }
+  void refine();
 
-  void update() {
-    for (std::size_t i = 0; i < size(); ++i) {
-      wide_integer amount = 0;
-      for (std::size_t k = 0; k < size(); ++k) amount += fixed::multiply(row(i)[k], demand_[k]);
-      amounts_[i] = fixed::bounded(amount);
-    }
-    for (std::size_t k = 0; k < size(); ++k) {
-      wide_integer value = 0;
-      for (std::size_t i = 0; i < size(); ++i) value += fixed::multiply(basis_[i].cost, row(i)[k]);
-      dual_values_[k] = fixed::bounded(value);
-    }
-  }
+  void update();
 
   std::vector<pack_pattern> basis_;
   std::vector<std::int64_t> demand_;
@@ -195,3 +121,7 @@ class cutting_stock_program {
 };
 
 }  // namespace omnibal::inline v0::detail
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/cutting_stock.ipp>
+#endif

@@ -33,15 +33,7 @@ class load_axis {
  public:
   load_axis() = default;
   /// Precondition: the capacity is at least one unit and fewer than 2¹⁶ units.
-  load_axis(std::size_t resource, std::int64_t capacity, std::uint64_t unit)
-      : resource_(resource),
-        unit_(unit),
-        size_(static_cast<std::uint32_t>(static_cast<std::uint64_t>(capacity) / unit)) {
-    if (capacity >= most_tabled) return;
-    whole_units_.resize(static_cast<std::size_t>(capacity) + 1);
-    for (std::size_t load = 0; load < whole_units_.size(); ++load)
-      whole_units_[load] = static_cast<std::uint16_t>(load / unit);
-  }
+  load_axis(std::size_t resource, std::int64_t capacity, std::uint64_t unit);
 
   [[nodiscard]] std::size_t resource() const noexcept { return resource_; }
   [[nodiscard]] std::uint64_t unit() const noexcept { return unit_; }
@@ -138,12 +130,8 @@ template <std::size_t Resources, typename Samples, typename Projection>
 
 /// An axis in units of the common divisor of the loads drawn, when the capacity has at most `most`
 /// of them; otherwise in coarser units.
-[[nodiscard]] inline load_axis make_axis(const resource_estimate& seen, std::int64_t capacity,
-                                         std::uint64_t most) {
-  const auto whole = static_cast<std::uint64_t>(capacity);
-  const bool exact = seen.divisor != 0 && whole / seen.divisor <= most;
-  return {seen.resource, capacity, exact ? seen.divisor : whole / most + (whole % most != 0)};
-}
+[[nodiscard]] load_axis make_axis(const resource_estimate& seen, std::int64_t capacity,
+                                  std::uint64_t most);
 
 /// Chooses the two tightest resources, and units such that programs on the plane stay small.
 template <std::size_t Resources, typename Samples, typename Projection>
@@ -242,3 +230,7 @@ template <std::size_t Resources, typename Samples, typename Projection, typename
 }
 
 }  // namespace omnibal::inline v0::detail
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/load_estimates.ipp>
+#endif

@@ -3,11 +3,9 @@
 /// A histogram of the loads of one resource.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
@@ -26,22 +24,13 @@ class load_histogram {
  public:
   load_histogram() = default;
   /// From ascending loads, each with the number of samples that have exactly this load.
-  explicit load_histogram(std::vector<load_rank> counts) : ranks_(std::move(counts)) {
-    std::uint64_t samples = 0;
-    for (auto rank = ranks_.rbegin(); rank != ranks_.rend(); ++rank) {
-      volume_ += wide_integer{rank->load} * rank->samples;
-      rank->samples = samples += rank->samples;
-    }
-  }
+  explicit load_histogram(std::vector<load_rank> counts);
 
   [[nodiscard]] std::span<const load_rank> ranks() const noexcept { return ranks_; }
   /// The sum of all loads.
   [[nodiscard]] wide_integer volume() const noexcept { return volume_; }
   /// The number of samples with at least this load.
-  [[nodiscard]] std::uint64_t at_least(std::uint64_t load) const noexcept {
-    const auto rank = std::ranges::lower_bound(ranks_, load, {}, &load_rank::load);
-    return rank == ranks_.end() ? 0 : rank->samples;
-  }
+  [[nodiscard]] std::uint64_t at_least(std::uint64_t load) const noexcept;
   /// The number of samples with exactly the k-th load.
   [[nodiscard]] std::uint64_t count(std::size_t k) const noexcept {
     return ranks_[k].samples - (k + 1 < ranks_.size() ? ranks_[k + 1].samples : 0);
@@ -66,24 +55,10 @@ class load_counter {
   }
 
   /// Adds the counts of another counter with the same capacity.
-  void merge(const load_counter& other) {
-    for (std::size_t load = 0; load < tally_.size(); ++load) tally_[load] += other.tally_[load];
-    loads_.insert(loads_.end(), other.loads_.begin(), other.loads_.end());
-  }
+  void merge(const load_counter& other);
 
   /// The histogram of all loads counted.
-  [[nodiscard]] load_histogram finish() {
-    std::vector<load_rank> counts;
-    for (std::size_t load = 1; load < tally_.size(); ++load)
-      if (tally_[load] != 0) counts.push_back({.load = load, .samples = tally_[load]});
-    std::ranges::sort(loads_);
-    for (const std::uint64_t load : loads_) {
-      if (load == 0) continue;
-      if (counts.empty() || counts.back().load != load) counts.push_back({.load = load});
-      ++counts.back().samples;
-    }
-    return load_histogram(std::move(counts));
-  }
+  [[nodiscard]] load_histogram finish();
 
  private:
   static constexpr std::uint64_t most_tallies = 1U << 20;
@@ -93,3 +68,7 @@ class load_counter {
 };
 
 }  // namespace omnibal::inline v0::detail
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/load_histogram.ipp>
+#endif

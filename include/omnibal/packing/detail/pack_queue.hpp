@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
@@ -21,34 +20,19 @@ class pack_queue {
   using pack = std::vector<std::uint64_t>;
 
   pack_queue() = default;
-  explicit pack_queue(std::vector<pack> packs) noexcept
-      : packs_(places{.packs = std::move(packs)}) {}
+  explicit pack_queue(std::vector<pack> packs) noexcept;
 
   [[nodiscard]] std::size_t size() const noexcept { return packs().size(); }
-  [[nodiscard]] std::span<const pack> packs() const noexcept {
-    return std::span(packs_.value().packs).subspan(packs_.value().popped);
-  }
+  [[nodiscard]] std::span<const pack> packs() const noexcept;
 
   /// Strong guarantee.
-  void push(pack made) { packs_.value().packs.push_back(std::move(made)); }
+  void push(pack made);
 
   /// Removes the newest packs. Precondition: count ≤ size().
-  void remove_newest(std::size_t count) noexcept {
-    std::vector<pack>& packs = packs_.value().packs;
-    packs.erase(packs.end() - static_cast<std::ptrdiff_t>(count), packs.end());
-  }
+  void remove_newest(std::size_t count) noexcept;
 
   /// Amortized constant time: popped places are given back when they are half of all.
-  [[nodiscard]] std::optional<pack> pop() noexcept {
-    auto& [packs, popped] = packs_.value();
-    if (popped == packs.size()) return std::nullopt;
-    std::optional<pack> oldest = std::move(packs[popped++]);
-    if (2 * popped >= packs.size()) {
-      packs.erase(packs.begin(), packs.begin() + static_cast<std::ptrdiff_t>(popped));
-      popped = 0;
-    }
-    return oldest;
-  }
+  [[nodiscard]] std::optional<pack> pop() noexcept;
 
  private:
   struct places {
@@ -60,3 +44,7 @@ class pack_queue {
 };
 
 }  // namespace omnibal::inline v0::detail
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/pack_queue.ipp>
+#endif

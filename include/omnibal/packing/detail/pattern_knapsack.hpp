@@ -6,12 +6,9 @@
 /// Research 1966.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include <omnibal/config.hpp>
@@ -31,8 +28,7 @@ struct plane_point {
 /// Preconditions: no item is (0, 0) or beyond the corner; rows + columns < 2¹⁶.
 class plane_knapsack {
  public:
-  plane_knapsack(std::vector<plane_point> items, plane_point corner)
-      : items_(std::move(items)), corner_(corner), best_((corner.row + 1) * width()) {}
+  plane_knapsack(std::vector<plane_point> items, plane_point corner);
 
   [[nodiscard]] std::span<const plane_point> items() const noexcept { return items_; }
   [[nodiscard]] plane_point corner() const noexcept { return corner_; }
@@ -48,25 +44,13 @@ class plane_knapsack {
   }
 
   /// How many copies of a single item fit the corner.
-  [[nodiscard]] std::int32_t most_copies(std::size_t k) const noexcept {
-    std::uint32_t most = std::numeric_limits<std::uint16_t>::max();
-    if (items_[k].row > 0) most = corner_.row / items_[k].row;
-    if (items_[k].column > 0) most = std::min(most, corner_.column / items_[k].column);
-    return static_cast<std::int32_t>(most);
-  }
+  [[nodiscard]] std::int32_t most_copies(std::size_t k) const noexcept;
 
   /// Finds the highest value of packs of at most each size. O(rows · columns · items).
-  void solve_within(std::span<const std::int64_t> item_values) {
-    std::ranges::fill(best_, 0);
-    raise(item_values);
-  }
+  void solve_within(std::span<const std::int64_t> item_values);
 
   /// Finds the highest value of packs of exactly each size. O(rows · columns · items).
-  void solve_exactly(std::span<const std::int64_t> item_values) {
-    std::ranges::fill(best_, unreachable);
-    best_[0] = 0;
-    raise(item_values);
-  }
+  void solve_exactly(std::span<const std::int64_t> item_values);
 
   /// The highest value of a pack of this size; far below −2⁶⁰ when no items add up to it exactly.
   [[nodiscard]] std::int64_t value(plane_point size) const noexcept { return best_[index(size)]; }
@@ -75,15 +59,7 @@ class plane_knapsack {
 
   /// A pack of the highest value for its size. `item_values` must be those of the last solve.
   [[nodiscard]] pack_pattern pattern(plane_point size,
-                                     std::span<const std::int64_t> item_values) const {
-    pack_pattern found{.copies = std::vector<std::int32_t>(items_.size())};
-    for (std::size_t k = last_item(size, item_values); k < items_.size();
-         k = last_item(size, item_values)) {
-      ++found.copies[k];
-      size = {size.row - items_[k].row, size.column - items_[k].column};
-    }
-    return found;
-  }
+                                     std::span<const std::int64_t> item_values) const;
 
  private:
   // Far below any value, and far enough from the lowest integer that values can be added to it.
@@ -93,30 +69,13 @@ class plane_knapsack {
 
   // The recurrence of the dynamic program: a pack of each size, in ascending order, may contain one
   // more copy of an item.
-  void raise(std::span<const std::int64_t> item_values) noexcept {
-    for (std::size_t k = 0; k < items_.size(); ++k)
-      for (std::uint32_t row = items_[k].row; row <= corner_.row; ++row)
-        raise_row(row, items_[k], item_values[k]);
-  }
+  void raise(std::span<const std::int64_t> item_values) noexcept;
 
-  void raise_row(std::uint32_t row, plane_point item, std::int64_t value) noexcept {
-    std::int64_t* const to = &best_[index({row, item.column})];
-    const std::int64_t* const from = &best_[index({row - item.row, 0})];
-    const std::size_t count = width() - item.column;
-    for (std::size_t k = 0; k < count; ++k) to[k] = std::max(to[k], from[k] + value);
-  }
+  void raise_row(std::uint32_t row, plane_point item, std::int64_t value) noexcept;
 
   // An item of a most valuable pack of this size, or items_.size() when that pack may be empty.
   [[nodiscard]] std::size_t last_item(plane_point size,
-                                      std::span<const std::int64_t> item_values) const noexcept {
-    for (std::size_t k = 0; k < items_.size(); ++k) {
-      const plane_point item = items_[k];
-      if (item.row > size.row || item.column > size.column) continue;
-      if (value({size.row - item.row, size.column - item.column}) + item_values[k] == value(size))
-        return k;
-    }
-    return items_.size();
-  }
+                                      std::span<const std::int64_t> item_values) const noexcept;
 
   std::vector<plane_point> items_;
   plane_point corner_;
@@ -124,3 +83,7 @@ class plane_knapsack {
 };
 
 }  // namespace omnibal::inline v0::detail
+
+#if !defined(OMNIBAL_SEPARATE_COMPILATION)
+#include <omnibal/packing/impl/pattern_knapsack.ipp>
+#endif

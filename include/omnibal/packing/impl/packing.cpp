@@ -2,8 +2,16 @@
 // The bodies of the module packing and its instances for one to three resources, for the target
 // omnibal::compiled.
 #include <omnibal/packing/capacity_choice.hpp>
+#include <omnibal/packing/impl/bound.ipp>
+#include <omnibal/packing/impl/cutting_stock.ipp>
 #include <omnibal/packing/impl/drawn_samples.ipp>
+#include <omnibal/packing/impl/load_estimates.ipp>
+#include <omnibal/packing/impl/load_histogram.ipp>
 #include <omnibal/packing/impl/metrics.ipp>
+#include <omnibal/packing/impl/pack_queue.ipp>
+#include <omnibal/packing/impl/pattern_knapsack.ipp>
+#include <omnibal/packing/impl/pattern_planner.ipp>
+#include <omnibal/packing/impl/sample_clustering.ipp>
 #include <omnibal/packing/isf.hpp>
 #include <omnibal/packing/streaming.hpp>
 #include <omnibal/packing/swap_improvement.hpp>
