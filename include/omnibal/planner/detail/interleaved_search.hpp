@@ -112,7 +112,7 @@ class interleaved_stages {
   /// Precondition: evaluate() does not decrease when an entry grows. A choice that fits in any case
   /// lowers the limit first; extras that reach the limit even with all others at their least are
   /// left out; then branch and bound goes through the devices, with the least extra per chunk for
-  /// those not chosen yet.
+  /// those not chosen yet, up to `most_evaluations`; the assignment is unproven beyond them.
   template <typename Evaluate, typename Value>
   [[nodiscard]] mode_assignment<Value> assign(const std::vector<std::size_t>& cuts,
                                               const Evaluate& evaluate, const Value& limit) {
@@ -139,6 +139,7 @@ class interleaved_stages {
       }
     }
     std::vector<const device_choice*> picked;
+    evaluations_ = 0;
     choose(devices, picked, cuts, extra, evaluate, best);
     return best;
   }
@@ -205,6 +206,8 @@ class interleaved_stages {
 
  private:
   static constexpr std::int64_t unknown = -1;
+  /// Of one call of assign(): a device may have thousands of choices, which multiply.
+  static constexpr std::uint64_t most_evaluations = 100'000;
 
   [[nodiscard]] std::size_t stage(std::size_t device, std::size_t chunk) const {
     return placed_[device][chunk];
@@ -278,6 +281,7 @@ class interleaved_stages {
               const Evaluate& evaluate, mode_assignment<Value>& best) {
     const std::size_t device = picked.size();
     const Value bound = evaluate(extra);
+    ++evaluations_;
     if (!(bound < best.value)) return;
     if (device == devices.size()) {
       best.value = bound;
@@ -287,12 +291,12 @@ class interleaved_stages {
       for (std::size_t d = 0; d < device; ++d) put_modes(cuts, d, *picked[d], assigned_.plan);
       return;
     }
-    if (control_.stop_requested()) {
-      best.proven = false;
-      return;
-    }
     std::vector<std::int64_t> chosen = extra;
     for (const device_choice& one : devices[device].pareto) {
+      if (control_.stop_requested() || evaluations_ > most_evaluations) {
+        best.proven = false;
+        return;
+      }
       for (std::size_t c = 0; c < one.extra.size(); ++c) chosen[stage(device, c)] = one.extra[c];
       picked.push_back(&one);
       choose(devices, picked, cuts, chosen, evaluate, best);
@@ -315,6 +319,7 @@ class interleaved_stages {
   std::vector<std::int64_t> minimum_time_before_ = {0};
   std::vector<std::int64_t> least_kept_before_ = {0};  ///< For W.
   std::vector<std::int64_t> extra_;
+  std::uint64_t evaluations_ = 0;
   assigned_plan assigned_;  ///< The last that assign() found: the best of a search.
 };
 
