@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal simulate: exact times and memory of a pipeline schedule.
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -107,6 +108,16 @@ simulation_problem read_problem(const problem_file& file) {
   return problem;
 }
 
+/// A timeline takes 200 bytes per operation, and as much again until it is written.
+void expect_drawable(const schedule_shape& shape) {
+  constexpr std::uint64_t most = std::uint64_t{1} << 19;
+  if (std::uint64_t{shape.total_stages()} * shape.microbatches > most)
+    throw invalid_input("microbatches", shape.microbatches,
+                        "with " + std::to_string(shape.total_stages()) +
+                            " (virtual) stages are too many for --trace and --svg: their product "
+                            "may be at most 2^19");
+}
+
 /// Orders by hand may place stages anywhere, so the graph says on which device a stage is.
 std::vector<std::int64_t> device_step_times(const operation_graph& graph,
                                             const simulation_problem& problem) {
@@ -149,6 +160,7 @@ exit_status simulate_problem(const command_context& context, const simulate_argu
   file.expect_keys({"schedule", "stages", "virtual", "group_size", "microbatches", "fwd", "bwd",
                     "wgrad", "cf", "cb", "mb_scale", "recompute", "act", "step", "device_order"});
   const simulation_problem problem = read_problem(file);
+  if (!arguments.trace.empty() || !arguments.svg.empty()) expect_drawable(problem.shape);
   expect_writable(arguments.out);
   expect_writable(arguments.trace);
   expect_writable(arguments.svg);

@@ -20,8 +20,10 @@ std::size_t line_of(std::string_view text, std::size_t offset) {
 
 /// Far more than any file needs, and few enough for functions that call themselves.
 constexpr int deepest = 64;
+/// Likewise; values look for a key from the first on.
+constexpr std::size_t most_keys = 4096;
 
-/// Throws where an object repeats a key, and where values are nested too deeply.
+/// Throws where an object repeats a key or has too many, and where values are nested too deeply.
 class parse_guard {
  public:
   explicit parse_guard(const std::string& path) : path_(path) {}
@@ -33,13 +35,19 @@ class parse_guard {
                         std::to_string(deepest) + " deep, which no input needs");
     if (event == parse_event::object_start) keys_.emplace_back();
     if (event == parse_event::object_end) keys_.pop_back();
-    if (event == parse_event::key && !keys_.back().insert(parsed.get<std::string>()).second)
-      throw invalid_input(path_ + ": key", parsed.get<std::string>(),
-                          "is given twice in an object");
+    if (event == parse_event::key) add_key(parsed.get<std::string>());
     return true;
   }
 
  private:
+  void add_key(const std::string& key) {
+    if (!keys_.back().insert(key).second)
+      throw invalid_input(path_ + ": key", key, "is given twice in an object");
+    if (keys_.back().size() > most_keys)
+      throw usage_error(path_ + ": an object has more than " + std::to_string(most_keys) +
+                        " keys, which no input needs");
+  }
+
   const std::string& path_;
   std::vector<std::set<std::string>> keys_;  ///< Of the objects that are open.
 };
