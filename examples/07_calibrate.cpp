@@ -41,22 +41,24 @@ double step_time(const omnibal::pipeline_problem& problem, const omnibal::pipeli
 }
 
 int main() {
-  const auto model = omnibal::model_presets()[0];  // InternVL-Chat-1.5 (6+20B)
-  const auto predicted =
-      omnibal::cost_layers(model, omnibal::device_presets()[0],
-                           {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true});
+  omnibal::chain_problem question{
+      .model = omnibal::model_presets()[0],  // InternVL-Chat-1.5 (6+20B)
+      .device = omnibal::device_presets()[0],
+      .setup = {.tensor_parallel = 2, .data_parallel = 8, .shard_optimizer = true}};
+  const std::vector<omnibal::layer_cost> predicted = omnibal::cost_chain(question).chain;
   std::vector<omnibal::measured_layer> rows;
   for (const omnibal::layer_cost& layer : predicted) {
     if (layer.name == "vision0") measure(layer, "vision", 2.0, rows);
     if (layer.name == "language0") measure(layer, "language", 1.0, rows);
   }
 
-  const std::vector<omnibal::layer_fit> fits = omnibal::fit_layers(rows);
+  question.profile = omnibal::fit_profile(rows, 2);
+  const std::vector<omnibal::layer_fit>& fits = question.profile->fits;
   for (const omnibal::layer_fit& fit : fits)
     std::printf("%s: forward of a mean micro-batch %.2f ms, fitted within %.1f %%\n",
                 fit.name.c_str(), fit.forward_time->of(mean_batch) * 1e-6,
                 100 * fit.forward_time->largest_residual);
-  const omnibal::calibration measured = omnibal::calibrated_chain(predicted, fits);
+  const omnibal::chain_costs measured = omnibal::cost_chain(question);
   std::printf("%zu layers have predicted costs, since they were not measured\n",
               measured.analytic.size());
 

@@ -93,8 +93,8 @@ inline std::uint64_t fingerprint(const execution_plan& plan) {
   add_groups(plan.packs);
   add_groups(plan.assignment);
   for (const std::uint32_t program : plan.program_of)
-    for (const auto& items : plan.programs[program].devices)
-      for (const execution_item& item : items) {
+    for (std::size_t device = 0; device < plan.devices; ++device)
+      for (const execution_item& item : items_of(plan, program, device)) {
         add_to_hash(hash, item.kind);
         add_to_hash(hash, item.stage);
         add_to_hash(hash, item.microbatch);

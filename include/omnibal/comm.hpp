@@ -12,6 +12,7 @@
 #include <omnibal/comm/collectives.hpp>
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
+#include <omnibal/comm/flight_report.hpp>
 #include <omnibal/comm/gradient_reduction.hpp>
 #include <omnibal/comm/pipeline_link.hpp>
 #include <omnibal/comm/sharded_step.hpp>

@@ -7,6 +7,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 
 #include <omnibal/cost/calibration.hpp>
+#include <omnibal/cost/chain_costs.hpp>
 #include <omnibal/cost/device.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/cost/linear_fit.hpp>

@@ -10,6 +10,7 @@
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/bound.hpp>
 #include <omnibal/packing/capacity_choice.hpp>
+#include <omnibal/packing/drawn_samples.hpp>
 #include <omnibal/packing/dual_bound.hpp>
 #include <omnibal/packing/isf.hpp>
 #include <omnibal/packing/metrics.hpp>

@@ -30,6 +30,7 @@
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/pipeline/simulate_items.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
+#include <omnibal/pipeline/step_simulation.hpp>
 #include <omnibal/pipeline/step_times.hpp>
 #include <omnibal/pipeline/timeline.hpp>
 

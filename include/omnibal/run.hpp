@@ -12,6 +12,7 @@
 #include <omnibal/run/comparison.hpp>
 #include <omnibal/run/epoch_simulation.hpp>
 #include <omnibal/run/execution_plan.hpp>
+#include <omnibal/run/execution_program.hpp>
 #include <omnibal/run/layer_binding.hpp>
 #include <omnibal/run/microbatch_order_search.hpp>
 #include <omnibal/run/microbatch_packer.hpp>

@@ -48,7 +48,8 @@ std::vector<layer_cost> reversed(std::vector<layer_cost> chain) {
 TEST_CASE("The order of a layer's modes changes no plan's value and no baseline") {
   random_stream random(17);
   for (int round = 0; round < 600; ++round) {
-    const any_schedule kind = all_schedules[static_cast<std::size_t>(round) % 2];
+    const any_schedule kind = round % 2 == 0 ? any_schedule(schedules::gpipe{})
+                                             : any_schedule(schedules::one_forward_one_backward{});
     const pipeline_problem problem = with_kinds(test::random_problem(random, kind, 7), random);
     const pipeline_problem other = in_another_order(problem, random);
     for (const any_objective objective : all_objectives) {

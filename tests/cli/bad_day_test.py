@@ -288,13 +288,12 @@ class Limits(CommandTest):
         for objective in ["makespan", "variance"]:
             self.expect_gap(self.run_within(1, "plan", "--problem", self.write("p.json", problem), "--objective", objective))
 
-    def test_objects_of_many_keys_are_refused_by_their_limit(self):
-        many = {f"x_{k}": k for k in range(60_000)}
+    def test_objects_of_many_keys_take_linear_time(self):
+        many = self.write("p.json", {f"x_{k}": k for k in range(70_000)})
         for arguments in [["partition", "--problem"], ["calibrate", "--profile"], ["rebalance", "--table"]]:
-            words = self.run_within(None, *arguments, self.write("p.json", many), statuses=[2])
-            self.assertIn("more than 4096 keys", words)
-        few = dict(list(many.items())[:4090])
-        self.run_within(None, "partition", "--problem", self.write("p.json", {**few, "weights": [1, 2], "parts": 2}))
+            begin = self.processor_seconds()
+            self.run_within(None, *arguments, many, statuses=[2])
+            self.assertLess(self.processor_seconds() - begin, 1.5)
 
     def test_a_million_ranks(self):
         table = self.write("a.json", samples((1, 300), (5, 1400)) * 8)

@@ -17,7 +17,7 @@ COLLECTIVES = ("reduce", "gather")
 def check(text):
     file = json.loads(text)
     faults = []
-    if file["format"] != "omnibal-execution" or file["version"] != 1:
+    if file["format"] != "omnibal-execution" or file["version"] != 2:
         faults.append("another format or version")
     body = text[text.index('"plan":') + len('"plan":'):text.rindex("}")]
     if hashlib.sha256(body.encode()).hexdigest() != file["sha256"]:
@@ -27,8 +27,8 @@ def check(text):
 
 def check_plan(plan):
     faults = []
-    samples = sorted(sample for pack in plan["packs"] for sample in pack["samples"])
-    if samples != list(range(len(samples))):
+    samples = sorted([sample for pack in plan["packs"] for sample in pack["samples"]] + plan["skipped"])
+    if samples != list(range(sum(table["samples"] for table in plan["inputs"]))):
         faults.append("not every sample is in exactly one pack")
     packs = sorted(pack for step in plan["steps"] for replica in step["replicas"] for pack in replica["packs"])
     if packs != list(range(len(plan["packs"]))):
@@ -36,37 +36,53 @@ def check_plan(plan):
     layers = [layer for stage in plan["stages"] for layer in range(*stage["layers"])]
     if layers != list(range(len(plan["layers"]))):
         faults.append("not every layer is in exactly one stage")
+    try:
+        programs = [expand(plan, program) for program in plan["programs"]]
+    except (IndexError, ValueError) as wrong:
+        return faults + [f"turns do not take every item once: {wrong}"]
     for number, step in enumerate(plan["steps"]):
         if len(step["replicas"]) != plan["replicas"]:
             faults.append(f"step {number} forgets a replica")
             continue
         for name, replica in enumerate(step["replicas"]):
-            program = plan["programs"][replica["program"]]
-            if len(replica["packs"]) > program["microbatches"]:
+            microbatches, _ = programs[replica["program"]]
+            if len(replica["packs"]) > microbatches:
                 faults.append(f"step {number}: replica {name} has more packs than micro-batches")
-            if not replica["packs"] and program["microbatches"]:
+            if not replica["packs"] and microbatches:
                 faults.append(f"step {number}: replica {name} is idle and has operations")
-        faults += run(plan, step, number)
-    for number, program in enumerate(plan["programs"]):
-        faults += missing(plan, program, number)
+        faults += run(plan, [programs[replica["program"]][1] for replica in step["replicas"]], number)
+    for number, program in enumerate(programs):
+        faults += missing(plan, *program, number)
     return faults
 
 
-def missing(plan, program, number):
+def expand(plan, program):
+    """The micro-batches of a program, and the items of each device in order."""
+    lanes = plan["lanes"][program["lanes"]]
+    devices = []
+    for lists, turns in zip(lanes["devices"], program["turns"], strict=True):
+        rest = [collections.deque(lane) for lane in lists]
+        devices.append([rest[int(digit, 36)].popleft() for digit in turns])
+        if any(rest):
+            raise ValueError(f"{rest} are left")
+    return lanes["microbatches"], devices
+
+
+def missing(plan, microbatches, devices, number):
     """Operations, reductions and steps, each of which a stage has once."""
     kinds = OPERATIONS if plan["splits_backward"] else OPERATIONS[:2]
     wanted = collections.Counter()
     for j, stage in enumerate(plan["stages"]):
         device = stage["device"]
         for kind in kinds:
-            wanted.update((device, kind, j, m) for m in range(program["microbatches"]))
+            wanted.update((device, kind, j, m) for m in range(microbatches))
         if stage["trained"]:
             wanted[device, "step", j] += 1
             if plan["replicas"] > 1:
                 wanted[device, "reduce", j] += 1
                 if plan["shards_optimizer"]:
                     wanted[device, "gather", j] += 1
-    given = collections.Counter((device, *item) for device, items in enumerate(program["devices"])
+    given = collections.Counter((device, *item) for device, items in enumerate(devices)
                                 for item in items if item[0] not in OTHER_END)
     return [] if given == wanted else [f"program {number} lacks or repeats {(given - wanted) + (wanted - given)}"]
 
@@ -90,11 +106,10 @@ def inputs_of(plan, item):
     return []
 
 
-def run(plan, step, number):
+def run(plan, replicas, number):
     """Executes a step, one item after the other on every rank; says which ranks wait for ever."""
     devices = plan["devices"]
-    programs = [plan["programs"][replica["program"]] for replica in step["replicas"]]
-    ranks = [items for program in programs for items in program["devices"]]
+    ranks = [items for replica in replicas for items in replica]
     at, done, ready = [0] * len(ranks), [set() for _ in ranks], collections.deque(range(len(ranks)))
 
     def head(rank):

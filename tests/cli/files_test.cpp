@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "files/files.hpp"
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -104,6 +105,30 @@ TEST_CASE("JSON nested too deeply is refused while it is read") {
   CHECK_NOTHROW(read_json_file("--problem", path));
   CHECK_THROWS_WITH(read_json_object("--problem", path),
                     Catch::Matchers::ContainsSubstring("must hold one JSON object"));
+}
+
+TEST_CASE("JSON is read in time that grows with its length, and errors name line and key") {
+  std::string text = "[";
+  for (int k = 0; k < 300'000; ++k) text += R"({"a":[1,-2,3.5],"b":null},)";
+  const std::clock_t start = std::clock();
+  const json value = parse_json("--measured", "long.json", text + "{}]");
+  CHECK(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC <
+        20);  // It takes half a second.
+  CHECK(value.size() == 300'001);
+  CHECK(value[7] == json{{"a", {1, -2, 3.5}}, {"b", nullptr}});
+  CHECK(value.back() == json::object());
+
+  const auto refused = [](const char* bytes, const char* says) {
+    CHECK_THROWS_WITH(parse_json("--problem", "p.json", bytes),
+                      Catch::Matchers::ContainsSubstring(says));
+  };
+  refused("{\"a\":1,\n\"b\":tru}", "--problem = p.json: is not JSON: line 2");
+  refused(R"({"a":1,"b":{"a":2},"a":3})", "p.json: key = a: is given twice");
+  refused("[1e999]", "is not JSON");
+  refused("[1] 2", "is not JSON: line 1");
+  refused("", "is not JSON");
+  CHECK(parse_json("--problem", "p.json", "true") == json(true));
+  CHECK(parse_json("--problem", "p.json", R"({"a":{"a":"x"}})") == json{{"a", {{"a", "x"}}}});
 }
 
 TEST_CASE("Texts for terminals have no control characters and are UTF-8") {

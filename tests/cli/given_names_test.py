@@ -69,6 +69,30 @@ class GivenNames(CommandTest):
         self.expect_names(["partition", "--problem"], "chain.json", example("chain.json"), [
             (["weights", 2], -1), (["parts"], 0)])
 
+    def test_steps(self):
+        step = example("step.json")
+        lists = {key: [0] * step["stages"] for key in ("wgrad", "recompute", "act", "step")}
+        step = {**step, "mb_scale": [1] * step["microbatches"], **lists}
+        for key in ("fwd", "bwd", "wgrad", "cf", "cb", "mb_scale", "recompute", "act", "step"):
+            for value, named in (([*step[key], 1], f"{key} = "), ([*step[key][:-1], -1], f"{key}[{len(step[key]) - 1}] = ")):
+                with self.subTest(key, value=value):
+                    self.expect_failure("simulate", "--problem", self.write("step.json", {**step, key: value}),
+                                        naming=[f"omnibal: {named}"])
+        for key, value, named in (("fwd", [LARGE] * step["stages"], "times"), ("act", [LARGE] * step["stages"], "act"),
+                                  ("mb_scale", [LARGE] * step["microbatches"], "mb_scale"),
+                                  ("recompute", [99] * step["stages"], "recompute[0] = 99: must not be more than bwd,")):
+            with self.subTest(key, value=value):
+                self.expect_failure("simulate", "--problem", self.write("step.json", {**step, key: value}),
+                                    naming=[f"omnibal: {named}"])
+
+    def test_shapes(self):
+        shape = {"columns": [{"name": "a", "buckets": [[1, 2, 3]]},
+                             {"name": "b", "buckets": [[1, 2, 3]], "plus": {"a": 2}}]}
+        self.expect_names(["generate", "--samples", 3, "--out", "t.json", "--shape"], "shape.json", shape, [
+            (["columns", 1, "name"], "a"), (["columns", 1, "buckets"], [[1, 2, 0]]),
+            (["columns", 1, "buckets", 0], [2, 1, 3], "columns[1].buckets"),
+            (["columns", 1, "plus", "a"], LARGE, "columns[1].plus")])
+
     def test_models(self):
         self.expect_names([*RUN, "--memory", "80GiB", "--model"], "model.json", MODEL, [
             *([["vision", key], 0] for key in ("layers", "hidden", "a", "ffn")), (["vit_tokens_per_tile"], 0),
@@ -87,6 +111,12 @@ class GivenNames(CommandTest):
             *([[*row, key], 1e-300] for key in ("forward_seconds", "backward_seconds", "kept_bytes", "transient_bytes",
                                                 "kept_for_w_bytes")),
             ([*row, "weight_gradient_seconds"], 400)])
+
+    def test_profiles_of_a_plan(self):
+        row = {"name": "vision", "tiles": 1, "forward_seconds": 0.1}
+        run = [*RUN, "--memory", "80GiB", "--tp", 2, "--model", "internvl2-8b", "--profile"]
+        self.expect_names(run, "profile.json", {"layers": [row], "tp": 2}, [
+            (["tp"], 4), (["layers", 0, "name"], "audio", "fits[0]"), (["layers", 0, "mode"], "half", "fits[0]")])
 
     def test_advice_is_in_the_same_words(self):
         problem = changed(example("pipeline.json"), ["layers", 0, "wgrad"], LARGE)

@@ -112,6 +112,24 @@ TEST_CASE("Activation bytes at the reference point") {
   CHECK(language.modes.back().transient_bytes == language.modes.front().saved_bytes);
 }
 
+TEST_CASE("Every layer but the head says how many bytes it passes on, in bf16") {
+  const workload work{4, 4096, std::int64_t{4096} * 4096};
+  const auto bytes_of = [&](const training_setup& setup, const char* name) {
+    const auto chain = cost_layers(preset("internvl-chat-1.5"), a100(), setup);
+    return layer_named(chain, name).output_bytes.of(work);
+  };
+  CHECK(bytes_of({}, "vision0") == 4 * 1025 * 2 * 3200);
+  CHECK(bytes_of({}, "vision44") == 4 * 1025 * 2 * 3200);
+  CHECK(bytes_of({}, "projector") == 4 * 256 * 2 * 6144);
+  CHECK(bytes_of({}, "embedding") == 4096 * 2 * 6144);
+  CHECK(bytes_of({}, "language0") == 4096 * 2 * 6144);
+  CHECK(bytes_of({}, "language47") == 4096 * 2 * 6144);
+  CHECK(bytes_of({}, "head") == 0);
+  // Every device of a tensor-parallel group has the whole output, or its part of the sequence.
+  CHECK(bytes_of({.tensor_parallel = 2}, "language0") == 4096 * 2 * 6144);
+  CHECK(bytes_of({.tensor_parallel = 2, .sequence_parallel = true}, "language0") == 4096 * 6144);
+}
+
 TEST_CASE("Tensor and sequence parallelism divide time and bytes") {
   const model_shape model = preset("internvl-chat-1.5");
   const auto at = [&](const training_setup& setup) {

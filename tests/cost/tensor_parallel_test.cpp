@@ -188,3 +188,25 @@ TEST_CASE("Nodes and heads out of range are refused by name") {
   CHECK_THROWS_WITH(cost_layers(odd, device_presets()[0], {}),
                     Catch::Contains("vision.head_width"));
 }
+
+TEST_CASE("The division of a model says what is padded, shared and left idle") {
+  const model_shape model = preset("internvl-chat-1.5");
+  device_shape device = device_presets()[0];
+  const auto divided = [&](std::int64_t tp) { return divide_model(model, device, tp); };
+  CHECK(divided(1).padded == model);
+  CHECK(divided(8).padded == padded_model(model, 8));
+  CHECK(divided(8).idle_devices == 0);
+  CHECK(!divided(8).shares_key_heads);
+  CHECK(divided(16).shares_key_heads);
+  CHECK(divided(16).spans_nodes);
+  CHECK(divided(16).bandwidth == device.data_parallel_bandwidth);
+  CHECK(!divided(8).spans_nodes);
+  CHECK(divided(8).bandwidth == device.tensor_parallel_bandwidth);
+  device.devices_per_node = 6;
+  CHECK(divided(4).idle_devices == 2);
+  CHECK(divided(2).idle_devices == 0);
+  CHECK(divided(8).idle_devices == 0);  // across nodes
+  CHECK_THROWS_AS(divided(3), invalid_input);
+  device.devices_per_node = 0;
+  CHECK_THROWS_AS(divided(2), invalid_input);
+}

@@ -125,3 +125,44 @@ TEST_CASE("dispatch metrics refuse plans of other packs, and do not overflow") {
   constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
   CHECK(cost_ratio<std::uint64_t>(plan, std::vector<std::uint64_t>(4, most)) == Approx(1.5));
 }
+
+TEST_CASE("assigned_cost_variation counts each assigned pack once") {
+  const std::vector<int> costs{4, 8, 100, 6};
+  const auto variation = [&](const dispatch_plan& some) {
+    return assigned_cost_variation<int>(some, costs);
+  };
+  // Packs 0 and 1 are assigned, 2 is dropped, the last place repeats a pack to fill the step up.
+  const dispatch_plan padded{
+      .ranks = 2, .groups = {{0, 1, 2, 3, 4}, {0, 1, 3, 0}}, .dropped = {2}, .mask = {1, 1, 1, 0}};
+  const std::vector<int> assigned{4, 8, 6};
+  CHECK(variation(padded) == pack_cost_variation(std::span<const int>(assigned)));
+  CHECK(variation({}) == 0.0);
+  CHECK_THROWS_AS(variation({.ranks = 1, .groups = {{0, 1}, {4}}}), invalid_input);
+}
+
+TEST_CASE("measure_dispatch is all metrics, each by the function of its name") {
+  random_stream random(7);
+  std::vector<loads<2>> packs(50);
+  std::vector<std::int64_t> costs;
+  for (loads<2>& pack : packs) {
+    pack = {uniform_below(random, 9), uniform_below(random, 4096)};
+    costs.push_back(500 * pack[0] + pack[1]);
+  }
+  const std::span<const std::int64_t> costs_of(costs);
+  const std::span<const loads<2>> sums(packs);
+  for (const last_step_policy last :
+       {last_step_policy::spread, last_step_policy::drop, last_step_policy::pad}) {
+    const auto assigned =
+        dispatch_packs(costs_of, {.ranks = 3, .microbatches = 2, .last_step = last});
+    const auto all = measure_dispatch(assigned, sums, costs_of);
+    CHECK(all.steps == assigned.steps());
+    CHECK(all.dist_ratio == dist_ratio(assigned, sums));
+    CHECK(all.cost_ratio == cost_ratio(assigned, costs_of));
+    CHECK(all.cost_ratio_bound == cost_ratio_bound(assigned, costs_of));
+    CHECK(all.full_steps_cost_ratio == full_steps_cost_ratio(assigned, costs_of));
+    CHECK(all.draw_deviation == draw_deviation(assigned, costs_of));
+    CHECK(all.assigned_cost_variation == assigned_cost_variation(assigned, costs_of));
+    CHECK_THROWS_WITH(measure_dispatch(assigned, sums, costs_of.first(49)),
+                      Catch::Contains("must have one entry per pack, 50"));
+  }
+}

@@ -120,3 +120,24 @@ TEST_CASE("a plan of groups is a plan of their packs") {
   CHECK_THROWS_AS(plan_of_packs({.groups = {{0, 1}, {4}}}, groups), invalid_input);
   CHECK_THROWS_AS(plan_of_packs({.dropped = {9}}, groups), invalid_input);
 }
+
+TEST_CASE("the samples of a group are those of its packs") {
+  const grouping<std::uint32_t> packs({0, 2, 2, 5, 6}, {7, 8, 1, 2, 3, 9});
+  CHECK(samples_of_groups(grouping<std::uint32_t>({0, 2, 2, 4}, {2, 0, 1, 3}), packs) ==
+        grouping<std::uint32_t>({0, 5, 5, 6}, {1, 2, 3, 7, 8, 9}));
+  CHECK(samples_of_groups({}, packs).empty());
+  CHECK_THROWS_WITH(samples_of_groups(grouping<std::uint32_t>({0, 1, 2}, {0, 4}), packs),
+                    "groups[1] = 4: names a pack beyond the last");
+}
+
+TEST_CASE("the loads of groups are the sums of their packs' loads") {
+  const pack_table samples = uneven_packs(60, 4);
+  grouping<std::uint32_t> packs;
+  for (std::uint32_t id = 0; id < 60; ++id) {
+    packs.push_back(id);
+    if (id % 3 == 2) packs.close_group();
+  }
+  const pack_table sums = pack_loads(packs, samples);
+  const auto groups = group(sums, {.size = 4});
+  CHECK(pack_loads(samples_of_groups(groups, packs), samples) == pack_loads(groups, sums));
+}

@@ -10,6 +10,7 @@ that breaks the promise is left in FOLDER with the arguments that show it.
 """
 import argparse
 import copy
+import hashlib
 import json
 import os
 import random
@@ -54,10 +55,22 @@ PROBLEMS = {
 class Kind:
     """A kind of file: its bytes, and the arguments that read them from the name FILE."""
 
-    def __init__(self, name, content, *arguments):
+    def __init__(self, name, content, *arguments, seal=lambda content: content):
         self.name = name
         self.content = content
         self.arguments = arguments
+        self.seal = seal  # Makes checksums of changed bytes right again.
+
+
+def with_hash(content):
+    """An execution plan with the hash of what it became, so that the command reads on."""
+    try:
+        head = json.loads(content)
+        plan = json.dumps(head.pop("plan"))
+        head["sha256"] = hashlib.sha256(plan.encode()).hexdigest()
+    except (ValueError, AttributeError, TypeError, KeyError):
+        return content
+    return (json.dumps(head)[:-1] + f',"plan":{plan}}}').encode()
 
 
 def call(command, folder, arguments):
@@ -77,6 +90,13 @@ call.sanitized = None
 def read(*path):
     with open(os.path.join(*path), "rb") as file:
         return file.read()
+
+
+def events_of(plan, programs):
+    """A Chrome trace of a step with these programs of its replicas."""
+    devices = [device for program in programs for device in plan["lanes"][program["lanes"]]["devices"]]
+    return [{"ph": "X", "name": f"{item[0]} " + ".".join(map(str, item[1:3])), "pid": rank, "ts": 0, "dur": 1}
+            for rank, device in enumerate(devices) for lane in device for item in lane]
 
 
 def kinds_of(command, folder):
@@ -114,6 +134,16 @@ def kinds_of(command, folder):
         kinds.append(Kind(name + ".json", content, "pack", *lengths, "--evaluate", "FILE"))
     content = written("plan.json", "plan", *lengths, *SHAPE)
     kinds.append(Kind("plan.json", content, "plan", *lengths, *SHAPE, "--evaluate", "FILE"))
+    written("executed.json", "plan", *lengths, *SHAPE, *CAPACITY, "--time-limit", "1", "--execution", "execution.json")
+    content = read(folder, "execution.json")
+    plan = json.loads(content)["plan"]
+    programs = [plan["programs"][replica["program"]] for replica in plan["steps"][0]["replicas"]]
+    ranks = [[1000] * len(turns) for program in programs for turns in program["turns"]]
+    replay = ["replay", "--execution", "execution.json", "--measured", "FILE"]
+    kinds.append(Kind("measured.json", json.dumps({"steps": [{"step": 0, "ranks": ranks}]}).encode(), *replay))
+    kinds.append(Kind("events.json", json.dumps(events_of(plan, programs)).encode(), *replay))
+    kinds.append(Kind("execution.json", content, "replay", "--execution", "FILE", "--measured", "measured.json",
+                      seal=with_hash))
     profile = read(CHECKOUT, "examples", "snippets", "profile.json")
     kinds.append(Kind("profile.json", profile, "calibrate", "--profile", "FILE"))
     with open(os.path.join(folder, "profile.json"), "wb") as file:
@@ -258,7 +288,7 @@ def main():
         while inputs < given.inputs and time.monotonic() < end:
             kind = draw.choice(kinds)
             name = "changed-" + kind.name
-            content = mutated(kind.content, draw)
+            content = kind.seal(mutated(kind.content, draw))
             with open(os.path.join(folder, name), "wb") as file:
                 file.write(content)
             arguments = [name if word == "FILE" else word for word in kind.arguments]

@@ -7,6 +7,7 @@ has, for each sub-command, the runs of each case, which follow each other in one
 
 SCHEDULES = ("gpipe", "1f1b", "interleaved", "zbh1", "zbv")
 TWO_STAGES_PER_DEVICE = ("interleaved", "zbv")
+SPLIT_BACKWARD = ("zbh1", "zbv")
 OBJECTIVES = ("bottleneck", "closed_form", "blocking_bottleneck", "period", "makespan", "variance")
 MODELS = ("internvl2-8b", "llava-1.5-7b", "llava-1.5-13b", "llava-onevision-7b",
           "qwen2-vl-7b", "qwen2.5-vl-7b")
@@ -56,7 +57,7 @@ def simulate(schedule, **more):
     times = {"fwd": [3 + number(s, 4) for s in range(stages)], "bwd": [7 + number(s + 9, 5) for s in range(stages)],
              "cf": [1] * (stages - 1), "cb": [2] * (stages - 1), "act": [10 + s for s in range(stages)],
              "recompute": [s % 3 for s in range(stages)]}
-    if schedule.startswith("zb"):
+    if schedule in SPLIT_BACKWARD:
         times["wgrad"] = [2 + s % 2 for s in range(stages)]
     return {"kind": "simulate", "schedule": schedule, "stages": 3, "virtual": stages // 3, "microbatches": 6,
             **times, **more}

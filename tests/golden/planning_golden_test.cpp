@@ -56,6 +56,12 @@ std::ptrdiff_t position_of(any_schedule kind) {
   return std::ranges::find(kinds, kind) - kinds.begin();
 }
 
+/// Those of hashes over several objectives: one that is added leaves them as they are, and has
+/// lines of its own among the joint plans.
+constexpr auto objectives_together = std::to_array<any_objective>(
+    {objectives::bottleneck{}, objectives::blocking_bottleneck{}, objectives::closed_form{},
+     objectives::period{}, objectives::makespan{}, objectives::variance{}});
+
 std::string name_of(any_schedule kind) { return std::string(kind.name()); }
 
 schedule_shape shape_of(any_schedule kind, std::size_t stages, std::size_t microbatches) {
@@ -304,7 +310,7 @@ TEST_CASE("Golden hashes of evaluated plans") {
                                     one.backward_time, one.weight_gradient_time, one.static_bytes,
                                     one.latency(), one.activation.saved, one.activation.transient);
                  });
-                 const auto values = each(all_objectives, [&](const any_objective& objective) {
+                 const auto values = each(objectives_together, [&](const any_objective& objective) {
                    return hash_of(objective_of(problem, found.plan, objective));
                  });
                  return plan_hash(costs, values, peak_memory(problem, stages));
@@ -451,7 +457,7 @@ TEST_CASE("Golden hashes of plans with rules, ties and unequal devices") {
                    problem.together = {{0, 1}};
                    problem.apart = {{1, 2}};
                  }
-                 const auto plans = each(all_objectives, [&](const any_objective& objective) {
+                 const auto plans = each(objectives_together, [&](const any_objective& objective) {
                    return hash_of(plan_jointly(problem, objective));
                  });
                  return plan_hash(plans);

@@ -188,6 +188,28 @@ PROMISES = {
                "for (std::size_t r = 0; r + 1 < hashes.size(); ++r)\n    if (hashes[r]",
                "comm/agreement", "a rank with another plan is an error on every rank"),
     ],
+    "no rank waits for ever": [
+        Mutant("equal times in no order of the graph", "pipeline/impl/message_order.ipp",
+               "    return std::tuple(left.time, left.position, left.is_message()) <\n"
+               "           std::tuple(right.time, right.position, right.is_message());",
+               "    return std::tuple(left.time, left.is_message(), left.position) <\n"
+               "           std::tuple(right.time, right.is_message(), right.position);",
+               "pipeline/message_order",
+               "no schedule deadlocks in the order of messages, whatever the durations were taken to be"),
+        Mutant("idle replicas forget the reductions", "run/impl/execution_plan.ipp",
+               "      for (const execution_item& item : closing_items(plan_, d)) devices[d].push_back(item);",
+               "      if (!packs.empty())\n"
+               "        for (const execution_item& item : closing_items(plan_, d)) devices[d].push_back(item);",
+               "run/execution_plan", "an idle replica has no operations and joins all reductions"),
+        Mutant("receiver takes the bytes of its own edge", "run/impl/execution_plan.ipp",
+               "bytes = passed(plan.stages[item.stage - 1].activation_bytes);",
+               "bytes = passed(plan.stages[item.stage].activation_bytes);",
+               "run/execution_plan",
+               "both ends of a message agree on its bytes, which are those of the edge and the pack"),
+        Mutant("plans that deadlock accepted", "run/impl/execution_plan.ipp",
+               "  if (run.stuck.empty()) return;\n", "  return;\n",
+               "run/execution_plan", "a plan with anything wrong is refused"),
+    ],
     "sums cannot overflow": [
         Mutant("sums wrap around", "core/arithmetic.hpp",
                "  if (const auto sum = try_add(left, right)) return *sum;",

@@ -82,11 +82,11 @@ PROGRAMS = {
                "Limits.test_hard_stages_under_every_objective"),
     ],
     "sizes are limited": [
-        Mutant("nesting without a limit", "cli/files/json.cpp", "if (depth > deepest)", "if (false && depth > deepest)",
+        Mutant("nesting without a limit", "cli/files/json.cpp", "if (open_.size() > deepest)", "if (false && open_.size() > deepest)",
                "cli/files", "JSON nested too deeply is refused while it is read"),
-        Mutant("keys without a limit", "cli/files/json.cpp", "if (keys_.back().size() > most_keys)",
-               "if (false && keys_.back().size() > most_keys)", "cli/bad_day",
-               "Limits.test_objects_of_many_keys_are_refused_by_their_limit"),
+        Mutant("timelines without a limit", "cli/commands/simulate.cpp", "std::uint64_t{1} << 19", "std::uint64_t{1} << 22",
+               "cli/bad_day",
+               "Limits.test_long_timelines_are_refused_by_their_limit_and_many_devices_take_linear_time"),
     ],
     "out of memory is status 71": [
         Mutant("out of memory is an internal error", "cli/main.cpp",

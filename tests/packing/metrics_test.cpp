@@ -75,3 +75,20 @@ TEST_CASE("pack_cost_variation is the deviation relative to the mean") {
   const std::vector<std::uint64_t> huge{~std::uint64_t{0}, ~std::uint64_t{0}};
   CHECK(pack_cost_variation<std::uint64_t>(huge) == Approx(0).margin(1e-12));
 }
+
+TEST_CASE("pack_costs adds up the loads in millionths of the capacity") {
+  const std::vector<loads<2>> packs = {{9, 0}, {0, 4096}, {3, 1024}, {0, 1}, {18, 4096}};
+  CHECK(pack_costs<2>(packs, {9, 4096}) ==
+        std::vector<std::int64_t>{1'000'000, 1'000'000, 333'333 + 250'000, 244, 3'000'000});
+  CHECK(pack_costs<2>({}, {9, 4096}).empty());
+}
+
+TEST_CASE("pack_costs refuses what has no cost") {
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  const std::vector<loads<1>> large = {{1}, {most}};
+  CHECK_THROWS_WITH(pack_costs<1>(large, {1}), Catch::Contains("load of a pack[1]"));
+  CHECK(pack_costs<1>(large, {most}) == std::vector<std::int64_t>{0, 1'000'000});
+  CHECK_THROWS_WITH(pack_costs<1>(large, {0}), Catch::Contains("capacity[0] = 0"));
+  const std::vector<loads<1>> negative = {{-1}};
+  CHECK_THROWS_WITH(pack_costs<1>(negative, {5}), Catch::Contains("packs[0] = -1"));
+}

@@ -416,3 +416,34 @@ TEST_CASE("the knapsack over the buffer finds the best of all choices") {
     CHECK(size.column <= corner.column);
   }
 }
+
+TEST_CASE("a table packed by the streaming packer is the stream of its samples") {
+  random_stream random(5);
+  std::vector<loads<2>> samples(300);
+  for (loads<2>& sample : samples)
+    sample = {1 + uniform_below(random, 12), 1 + uniform_below(random, 1100)};
+  const packers::streaming method{.buffer = 20, .age_limit = 30, .good_enough = 900};
+  const packing_options<2> options{.capacity = {10, 1000}, .oversize = oversize_policy::own_pack};
+  const packing_result table = method.pack<2>(samples, options);
+  packing_options<2> fitting = options;
+  fitting.oversize = oversize_policy::skip;
+  streaming_packer<2> packer(fitting, method);
+  std::size_t packs = 0;
+  const auto take = [&] {
+    while (const auto pack = packer.pop()) {
+      REQUIRE(std::ranges::equal(*pack, table.packs[packs]));
+      ++packs;
+    }
+  };
+  for (std::size_t id = 0; id < samples.size(); ++id) {
+    packer.push(id, samples[id]);
+    take();
+  }
+  packer.flush();
+  take();
+  REQUIRE(!table.oversize.empty());
+  CHECK(std::ranges::equal(packer.oversize(), table.oversize));
+  REQUIRE(table.packs.size() == packs + table.oversize.size());
+  for (const std::uint32_t id : table.oversize)
+    CHECK(std::ranges::equal(table.packs[packs++], std::vector{id}));
+}

@@ -56,15 +56,17 @@ std::int64_t replayed_peak(const std::vector<pipeline_operation>& order, bool sp
 TEST_CASE("The worst moments give the peak of every schedule, whatever its stages hold") {
   random_stream random(11);
   for (int round = 0; round < 2000; ++round) {
-    schedule_shape shape{.kind = all_schedules[static_cast<std::size_t>(test::draw(random, 0, 4))],
-                         .stages = static_cast<std::size_t>(test::draw(random, 1, 5)),
-                         .microbatches = static_cast<std::size_t>(test::draw(random, 1, 12))};
-    if (shape.kind == schedules::interleaved{}) {
+    schedule_shape shape{
+        .kind = all_schedules[uniform_below(random, std::uint32_t{all_schedules.size()})],
+        .stages = static_cast<std::size_t>(test::draw(random, 1, 5)),
+        .microbatches = static_cast<std::size_t>(test::draw(random, 1, 12))};
+    const schedule_capabilities& can = shape.kind.capabilities();
+    if (can.most_virtual_stages > can.least_virtual_stages) {
       shape.virtual_stages = static_cast<std::size_t>(test::draw(random, 1, 3));
       shape.group_size = shape.stages + static_cast<std::size_t>(test::draw(random, 0, 3));
     }
     shape.virtual_stages =
-        std::max(shape.virtual_stages, shape.kind.capabilities().least_virtual_stages);
+        std::clamp(shape.virtual_stages, can.least_virtual_stages, can.most_virtual_stages);
     shape.microbatches = runnable_microbatches(shape, shape.microbatches);
     const auto device = static_cast<std::size_t>(
         test::draw(random, 0, static_cast<std::int64_t>(shape.stages) - 1));
@@ -76,8 +78,9 @@ TEST_CASE("The worst moments give the peak of every schedule, whatever its stage
         chunk.saved_for_weight_gradient =
             test::draw(random, 0, round % 2 == 0 ? chunk.saved : 2 * chunk.saved + 9);
     }
+    const std::vector<std::size_t> own = stages_of_devices(shape)[device];
     const auto memory = [&](const pipeline_operation& work) {
-      return chunks[work.stage / shape.stages];
+      return chunks[static_cast<std::size_t>(std::ranges::find(own, work.stage) - own.begin())];
     };
     const auto order = device_order(shape, device);
     const std::int64_t peak = replayed_peak(order, shape.splits_backward(), memory);
@@ -88,10 +91,12 @@ TEST_CASE("The worst moments give the peak of every schedule, whatever its stage
       std::int64_t worst = 0;
       for (const peak_event& moment : moments) worst = std::max(worst, bytes_at(moment, chunks));
       REQUIRE(worst == peak);
-      // Planning treats a stage that has a device to itself as one knapsack because of this.
-      if (shape.virtual_stages == 1 &&
-          (kept == kept_bytes::within_saved || !shape.splits_backward()))
-        REQUIRE(moments.size() == 1);
+      // Then planning takes a stage that has a device to itself as one knapsack; of schedules that
+      // split the backward it asks how many events there are.
+      const bool has_one_event =
+          !shape.splits_backward() ||
+          (kept == kept_bytes::within_saved && shape.kind == schedules::zero_bubble_h1{});
+      if (shape.virtual_stages == 1 && has_one_event) REQUIRE(moments.size() == 1);
     }
   }
 }

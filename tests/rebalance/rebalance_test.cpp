@@ -414,3 +414,24 @@ TEST_CASE("rebalance makes the same plan everywhere") {
 TEST_CASE("rebalance costs no more than the peer and moves half the bytes") {
   check_against_peer(tiled_table(20'000, 11), GENERATE(8U, 64U));
 }
+
+TEST_CASE("costs before any move, and relative to the mean rank") {
+  const rebalance_problem problem{
+      .ranks = 3,
+      .samples = {{.rank = 0, .cost = 4}, {.rank = 2, .cost = 5}, {.rank = 0, .cost = 3}}};
+  CHECK(initial_cost(problem) == 7);
+  CHECK(relative_cost(problem, 4) == 1.0);
+  CHECK(relative_cost(problem, 8) == 2.0);
+  CHECK(relative_cost(problem, 0) == 0.0);
+  const rebalance_problem idle{.ranks = 2, .samples = {{.rank = 1, .bytes = 9}}};
+  CHECK(initial_cost(idle) == 0);
+  CHECK(relative_cost(idle, 0) == 1.0);
+  CHECK(initial_cost({.ranks = 4}) == 0);
+  random_stream random(6);
+  for (int round = 0; round < 50; ++round) {
+    const rebalance_problem any = random_problem(1 + uniform_below(random, 6), 20, 40, random);
+    REQUIRE(initial_cost(any) == largest_cost(any, homes(any)));
+    REQUIRE(relative_cost(any, initial_cost(any)) >= 1.0 - 1e-12);
+    REQUIRE(rebalance(any).objective <= initial_cost(any));
+  }
+}

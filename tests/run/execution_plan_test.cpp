@@ -85,6 +85,20 @@ struct small_run {
   }
 };
 
+using item_list = std::vector<execution_item>;
+
+/// Replaces a program by one in which the items of a device are changed.
+template <class Change>
+void change_program(execution_plan& plan, std::size_t program, std::size_t device,
+                    const Change& change) {
+  std::vector<item_list> devices;
+  for (std::size_t d = 0; d < plan.devices; ++d) devices.push_back(items_of(plan, program, d));
+  change(devices[device]);
+  const std::uint32_t microbatches = plan.lanes[plan.programs[program].lanes].microbatches;
+  plan.programs[program] = plan.programs[add_program(plan, microbatches, devices)];
+  plan.programs.pop_back();
+}
+
 std::vector<std::vector<std::int64_t>> predictions(const execution_plan& plan, std::size_t step) {
   std::vector<std::vector<std::int64_t>> durations;
   for (std::size_t rank = 0; rank < plan.ranks(); ++rank)
@@ -164,6 +178,33 @@ TEST_CASE("one program per number of micro-batches where the order is that of me
   CHECK(run.execution().programs.size() >= 3);
 }
 
+TEST_CASE(
+    "a program takes one byte per item, and lanes are stored once per number of micro-batches") {
+  const small_run run(schedules::zero_bubble_v{}, 4, 2, 4, 8);
+  const execution_plan plan = run.execution();
+  CHECK(plan.programs.size() > 3);
+  CHECK(plan.lanes.size() == 3);
+  std::size_t bytes = 0, items = 0;
+  for (std::size_t k = 0; k < plan.programs.size(); ++k)
+    for (std::size_t d = 0; d < plan.devices; ++d) {
+      bytes += plan.programs[k].turns[d].size();
+      items += items_of(plan, k, d).size();
+    }
+  CHECK(bytes == items);
+}
+
+TEST_CASE("samples that the run leaves out are skipped, and all others are in a pack") {
+  const small_run run(schedules::gpipe{}, 2, 1, 1, 2);
+  std::vector<vision_language_sample> more = run.samples;
+  more.push_back({1, 150});
+  run_problem problem = run.problem;
+  problem.samples = more;
+  const execution_plan plan = make_execution_plan(problem, run.strategy);
+  validate(plan);
+  CHECK(plan.skipped == std::vector<std::uint32_t>{3});
+  CHECK(run.execution().skipped.empty());
+}
+
 TEST_CASE("labels are summed over the samples of each pack") {
   const small_run run(schedules::gpipe{}, 2, 1, 1, 2);
   const std::vector<std::int64_t> labels = {5, 0, 7};
@@ -200,31 +241,37 @@ TEST_CASE("a plan with anything wrong is refused") {
   };
   for (std::size_t k = 0; k < right.programs.size(); ++k)
     for (std::size_t d = 0; d < 3; ++d)
-      for (std::size_t i = 0; i < right.programs[k].devices[d].size(); ++i) {
-        refuses([&](execution_plan& wrong) {
-          auto& items = wrong.programs[k].devices[d];
-          items.erase(items.begin() + static_cast<std::ptrdiff_t>(i));
-        });
-        refuses([&](execution_plan& wrong) {
-          auto& items = wrong.programs[k].devices[d];
-          items.insert(items.begin(), items[i]);
-        });
-        refuses([&](execution_plan& wrong) { ++wrong.programs[k].devices[d][i].stage; });
+      for (std::size_t i = 0; i < items_of(right, k, d).size(); ++i) {
+        const auto with_items = [&](const auto& change_items) {
+          refuses([&](execution_plan& wrong) { change_program(wrong, k, d, change_items); });
+        };
+        const auto place = static_cast<std::ptrdiff_t>(i);
+        with_items([&](item_list& items) { items.erase(items.begin() + place); });
+        with_items([&](item_list& items) { items.insert(items.begin(), item_list(items)[i]); });
+        with_items([&](item_list& items) { ++items[i].stage; });
       }
   // Two neighbouring messages with the same peer, in another order.
   for (std::size_t d = 0; d < 3; ++d) {
-    const auto& items = right.programs[0].devices[d];
+    const item_list items = items_of(right, 0, d);
     for (std::size_t i = 0; i < items.size(); ++i)
       for (std::size_t j = i + 1; j < items.size(); ++j)
         if (is_message(items[i].kind) && is_message(items[j].kind) &&
             items[i].peer == items[j].peer) {
           refuses([&](execution_plan& wrong) {
-            auto& list = wrong.programs[0].devices[d];
-            std::swap(list[i], list[j]);
+            change_program(wrong, 0, d, [&](item_list& list) { std::swap(list[i], list[j]); });
           });
           break;
         }
   }
+  refuses([](execution_plan& wrong) { wrong.programs[0].lanes = 99; });
+  refuses([](execution_plan& wrong) { wrong.programs[0].turns.pop_back(); });
+  refuses([](execution_plan& wrong) { wrong.programs[0].turns[0].pop_back(); });
+  refuses([](execution_plan& wrong) { wrong.programs[0].turns[0].push_back('0'); });
+  refuses([](execution_plan& wrong) { wrong.programs[0].turns[0][0] = '?'; });
+  refuses([](execution_plan& wrong) { wrong.lanes[0].devices.pop_back(); });
+  refuses([](execution_plan& wrong) { wrong.lanes[0].microbatches = 0xFFFFFFF0; });
+  refuses([](execution_plan& wrong) { wrong.skipped = {0}; });
+  refuses([](execution_plan& wrong) { wrong.skipped = {99}; });
   refuses([](execution_plan& wrong) { wrong.program_of.pop_back(); });
   refuses([](execution_plan& wrong) { wrong.program_of[0] = wrong.program_of.back(); });
   refuses([](execution_plan& wrong) { wrong.program_of[0] = 99; });

@@ -16,8 +16,12 @@ using namespace omnibal;
 
 namespace {
 
+/// 16 layers.
 std::vector<layer_cost> small_chain() {
-  return cost_layers(model_presets()[3], device_presets()[0], {.data_parallel = 2});
+  model_shape model = model_presets()[3];
+  model.vision.layers = 6;
+  model.language.layers = 7;
+  return cost_layers(model, device_presets()[0], {.data_parallel = 2});
 }
 
 schedule_problem some_problem(const std::vector<vision_language_sample>& samples,

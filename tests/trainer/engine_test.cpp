@@ -217,7 +217,8 @@ TEST_CASE("weights and losses are those of one rank, to the bit, under every sch
 
 TEST_CASE("empty micro-batches occur in the plans that are tested") {
   const execution_plan plan = test::toy_plan(schedules::interleaved{}, 2, 2, uneven_counts(2, 1));
-  CHECK(plan.programs[plan.program_of[0]].microbatches > plan.assignment[0].size());
+  const std::uint32_t lanes = plan.programs[plan.program_of[0]].lanes;
+  CHECK(plan.lanes[lanes].microbatches > plan.assignment[0].size());
 }
 
 TEST_CASE("layers that are not trained get no gradients, and keep their weights") {

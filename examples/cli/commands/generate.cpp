@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // omnibal generate: makes length tables from histograms, or by resampling a real table.
-#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include <omnibal/core/error.hpp>
-#include <omnibal/core/random.hpp>
+#include <omnibal/dataset/length_shape.hpp>
 
 #include "commands/commands.hpp"
 #include "commands/deliver.hpp"
@@ -29,66 +35,39 @@ struct generate_options {
   std::string out = {};
 };
 
-/// Rows and the choice of text-only samples use random streams of their own: --text-only changes
-/// nothing but the samples that become text-only.
-enum stream : std::uint64_t { rows = 0, text_only = 1 };
+length_draw_options draw_options(const generate_options& options) {
+  return {.rows = static_cast<std::size_t>(options.samples),
+          .seed = static_cast<std::uint64_t>(options.seed),
+          .text_only_numerator = options.text_only.numerator,
+          .text_only_denominator = options.text_only.denominator};
+}
 
-integer_table draw_from_shape(const generate_options& options, random_stream& random) {
-  const std::vector<column_shape> shape = read_shape(options.shape);
-  integer_table table;
-  for (const column_shape& column : shape) table.columns.push_back(column.name);
-  for (std::int64_t i = 0; i < options.samples; ++i) draw_row(shape, random, table.values);
+/// Rows with the names of their columns.
+struct generated_table {
+  std::vector<std::string> names = {};
+  length_rows rows = {};
+};
+
+generated_table draw_from_shape(const generate_options& options) {
+  const std::vector<length_column> shape = read_shape(options.shape);
+  generated_table table{.rows = draw_lengths(shape, draw_options(options))};
+  for (const length_column& column : shape) table.names.push_back(column.name);
   return table;
 }
 
 /// Draws rows of the real table with replacement.
-integer_table draw_from_table(const generate_options& options, random_stream& random) {
+generated_table draw_from_table(const generate_options& options) {
   table_options wanted = options.tables;
   wanted.files = {options.like};
   const length_tables real = read_length_tables(wanted);
-  integer_table table;
-  for (const resource_column& resource : wanted.resources) table.columns.push_back(resource.column);
-  std::visit(
+  generated_table table;
+  for (const resource_column& resource : wanted.resources) table.names.push_back(resource.column);
+  table.rows = std::visit(
       [&](const auto& samples) {
-        const auto count = static_cast<std::uint32_t>(samples.size());
-        for (std::int64_t i = 0; i < options.samples; ++i) {
-          const auto& row = samples[uniform_below(random, count)];
-          table.values.insert(table.values.end(), row.begin(), row.end());
-        }
+        return resample_lengths(std::span(samples), draw_options(options));
       },
       real.samples);
   return table;
-}
-
-/// Sets the first resource, the images, to 0 in a share of the rows.
-void make_text_only(integer_table& table, fraction share, random_stream random) {
-  if (share.numerator == 0) return;
-  for (std::size_t i = 0; i < table.rows(); ++i)
-    if (uniform_below(random, share.denominator) < share.numerator)
-      table.values[i * table.columns.size()] = 0;
-}
-
-integer_table generate(const generate_options& options) {
-  const auto seed = static_cast<std::uint64_t>(options.seed);
-  random_stream random(seed, stream::rows);
-  integer_table table =
-      options.like.empty() ? draw_from_shape(options, random) : draw_from_table(options, random);
-  make_text_only(table, options.text_only, random_stream(seed, stream::text_only));
-  return table;
-}
-
-column_summary summarize(const integer_table& table, std::size_t column) {
-  column_summary summary{.name = table.columns[column],
-                         .least = std::numeric_limits<std::int64_t>::max()};
-  double sum = 0;
-  for (std::size_t i = 0; i < table.rows(); ++i) {
-    const std::int64_t value = table.row(i)[column];
-    summary.least = std::min(summary.least, value);
-    summary.most = std::max(summary.most, value);
-    sum += static_cast<double>(value);
-  }
-  summary.mean = sum / static_cast<double>(table.rows());
-  return summary;
 }
 
 exit_status run(const generate_options& options, const command_context& context) {
@@ -96,12 +75,15 @@ exit_status run(const generate_options& options, const command_context& context)
     throw usage_error("generate needs either --shape or --like");
   expect_table_format(options.out);
   expect_writable(options.out);
-  const integer_table table = generate(options);
-  const std::string bytes = table_bytes(table, options.out);
+  generated_table table =
+      options.like.empty() ? draw_from_shape(options) : draw_from_table(options);
+  generation_report report{.out = options.out, .samples = table.rows.size()};
+  for (std::size_t c = 0; c < table.names.size(); ++c)
+    report.columns.push_back({table.names[c], summarize_lengths(table.rows, c)});
+  const std::string bytes = table_bytes(
+      {.columns = std::move(table.names), .values = std::move(table.rows.values)}, options.out);
   write_file(options.out, bytes);
-  generation_report report{.out = options.out, .samples = table.rows(), .sha256 = sha256(bytes)};
-  for (std::size_t c = 0; c < table.columns.size(); ++c)
-    report.columns.push_back(summarize(table, c));
+  report.sha256 = sha256(bytes);
   print_report(context, report);
   return exit_status::done;
 }

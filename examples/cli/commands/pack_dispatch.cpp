@@ -16,15 +16,7 @@
 namespace omnibal::cli {
 
 grouping<std::uint32_t> samples_by_microbatch(const packs_file& file) {
-  if (file.groups.empty()) return file.packs;
-  grouping<std::uint32_t> microbatches;
-  microbatches.reserve(file.groups.size(), file.packs.indices().size());
-  for (std::size_t group = 0; group < file.groups.size(); ++group) {
-    for (const std::uint32_t pack : file.groups[group])
-      for (const std::uint32_t id : file.packs[pack]) microbatches.push_back(id);
-    microbatches.close_group();
-  }
-  return microbatches;
+  return file.groups.empty() ? file.packs : samples_of_groups(file.groups, file.packs);
 }
 
 namespace {
@@ -47,7 +39,8 @@ void assign(const sample_list<Resources>& samples, const pack_options& options,
                                .seed = static_cast<std::uint64_t>(options.seed),
                                .epoch = static_cast<std::uint64_t>(options.epoch)});
   const grouping<std::uint32_t> microbatches = samples_by_microbatch(file);
-  const auto costs = pack_costs(pack_loads(microbatches, samples), file.capacity);
+  const auto sums = pack_loads(microbatches, samples);
+  const auto costs = pack_costs<Resources>(std::span(sums), to_loads<Resources>(file.capacity));
   const std::vector<std::uint32_t> sizes = pack_sizes(microbatches);
   file.plan = dispatch_packs(std::span(costs),
                              {.ranks = static_cast<std::uint32_t>(options.ranks),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <omnibal/core/error.hpp>
+#include <omnibal/packing/drawn_samples.hpp>
 #include <omnibal/packing/packing_check.hpp>
 
 #include "errors.hpp"
@@ -21,10 +22,10 @@ namespace {
 /// How often each sample that fits must be in the packs of a file.
 std::vector<std::uint32_t> expected_times(const packs_file& file, std::size_t samples) {
   if (!file.mixture) return std::vector<std::uint32_t>(samples, 1);
-  std::vector<std::uint32_t> times(samples);
-  for (const std::uint32_t id : draw_samples(*file.mixture))
-    ++times[file.places.empty() ? id : file.places[id]];
-  return times;
+  std::vector<std::uint32_t> drawn = draw_samples(*file.mixture);
+  if (!file.places.empty())
+    for (std::uint32_t& id : drawn) id = file.places[id];
+  return times_drawn(drawn, samples);
 }
 
 /// Checks the packs of a file; errors name the file.

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -15,15 +14,6 @@
 
 namespace omnibal::cli {
 namespace {
-
-/// The variation of costs over the groups that a plan assigns, each counted once.
-double assigned_cost_variation(const dispatch_plan& plan, const std::vector<std::int64_t>& costs) {
-  std::vector<std::int64_t> assigned;
-  const auto groups = plan.groups.indices();
-  for (std::size_t k = 0; k < groups.size(); ++k)
-    if (plan.mask.empty() || plan.mask[k] != 0) assigned.push_back(costs[groups[k]]);
-  return pack_cost_variation(std::span(std::as_const(assigned)));
-}
 
 std::size_t dropped_packs(const packs_file& file) {
   return file.groups.empty() ? file.plan.dropped.size()
@@ -39,9 +29,10 @@ std::vector<double> to_list(const Values& values) {
 template <std::size_t Resources>
 void add_packing(pack_report& report, const sample_list<Resources>& samples,
                  const packs_file& file) {
-  const auto metrics = measure_packing(file.packs, samples, to_loads<Resources>(file.capacity));
-  const std::vector<std::int64_t> costs =
-      pack_costs(pack_loads(file.packs, samples), file.capacity);
+  const auto capacity = to_loads<Resources>(file.capacity);
+  const auto metrics = measure_packing(file.packs, samples, capacity);
+  const auto sums = pack_loads(file.packs, samples);
+  const std::vector<std::int64_t> costs = pack_costs<Resources>(std::span(sums), capacity);
   report.packed = metrics.samples;
   report.packs = metrics.packs;
   report.fill = to_list(metrics.fill);
@@ -54,15 +45,18 @@ template <std::size_t Resources>
 void add_dispatch(pack_report& report, const sample_list<Resources>& samples,
                   const packs_file& file) {
   const auto sums = pack_loads(samples_by_microbatch(file), samples);
-  const std::vector<std::int64_t> costs = pack_costs(sums, file.capacity);
-  report.steps = file.plan.steps();
+  const std::vector<std::int64_t> costs =
+      pack_costs<Resources>(std::span(sums), to_loads<Resources>(file.capacity));
+  const auto metrics =
+      measure_dispatch(file.plan, std::span<const loads<Resources>>(sums), std::span(costs));
+  report.steps = metrics.steps;
   report.dropped = dropped_packs(file);
-  report.dist_ratio = to_list(dist_ratio(file.plan, std::span<const loads<Resources>>(sums)));
-  report.cost_ratio = cost_ratio(file.plan, std::span(costs));
-  report.cost_ratio_bound = cost_ratio_bound(file.plan, std::span(costs));
-  report.full_steps_cost_ratio = full_steps_cost_ratio(file.plan, std::span(costs));
-  report.window_deviation = draw_deviation(file.plan, std::span(costs));
-  if (!file.groups.empty()) report.group_cost_variation = assigned_cost_variation(file.plan, costs);
+  report.dist_ratio = to_list(metrics.dist_ratio);
+  report.cost_ratio = metrics.cost_ratio;
+  report.cost_ratio_bound = metrics.cost_ratio_bound;
+  report.full_steps_cost_ratio = metrics.full_steps_cost_ratio;
+  report.window_deviation = metrics.draw_deviation;
+  if (!file.groups.empty()) report.group_cost_variation = metrics.assigned_cost_variation;
 }
 
 }  // namespace

@@ -2,12 +2,16 @@
 #include "commands/pack_samples.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <omnibal/core/error.hpp>
-#include <omnibal/dataset/sample_keys.hpp>
 #include <omnibal/packing/capacity_choice.hpp>
+#include <omnibal/packing/drawn_samples.hpp>
 #include <omnibal/packing/swap_improvement.hpp>
 
 #include "commands/pack_method.hpp"
@@ -21,7 +25,7 @@ namespace {
 
 /// The capacities given, or those found.
 template <std::size_t Resources>
-capacity_choice_result<Resources> capacity_for(const sample_list<Resources>& samples,
+capacity_choice_result<Resources> capacity_for(std::span<const loads<Resources>> samples,
                                                const length_tables& tables,
                                                const pack_options& options,
                                                const search_control& control) {
@@ -57,7 +61,7 @@ std::vector<capacity_row> capacity_rows(const capacity_choice_result<Resources>&
 
 /// Packs samples: all of packed_tables but its plan.
 template <std::size_t Resources>
-packed_tables group_samples(const sample_list<Resources>& samples, const length_tables& tables,
+packed_tables group_samples(std::span<const loads<Resources>> samples, const length_tables& tables,
                             const pack_options& options, const search_control& control) {
   stopwatch watch;
   const capacity_choice_result<Resources> choice = capacity_for(samples, tables, options, control);
@@ -106,20 +110,18 @@ mixture_draw mixture_for(const length_tables& tables, const pack_options& option
   return mixture;
 }
 
-/// The loads of these samples, repeats included.
-template <std::size_t Resources>
-sample_list<Resources> loads_of(const std::vector<std::uint32_t>& ids,
-                                const sample_list<Resources>& samples) {
-  sample_list<Resources> some;
-  some.reserve(ids.size());
-  for (const std::uint32_t id : ids) some.push_back(samples[id]);
-  return some;
+/// Throws the error in words of the command where it is about a load of a sample.
+[[noreturn]] void throw_in_given_words(const invalid_input& error,
+                                       const std::vector<std::string>& names) {
+  if (!error.index() || std::ranges::find(names, error.field()) == names.end()) throw error;
+  throw invalid_input(error.field(), *error.index(), error.value(),
+                      "exceeds the capacity; raise it, or choose to skip such samples or to give "
+                      "them own packs with --oversize");
 }
 
-/// Packs the samples that a mixture draws. The packer sees them as samples 0, 1, … in the order
-/// drawn; packs name them by their ids.
+/// Packs the samples that a mixture draws.
 template <std::size_t Resources>
-packed_tables group_mixture(const sample_list<Resources>& samples, const length_tables& tables,
+packed_tables group_mixture(std::span<const loads<Resources>> samples, const length_tables& tables,
                             const pack_options& options, const search_control& control) {
   const mixture_draw mixture = mixture_for(tables, options);
   const std::vector<std::uint32_t> drawn = draw_samples(mixture);
@@ -127,23 +129,19 @@ packed_tables group_mixture(const sample_list<Resources>& samples, const length_
     throw invalid_input("--repeat", options.repeat,
                         "draws no sample in epoch " + std::to_string(options.epoch));
   packed_tables packed;
+  const auto pack = [&](std::span<const loads<Resources>> some) {
+    packed = group_samples(some, tables, options, control);
+    return packing_result{.packs = packed.file.packs, .oversize = packed.oversize};
+  };
   try {
-    packed = group_samples(loads_of(drawn, samples), tables, options, control);
+    packing_result result = pack_drawn(samples, drawn, pack, names_of<Resources>(tables));
+    packed.file.packs = std::move(result.packs);
+    packed.oversize = std::move(result.oversize);
   } catch (const invalid_input& error) {
-    const auto& names = tables.resources;
-    if (!error.index() || std::find(names.begin(), names.end(), error.field()) == names.end())
-      throw;
-    throw invalid_input(error.field(), drawn[*error.index()], error.value(),
-                        "exceeds the capacity; raise it, or choose to skip such samples or to "
-                        "give them own packs with --oversize");
+    throw_in_given_words(error, tables.resources);
   }
   packed.drawn = drawn.size();
   packed.file.mixture = mixture;
-  packed.file.packs = renumber_samples(packed.file.packs, drawn);
-  for (std::uint32_t& id : packed.oversize) id = drawn[id];
-  std::sort(packed.oversize.begin(), packed.oversize.end());
-  packed.oversize.erase(std::unique(packed.oversize.begin(), packed.oversize.end()),
-                        packed.oversize.end());
   return packed;
 }
 
@@ -152,7 +150,8 @@ packed_tables group_mixture(const sample_list<Resources>& samples, const length_
 packed_tables pack_samples(const length_tables& tables, const pack_options& options,
                            const search_control& control) {
   return std::visit(
-      [&](const auto& samples) {
+      [&](const auto& table) {
+        const std::span samples(table);
         return options.repeat.empty() ? group_samples(samples, tables, options, control)
                                       : group_mixture(samples, tables, options, control);
       },

@@ -9,6 +9,8 @@
 
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/schedules.hpp>
+#include <omnibal/planner/objectives.hpp>
+#include <omnibal/run/schedule_search.hpp>
 
 #include "commands/commands.hpp"
 #include "commands/plan_arguments.hpp"
@@ -18,6 +20,17 @@
 
 namespace omnibal::cli {
 namespace {
+
+/// The names of schedules or objectives, as a list in a sentence or on the command line.
+template <typename Members>
+std::string joined_names(const Members& members, const std::string& separator) {
+  std::string names;
+  for (const auto& one : members) {
+    if (!names.empty()) names += separator;
+    names += one.name();
+  }
+  return names;
+}
 
 /// Throws invalid_input if there is none; `more` are further names to suggest.
 any_schedule schedule_named(std::string_view option, std::string_view name,
@@ -58,14 +71,16 @@ void add_cluster_options(CLI::App& command, given_files& files, plan_arguments& 
   };
   command.add_option_function<std::string>(
       "--schedule", take_schedule,
-      "Pipeline schedule: 1f1b, gpipe, interleaved, zbh1, zbv, or auto to search for it [1f1b]");
+      "Pipeline schedule: " + joined_names(all_schedules, ", ") +
+          ", or auto to search for it [1f1b]");
   const auto take_allowed = [&](const std::string& names) {
     for (const std::string_view name : split(names, ','))
       arguments.allow.push_back(schedule_named("--allow", name, {}));
   };
   command.add_option_function<std::string>(
       "--allow", take_allowed,
-      "With --schedule auto: the schedules that the trainer can run [1f1b,interleaved,zbh1,zbv]");
+      "With --schedule auto: the schedules that the trainer can run [" +
+          joined_names(schedule_problem{}.allowed, ",") + "]");
   add_integer(command, "--virtual", arguments.virtual_stages,
               "Virtual stages per device of the interleaved schedule [1; 2 for zbv]; with "
               "--schedule auto, the most that are tried [4]",
@@ -213,9 +228,9 @@ void add_plan(CLI::App& application, command_context& context) {
   add_input_file(*command, context.files, "--problem", arguments->problem,
                  "In place of --lengths, a problem of plain numbers: kind joint or stochastic");
   command->add_option("--objective", arguments->objective,
-                      "What to minimise: expected_makespan for --lengths; bottleneck, "
-                      "blocking_bottleneck, closed_form, period, makespan, variance, "
-                      "expected_makespan, worst_makespan or cvar for --problem");
+                      "What to minimise: expected_makespan for --lengths; " +
+                          joined_names(all_objectives, ", ") +
+                          ", expected_makespan, worst_makespan or cvar for --problem");
   add_problem_options(*command, context.files, *arguments);
   add_training_options(*command, context.files, *arguments);
   add_cluster_options(*command, context.files, *arguments);

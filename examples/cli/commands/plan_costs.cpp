@@ -2,14 +2,14 @@
 #include "commands/plan_costs.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
 #include <omnibal/core/error.hpp>
-#include <omnibal/cost/tensor_parallel.hpp>
+#include <omnibal/cost/calibration.hpp>
 
 #include "errors.hpp"
+#include "files/given_names.hpp"
 #include "files/model_file.hpp"
 #include "reports/text.hpp"
 
@@ -47,24 +47,18 @@ std::string padding_text(const model_shape& model, const model_shape& padded) {
 
 }  // namespace
 
-calibration cost_source::layer_costs(const training_setup& setup) const {
-  std::vector<layer_cost> chain = cost_layers(model, device, setup);
-  if (!profile) return {.chain = std::move(chain)};
-  if (profile->tensor_parallel.value_or(setup.tensor_parallel) != setup.tensor_parallel)
-    throw invalid_input(profile->name + ": tp", *profile->tensor_parallel,
-                        "is not that of this run, " + std::to_string(setup.tensor_parallel) +
-                            ": measure the layers at the tensor parallelism of the run");
-  try {
-    return calibrated_chain(std::move(chain), profile->layers);
-  } catch (const invalid_input& error) {
-    throw invalid_input(profile->name, "layers", error.what());
-  }
+chain_costs cost_source::costs(const training_setup& setup) const {
+  if (!profile) return cost_chain({.model = model, .device = device, .setup = setup});
+  return with_given_names(profile_keys(), profile->name + ": ", [&] {
+    return cost_chain(
+        {.model = model, .device = device, .setup = setup, .profile = profile->profile});
+  });
 }
 
 double cost_source::margin(const std::optional<double>& asked) const {
   if (asked) return *asked;
   if (!profile) return 0.0;
-  const double suggested = suggested_margin(profile->layers);
+  const double suggested = suggested_margin(profile->profile.fits);
   if (suggested > 1.0)
     throw usage_error(profile->name +
                       ": measured bytes are more than twice the fitted ones; look for rows that "
@@ -72,53 +66,54 @@ double cost_source::margin(const std::optional<double>& asked) const {
   return suggested;
 }
 
-std::vector<std::string> cost_source::describe(const calibration& calibrated,
+std::vector<std::string> cost_source::describe(const chain_costs& costs,
                                                const workload& largest) const {
   if (!profile) return {"times come from FLOPs and achieved rates, not from measured layers"};
   std::vector<std::string> lines = {"times and activations of layers are fitted to " +
-                                    value_text(profile->measurements) + " measurements of " +
-                                    profile->name};
-  if (!calibrated.partly.empty())
-    lines.push_back("of " + names_once(calibrated.partly) +
+                                    value_text(profile->profile.measurements) +
+                                    " measurements of " + profile->name};
+  if (!costs.partly.empty())
+    lines.push_back("of " + names_once(costs.partly) +
                     " only a part was measured; the rest comes from FLOPs and achieved rates");
-  if (!calibrated.analytic.empty())
-    lines.push_back("of " + names_once(calibrated.analytic) +
+  if (!costs.analytic.empty())
+    lines.push_back("of " + names_once(costs.analytic) +
                     " nothing was measured; their costs come from FLOPs and achieved rates");
-  if (largest.tiles > profile->largest.tiles || largest.tokens > profile->largest.tokens)
+  if (is_extrapolated(profile->profile, largest))
     lines.push_back("packs hold up to " + size_text(largest) + ", more than the " +
-                    size_text(profile->largest) + " that were measured: costs are extrapolated");
+                    size_text(profile->profile.largest) +
+                    " that were measured: costs are extrapolated");
   lines.emplace_back(
       "bytes of weights, gradients and optimizer, and times between stages and once per step, "
       "are predicted");
   return lines;
 }
 
-std::vector<std::string> cost_source::describe_division(std::int64_t tensor_parallel) const {
+std::vector<std::string> cost_source::describe_division(const chain_costs& costs,
+                                                        std::int64_t tensor_parallel) const {
+  const model_division& division = costs.division;
   std::vector<std::string> lines;
-  if (const auto padding = padding_text(model, padded_model(model, tensor_parallel));
-      !padding.empty())
+  if (const auto padding = padding_text(model, division.padded); !padding.empty())
     lines.push_back(
         fmt::format("tp {} pads as Megatron-LM does: {}; predicted times and bytes are those of "
                     "the padded sizes",
                     tensor_parallel, padding));
-  if (shares_key_heads(model.language, tensor_parallel))
+  if (division.shares_key_heads)
     lines.push_back(
         fmt::format("tp {} is more than the {} key-value heads: as in Megatron-LM, every device "
                     "gathers queries, "
                     "keys and values, and keeps one head of keys",
                     tensor_parallel, model.language.kv_heads));
-  if (spans_nodes(device, tensor_parallel))
+  if (division.spans_nodes)
     lines.push_back(fmt::format(
         "warning: tp {} spans nodes of {} devices: activations are reduced at the network's {:.1f} "
         "GB/s, not at {:.0f}",
-        tensor_parallel, device.devices_per_node,
-        tensor_parallel_bandwidth(device, tensor_parallel) * 1e-9,
+        tensor_parallel, device.devices_per_node, division.bandwidth * 1e-9,
         device.tensor_parallel_bandwidth * 1e-9));
-  else if (device.devices_per_node % tensor_parallel != 0)
+  else if (division.idle_devices > 0)
     lines.push_back(fmt::format(
         "warning: tp {} does not divide the {} devices of a node: times are those of groups within "
         "nodes, which leave {} devices of each idle",
-        tensor_parallel, device.devices_per_node, device.devices_per_node % tensor_parallel));
+        tensor_parallel, device.devices_per_node, division.idle_devices));
   return lines;
 }
 
@@ -126,7 +121,7 @@ cost_source read_costs(const plan_arguments& arguments) {
   cost_source costs{.model = find_model(arguments.model), .device = find_device(arguments.device)};
   if (arguments.devices_per_node > 0) costs.device.devices_per_node = arguments.devices_per_node;
   if (!arguments.profile.empty()) costs.profile = read_profile(arguments.profile);
-  if (arguments.devices > 0 && costs.profile && !costs.profile->tensor_parallel)
+  if (arguments.devices > 0 && costs.profile && !costs.profile->profile.tensor_parallel)
     throw usage_error(
         arguments.profile +
         ": tp is missing: --gpus needs the tensor parallelism at which layers were measured");

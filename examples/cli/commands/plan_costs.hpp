@@ -4,11 +4,12 @@
 /// where there is a profile, measured.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include <omnibal/cost/calibration.hpp>
+#include <omnibal/cost/chain_costs.hpp>
 #include <omnibal/cost/device.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/cost/model.hpp>
@@ -22,11 +23,11 @@ namespace omnibal::cli {
 struct cost_source {
   model_shape model = {};
   device_shape device = {};
-  std::optional<profile_fits> profile = {};
+  std::optional<profile_file> profile = {};
 
   /// The chain of layers. Throws invalid_input where the model cannot be divided so, or was
   /// measured under another tensor parallelism.
-  [[nodiscard]] calibration layer_costs(const training_setup& setup) const;
+  [[nodiscard]] chain_costs costs(const training_setup& setup) const;
 
   /// The share added to predicted activation memory: the one given, or what the errors of the
   /// profile require.
@@ -34,12 +35,13 @@ struct cost_source {
 
   /// The assumptions of a plan in words: which costs of the chain were measured and which were
   /// not, for micro-batches of at most this size.
-  [[nodiscard]] std::vector<std::string> describe(const calibration& calibrated,
+  [[nodiscard]] std::vector<std::string> describe(const chain_costs& costs,
                                                   const workload& largest) const;
 
   /// What it takes to divide the layers over this many tensor-parallel devices, in words: what is
   /// padded or shared, and whether they are on one node.
-  [[nodiscard]] std::vector<std::string> describe_division(std::int64_t tensor_parallel) const;
+  [[nodiscard]] std::vector<std::string> describe_division(const chain_costs& costs,
+                                                           std::int64_t tensor_parallel) const;
 };
 
 /// Reads model, device and profile.

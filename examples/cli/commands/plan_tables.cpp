@@ -12,6 +12,7 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/interop/megatron_layout.hpp>
+#include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
 #include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/plan_run.hpp>
@@ -54,11 +55,21 @@ void check_virtual_stages(const plan_arguments& arguments) {
                           "; --schedule interleaved takes any number");
 }
 
+std::string schedules_that_split() {
+  std::string names;
+  for (const any_schedule& one : all_schedules) {
+    if (!one.capabilities().splits_backward) continue;
+    if (!names.empty()) names += ", ";
+    names += one.name();
+  }
+  return names;
+}
+
 void check_ends_of_steps(const plan_arguments& arguments) {
   if (arguments.recompute_for_w && !arguments.schedule.capabilities().splits_backward)
     throw usage_error("--recompute-for-w has no meaning with --schedule " +
                       std::string(arguments.schedule.name()) +
-                      ", which does not split the backward; zbh1 and zbv do");
+                      ", which does not split the backward; others do: " + schedules_that_split());
   if (arguments.overlap.gather && !arguments.shard_optimizer)
     throw usage_error(
         "--gather overlapped needs --shard-optimizer: without it no parameters are gathered");
@@ -197,9 +208,10 @@ shape_search_result search_shapes(const plan_arguments& arguments, const length_
                                   const cost_source& costs, const search_control& control) {
   run_problem run = run_of(in_shape(arguments, {}), tables, costs);
   const auto layer_costs = [&](const cluster_shape& shape) {
-    return costs.layer_costs(setup_of(in_shape(arguments, shape))).chain;
+    return costs.costs(setup_of(in_shape(arguments, shape))).chain;
   };
-  const std::int64_t measured = costs.profile ? costs.profile->tensor_parallel.value_or(1) : 1;
+  const std::int64_t measured =
+      costs.profile ? costs.profile->profile.tensor_parallel.value_or(1) : 1;
   const std::vector<layer_cost> chain = layer_costs({.tensor_parallel = measured});
   run.chain = chain;
   add_constraints(run, arguments);
@@ -274,15 +286,17 @@ void expect_fewer_labels(std::span<const std::int64_t> labels,
           "is more than the tokens of the sample, " + std::to_string(samples[i][1]));
 }
 
-void write_execution(const plan_arguments& arguments, const run_problem& problem,
+void write_execution(const plan_subject& subject, const run_problem& problem,
                      const run_result& plan, std::span<const std::int64_t> labels) {
+  const plan_arguments& arguments = subject.arguments;
   if (arguments.execution.empty()) return;
   write_file(arguments.execution,
              to_text(make_execution_plan(problem, plan.planned,
                                          {.order = arguments.execution_order,
                                           .tensor_parallel = arguments.tensor_parallel,
                                           .shards_optimizer = arguments.shard_optimizer,
-                                          .label_tokens = labels})));
+                                          .label_tokens = labels}),
+                     subject.inputs));
 }
 
 void write_plan(const plan_subject& subject, const run_result& plan, const run_report& report) {
@@ -322,7 +336,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     shapes = search_shapes(arguments, tables, costs, control).candidates;
     arguments = in_shape(arguments, shapes.front().shape);
   }
-  const calibration calibrated = costs.layer_costs(setup_of(arguments));
+  const chain_costs calibrated = costs.costs(setup_of(arguments));
   run_problem problem = run_of(arguments, tables, costs);
   problem.chain = calibrated.chain;
   add_constraints(problem, arguments);
@@ -352,7 +366,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     report.gain->megatron = report_of(
         subject, to_megatron_layout(planning_problem(problem, plan.planned), plan.planned.plan));
     write_plan(subject, plan, report);
-    write_execution(arguments, problem, plan, labels);
+    write_execution(subject, problem, plan, labels);
   }
   print_report(context, report);
   return report.status == search_status::infeasible ? exit_status::infeasible : exit_status::done;

@@ -110,33 +110,12 @@ std::uint32_t to_tolerance(const fraction& given) {
   return static_cast<std::uint32_t>(millionths / given.denominator);
 }
 
-/// A cost as a multiple of the mean cost per rank; 1 where all costs are 0.
-class cost_ratios {
- public:
-  explicit cost_ratios(const rebalance_problem& problem) : ranks_(problem.ranks) {
-    for (const owned_sample& sample : problem.samples) sum_ += sample.cost;
-  }
-  double operator()(std::int64_t cost) const {
-    return sum_ == 0 ? 1.0 : static_cast<double>(cost) * ranks_ / static_cast<double>(sum_);
-  }
-
- private:
-  std::int64_t sum_ = 0;
-  double ranks_;
-};
-
-std::int64_t cost_before(const rebalance_problem& problem) {
-  std::vector<std::uint32_t> ranks;
-  for (const owned_sample& sample : problem.samples) ranks.push_back(sample.rank);
-  return largest_cost(problem, ranks);
-}
-
 rebalance_report to_report(const rebalance_problem& problem, const rebalance_result& found) {
-  const cost_ratios ratio(problem);
+  const auto ratio = [&](std::int64_t cost) { return relative_cost(problem, cost); };
   const rebalance_point& plan = found.plan();
   rebalance_report report{.ranks = problem.ranks,
                           .samples = problem.samples.size(),
-                          .cost_ratio_before = ratio(cost_before(problem)),
+                          .cost_ratio_before = ratio(initial_cost(problem)),
                           .cost_ratio = ratio(plan.cost),
                           .cost = plan.cost,
                           .bytes = plan.bytes,

@@ -162,7 +162,8 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_resu
       device.id, device.matrix_flops * 1e-12, device.attention_flops * 1e-12,
       device.memory_bandwidth * 1e-9, device.tensor_parallel_bandwidth * 1e-9,
       device.devices_per_node, device.pipeline_bandwidth * 1e-9));
-  const auto division = subject.costs.describe_division(subject.arguments.tensor_parallel);
+  const auto division =
+      subject.costs.describe_division(subject.calibrated, subject.arguments.tensor_parallel);
   list.insert(list.end(), division.begin(), division.end());
   if (subject.memory.margin > 0)
     list.push_back("activations are taken to be " + percent(subject.memory.margin) +

@@ -23,7 +23,7 @@ namespace omnibal::cli {
 /// The run that is planned.
 struct plan_subject {
   const cost_source& costs;
-  const calibration& calibrated;
+  const chain_costs& calibrated;
   const plan_arguments& arguments;
   const std::vector<table_input>& inputs;
   std::size_t samples;

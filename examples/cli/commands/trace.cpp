@@ -4,13 +4,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <omnibal/comm/flight_recorder.hpp>
+#include <omnibal/comm/flight_report.hpp>
 #include <omnibal/core/error.hpp>
 
 #include "commands/commands.hpp"
@@ -102,46 +103,36 @@ flight_log read_log(const std::string& path) {
   return log;
 }
 
-/// The records by channel, each rank once.
-std::map<std::string, std::vector<flight_log>> read_logs(const std::vector<std::string>& paths) {
-  std::map<std::string, std::vector<flight_log>> channels;
-  for (const std::string& path : paths) {
-    flight_log log = read_log(path);
-    std::vector<flight_log>& logs = channels[log.channel];
-    for (const flight_log& other : logs) {
-      if (other.rank == log.rank)
-        throw invalid_input(path + ": rank", log.rank, "is in another file of this channel too");
-      if (other.size != log.size)
-        throw invalid_input(path + ": size", log.size,
-                            "must be that of the other files, " + std::to_string(other.size));
-    }
-    logs.push_back(std::move(log));
+/// Compares the records of the files; errors name the file.
+std::vector<channel_report> compare(const std::vector<std::string>& paths) {
+  std::vector<flight_log> logs;
+  for (const std::string& path : paths) logs.push_back(read_log(path));
+  try {
+    return compare_flights(std::move(logs));
+  } catch (const invalid_input& error) {
+    const std::string member = error.field().substr(error.field().rfind('.') + 1);
+    std::string advice = error.advice();
+    constexpr std::string_view record = "record";
+    if (const std::size_t at = advice.find(record); at != std::string::npos)
+      advice.replace(at, record.size(), "file");
+    throw invalid_input(paths[error.index().value()] + ": " + member, error.value(), advice);
   }
-  for (auto& [name, logs] : channels) std::ranges::sort(logs, {}, &flight_log::rank);
-  return channels;
 }
 
 struct trace_report {
   json channels = json::array();
 };
 
-json to_report(const std::string& name, const std::vector<flight_log>& logs) {
+json to_json(const channel_report& channel) {
   json report;
-  report["channel"] = name;
-  report["ranks"] = logs.front().size;
-  json absent = json::array();
-  for (std::size_t r = 0, i = 0; r < logs.front().size; ++r)
-    if (i < logs.size() && logs[i].rank == r)
-      ++i;
-    else
-      absent.push_back(r);
-  report["absent"] = absent;
+  report["channel"] = channel.channel;
+  report["ranks"] = channel.ranks;
+  report["absent"] = channel.absent;
   report["failures"] = json::array();
-  for (const flight_log& log : logs)
-    if (!log.failure.empty())
-      report["failures"].push_back({{"rank", log.rank}, {"reason", log.failure}});
+  for (const auto& [rank, reason] : channel.failures)
+    report["failures"].push_back({{"rank", rank}, {"reason", reason}});
   report["first_difference"] = nullptr;
-  if (const auto difference = first_difference(logs))
+  if (const auto& difference = channel.difference)
     report["first_difference"] = {{"rank", difference->rank},
                                   {"sequence", difference->sequence},
                                   {"explanation", difference->explanation}};
@@ -170,8 +161,8 @@ std::string to_text(const trace_report& report) {
 
 exit_status run(const trace_arguments& arguments, const command_context& context) {
   trace_report report;
-  for (const auto& [name, logs] : read_logs(arguments.flights))
-    report.channels.push_back(to_report(name, logs));
+  for (const channel_report& channel : compare(arguments.flights))
+    report.channels.push_back(to_json(channel));
   print_report(context, report);
   return exit_status::done;
 }

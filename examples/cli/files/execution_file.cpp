@@ -2,9 +2,11 @@
 #include "files/execution_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <span>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -14,12 +16,13 @@
 #include "errors.hpp"
 #include "files/files.hpp"
 #include "files/json.hpp"
+#include "files/number_list.hpp"
 #include "files/object_reader.hpp"
 
 namespace omnibal::cli {
 namespace {
 
-constexpr std::int64_t written_version = 1;
+constexpr std::int64_t written_version = 2;
 constexpr std::string_view format_name = "omnibal-execution";
 
 // ---- writing -----------------------------------------------------------------------------------
@@ -51,63 +54,111 @@ json to_json(const execution_item& item) {
   return list;
 }
 
-json to_json(const execution_program& program) {
+json to_json(const execution_lanes& lanes) {
   json devices = json::array();
-  for (const auto& items : program.devices) {
-    json list = json::array();
-    for (const execution_item& item : items) list.push_back(to_json(item));
-    devices.push_back(std::move(list));
-  }
-  return {{"microbatches", program.microbatches}, {"devices", std::move(devices)}};
-}
-
-json packs_of(const execution_plan& plan) {
-  json packs = json::array();
-  for (std::size_t k = 0; k < plan.packs.size(); ++k) {
-    const workload& work = plan.workloads[k];
-    json pack = {{"samples", plan.packs[k]},
-                 {"workload", {work.tiles, work.tokens, work.squared_tokens}}};
-    if (!plan.label_tokens.empty()) pack["label_tokens"] = plan.label_tokens[k];
-    packs.push_back(std::move(pack));
-  }
-  return packs;
-}
-
-json steps_of(const execution_plan& plan) {
-  json steps = json::array();
-  for (std::size_t step = 0; step < plan.steps(); ++step) {
-    json replicas = json::array();
-    for (std::size_t replica = 0; replica < plan.replicas; ++replica) {
-      const std::size_t group = step * plan.replicas + replica;
-      replicas.push_back({{"packs", plan.assignment[group]}, {"program", plan.program_of[group]}});
+  for (const auto& device : lanes.devices) {
+    json lists = json::array();
+    for (const auto& lane : device) {
+      json items = json::array();
+      for (const execution_item& item : lane) items.push_back(to_json(item));
+      lists.push_back(std::move(items));
     }
-    steps.push_back({{"time", plan.step_times[step]}, {"replicas", std::move(replicas)}});
+    devices.push_back(std::move(lists));
   }
-  return steps;
+  return {{"microbatches", lanes.microbatches}, {"devices", std::move(devices)}};
 }
 
-json to_json(const execution_plan& plan) {
-  json layers = json::array();
-  for (const execution_layer& layer : plan.layers)
-    layers.push_back({{"name", layer.name}, {"mode", layer.mode}, {"kind", to_string(layer.kind)}});
-  json stages = json::array();
-  for (const execution_stage& stage : plan.stages) stages.push_back(to_json(stage));
-  json programs = json::array();
-  for (const execution_program& program : plan.programs) programs.push_back(to_json(program));
-  return {{"schedule", plan.schedule},
-          {"devices", plan.devices},
-          {"virtual_stages", plan.virtual_stages},
-          {"replicas", plan.replicas},
-          {"splits_backward", plan.splits_backward},
-          {"shards_optimizer", plan.shards_optimizer},
-          {"layers", std::move(layers)},
-          {"stages", std::move(stages)},
-          {"packs", packs_of(plan)},
-          {"steps", steps_of(plan)},
-          {"programs", std::move(programs)},
-          {"peak_memory", plan.peak_memory},
-          {"bubble_ratio", plan.bubble_ratio}};
-}
+/// Writes the plan as text: what is long, entry by entry in lines of their own.
+class plan_writer {
+ public:
+  plan_writer(const execution_plan& plan, const std::vector<table_input>& inputs)
+      : plan_(plan), inputs_(inputs) {}
+
+  [[nodiscard]] std::string text() {
+    text_ = "{";
+    add_head();
+    add_entries("packs", plan_.packs.size(), [&](std::size_t k) { add_pack(k); });
+    add_entries("steps", plan_.steps(), [&](std::size_t step) { add_step(step); });
+    add_entries("lanes", plan_.lanes.size(),
+                [&](std::size_t k) { text_ += json_text(to_json(plan_.lanes[k])); });
+    add_entries("programs", plan_.programs.size(), [&](std::size_t k) { add_program(k); });
+    add("peak_memory", plan_.peak_memory);
+    add("bubble_ratio", plan_.bubble_ratio);
+    text_ += "}";
+    return std::move(text_);
+  }
+
+ private:
+  void add_head() {
+    json layers = json::array();
+    for (const execution_layer& layer : plan_.layers)
+      layers.push_back(
+          {{"name", layer.name}, {"mode", layer.mode}, {"kind", to_string(layer.kind)}});
+    json stages = json::array();
+    for (const execution_stage& stage : plan_.stages) stages.push_back(to_json(stage));
+    add("inputs", to_json(inputs_));
+    add("schedule", plan_.schedule);
+    add("devices", plan_.devices);
+    add("virtual_stages", plan_.virtual_stages);
+    add("replicas", plan_.replicas);
+    add("splits_backward", plan_.splits_backward);
+    add("shards_optimizer", plan_.shards_optimizer);
+    add("layers", layers);
+    add("stages", stages);
+    add("skipped", plan_.skipped);
+  }
+
+  void add_key(const char* key) {
+    if (text_.size() > 1) text_ += ",\n";
+    text_.append("\"").append(key).append("\":");
+  }
+  void add(const char* key, const json& value) {
+    add_key(key);
+    text_ += json_text(value);
+  }
+  template <class Add>
+  void add_entries(const char* key, std::size_t entries, const Add& add_entry) {
+    add_key(key);
+    text_ += "[";
+    for (std::size_t k = 0; k < entries; ++k) {
+      text_ += k == 0 ? "\n" : ",\n";
+      add_entry(k);
+    }
+    text_ += "]";
+  }
+  void add_pack(std::size_t k) {
+    const workload& work = plan_.workloads[k];
+    text_ += "{\"samples\":";
+    append_list(plan_.packs[k], text_);
+    text_ += ",\"workload\":";
+    append_list(
+        std::span<const std::int64_t>(std::array{work.tiles, work.tokens, work.squared_tokens}),
+        text_);
+    if (!plan_.label_tokens.empty())
+      text_.append(",\"label_tokens\":").append(std::to_string(plan_.label_tokens[k]));
+    text_ += "}";
+  }
+  void add_step(std::size_t step) {
+    text_.append("{\"time\":").append(std::to_string(plan_.step_times[step]));
+    text_ += ",\"replicas\":[";
+    for (std::size_t replica = 0; replica < plan_.replicas; ++replica) {
+      const std::size_t group = step * plan_.replicas + replica;
+      text_ += replica == 0 ? "{\"packs\":" : ",{\"packs\":";
+      append_list(plan_.assignment[group], text_);
+      text_.append(",\"program\":").append(std::to_string(plan_.program_of[group])).append("}");
+    }
+    text_ += "]}";
+  }
+  void add_program(std::size_t k) {
+    const execution_program& program = plan_.programs[k];
+    text_.append("{\"lanes\":").append(std::to_string(program.lanes)).append(",\"turns\":");
+    text_ += json_text(program.turns) + "}";
+  }
+
+  const execution_plan& plan_;
+  const std::vector<table_input>& inputs_;
+  std::string text_;
+};
 
 // ---- reading -----------------------------------------------------------------------------------
 
@@ -137,9 +188,10 @@ class plan_reader {
 
   execution_plan read() const {
     const object_reader plan(file_.at("plan"), path_ + ": plan");
-    plan.expect_keys(std::vector<std::string>{
-        "schedule", "devices", "virtual_stages", "replicas", "splits_backward", "shards_optimizer",
-        "layers", "stages", "packs", "steps", "programs", "peak_memory", "bubble_ratio"});
+    plan.expect_keys(std::vector<std::string>{"inputs", "schedule", "devices", "virtual_stages",
+                                              "replicas", "splits_backward", "shards_optimizer",
+                                              "layers", "stages", "skipped", "packs", "steps",
+                                              "lanes", "programs", "peak_memory", "bubble_ratio"});
     execution_plan result{.schedule = text(plan, "schedule"),
                           .devices = small(plan, "devices"),
                           .virtual_stages = small(plan, "virtual_stages"),
@@ -152,8 +204,13 @@ class plan_reader {
       result.layers.push_back(layer_of(layer));
     for (const object_reader& stage : plan.objects("stages"))
       result.stages.push_back(stage_of(stage));
+    (void)list(plan, "inputs");
     read_packs(plan, result);
     read_steps(plan, result);
+    for (const json& sample : list(plan, "skipped"))
+      result.skipped.push_back(as_small(plan.where() + ".skipped", sample));
+    for (const object_reader& lanes : plan.objects("lanes"))
+      result.lanes.push_back(lanes_of(lanes));
     for (const object_reader& program : plan.objects("programs"))
       result.programs.push_back(program_of(program));
     try {
@@ -308,17 +365,43 @@ class plan_reader {
     return item;
   }
 
+  static const json& list_at(const std::string& where, const json& value) {
+    if (!value.is_array())
+      throw invalid_input(where, json_text(value).substr(0, 80), "must be a list");
+    return value;
+  }
+  static std::string entry(const std::string& where, std::size_t index) {
+    return where + "[" + std::to_string(index) + "]";
+  }
+
+  static std::vector<execution_item> lane_of(const std::string& where, const json& lane) {
+    std::vector<execution_item> items;
+    for (const json& item : list_at(where, lane))
+      items.push_back(item_of(entry(where, items.size()), item));
+    return items;
+  }
+
+  static execution_lanes lanes_of(const object_reader& lanes) {
+    lanes.expect_keys(std::vector<std::string>{"microbatches", "devices"});
+    execution_lanes result{.microbatches = small(lanes, "microbatches")};
+    for (const json& device : list(lanes, "devices")) {
+      const std::string where = entry(lanes.where() + ".devices", result.devices.size());
+      std::vector<std::vector<execution_item>> lists;
+      for (const json& lane : list_at(where, device))
+        lists.push_back(lane_of(entry(where, lists.size()), lane));
+      result.devices.push_back(std::move(lists));
+    }
+    return result;
+  }
+
   static execution_program program_of(const object_reader& program) {
-    program.expect_keys(std::vector<std::string>{"microbatches", "devices"});
-    execution_program result{.microbatches = small(program, "microbatches")};
-    for (const json& items : list(program, "devices")) {
-      const std::string where =
-          program.where() + ".devices[" + std::to_string(result.devices.size()) + "]";
-      if (!items.is_array())
-        throw invalid_input(where, json_text(items).substr(0, 80), "must be a list");
-      auto& device = result.devices.emplace_back();
-      for (const json& item : items)
-        device.push_back(item_of(where + "[" + std::to_string(device.size()) + "]", item));
+    program.expect_keys(std::vector<std::string>{"lanes", "turns"});
+    execution_program result{.lanes = small(program, "lanes")};
+    for (const json& turns : list(program, "turns")) {
+      if (!turns.is_string())
+        throw invalid_input(entry(program.where() + ".turns", result.turns.size()),
+                            json_text(turns).substr(0, 80), "must be a text");
+      result.turns.push_back(turns.get<std::string>());
     }
     return result;
   }
@@ -378,6 +461,13 @@ std::string event_name(const execution_item& item) {
   return name;
 }
 
+/// Messages without bytes, and operations of empty micro-batches.
+bool need_not_run(const rank_step& work, std::size_t item) {
+  const execution_item& one = work.items[item];
+  return is_message(one.kind) ? work.bytes[item] == 0
+                              : is_operation(one.kind) && one.microbatch >= work.packs.size();
+}
+
 std::vector<measured_step> read_trace(const std::string& path, const json& events,
                                       const execution_plan& plan) {
   using place = std::tuple<std::int64_t, std::int64_t, std::string>;  // Step, rank, name.
@@ -407,23 +497,29 @@ std::vector<measured_step> read_trace(const std::string& path, const json& event
         result.emplace_back(measured_step{.step = static_cast<std::size_t>(step)});
     for (std::size_t rank = 0; rank < plan.ranks(); ++rank) {
       auto& of_rank = measured.durations.emplace_back();
-      for (const execution_item& item : step_of(plan, measured.step, rank).items) {
-        const auto found =
-            durations.find({step, static_cast<std::int64_t>(rank), event_name(item)});
-        if (found == durations.end())
+      const rank_step work = step_of(plan, measured.step, rank);
+      for (std::size_t i = 0; i < work.items.size(); ++i) {
+        const std::string name = event_name(work.items[i]);
+        const auto event = durations.extract({step, static_cast<std::int64_t>(rank), name});
+        if (event.empty() && !need_not_run(work, i))
           throw invalid_input(path + ".traceEvents of step " + std::to_string(step) + ", pid", rank,
-                              "has no event named " + event_name(item));
-        of_rank.push_back(found->second);
+                              "has no event named " + name);
+        of_rank.push_back(event.empty() ? 0 : event.mapped());
       }
     }
+  }
+  if (!durations.empty()) {
+    const auto& [at, rank, name] = durations.begin()->first;
+    throw invalid_input(path + ".traceEvents of step " + std::to_string(at) + ", pid", rank,
+                        "has an event named " + name + ", which is no item of its program");
   }
   return result;
 }
 
 }  // namespace
 
-std::string to_text(const execution_plan& plan) {
-  const std::string text = json_text(to_json(plan));
+std::string to_text(const execution_plan& plan, const std::vector<table_input>& inputs) {
+  const std::string text = plan_writer(plan, inputs).text();
   return "{\"format\":\"" + std::string(format_name) +
          "\",\"version\":" + std::to_string(written_version) + ",\"sha256\":\"" + sha256(text) +
          "\",\"plan\":" + text + "}\n";

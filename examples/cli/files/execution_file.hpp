@@ -11,10 +11,14 @@
 
 #include <omnibal/run/execution_plan.hpp>
 
+#include "tables/tables.hpp"
+
 namespace omnibal::cli {
 
-/// The bytes of the file: the same for the same plan.
-[[nodiscard]] std::string to_text(const execution_plan& plan);
+/// The bytes of the file: the same for the same plan. `inputs` are the tables that samples are
+/// numbered in, one after the other.
+[[nodiscard]] std::string to_text(const execution_plan& plan,
+                                  const std::vector<table_input>& inputs);
 
 /// Reads the file that an option named. Throws invalid_input where it is broken, was changed since
 /// it was written, is of another version, or its plan is not valid.

@@ -71,6 +71,8 @@ constexpr given_name model_key_table[] = {
 };
 
 constexpr given_name profile_key_table[] = {
+    {"profile.tensor_parallel", "tp"},
+    {"profile.fits", "fits"},
     {"rows", "layers"},
     {"rows[].work.tiles", "layers[].tiles"},
     {"rows[].work.tokens", "layers[].tokens"},
@@ -80,6 +82,25 @@ constexpr given_name profile_key_table[] = {
     {"rows[].weight_gradient_time", "layers[].weight_gradient_seconds"},
     {"rows[].saved_bytes", "layers[].kept_bytes"},
     {"rows[].saved_for_weight_gradient", "layers[].kept_for_w_bytes"},
+};
+
+constexpr given_name shape_key_table[] = {
+    {"columns", "columns"},
+    {"columns[].shares", "columns[].plus"},
+};
+
+constexpr given_name step_key_table[] = {
+    {"times", "times"},
+    {"times.forward", "fwd"},
+    {"times.backward", "bwd"},
+    {"times.weight_gradient", "wgrad"},
+    {"times.forward_latency", "cf"},
+    {"times.backward_latency", "cb"},
+    {"times.microbatch_scale", "mb_scale"},
+    {"recomputation", "recompute"},
+    {"activations", "act"},
+    {"activations[].saved", "act[]"},
+    {"step_times", "step"},
 };
 
 constexpr given_name plan_option_table[] = {
@@ -129,6 +150,8 @@ std::string_view last_member(std::string_view path) {
 std::span<const given_name> problem_keys() { return problem_key_table; }
 std::span<const given_name> model_keys() { return model_key_table; }
 std::span<const given_name> profile_keys() { return profile_key_table; }
+std::span<const given_name> shape_keys() { return shape_key_table; }
+std::span<const given_name> step_keys() { return step_key_table; }
 std::span<const given_name> plan_options() { return plan_option_table; }
 
 std::string in_given_words(std::string text, std::span<const given_name> names) {

@@ -23,8 +23,12 @@ struct given_name {
 [[nodiscard]] std::span<const given_name> problem_keys();
 /// Of model files.
 [[nodiscard]] std::span<const given_name> model_keys();
-/// Of measurements in a profile.
+/// Of profiles and calibrations.
 [[nodiscard]] std::span<const given_name> profile_keys();
+/// Of shapes, from which tables are drawn.
+[[nodiscard]] std::span<const given_name> shape_keys();
+/// Of steps to be simulated, beside those of problem files.
+[[nodiscard]] std::span<const given_name> step_keys();
 /// Options of `omnibal plan --lengths`.
 [[nodiscard]] std::span<const given_name> plan_options();
 

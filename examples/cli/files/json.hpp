@@ -16,8 +16,7 @@ using json = nlohmann::ordered_json;
 
 /// The JSON value that a file holds. `source` is the option that named the file, such as
 /// `--shape`. Throws invalid_input naming source, file and line when the file cannot be read, is
-/// not JSON, or repeats a key in an object; usage_error where it is nested more than 64 deep or an
-/// object has more than 4,096 keys.
+/// not JSON, or repeats a key in an object; usage_error where it is nested more than 64 deep.
 [[nodiscard]] json parse_json(std::string_view source, const std::string& path,
                               std::string_view bytes);
 

@@ -2,7 +2,6 @@
 #include "files/packs_file.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <span>
 #include <string_view>
@@ -13,23 +12,11 @@
 #include <omnibal/version.hpp>
 
 #include "files/json.hpp"
+#include "files/number_list.hpp"
 #include "tables/sample_names.hpp"
 
 namespace omnibal::cli {
 namespace {
-
-/// Appends "[1,2,3]". Packs of millions of samples would take minutes as JSON values.
-template <typename Integer>
-void append_list(std::span<const Integer> numbers, std::string& text) {
-  char digits[24];
-  text += '[';
-  for (std::size_t k = 0; k < numbers.size(); ++k) {
-    if (k > 0) text += ',';
-    const auto end = std::to_chars(digits, digits + sizeof digits, numbers[k]).ptr;
-    text.append(digits, end);
-  }
-  text += ']';
-}
 
 /// Appends [step][rank] = the elements of `values` that belong to that rank's micro-batches.
 template <typename Integer>

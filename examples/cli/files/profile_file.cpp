@@ -63,15 +63,12 @@ measured_layer read_row(const object_reader& row) {
           .saved_for_weight_gradient = amount(row, "kept_for_w_bytes", 1)};
 }
 
-void read_measurements(const object_reader& file, profile_fits& fits) {
+layer_profile read_measurements(const object_reader& file, const std::string& name,
+                                std::optional<std::int64_t> tensor_parallel) {
   std::vector<measured_layer> rows;
   for (const object_reader& row : file.objects("layers")) rows.push_back(read_row(row));
-  fits.measurements = rows.size();
-  for (const measured_layer& row : rows) {
-    fits.largest.tiles = std::max(fits.largest.tiles, row.work.tiles);
-    fits.largest.tokens = std::max(fits.largest.tokens, row.work.tokens);
-  }
-  with_given_names(profile_keys(), fits.name + ": ", [&] { fits.layers = fit_layers(rows); });
+  return with_given_names(profile_keys(), name + ": ",
+                          [&] { return fit_profile(rows, tensor_parallel); });
 }
 
 // ---- calibrations -------------------------------------------------------------------------------
@@ -137,14 +134,24 @@ layer_fit read_layer_fit(const object_reader& object) {
   return layer;
 }
 
-void read_fits(const object_reader& file, profile_fits& fits) {
+layer_profile read_fits(const object_reader& file, std::optional<std::int64_t> tensor_parallel) {
   file.expect_known_keys({"version", "inputs", "tp", "measurements", "largest", "margin", "fits"});
-  fits.measurements = static_cast<std::size_t>(file.integer("measurements"));
+  layer_profile profile{.measurements = static_cast<std::size_t>(file.integer("measurements")),
+                        .tensor_parallel = tensor_parallel};
   const object_reader largest = file.object("largest");
   largest.expect_known_keys({"tiles", "tokens"});
-  fits.largest = {.tiles = largest.integer("tiles"), .tokens = largest.integer("tokens")};
+  profile.largest = {.tiles = largest.integer("tiles"), .tokens = largest.integer("tokens")};
   for (const object_reader& layer : file.objects("fits"))
-    fits.layers.push_back(read_layer_fit(layer));
+    profile.fits.push_back(read_layer_fit(layer));
+  return profile;
+}
+
+std::optional<std::int64_t> read_tensor_parallel(const object_reader& file) {
+  if (file.find("tp") == nullptr) return std::nullopt;
+  const std::int64_t tensor_parallel = file.integer("tp");
+  if (tensor_parallel < 1)
+    throw invalid_input(file.where() + ".tp", tensor_parallel, "must be at least 1");
+  return tensor_parallel;
 }
 
 json finite_or_null(double value) { return std::isfinite(value) ? json(value) : json(); }
@@ -191,34 +198,32 @@ json to_json(const layer_fit& layer) {
 
 }  // namespace
 
-profile_fits read_profile(const std::string& path) {
+profile_file read_profile(const std::string& path) {
   const file_bytes bytes("--profile", path);
   const json content = parse_json("--profile", path, bytes.view());
   const object_reader file(content, path);
-  profile_fits fits{.name = path, .sha256 = sha256(bytes.view())};
-  if (file.find("tp") != nullptr) {
-    fits.tensor_parallel = file.integer("tp");
-    if (*fits.tensor_parallel < 1)
-      throw invalid_input(path + ".tp", *fits.tensor_parallel, "must be at least 1");
-  }
+  const std::optional<std::int64_t> tensor_parallel = read_tensor_parallel(file);
+  profile_file read{.name = path, .sha256 = sha256(bytes.view())};
   if (file.find("fits") != nullptr) {
-    read_fits(file, fits);
+    read.profile = read_fits(file, tensor_parallel);
   } else {
     file.expect_known_keys({"version", "tp", "layers"});
-    read_measurements(file, fits);
+    read.profile = read_measurements(file, path, tensor_parallel);
   }
-  return fits;
+  return read;
 }
 
-json to_json(const profile_fits& fits) {
-  json report = {{"version", std::string(version)},
-                 {"inputs", {{{"name", fits.name}, {"sha256", fits.sha256}}}},
-                 {"measurements", fits.measurements},
-                 {"largest", {{"tiles", fits.largest.tiles}, {"tokens", fits.largest.tokens}}}};
-  if (fits.tensor_parallel) report["tp"] = *fits.tensor_parallel;
-  report["margin"] = finite_or_null(suggested_margin(fits.layers));
+json to_json(const profile_file& file) {
+  const layer_profile& profile = file.profile;
+  json report = {
+      {"version", std::string(version)},
+      {"inputs", {{{"name", file.name}, {"sha256", file.sha256}}}},
+      {"measurements", profile.measurements},
+      {"largest", {{"tiles", profile.largest.tiles}, {"tokens", profile.largest.tokens}}}};
+  if (profile.tensor_parallel) report["tp"] = *profile.tensor_parallel;
+  report["margin"] = finite_or_null(suggested_margin(profile.fits));
   report["fits"] = json::array();
-  for (const layer_fit& layer : fits.layers) report["fits"].push_back(to_json(layer));
+  for (const layer_fit& layer : profile.fits) report["fits"].push_back(to_json(layer));
   return report;
 }
 

@@ -5,11 +5,7 @@
 /// docs/calibration.md describes both files.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include <omnibal/cost/calibration.hpp>
 
@@ -17,21 +13,18 @@
 
 namespace omnibal::cli {
 
-/// Fits, and the file that they were fitted to.
-struct profile_fits {
+/// A profile, and the file that it was read from.
+struct profile_file {
   std::string name;  ///< Of the file, as it was given.
   std::string sha256;
-  std::size_t measurements = 0;
-  std::optional<std::int64_t> tensor_parallel = {};  ///< Where the file gives it.
-  workload largest = {};  ///< The most tiles and the most tokens of any measurement.
-  std::vector<layer_fit> layers = {};
+  layer_profile profile = {};
 };
 
 /// Fits a profile, or reads the fits of a calibration. Throws invalid_input naming file, field and
 /// value.
-[[nodiscard]] profile_fits read_profile(const std::string& path);
+[[nodiscard]] profile_file read_profile(const std::string& path);
 
 /// A calibration as JSON: what read_profile() reads back to the bit.
-[[nodiscard]] json to_json(const profile_fits& fits);
+[[nodiscard]] json to_json(const profile_file& file);
 
 }  // namespace omnibal::cli

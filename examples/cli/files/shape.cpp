@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <limits>
 
-#include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
 
+#include "files/given_names.hpp"
 #include "files/json.hpp"
 #include "files/known_keys.hpp"
 
@@ -18,7 +18,7 @@ class shape_reader {
  public:
   explicit shape_reader(const std::string& path) : path_(path) {}
 
-  std::vector<column_shape> read() {
+  std::vector<length_column> read() {
     const json file = read_json_file("--shape", path_);
     if (!file.is_object() || !file.contains("columns")) refuse("columns", file, "is missing");
     expect_known_keys(file, path_, {"columns"});
@@ -34,30 +34,22 @@ class shape_reader {
     where_ = "columns[" + std::to_string(shape_.size()) + "]";
     if (!column.is_object()) refuse("", column, "must be an object with a name and buckets");
     expect_known_keys(column, path_ + ": " + where_, {"buckets", "plus"});
-    column_shape added{.name = read_name(column), .buckets = read_buckets(column)};
+    length_column added{.name = read_name(column), .buckets = read_buckets(column)};
     if (column.contains("plus")) added.shares = read_shares(column["plus"]);
-    std::uint64_t total = 0;
-    for (const bucket& some : added.buckets) total += some.weight;
-    if (total == 0 || total > std::numeric_limits<std::uint32_t>::max())
-      refuse(".buckets", column["buckets"], "must have weights that sum to 1 ... 4294967295");
-    added.total_weight = static_cast<std::uint32_t>(total);
-    most_.push_back(greatest_value(added));
     shape_.push_back(std::move(added));
   }
 
   std::string read_name(const json& column) const {
     const json given = column.value("name", json());
     if (!given.is_string() || given == "") refuse(".name", given, "must be the name of a column");
-    const auto name = given.get<std::string>();
-    if (find_column(name) != shape_.size()) refuse(".name", name, "is already taken");
-    return name;
+    return given.get<std::string>();
   }
 
-  std::vector<bucket> read_buckets(const json& column) const {
+  std::vector<length_bucket> read_buckets(const json& column) const {
     const json buckets = column.value("buckets", json());
     if (!buckets.is_array() || buckets.empty())
       refuse(".buckets", buckets, "must be a list of [least, most, weight]");
-    std::vector<bucket> list;
+    std::vector<length_bucket> list;
     for (const json& entry : buckets) {
       if (!entry.is_array() || entry.size() != 3)
         refuse(".buckets", entry, "must be [least, most, weight]");
@@ -65,35 +57,20 @@ class shape_reader {
       const std::int64_t least = read_integer(".buckets: least", entry[0], limit);
       const std::int64_t most = read_integer(".buckets: most", entry[1], limit);
       const std::int64_t weight = read_integer(".buckets: weight", entry[2], widest);
-      if (most < least || most - least >= widest)
-        refuse(".buckets", entry, "must run from its least value to its most, fewer than 2^32");
       list.push_back({least, most, static_cast<std::uint32_t>(weight)});
     }
     return list;
   }
 
-  std::vector<column_share> read_shares(const json& plus) const {
+  std::vector<length_share> read_shares(const json& plus) const {
     if (!plus.is_object()) refuse(".plus", plus, "must name columns and their factors");
-    std::vector<column_share> shares;
+    std::vector<length_share> shares;
     for (const auto& [name, factor] : plus.items()) {
       const std::size_t column = find_column(name);
       if (column == shape_.size()) refuse(".plus", name, "must be a column described before");
       shares.push_back({column, read_integer(".plus: " + name, factor, limit)});
     }
     return shares;
-  }
-
-  /// The largest possible value of a column; throws where it is beyond the limit.
-  std::int64_t greatest_value(const column_shape& column) const {
-    std::int64_t most = 0;
-    for (const bucket& some : column.buckets) most = std::max(most, some.most);
-    for (const auto& [other, factor] : column.shares) {
-      const auto product = try_multiply(most_[other], factor);
-      const auto sum = product ? try_add(most, *product) : std::nullopt;
-      if (!sum || *sum > limit) refuse(".plus", column.name, "can grow past 2^62");
-      most = *sum;
-    }
-    return most;
   }
 
   std::size_t find_column(const std::string& name) const {
@@ -118,33 +95,15 @@ class shape_reader {
 
   const std::string& path_;
   std::string where_;
-  std::vector<column_shape> shape_;
-  std::vector<std::int64_t> most_;  ///< The largest possible value of each column.
+  std::vector<length_column> shape_;
 };
-
-std::int64_t draw(const column_shape& column, random_stream& random) {
-  std::uint32_t left = uniform_below(random, column.total_weight);
-  for (const bucket& some : column.buckets) {
-    if (left < some.weight)
-      return some.least +
-             uniform_below(random, static_cast<std::uint32_t>(some.most - some.least + 1));
-    left -= some.weight;
-  }
-  return 0;  // not reached: the weights sum to the total
-}
 
 }  // namespace
 
-std::vector<column_shape> read_shape(const std::string& path) { return shape_reader(path).read(); }
-
-void draw_row(const std::vector<column_shape>& shape, random_stream& random,
-              std::vector<std::int64_t>& values) {
-  const std::size_t row = values.size();
-  for (const column_shape& column : shape) {
-    std::int64_t value = draw(column, random);
-    for (const auto& [other, factor] : column.shares) value += factor * values[row + other];
-    values.push_back(value);
-  }
+std::vector<length_column> read_shape(const std::string& path) {
+  std::vector<length_column> shape = shape_reader(path).read();
+  with_given_names(shape_keys(), path + ": ", [&] { validate(shape); });
+  return shape;
 }
 
 }  // namespace omnibal::cli

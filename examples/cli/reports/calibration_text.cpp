@@ -54,15 +54,15 @@ std::string fits_table(const std::vector<layer_fit>& layers) {
 
 }  // namespace
 
-std::string to_text(const profile_fits& fits) {
-  const std::string table = fits_table(fits.layers);
-  std::string text = value_text(fits.measurements) + " measurements\n\n" + table + "\n";
+std::string to_text(const profile_file& file) {
+  const std::string table = fits_table(file.profile.fits);
+  std::string text = value_text(file.profile.measurements) + " measurements\n\n" + table + "\n";
   if (table.find('?') != std::string::npos)
     text +=
         "?: the measurements do not determine this coefficient; it is taken to be 0. Measure "
         "workloads "
         "whose tiles, tokens and sequence lengths vary independently.\n";
-  const double margin = suggested_margin(fits.layers);
+  const double margin = suggested_margin(file.profile.fits);
   if (!std::isfinite(margin))
     return text +
            "Bytes were measured where the fit predicts none, so no margin covers them. Look for "

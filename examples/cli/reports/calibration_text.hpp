@@ -9,6 +9,6 @@
 
 namespace omnibal::cli {
 
-[[nodiscard]] std::string to_text(const profile_fits& fits);
+[[nodiscard]] std::string to_text(const profile_file& file);
 
 }  // namespace omnibal::cli

@@ -7,8 +7,8 @@ namespace omnibal::cli {
 
 json to_json(const generation_report& report) {
   json columns = json::object();
-  for (const column_summary& column : report.columns)
-    columns[column.name] = {{"least", column.least}, {"mean", column.mean}, {"most", column.most}};
+  for (const auto& [name, values] : report.columns)
+    columns[name] = {{"least", values.least}, {"mean", values.mean}, {"most", values.most}};
   return {{"out", report.out},
           {"samples", report.samples},
           {"columns", columns},

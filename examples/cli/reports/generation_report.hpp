@@ -4,9 +4,10 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <vector>
+
+#include <omnibal/dataset/length_shape.hpp>
 
 #include "files/json.hpp"
 
@@ -14,9 +15,7 @@ namespace omnibal::cli {
 
 struct column_summary {
   std::string name = {};
-  std::int64_t least = 0;
-  double mean = 0;
-  std::int64_t most = 0;
+  length_summary values = {};
 };
 
 struct generation_report {

@@ -30,19 +30,21 @@ namespace omnibal::inline v0 {
 ///
 /// - `broadcast_bytes(buffer, root)`: copies the buffer of `root` to all ranks, of equal sizes.
 /// - `all_gather_bytes(sent, received, counts)`: `received` becomes the `sent` of all ranks, in
-/// rank
-///   order; `counts`, the same on every rank, is the size of `sent` by rank.
+///   rank order; `counts`, the same on every rank, is the size of `sent` by rank.
 /// - `all_to_all_bytes(sent, sent_counts, received, received_counts)`: `sent` consists of one part
 ///   per rank, of the sizes `sent_counts`; `received` becomes the parts sent to this rank, in rank
 ///   order. The size sent from rank i to rank j must be equal on both.
 /// - `send_bytes(sent, to)` and `receive_bytes(received, from)` are a pair on two different ranks,
-/// of
-///   equal sizes. A send returns once its bytes are received: two ranks that both send first wait
-///   for each other until the deadline.
+///   of equal sizes. A send returns once its bytes are received: two ranks that both send first
+///   wait for each other until the deadline.
 /// - `split(color, key)`: ranks that pass the same color, which is not negative, form a
-/// communicator
-///   of their own, ordered by key and then by rank. A rank without color gets std::nullopt.
-/// - `abort(reason)`: this and every later operation of every rank fails with the reason.
+///   communicator of their own, ordered by key and then by rank. A rank without color gets
+///   std::nullopt.
+/// - `abort(reason)`: this and every later operation of every rank fails with the reason. Whether
+///   that ends communicators that were split off, each model says.
+///
+/// A rank that is destroyed leaves the others: what waits for it is an error, at once where the
+/// model can know and else at the deadline. docs/comm.md says what each model detects.
 ///
 /// An argument that is invalid by itself throws invalid_input before anything is sent; errors
 /// between ranks throw communication_error.

@@ -16,6 +16,7 @@
 namespace omnibal::inline v0 {
 
 enum class random_purpose : std::uint64_t {
+  length_table = 0,  ///< 0: rows, 1: which of them are text-only.
   isf_pass = 1,
   balanced_epoch = 2,
   dispatch_epoch = 3,

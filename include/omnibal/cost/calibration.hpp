@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -71,6 +72,26 @@ struct layer_fit {
 /// The least memory margin (memory_setup::margin) with which the fitted bytes cover every measured
 /// amount. Infinite if 0 bytes are predicted where more were measured.
 [[nodiscard]] double suggested_margin(std::span<const layer_fit> fits);
+
+/// The measurements of a model's layers as fits, and what they were measured at.
+struct layer_profile {
+  std::size_t measurements = 0;
+  /// At which the layers were measured; absent if nobody noted it.
+  std::optional<std::int64_t> tensor_parallel = {};
+  workload largest = {};  ///< The most tiles and the most tokens of any measurement.
+  std::vector<layer_fit> fits = {};
+};
+
+/// Fits measurements, as fit_layers() does; throws what it throws. O(rows²).
+[[nodiscard]] layer_profile fit_profile(std::span<const measured_layer> rows,
+                                        std::optional<std::int64_t> tensor_parallel = {});
+
+/// Whether a micro-batch has more tiles or more tokens than any that was measured, so that its
+/// costs are extrapolated.
+[[nodiscard]] constexpr bool is_extrapolated(const layer_profile& profile,
+                                             const workload& work) noexcept {
+  return work.tiles > profile.largest.tiles || work.tokens > profile.largest.tokens;
+}
 
 /// A chain of layers, with fitted costs where there are any.
 struct calibration {

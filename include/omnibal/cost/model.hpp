@@ -102,6 +102,9 @@ void validate(const model_shape& model);
   return language.vocabulary * language.hidden;
 }
 
+/// Of all layers, the projector, the embedding and the head. What a checkpoint has besides, patch
+/// and position embeddings and the norms before the first and after the last layer of a part, is a
+/// fraction of a percent and in no layer; a head tied to the embedding is counted all the same.
 [[nodiscard]] std::int64_t total_parameters(const model_shape& model);
 
 /// FLOPs of one vision layer's matrices for one tile.

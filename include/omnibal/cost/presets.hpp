@@ -4,15 +4,16 @@
 /// them against the parameter counts given by their authors.
 #pragma once
 
-#include <array>
+#include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/cost/model.hpp>
 
 namespace omnibal::inline v0 {
 
-/// All presets; find one by its `id`, for example "internvl-chat-1.5".
-[[nodiscard]] std::array<model_shape, 9> model_presets();
+/// All presets; find one by its `id`, for example "internvl-chat-1.5". Their order stays: a new one
+/// comes last.
+[[nodiscard]] std::vector<model_shape> model_presets();
 
 }  // namespace omnibal::inline v0
 

@@ -58,6 +58,20 @@ void expect_divisible(const model_shape& model, std::int64_t tensor_parallel);
 [[nodiscard]] double tensor_parallel_bandwidth(const device_shape& device,
                                                std::int64_t tensor_parallel);
 
+/// What it takes to divide a model over the devices that share a layer.
+struct model_division {
+  model_shape padded = {};        ///< The model that is run (padded_model).
+  bool shares_key_heads = false;  ///< Several devices share a key-value head.
+  bool spans_nodes = false;       ///< The devices that share a layer are on several nodes.
+  double bandwidth = 0;           ///< Bytes/s that a device sends to them.
+  std::int64_t idle_devices = 0;  ///< Of each node, that groups within nodes leave without work.
+};
+
+/// Divides the layers over this many devices. Throws invalid_input as expect_divisible() does, and
+/// for a node without devices. O(layers of the projector).
+[[nodiscard]] model_division divide_model(const model_shape& model, const device_shape& device,
+                                          std::int64_t tensor_parallel);
+
 }  // namespace omnibal::inline v0
 
 #if !defined(OMNIBAL_SEPARATE_COMPILATION)

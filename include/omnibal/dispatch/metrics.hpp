@@ -12,6 +12,7 @@
 #include <functional>
 #include <numeric>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <omnibal/config.hpp>
@@ -19,6 +20,7 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/dispatch/plan.hpp>
+#include <omnibal/packing/metrics.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -65,6 +67,33 @@ template <std::integral Cost>
 /// the means are exact, each square is rounded. O(packs).
 template <std::integral Cost>
 [[nodiscard]] double draw_deviation(const dispatch_plan& plan, std::span<const Cost> costs);
+
+/// The variation of costs (pack_cost_variation) over the packs that a plan assigns to ranks,
+/// repeats that only fill up a step and dropped packs left out: 0 when all are equal. Throws
+/// invalid_input when the plan refers to a pack beyond the last. O(packs).
+template <std::integral Cost>
+[[nodiscard]] double assigned_cost_variation(const dispatch_plan& plan,
+                                             std::span<const Cost> costs);
+
+/// All metrics of a plan, each by the function of its name.
+template <std::size_t Resources>
+struct dispatch_metrics {
+  std::uint64_t steps = 0;
+  std::array<double, Resources> dist_ratio = {};
+  double cost_ratio = 1;
+  double cost_ratio_bound = 1;
+  double full_steps_cost_ratio = 1;
+  double draw_deviation = 1;
+  double assigned_cost_variation = 0;
+};
+
+/// Measures a plan that assigns packs of these loads (pack_loads) and costs. Throws invalid_input
+/// unless there is one cost per pack, and when the plan refers to a pack beyond the last. O(packs ·
+/// log(packs in a step)).
+template <std::size_t Resources, std::integral Integer, std::integral Cost>
+[[nodiscard]] dispatch_metrics<Resources> measure_dispatch(
+    const dispatch_plan& plan, std::span<const std::array<Integer, Resources>> packs,
+    std::span<const Cost> costs);
 
 namespace detail {
 
@@ -218,6 +247,35 @@ double draw_deviation(const dispatch_plan& plan, std::span<const Cost> costs) {
   const auto all = static_cast<double>(packs);
   const double expected = within / all / n * (all - n) / (all - 1);
   return between / static_cast<double>(steps) / expected;
+}
+
+template <std::integral Cost>
+double assigned_cost_variation(const dispatch_plan& plan, std::span<const Cost> costs) {
+  std::vector<Cost> assigned;
+  const auto packs = plan.groups.indices();
+  assigned.reserve(packs.size());
+  for (std::size_t k = 0; k < packs.size(); ++k) {
+    if (packs[k] >= costs.size())
+      throw invalid_input("plan", packs[k], "names a pack beyond the last");
+    if (plan.mask.empty() || plan.mask[k] != 0) assigned.push_back(costs[packs[k]]);
+  }
+  return pack_cost_variation(std::span<const Cost>(assigned));
+}
+
+template <std::size_t Resources, std::integral Integer, std::integral Cost>
+dispatch_metrics<Resources> measure_dispatch(const dispatch_plan& plan,
+                                             std::span<const std::array<Integer, Resources>> packs,
+                                             std::span<const Cost> costs) {
+  if (costs.size() != packs.size())
+    throw invalid_input("costs", costs.size(),
+                        "must have one entry per pack, " + std::to_string(packs.size()));
+  return {.steps = plan.steps(),
+          .dist_ratio = dist_ratio(plan, packs),
+          .cost_ratio = cost_ratio(plan, costs),
+          .cost_ratio_bound = cost_ratio_bound(plan, costs),
+          .full_steps_cost_ratio = full_steps_cost_ratio(plan, costs),
+          .draw_deviation = draw_deviation(plan, costs),
+          .assigned_cost_variation = assigned_cost_variation(plan, costs)};
 }
 
 }  // namespace omnibal::inline v0

@@ -49,6 +49,11 @@ template <std::size_t Resources, std::integral Integer>
     std::span<const std::array<Integer, Resources>> packs,
     const sequence_parallel_options& options);
 
+/// The samples of each group: those of its packs, in order. Throws invalid_input when a group
+/// refers to a pack beyond the last. O(samples).
+[[nodiscard]] grouping<std::uint32_t> samples_of_groups(const grouping<std::uint32_t>& groups,
+                                                        const grouping<std::uint32_t>& packs);
+
 /// Converts a plan that assigns groups of packs into one that assigns packs: each rank's packs are
 /// those of its groups, in order; the packs of a repeated group are repeated, those of a dropped
 /// group dropped. Throws invalid_input when the plan refers to a group beyond the last. O(packs ·

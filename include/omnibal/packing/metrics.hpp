@@ -62,6 +62,13 @@ requires sample_range<const Samples, Projection>
     const Projection& projection = {})
     -> packing_metrics<resource_count<projected_loads<const Samples, Projection>>>;
 
+/// A cost of each pack that needs no model: the sum, over resources, of its load in millionths of
+/// the capacity, each rounded down. `packs` contains the loads of each pack (pack_loads). Throws
+/// invalid_input for capacities less than 1, negative loads and costs above 2⁶³ − 1. O(packs).
+template <std::size_t Resources>
+[[nodiscard]] std::vector<std::int64_t> pack_costs(std::span<const loads<Resources>> packs,
+                                                   const loads<Resources>& capacity);
+
 /// The coefficient of variation of the packs' costs, standard deviation / mean: 0 when all are
 /// equal. O(packs).
 template <std::integral Cost>
@@ -94,6 +101,12 @@ void visit_pack(std::span<const std::uint32_t> pack, const Samples& samples,
   }
 }
 
+template <std::size_t Resources>
+void expect_capacity(const loads<Resources>& capacity) {
+  for (std::size_t r = 0; r < Resources; ++r)
+    if (capacity[r] < 1) throw invalid_input("capacity", r, capacity[r], "must be at least 1");
+}
+
 /// 1 − part / whole; 0 when whole is 0.
 [[nodiscard]] inline double missing_share(wide_integer part, wide_integer whole) noexcept {
   return whole == 0 ? 0.0 : static_cast<double>(whole - part) / static_cast<double>(whole);
@@ -123,8 +136,7 @@ auto measure_packing(
     const Projection& projection)
     -> packing_metrics<resource_count<projected_loads<const Samples, Projection>>> {
   constexpr std::size_t resources = resource_count<projected_loads<const Samples, Projection>>;
-  for (std::size_t r = 0; r < resources; ++r)
-    if (capacity[r] < 1) throw invalid_input("capacity", r, capacity[r], "must be at least 1");
+  detail::expect_capacity(capacity);
   std::array<wide_integer, resources> used{};
   std::array<wide_integer, resources> padded{};
   for (std::size_t k = 0; k < packs.size(); ++k) {
@@ -149,6 +161,28 @@ auto measure_packing(
     metrics.padded_batch_ratio[r] = detail::missing_share(used[r], padded[r]);
   }
   return metrics;
+}
+
+template <std::size_t Resources>
+std::vector<std::int64_t> pack_costs(std::span<const loads<Resources>> packs,
+                                     const loads<Resources>& capacity) {
+  constexpr std::int64_t full = 1'000'000;
+  detail::expect_capacity(capacity);
+  std::vector<std::int64_t> costs;
+  costs.reserve(packs.size());
+  for (std::size_t k = 0; k < packs.size(); ++k) {
+    wide_integer cost = 0;
+    for (std::size_t r = 0; r < Resources; ++r) {
+      if (packs[k][r] < 0)
+        throw invalid_input("packs", k, packs[k][r], "must not have negative loads");
+      cost += wide_integer{packs[k][r]} * full / capacity[r];
+    }
+    if (cost > std::numeric_limits<std::int64_t>::max())
+      throw invalid_input("load of a pack", k, "beyond the capacity a trillion times",
+                          "is too large to be given a cost");
+    costs.push_back(static_cast<std::int64_t>(cost));
+  }
+  return costs;
 }
 
 template <std::integral Cost>

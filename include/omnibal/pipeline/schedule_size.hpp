@@ -27,7 +27,7 @@ struct schedule_size {
 /// What planning has to know of a schedule.
 struct schedule_capabilities {
   bool splits_backward = false;  ///< W is an operation of its own.
-  /// Virtual stages per device, least and most. Where the most is 1, stage j has device j to
+  /// Virtual stages per device, least and most. Where the most is 1, every stage has a device to
   /// itself.
   std::size_t least_virtual_stages = 1;
   std::size_t most_virtual_stages = 1;
@@ -36,15 +36,14 @@ struct schedule_capabilities {
 
 /// A schedule: an empty type whose static members give its name in files, messages and on the
 /// command line, its capabilities, the sizes that it can run, and its placement and order.
-/// - `validate(size)` throws invalid_input naming the size that the schedule cannot run. Sizes of
-/// 0
-///   and virtual stages outside the capabilities have been refused before.
+/// - `validate(size)` throws invalid_input naming the size that the schedule cannot run. Sizes
+///   of 0 and virtual stages outside the capabilities have been refused before.
 /// - `runnable_microbatches(size, n)` is the least number of micro-batches, at least n, that it
-/// can
-///   run.
+///   can run.
 /// - `device(size, stage)` is the device of a virtual stage.
 /// - `order(size, device)` has every operation of the device's stages once: F and B of every
-///   micro-batch, and W where the backward is split.
+///   micro-batch, and W where the backward is split. Operations of the same stage and kind take
+///   the micro-batches in rising order; planning refuses another, which can be simulated alone.
 template <typename Schedule>
 concept pipeline_schedule = std::is_empty_v<Schedule> && std::default_initializable<Schedule> &&
     requires(const schedule_size& size, std::size_t number) {

@@ -57,7 +57,8 @@ struct joint_result {
 /// - `monotone`: the value does not decrease when a time of a stage grows. The value of one that is
 ///   not monotone must not depend on backward times, since modes are chosen for the least extra
 ///   time.
-/// - `value(stages, schedule)` is what is minimised.
+/// - `value(stages, schedule)` is what is minimised: exact, and within 64 bits for stages of hours in
+///   nanoseconds.
 /// - `bound(problem)` is at most the value of every plan, whether it fits memory or not.
 /// - `search(problem, options)` finds the plan of least value that fits memory, with a proven lower
 ///   bound; search_partitions() serves any objective. The problem is valid and has a layer for each

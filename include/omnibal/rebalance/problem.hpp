@@ -45,6 +45,14 @@ void validate(const rebalance_problem& problem);
 [[nodiscard]] std::int64_t largest_cost(const rebalance_problem& problem,
                                         std::span<const std::uint32_t> ranks);
 
+/// The cost of the slowest rank before any move. Precondition: the problem is valid.
+/// O(samples + ranks).
+[[nodiscard]] std::int64_t initial_cost(const rebalance_problem& problem);
+
+/// A cost as a multiple of the mean cost per rank; 1 where all costs are 0. Precondition: the
+/// problem is valid. O(samples).
+[[nodiscard]] double relative_cost(const rebalance_problem& problem, std::int64_t cost);
+
 }  // namespace omnibal::inline v0
 
 #if !defined(OMNIBAL_SEPARATE_COMPILATION)

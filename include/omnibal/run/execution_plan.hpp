@@ -26,6 +26,7 @@
 #include <omnibal/pipeline/execution_item.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
 #include <omnibal/run/comparison.hpp>
+#include <omnibal/run/execution_program.hpp>
 #include <omnibal/run/problem.hpp>
 
 namespace omnibal::inline v0 {
@@ -59,15 +60,6 @@ struct execution_stage {
   friend bool operator==(const execution_stage&, const execution_stage&) = default;
 };
 
-/// The items of every device for one step of one replica; peers are devices. Micro-batches beyond
-/// the packs of the replica are empty: they have no samples and keep their place in the order.
-struct execution_program {
-  std::uint32_t microbatches = 0;
-  std::vector<std::vector<execution_item>> devices = {};
-
-  friend bool operator==(const execution_program&, const execution_program&) = default;
-};
-
 struct execution_plan {
   std::string schedule = {};
   std::uint32_t devices = 1;         ///< Per replica.
@@ -77,13 +69,15 @@ struct execution_plan {
   bool shards_optimizer = false;
   std::vector<execution_layer> layers = {};
   std::vector<execution_stage> stages = {};
-  grouping<std::uint32_t> packs = {};  ///< The samples of each.
+  grouping<std::uint32_t> packs = {};       ///< The samples of each.
+  std::vector<std::uint32_t> skipped = {};  ///< Samples in no pack, in ascending order.
   std::vector<workload> workloads = {};
   /// Tokens per pack that count in the loss; empty if unknown. Weighted by them, the sum over ranks
   /// of losses is that of the global batch.
   std::vector<std::int64_t> label_tokens = {};
   /// Group step · replicas + replica: its packs, in the order of its micro-batches; may be empty.
   grouping<std::uint32_t> assignment = {};
+  std::vector<execution_lanes> lanes = {};
   std::vector<execution_program> programs = {};
   std::vector<std::uint32_t> program_of = {};  ///< One per group of the assignment.
   std::vector<std::int64_t> step_times = {};   ///< Predicted, per step.
@@ -119,6 +113,16 @@ struct execution_options {
                                                  const run_strategy& strategy,
                                                  const execution_options& options = {});
 
+/// The items of a device in a program, in order; peers are devices. Precondition: the plan is
+/// valid, and has the program and the device. O(m·v).
+[[nodiscard]] std::vector<execution_item> items_of(const execution_plan& plan, std::size_t program,
+                                                   std::size_t device);
+
+/// Adds a program with these items of every device, and the lanes that it needs unless the plan has
+/// them. Returns its index. O(items + lanes of the plan).
+std::uint32_t add_program(execution_plan& plan, std::uint32_t microbatches,
+                          std::span<const std::vector<execution_item>> devices);
+
 /// What one rank does in one step.
 struct rank_step {
   std::vector<execution_item> items = {};  ///< In order; peers are ranks.
@@ -137,9 +141,9 @@ struct rank_step {
                                                             std::size_t step, std::size_t rank);
 
 /// Throws invalid_input naming what is wrong unless stages hold all layers once, every sample is in
-/// one pack, every pack in one micro-batch, every program has each operation of its stages, each
-/// message and each item of the end exactly once, and no rank can wait for ever. For plans from
-/// outside. O(size of the plan).
+/// one pack or skipped, every pack in one micro-batch, every program has each operation of its
+/// stages, each message and each item of the end exactly once, and no rank can wait for ever. For
+/// plans from outside. O(items of all programs · log).
 void validate(const execution_plan& plan);
 
 }  // namespace omnibal::inline v0

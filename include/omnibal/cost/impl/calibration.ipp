@@ -156,6 +156,17 @@ OMNIBAL_INLINE std::vector<layer_fit> fit_layers(std::span<const measured_layer>
   return fits;
 }
 
+OMNIBAL_INLINE layer_profile fit_profile(std::span<const measured_layer> rows,
+                                         std::optional<std::int64_t> tensor_parallel) {
+  layer_profile profile{
+      .measurements = rows.size(), .tensor_parallel = tensor_parallel, .fits = fit_layers(rows)};
+  for (const measured_layer& row : rows) {
+    profile.largest.tiles = std::max(profile.largest.tiles, row.work.tiles);
+    profile.largest.tokens = std::max(profile.largest.tokens, row.work.tokens);
+  }
+  return profile;
+}
+
 OMNIBAL_INLINE double suggested_margin(std::span<const layer_fit> fits) {
   double margin = 0.0;
   for (const layer_fit& layer : fits)

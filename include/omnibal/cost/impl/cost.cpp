@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bodies of the module cost, for the target omnibal::compiled.
 #include <omnibal/cost/impl/calibration.ipp>
+#include <omnibal/cost/impl/chain_costs.ipp>
 #include <omnibal/cost/impl/device.ipp>
 #include <omnibal/cost/impl/layer_costs.ipp>
 #include <omnibal/cost/impl/linear_fit.ipp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
+#include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/cost/model.hpp>
@@ -41,8 +41,8 @@ namespace detail {
 
 }  // namespace detail
 
-OMNIBAL_INLINE std::array<model_shape, 9> model_presets() {
-  return {{
+OMNIBAL_INLINE std::vector<model_shape> model_presets() {
+  return {
       {.id = "internvl-chat-1.5",
        .name = "InternVL-Chat-1.5 (6+20B)",
        .vision = detail::intern_vit_6b(),
@@ -140,7 +140,7 @@ OMNIBAL_INLINE std::array<model_shape, 9> model_presets() {
        .projector = {{5120, 5120}, {5120, 3584}},
        .language = detail::qwen2_7b(),
        .language_tokens_per_tile = 256},
-  }};
+  };
 }
 
 }  // namespace omnibal::inline v0

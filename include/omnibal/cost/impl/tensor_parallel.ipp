@@ -98,4 +98,17 @@ OMNIBAL_INLINE double tensor_parallel_bandwidth(const device_shape& device,
                                               : within;
 }
 
+OMNIBAL_INLINE model_division divide_model(const model_shape& model, const device_shape& device,
+                                           std::int64_t tensor_parallel) {
+  expect_divisible(model, tensor_parallel);
+  if (device.devices_per_node < 1)
+    throw invalid_input("devices_per_node", device.devices_per_node, "must be at least 1");
+  const bool across = spans_nodes(device, tensor_parallel);
+  return {.padded = padded_model(model, tensor_parallel),
+          .shares_key_heads = shares_key_heads(model.language, tensor_parallel),
+          .spans_nodes = across,
+          .bandwidth = tensor_parallel_bandwidth(device, tensor_parallel),
+          .idle_devices = across ? 0 : device.devices_per_node % tensor_parallel};
+}
+
 }  // namespace omnibal::inline v0

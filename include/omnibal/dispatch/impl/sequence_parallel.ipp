@@ -13,6 +13,21 @@
 
 namespace omnibal::inline v0 {
 
+OMNIBAL_INLINE grouping<std::uint32_t> samples_of_groups(const grouping<std::uint32_t>& groups,
+                                                         const grouping<std::uint32_t>& packs) {
+  grouping<std::uint32_t> samples;
+  samples.reserve(groups.size(), packs.indices().size());
+  for (std::size_t group = 0; group < groups.size(); ++group) {
+    for (const std::uint32_t pack : groups[group]) {
+      if (pack >= packs.size())
+        throw invalid_input("groups", group, pack, "names a pack beyond the last");
+      for (const std::uint32_t id : packs[pack]) samples.push_back(id);
+    }
+    samples.close_group();
+  }
+  return samples;
+}
+
 OMNIBAL_INLINE dispatch_plan plan_of_packs(const dispatch_plan& plan,
                                            const grouping<std::uint32_t>& groups) {
   validate(plan);

@@ -2,6 +2,7 @@
 // The bodies of the module packing and its instances for one to three resources, for the target
 // omnibal::compiled.
 #include <omnibal/packing/capacity_choice.hpp>
+#include <omnibal/packing/impl/drawn_samples.ipp>
 #include <omnibal/packing/impl/metrics.ipp>
 #include <omnibal/packing/isf.hpp>
 #include <omnibal/packing/streaming.hpp>

@@ -11,4 +11,5 @@
 #include <omnibal/pipeline/impl/schedule.ipp>
 #include <omnibal/pipeline/impl/simulate_items.ipp>
 #include <omnibal/pipeline/impl/static_memory.ipp>
+#include <omnibal/pipeline/impl/step_simulation.ipp>
 #include <omnibal/pipeline/impl/step_times.ipp>

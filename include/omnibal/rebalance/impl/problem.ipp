@@ -50,4 +50,17 @@ OMNIBAL_INLINE std::int64_t largest_cost(const rebalance_problem& problem,
   return *std::ranges::max_element(costs);
 }
 
+OMNIBAL_INLINE std::int64_t initial_cost(const rebalance_problem& problem) {
+  std::vector<std::uint32_t> ranks;
+  ranks.reserve(problem.samples.size());
+  for (const owned_sample& sample : problem.samples) ranks.push_back(sample.rank);
+  return largest_cost(problem, ranks);
+}
+
+OMNIBAL_INLINE double relative_cost(const rebalance_problem& problem, std::int64_t cost) {
+  std::int64_t sum = 0;
+  for (const owned_sample& sample : problem.samples) sum += sample.cost;
+  return sum == 0 ? 1.0 : static_cast<double>(cost) * problem.ranks / static_cast<double>(sum);
+}
+
 }  // namespace omnibal::inline v0

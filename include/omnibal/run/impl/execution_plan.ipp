@@ -27,6 +27,7 @@
 #include <omnibal/run/detail/prepared_schedule.hpp>
 #include <omnibal/run/epoch_simulation.hpp>
 #include <omnibal/run/execution_plan.hpp>
+#include <omnibal/run/execution_program.hpp>
 #include <omnibal/run/layer_binding.hpp>
 
 namespace omnibal::inline v0 {
@@ -45,6 +46,25 @@ namespace detail {
         items.push_back({.kind = kind, .stage = j});
   }
   return items;
+}
+
+/// The samples in no pack, in ascending order.
+[[nodiscard]] inline std::vector<std::uint32_t> samples_outside(
+    const grouping<std::uint32_t>& packs, std::size_t samples) {
+  std::vector<char> packed(samples, 0);
+  for (const std::uint32_t sample : packs.indices()) packed[sample] = 1;
+  std::vector<std::uint32_t> outside;
+  for (std::uint32_t i = 0; i < samples; ++i)
+    if (packed[i] == 0) outside.push_back(i);
+  return outside;
+}
+
+/// The index of lanes in a plan, to which they are added unless it has them.
+[[nodiscard]] inline std::uint32_t index_of_lanes(execution_plan& plan, execution_lanes lanes) {
+  const auto found = std::ranges::find(plan.lanes, lanes);
+  const auto index = static_cast<std::uint32_t>(found - plan.lanes.begin());
+  if (found == plan.lanes.end()) plan.lanes.push_back(std::move(lanes));
+  return index;
 }
 
 /// Makes the execution of a strategy.
@@ -69,6 +89,7 @@ class execution_builder {
     plan_.splits_backward = strategy_.schedule.splits_backward();
     plan_.shards_optimizer = options_.shards_optimizer;
     plan_.packs = strategy_.data.packing.packs;
+    plan_.skipped = samples_outside(plan_.packs, problem_.samples.size());
     plan_.workloads = strategy_.data.load.microbatches;
     plan_.assignment = strategy_.data.load.assignment;
     plan_.peak_memory = strategy_.epoch.peak_memory;
@@ -174,10 +195,9 @@ class execution_builder {
   /// The program of a replica's step; delays the ends of devices to those of its simulation.
   [[nodiscard]] std::uint32_t add_program(std::span<const std::uint32_t> packs,
                                           std::vector<std::int64_t>& device_end) {
-    execution_program program;
-    if (packs.empty()) {
-      program.devices.resize(plan_.devices);
-    } else {
+    std::uint32_t microbatches = 0;
+    std::vector<std::vector<execution_item>> devices(plan_.devices);
+    if (!packs.empty()) {
       const prepared_schedule& prepared = schedules_.of(packs.size());
       times_.evaluate(stages_, strategy_.data.load, packs, prepared.graph.microbatches());
       const simulation<std::int64_t> run = simulate(prepared.graph, times_);
@@ -186,14 +206,13 @@ class execution_builder {
       if (options_.order == order_source::mean)
         if (const auto known = by_size_.find(packs.size()); known != by_size_.end())
           return known->second;
-      program.microbatches = static_cast<std::uint32_t>(prepared.graph.microbatches());
-      program.devices = options_.order == order_source::exact
-                            ? message_order(prepared.graph, times_)
-                            : mean_order(prepared.graph, packs.size());
+      microbatches = static_cast<std::uint32_t>(prepared.graph.microbatches());
+      devices = options_.order == order_source::exact ? message_order(prepared.graph, times_)
+                                                      : mean_order(prepared.graph, packs.size());
     }
     for (std::uint32_t d = 0; d < plan_.devices; ++d)
-      for (const execution_item& item : closing_items(plan_, d)) program.devices[d].push_back(item);
-    const std::uint32_t index = index_of(std::move(program));
+      for (const execution_item& item : closing_items(plan_, d)) devices[d].push_back(item);
+    const std::uint32_t index = index_of(split_into_lanes(microbatches, devices));
     by_size_.try_emplace(packs.size(), index);
     return index;
   }
@@ -207,14 +226,12 @@ class execution_builder {
   }
 
   /// The index of a program, added unless it is there already.
-  [[nodiscard]] std::uint32_t index_of(execution_program program) {
+  [[nodiscard]] std::uint32_t index_of(split_items split) {
+    execution_program program{.lanes = index_of_lanes(plan_, std::move(split.lanes)),
+                              .turns = std::move(split.turns)};
     hash_stream hash;
-    for (const auto& items : program.devices)
-      for (const execution_item& item : items) {
-        add_to_hash(hash, item.kind);
-        add_to_hash(hash, item.stage);
-        add_to_hash(hash, item.microbatch);
-      }
+    add_to_hash(hash, program.lanes);
+    for (const std::string& turns : program.turns) hash.add(std::as_bytes(std::span(turns)));
     std::vector<std::uint32_t>& same = by_hash_[hash.value()];
     for (const std::uint32_t index : same)
       if (plan_.programs[index] == program) return index;
@@ -288,7 +305,9 @@ inline void expect_each_once(const char* field, std::span<const std::uint32_t> i
 }
 
 inline void check_data(const execution_plan& plan) {
-  expect_each_once("packs", plan.packs.indices(), plan.packs.indices().size());
+  std::vector<std::uint32_t> samples(plan.packs.indices().begin(), plan.packs.indices().end());
+  samples.insert(samples.end(), plan.skipped.begin(), plan.skipped.end());
+  expect_each_once("packs.samples", samples, samples.size());
   if (plan.workloads.size() != plan.packs.size())
     throw invalid_input("workloads", plan.workloads.size(),
                         "must be one per pack, " + std::to_string(plan.packs.size()));
@@ -314,7 +333,10 @@ inline void check_data(const execution_plan& plan) {
   for (std::size_t g = 0; g < plan.program_of.size(); ++g) {
     if (plan.program_of[g] >= plan.programs.size())
       throw invalid_input("steps.program", g, plan.program_of[g], "does not exist");
-    const std::size_t places = plan.programs[plan.program_of[g]].microbatches;
+    const std::uint32_t lanes = plan.programs[plan.program_of[g]].lanes;
+    if (lanes >= plan.lanes.size())
+      throw invalid_input("programs[].lanes", plan.program_of[g], lanes, "does not exist");
+    const std::size_t places = plan.lanes[lanes].microbatches;
     if (plan.assignment[g].size() > places || (plan.assignment[g].empty() && places > 0))
       throw invalid_input("steps.program", g, plan.program_of[g],
                           "has another number of micro-batches than the replica has packs");
@@ -357,46 +379,71 @@ inline void check_data(const execution_plan& plan) {
   return std::tuple(item.kind, item.stage, item.microbatch, item.peer);
 }
 
-inline void check_program(const execution_plan& plan, std::size_t index) {
-  const execution_program& program = plan.programs[index];
-  const std::string name = "programs[" + std::to_string(index) + "].devices";
-  if (program.devices.size() != plan.devices)
-    throw invalid_input(name, program.devices.size(),
-                        "must be one list per device, " + std::to_string(plan.devices));
-  std::vector<std::vector<std::int64_t>> durations;
-  std::size_t items = 0;
-  for (const auto& list : program.devices) items += list.size();
-  if (program.microbatches > items)
-    throw invalid_input(name, items, "items are fewer than micro-batches");
+/// Throws unless the lanes have every item that each device must have once.
+inline void check_lanes(const execution_plan& plan, std::size_t index) {
+  const execution_lanes& lanes = plan.lanes[index];
+  if (lanes.devices.size() != plan.devices)
+    throw invalid_input("lanes[].devices", index, lanes.devices.size(),
+                        "must be one per device, " + std::to_string(plan.devices));
   for (std::uint32_t d = 0; d < plan.devices; ++d) {
-    std::vector<execution_item> given = program.devices[d];
-    std::vector<execution_item> required = required_items(plan, d, program.microbatches);
-    const std::vector<execution_item> closing = closing_items(plan, d);
-    if (given.size() < closing.size() ||
-        !std::equal(closing.rbegin(), closing.rend(), given.rbegin()))
-      throw invalid_input(name, d, given.empty() ? "nothing" : to_string(given.back()),
-                          "must end with the reductions, steps and gathers of its stages");
+    std::vector<execution_item> given;
+    for (const auto& lane : lanes.devices[d]) given.insert(given.end(), lane.begin(), lane.end());
+    if (lanes.microbatches > given.size())
+      throw invalid_input("lanes[].devices", {index, d}, given.size(),
+                          "items are fewer than micro-batches");
+    std::vector<execution_item> required = required_items(plan, d, lanes.microbatches);
     std::ranges::sort(given, {}, sort_key);
     std::ranges::sort(required, {}, sort_key);
     const auto [left, right] = std::ranges::mismatch(given, required);
     if (left == given.end() && right != required.end())
-      throw invalid_input(name, d, to_string(*right), "is missing");
+      throw invalid_input("lanes[].devices", {index, d}, to_string(*right), "is missing");
     if (left != given.end())
-      throw invalid_input(name, d, to_string(*left),
+      throw invalid_input("lanes[].devices", {index, d}, to_string(*left),
                           right != required.end() && sort_key(*right) < sort_key(*left)
                               ? "is there, but " + to_string(*right) + " is missing"
                               : "appears twice, or is none of this device's");
-    durations.emplace_back(program.devices[d].size(), 0);
+  }
+}
+
+/// As items_of(), with errors that name the program.
+[[nodiscard]] inline std::vector<execution_item> items_or_refusal(const execution_plan& plan,
+                                                                  std::size_t program,
+                                                                  std::size_t device) {
+  try {
+    return items_of(plan, program, device);
+  } catch (const invalid_input& error) {
+    throw invalid_input("programs[].turns[]", {program, device, *error.index()}, error.value(),
+                        error.advice());
+  }
+}
+
+/// Throws unless every device takes its items once and no device waits for ever.
+inline void check_program(const execution_plan& plan, std::size_t index) {
+  const execution_program& program = plan.programs[index];
+  if (program.lanes >= plan.lanes.size())
+    throw invalid_input("programs[].lanes", index, program.lanes, "does not exist");
+  if (program.turns.size() != plan.devices)
+    throw invalid_input("programs[].turns", index, program.turns.size(),
+                        "must be one per device, " + std::to_string(plan.devices));
+  std::vector<std::vector<execution_item>> devices;
+  std::vector<std::vector<std::int64_t>> durations;
+  for (std::uint32_t d = 0; d < plan.devices; ++d) {
+    devices.push_back(items_or_refusal(plan, index, d));
+    const std::vector<execution_item> closing = closing_items(plan, d);
+    if (!std::equal(closing.rbegin(), closing.rend(), devices[d].rbegin()))
+      throw invalid_input("programs[].turns[]", {index, d}, to_string(devices[d].back()),
+                          "must end with the reductions, steps and gathers of its stages");
+    durations.emplace_back(devices[d].size(), 0);
   }
   // Durations do not matter. All replicas have the same collectives, so one of them is enough.
   const item_simulation run = simulate_items({.devices = plan.devices,
-                                              .ranks = program.devices,
+                                              .ranks = devices,
                                               .durations = durations,
                                               .queues = item_queues::one});
   if (run.stuck.empty()) return;
   const std::uint32_t stuck = run.stuck.front();
-  throw invalid_input(name, stuck, to_string(program.devices[stuck][run.first_unfinished(stuck)]),
-                      "waits for ever");
+  throw invalid_input("programs[].turns[]", {index, stuck},
+                      to_string(devices[stuck][run.first_unfinished(stuck)]), "waits for ever");
 }
 
 }  // namespace detail
@@ -407,11 +454,25 @@ OMNIBAL_INLINE execution_plan make_execution_plan(const run_problem& problem,
   return detail::execution_builder(problem, strategy, options).make();
 }
 
+OMNIBAL_INLINE std::vector<execution_item> items_of(const execution_plan& plan, std::size_t program,
+                                                    std::size_t device) {
+  const execution_program& one = plan.programs[program];
+  return items_of(plan.lanes[one.lanes], one.turns[device], device);
+}
+
+OMNIBAL_INLINE std::uint32_t add_program(execution_plan& plan, std::uint32_t microbatches,
+                                         std::span<const std::vector<execution_item>> devices) {
+  split_items split = split_into_lanes(microbatches, devices);
+  plan.programs.push_back({.lanes = detail::index_of_lanes(plan, std::move(split.lanes)),
+                           .turns = std::move(split.turns)});
+  return static_cast<std::uint32_t>(plan.programs.size() - 1);
+}
+
 OMNIBAL_INLINE rank_step step_of(const execution_plan& plan, std::size_t step, std::size_t rank) {
   const std::size_t replica = rank / plan.devices;
   const std::size_t group = step * plan.replicas + replica;
   const std::span<const std::uint32_t> packs = plan.assignment[group];
-  rank_step result{.items = plan.programs[plan.program_of[group]].devices[rank % plan.devices],
+  rank_step result{.items = items_of(plan, plan.program_of[group], rank % plan.devices),
                    .packs = {packs.begin(), packs.end()}};
   for (execution_item& item : result.items) {
     if (is_message(item.kind)) item.peer += static_cast<std::uint32_t>(replica * plan.devices);
@@ -444,8 +505,7 @@ OMNIBAL_INLINE std::vector<std::int64_t> predicted_durations(const execution_pla
   const std::size_t group = step * plan.replicas + rank / plan.devices;
   const std::span<const std::uint32_t> packs = plan.assignment[group];
   std::vector<std::int64_t> durations;
-  for (const execution_item& item :
-       plan.programs[plan.program_of[group]].devices[rank % plan.devices]) {
+  for (const execution_item& item : items_of(plan, plan.program_of[group], rank % plan.devices)) {
     const workload work =
         item.microbatch < packs.size() ? plan.workloads[packs[item.microbatch]] : workload{};
     const execution_stage& stage = plan.stages[item.stage];
@@ -476,6 +536,7 @@ OMNIBAL_INLINE std::vector<std::int64_t> predicted_durations(const execution_pla
 OMNIBAL_INLINE void validate(const execution_plan& plan) {
   detail::check_stages(plan);
   detail::check_data(plan);
+  for (std::size_t index = 0; index < plan.lanes.size(); ++index) detail::check_lanes(plan, index);
   for (std::size_t index = 0; index < plan.programs.size(); ++index)
     detail::check_program(plan, index);
 }

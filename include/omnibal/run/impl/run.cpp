@@ -4,6 +4,7 @@
 #include <omnibal/run/impl/cluster_shape_search.ipp>
 #include <omnibal/run/impl/epoch_simulation.ipp>
 #include <omnibal/run/impl/execution_plan.ipp>
+#include <omnibal/run/impl/execution_program.ipp>
 #include <omnibal/run/impl/layer_binding.ipp>
 #include <omnibal/run/impl/microbatch_order_search.ipp>
 #include <omnibal/run/impl/microbatches.ipp>
