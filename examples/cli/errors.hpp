@@ -21,6 +21,7 @@ enum class exit_status {
   out_of_memory = 71,
   interrupted = 130,  ///< By SIGINT; what a search had found is printed and written.
   terminated = 143,   ///< By SIGTERM, likewise.
+  hung_up = 129,      ///< By SIGHUP, likewise.
 };
 
 /// Bad input that is not the value of a field: an unknown option, say. Exit status bad_input.

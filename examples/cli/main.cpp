@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <omnibal/core/error.hpp>
@@ -139,8 +141,15 @@ std::string message_of(const invalid_input& error) {
          message.substr(value + 3 + error.value().size());
 }
 
-exit_status run_and_report(const std::vector<std::string>& arguments) {
+bool is_refused_thread(const std::exception& error) {
+  const auto* const refused = dynamic_cast<const std::system_error*>(&error);
+  return refused != nullptr && refused->code() == std::errc::resource_unavailable_try_again;
+}
+
+/// Ends without memory for a message by std::terminate, like whatever else finds none.
+exit_status run_and_report(int argc, char** argv) noexcept {
   try {
+    const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
     interruption signals;
     return run(arguments, signals);
   } catch (const CLI::ParseError& error) {
@@ -156,16 +165,31 @@ exit_status run_and_report(const std::vector<std::string>& arguments) {
   } catch (const std::bad_alloc&) {
     return fail(exit_status::out_of_memory, "out of memory");
   } catch (const std::exception& error) {
+    if (is_refused_thread(error))
+      return fail(exit_status::out_of_memory, "out of memory: the system grants no thread");
     return fail(exit_status::internal_error,
                 std::string("internal error, please report it: ") + error.what());
   }
+}
+
+/// Destructors of JSON values take memory: where there is none, the exception meets another one.
+[[noreturn]] void end_without_memory() noexcept {
+  try {
+    if (const std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc&) {
+    std::fputs("omnibal: out of memory\n", stderr);
+    abandon_outputs(static_cast<int>(exit_status::out_of_memory));
+  } catch (...) {  // Uncaught by anything else: aborts, as without this function.
+  }
+  std::abort();
 }
 
 }  // namespace
 }  // namespace omnibal::cli
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an output that cannot be written, like others
-  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  return static_cast<int>(omnibal::cli::run_and_report(arguments));
+  // A closed pipe, and a file at the limit of its size, are outputs that cannot be written.
+  for (const int number : {SIGPIPE, SIGXFSZ}) std::signal(number, SIG_IGN);
+  std::set_terminate(omnibal::cli::end_without_memory);
+  return static_cast<int>(omnibal::cli::run_and_report(argc, argv));
 }

@@ -103,6 +103,12 @@ class Files(CommandTest):
         done = self.call("generate", "--like", self.table, "--samples", "3", "--out", "-")
         self.assertEqual(len(json.loads(done.stdout)), 3)
 
+    def test_an_input_that_is_a_circle_of_links_is_bad_input(self):
+        os.symlink("round.json", self.path("round.json"))
+        self.expect_failure("pack", "--lengths", "round.json", *CAPACITY, "--out", "p.json",
+                            naming=["--lengths", "round.json", "cannot be read"])
+        self.expect_failure(*self.pack, "--out", "round.json", naming=["round.json", "cannot be written"], status=4)
+
     def test_empty_values_and_no_memory_are_refused(self):
         self.expect_failure(*self.pack, "--out", "", naming="--out")
         self.expect_failure(*self.pack, "--out=", naming="--out")
@@ -112,9 +118,9 @@ class Files(CommandTest):
 
 
 class Signals(CommandTest):
-    def interrupt(self, number, *arguments):
+    def interrupt(self, number, *arguments, **options):
         running = subprocess.Popen([COMMAND, *arguments], cwd=self.folder, text=True, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE)
+                                   stderr=subprocess.PIPE, **options)
         time.sleep(0.7)
         running.send_signal(number)
         output, errors = running.communicate(timeout=60)
@@ -122,7 +128,7 @@ class Signals(CommandTest):
 
     def test_a_search_prints_and_writes_what_it_has(self):
         problem = self.write("p.json", subset_sum(150, "joint"))
-        for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, 143)]:
+        for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]:
             code, output, errors = self.interrupt(number, "plan", "--problem", problem, "--objective", "makespan",
                                                   "--out", "plan.json")
             self.assertEqual((code, errors), (status, ""))
@@ -130,6 +136,12 @@ class Signals(CommandTest):
             self.assertEqual((report["status"], len(report["modes"])), ("stopped", 150))
             self.assertEqual(json.loads(self.read("plan.json")), report)
             self.assertEqual(self.files(), ["p.json", "plan.json"])
+
+    def test_nohup_is_respected(self):
+        problem = self.write("p.json", subset_sum(150, "joint"))
+        code, _, errors = self.interrupt(signal.SIGHUP, "plan", "--problem", problem, "--objective", "makespan",
+                                         "--time-limit", "2", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.assertEqual((code, errors), (0, ""))
 
     def test_reading_ends_at_once(self):
         os.mkfifo(self.path("never"))
@@ -247,10 +259,41 @@ class Limits(CommandTest):
         for stages in [8, 2000]:
             words = self.run_within(5, "plan", "--problem", self.write("p.json", {**problem, "stages": stages}), statuses=[2])
             self.assertIn("2^25", words)
-        sizes = {"stages": 4, "microbatches": 1 << 20, "layers": layers[:8]}
+        sizes = {"stages": 4, "microbatches": 1 << 18, "layers": layers[:8]}
         self.run_within(5, "plan", "--problem", self.write("p.json", {**problem, **sizes}), "--objective", "bottleneck")
         words = self.run_within(5, "plan", "--problem", self.write("p.json", {**problem, **sizes, "stages": 8}), statuses=[2])
+        self.assertIn("2^20", words)
+        simulated = {**SIMULATE, "stages": 5, "microbatches": 1 << 20}
+        words = self.run_within(None, "simulate", "--problem", self.write("p.json", simulated), statuses=[2])
         self.assertIn("2^22", words)
+
+    def test_long_timelines_are_refused_by_their_limit_and_many_devices_take_linear_time(self):
+        problem = {**SIMULATE, "microbatches": 1 << 18}
+        self.run_within(None, "simulate", "--problem", self.write("p.json", problem), "--trace", "t.json")
+        problem["microbatches"] += 1
+        words = self.run_within(None, "simulate", "--problem", self.write("p.json", problem), "--svg", "t.svg", statuses=[2])
+        self.assertIn("2^19", words)
+        stages = 50_000
+        wide = {**SIMULATE, "stages": stages, "microbatches": 1, "fwd": [1] * stages, "bwd": [2] * stages,
+                "cf": [1] * (stages - 1), "cb": [1] * (stages - 1)}
+        begin = self.processor_seconds()
+        self.run_within(None, "simulate", "--problem", self.write("p.json", wide), "--svg", "t.svg")
+        self.assertLess(self.processor_seconds() - begin, 3)
+
+    def test_searches_stop_where_simulations_are_long(self):
+        modes = [{"name": "a", "extra": 0, "act": 3}, {"name": "b", "extra": 2, "act": 1}]
+        layers = [{"fwd": 5 + k, "bwd": 7, "modes": modes} for k in range(40)]
+        problem = {"kind": "joint", "schedule": "1f1b", "stages": 4, "microbatches": 1 << 18, "layers": layers,
+                   "mem_limit": None}
+        for objective in ["makespan", "variance"]:
+            self.expect_gap(self.run_within(1, "plan", "--problem", self.write("p.json", problem), "--objective", objective))
+
+    def test_objects_of_many_keys_take_linear_time(self):
+        many = self.write("p.json", {f"x_{k}": k for k in range(70_000)})
+        for arguments in [["partition", "--problem"], ["calibrate", "--profile"], ["rebalance", "--table"]]:
+            begin = self.processor_seconds()
+            self.run_within(None, *arguments, many, statuses=[2])
+            self.assertLess(self.processor_seconds() - begin, 1.5)
 
     def test_a_million_ranks(self):
         table = self.write("a.json", samples((1, 300), (5, 1400)) * 8)

@@ -148,8 +148,7 @@ class Outputs(CommandTest):
     def test_file_that_does_not_fit_leaves_the_old_one_whole(self):
         self.write("p.json", "old")
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
-        # Not restoring signals lets the limit be an error rather than a signal.
-        done = self.call(*self.arguments, "--out", "p.json", preexec_fn=limit, restore_signals=False)
+        done = self.call(*self.arguments, "--out", "p.json", preexec_fn=limit)
         self.assertEqual(done.returncode, 4, done.stderr)
         self.assertRegex(done.stderr, r"\Aomnibal: p\.json: [^\n]+\n\Z")
         self.assertEqual(self.read("p.json"), b"old")

@@ -6,8 +6,9 @@
     mutants.py --run [--compiler g++] [--jobs 1] [NAME...]
 
 --run copies include/ into a temporary folder, changes the copy, builds the named test header-only against
-it and runs the named case. First every test is built and run without a fault, and has to pass. The exit
-status is 1 when a mutant survives, when an anchor is gone, and when a mutant does not compile.
+it and runs the named case. Programs of examples/ are built with CMake in a copy of the checkout, and a test
+may be a Python one or a fault of tests/soak/soak.py. First every test is built and run without a fault, and
+has to pass. The exit status is 1 when a mutant survives, when an anchor is gone, and when a mutant does not compile.
 """
 import argparse
 import concurrent.futures
@@ -20,15 +21,28 @@ import tempfile
 
 from catalogue import PROMISES
 from kernels import KERNELS
+from programs import PROGRAMS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests", "soak"))
+from soak import COMMAND_FAULTS  # noqa: E402
+
 PAGE = os.path.join(ROOT, "docs", "reliability.md")
 TIME_LIMIT = 600  # seconds of one case
 
 
 def mutants():
-    return [one for group in [*PROMISES.values(), *KERNELS.values()] for one in group]
+    return [one for group in [*PROMISES.values(), *KERNELS.values(), *PROGRAMS.values()] for one in group]
+
+
+def is_of_program(mutant):
+    return any(mutant in group for group in PROGRAMS.values())
+
+
+def path_of(mutant):
+    """The file with the fault, below the checkout."""
+    return os.path.join("examples" if is_of_program(mutant) else os.path.join("include", "omnibal"), mutant.file)
 
 
 def read(*path):
@@ -38,7 +52,8 @@ def read(*path):
 
 def source_of(test):
     """A test of kernels is a .cu, which the emulator runs."""
-    return os.path.join("tests", test + ("_test.cu" if test.startswith("gpu/") else "_test.cpp"))
+    names = [os.path.join("tests", test + ending) for ending in ("_test.cpp", "_test.cu", "_test.py", ".py")]
+    return next((name for name in names if os.path.exists(os.path.join(ROOT, name))), names[0])
 
 
 def test_source(mutant):
@@ -46,14 +61,21 @@ def test_source(mutant):
 
 
 def cases_of(source):
-    """The names of the cases in a test's source."""
+    """The names of the cases in a test."""
+    if source == os.path.join("tests", "soak", "soak.py"):
+        return [fault.name for fault in COMMAND_FAULTS]
+    if source.endswith(".py"):
+        methods = re.split(r"^class (\w+)", read(source), flags=re.M)
+        return [f"{name}.{method}" for name, body in zip(methods[1::2], methods[2::2])
+                for method in re.findall(r"^    def (test_\w+)", body, re.M)]
+    source = read(source)
     names = re.findall(r'TEST_CASE\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)', source)
     return ["".join(re.findall(r'"((?:[^"\\]|\\.)*)"', name)) for name in names]
 
 
 def faults_of(mutant):
     """What is wrong with an entry of the catalogue."""
-    path = os.path.join("include", "omnibal", mutant.file)
+    path = path_of(mutant)
     if not os.path.exists(os.path.join(ROOT, path)):
         yield f"{path} is gone"
     elif (count := read(path).count(mutant.anchor)) != 1:
@@ -62,7 +84,7 @@ def faults_of(mutant):
         yield "it changes nothing"
     if not os.path.exists(os.path.join(ROOT, test_source(mutant))):
         yield f"{test_source(mutant)} is gone"
-    elif mutant.case.rstrip("*") not in cases_of(read(test_source(mutant))):
+    elif mutant.case.rstrip("*") not in cases_of(test_source(mutant)):
         yield f'{test_source(mutant)} has no case "{mutant.case}"'
 
 
@@ -72,9 +94,10 @@ def check():
     found += [f"{name}: occurs twice" for name in sorted({name for name in names if names.count(name) > 1})]
     page = read(PAGE)
     section = page[page.index("## The library"):] if "## The library" in page else ""
+    known = [one for one, group in [*PROMISES.items(), *PROGRAMS.items()] if group]
     promised = re.findall(r"^\| \*\*([^*]+)\*\*", section, re.M)
-    found += [f'promise "{one}" of docs/reliability.md has no mutant' for one in promised if not PROMISES.get(one)]
-    found += [f'promise "{one}" is not in docs/reliability.md' for one in PROMISES if one not in promised]
+    found += [f'promise "{one}" of docs/reliability.md has no mutant' for one in promised if one not in known]
+    found += [f'promise "{one}" is not in docs/reliability.md' for one in known if one not in promised]
     return found
 
 
@@ -143,7 +166,69 @@ def outcome(builder, folder, mutant):
     return result
 
 
-def run_all(chosen, compiler, jobs):
+class ProgramBuilder:
+    """Builds the programs of examples/ and their tests in a copy of the checkout."""
+
+    def __init__(self, folder):
+        self.tree = os.path.join(folder, "checkout")
+        ignored = shutil.ignore_patterns("build", ".git")
+        shutil.copytree(ROOT, self.tree, ignore=ignored, symlinks=True)
+        self.call("cmake", "--preset", "test")
+
+    def call(self, *words):
+        done = subprocess.run(words, cwd=self.tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              check=False)
+        return None if done.returncode == 0 else done.stdout[-3000:]
+
+    def build(self, test):
+        is_program = source_of(test).endswith(".py")
+        target = "omnibal-cli" if is_program else test.replace("/", "_") + "_test"
+        return self.call("cmake", "--build", "--preset", "test", "-j1", "--target", target)
+
+    def passes(self, test, case):
+        built = os.path.join(self.tree, "build", "test")
+        source = source_of(test)
+        if not source.endswith(".py"):
+            return run(os.path.join(built, "tests", test.replace("/", "_") + "_test"), case)
+        command = os.path.join(built, "examples", "cli", "omnibal")
+        how = ["--seconds", "60", "--fault", case, "--keep", os.path.join(self.tree, "loss")]
+        words = [sys.executable, "-B", os.path.join(self.tree, source), command]
+        return self.call(*words, *(how if test == "soak/soak" else [case])) is None
+
+    def outcome(self, mutant):
+        """"killed", or what went wrong."""
+        path = os.path.join(self.tree, path_of(mutant))
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace(mutant.anchor, mutant.fault))
+        errors = self.build(mutant.test)
+        passes = not errors and self.passes(mutant.test, mutant.case)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return "does not compile:\n" + errors if errors else "SURVIVES" if passes else "killed"
+
+
+def run_programs(chosen):
+    """Returns the number of mutants that are not killed."""
+    failures = 0
+    with tempfile.TemporaryDirectory() as folder:
+        builder = ProgramBuilder(folder)
+        for test, case in sorted({(one.test, one.case) for one in chosen}):
+            if errors := builder.build(test):
+                sys.exit(f"{test} does not compile:\n{errors}")
+            if not builder.passes(test, case):
+                sys.exit(f"{test} fails without a fault: {case}")
+        print(f"tests of {len(chosen)} mutants of programs pass without a fault", flush=True)
+        for one in chosen:
+            result = builder.outcome(one)
+            print(f"{one.name}: {result}", flush=True)
+            failures += result != "killed"
+    return failures
+
+
+def run_headers(chosen, compiler, jobs):
+    """Returns the number of mutants that are not killed."""
     failures = 0
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         builder = Builder(compiler, folder)
@@ -156,6 +241,14 @@ def run_all(chosen, compiler, jobs):
         for one, result in zip(chosen, pool.map(lambda one: outcome(builder, folder, one), chosen)):
             print(f"{one.name}: {result}", flush=True)
             failures += result != "killed"
+    return failures
+
+
+def run_all(chosen, compiler, jobs):
+    programs = [one for one in chosen if is_of_program(one)]
+    headers = [one for one in chosen if not is_of_program(one)]
+    failures = run_headers(headers, compiler, jobs) if headers else 0
+    failures += run_programs(programs) if programs else 0
     print(f"{len(chosen) - failures} of {len(chosen)} mutants killed")
     return failures
 
@@ -171,7 +264,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="mutants to run; all by default")
     given = parser.parse_args()
     if given.list:
-        for promise, group in [*PROMISES.items(), *KERNELS.items()]:
+        for promise, group in [*PROMISES.items(), *KERNELS.items(), *PROGRAMS.items()]:
             print(promise, *(f"  {one.name}" for one in group), sep="\n")
         return
     found = check()

@@ -25,7 +25,15 @@ extern "C" void forward_signal(int number) {
   errno = error;
 }
 
+/// A closed terminal ends the command as SIGTERM does, unless it was started with nohup.
+bool is_handled(int number) {
+  struct sigaction action {};
+  return number != SIGHUP ||
+         (::sigaction(number, nullptr, &action) == 0 && action.sa_handler != SIG_IGN);
+}
+
 void handle(int number, void (*handler)(int)) {
+  if (!is_handled(number)) return;
   struct sigaction action {};
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
@@ -44,12 +52,12 @@ interruption::interruption() {
     return;
   }
   handler_pipe = pipe_[1];
-  for (const int number : {SIGINT, SIGTERM}) handle(number, forward_signal);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) handle(number, forward_signal);
 }
 
 interruption::~interruption() {
   if (thread_.joinable()) {
-    for (const int number : {SIGINT, SIGTERM}) handle(number, SIG_DFL);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) handle(number, SIG_DFL);
     (void)!::write(pipe_[1], &no_signal, 1);
     thread_.join();
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// SIGINT and SIGTERM, for the whole process: a search stops as at a time limit, and what it has is
-/// printed and written; any other work ends at once. No temporary file is left in either case.
+/// SIGINT, SIGTERM and SIGHUP, for the whole process: a search stops as at a time limit, and what
+/// it has is printed and written; any other work ends at once. No temporary file is left.
 #pragma once
 
 #include <array>

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <omnibal/core/error.hpp>
 #include <omnibal/interop/chrome_trace.hpp>
 #include <omnibal/interop/svg.hpp>
 #include <omnibal/pipeline/memory.hpp>
@@ -40,6 +41,16 @@ std::vector<activation_bytes> read_activations(const problem_file& file, std::si
   return activations;
 }
 
+/// A timeline takes 200 bytes per operation, and as much again until it is written.
+void expect_drawable(const schedule_shape& shape) {
+  constexpr std::uint64_t most = std::uint64_t{1} << 19;
+  if (std::uint64_t{shape.total_stages()} * shape.microbatches > most)
+    throw invalid_input("microbatches", shape.microbatches,
+                        "with " + std::to_string(shape.total_stages()) +
+                            " (virtual) stages are too many for --trace and --svg: their product "
+                            "may be at most 2^19");
+}
+
 step_problem read_problem(const problem_file& file) {
   const schedule_shape shape = file.schedule();
   return {.schedule = shape,
@@ -72,6 +83,7 @@ exit_status simulate_problem(const command_context& context, const simulate_argu
   file.expect_keys({"schedule", "stages", "virtual", "group_size", "microbatches", "fwd", "bwd",
                     "wgrad", "cf", "cb", "mb_scale", "recompute", "act", "step", "device_order"});
   const step_problem problem = read_problem(file);
+  if (!arguments.trace.empty() || !arguments.svg.empty()) expect_drawable(problem.schedule);
   expect_writable(arguments.out);
   expect_writable(arguments.trace);
   expect_writable(arguments.svg);

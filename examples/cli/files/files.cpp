@@ -6,9 +6,9 @@
 #include <cstring>
 #include <filesystem>
 #include <mutex>
+#include <new>
 #include <random>
 #include <set>
-#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -86,13 +86,15 @@ int write_directly(const std::string& path, std::string_view bytes) {
 /// The names of the temporary files that exist, so that a signal can remove them.
 class temporary_names {
  public:
-  /// Calls make(), which makes a file, and remembers its name unless it returns an empty one.
+  /// Remembers the name of a file if make() makes it, and returns whether it did. Remembered first,
+  /// since that may take memory.
   template <typename Make>
-  std::string add(const Make& make) {
+  bool add(const std::string& name, const Make& make) {
     const std::lock_guard lock(mutex_);
-    std::string name = make();
-    if (!name.empty()) names_.insert(name);
-    return name;
+    const auto place = names_.insert(name).first;
+    if (make()) return true;
+    names_.erase(place);
+    return false;
   }
   void remove(const std::string& name) {
     const std::lock_guard lock(mutex_);
@@ -118,15 +120,14 @@ class temporary_file {
   explicit temporary_file(const std::string& folder) {
     std::random_device random;
     for (int attempt = 0; attempt < 100 && file_.get() < 0; ++attempt) {
-      path_ = temporaries.add(
-          [&] { return make(folder + "/.omnibal-" + std::to_string(random()) + ".part"); });
-      if (file_.get() < 0 && error_ != EEXIST) break;
+      path_ = folder + "/.omnibal-" + std::to_string(random()) + ".part";
+      if (!temporaries.add(path_, [&] { return make(); }) && error_ != EEXIST) break;
     }
   }
   temporary_file(const temporary_file&) = delete;
   temporary_file& operator=(const temporary_file&) = delete;
   ~temporary_file() {
-    if (path_.empty()) return;
+    if (error_ != 0) return;
     if (!renamed_) ::unlink(path_.c_str());
     temporaries.remove(path_);
   }
@@ -144,11 +145,10 @@ class temporary_file {
   }
 
  private:
-  /// Returns the name, empty where the file cannot be made.
-  std::string make(std::string path) {
-    file_.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  bool make() {
+    file_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     error_ = file_.get() < 0 ? errno : 0;
-    return error_ == 0 ? path : std::string();
+    return error_ == 0;
   }
 
   std::string path_;
@@ -237,7 +237,7 @@ file_bytes::buffer file_bytes::allocate(std::size_t size) {
 std::string sha256(std::string_view bytes) {
   unsigned char digest[32];
   if (EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr) != 1)
-    throw std::runtime_error("the cryptography library does not provide SHA-256");
+    throw std::bad_alloc();  // Every release provides SHA-256: it has no memory for the digest.
   std::string text;
   for (const unsigned char byte : digest) {
     text += "0123456789abcdef"[byte >> 4];

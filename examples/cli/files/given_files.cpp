@@ -24,28 +24,30 @@ struct file_identity {
   friend bool operator==(const file_identity&, const file_identity&) = default;
 };
 
-std::optional<file_identity> identity_of_descriptor(int descriptor) {
-  struct stat about {};
-  if (::fstat(descriptor, &about) != 0 || !S_ISREG(about.st_mode)) return std::nullopt;
+std::optional<file_identity> identity_of_file(const struct stat& about) {
+  if (!S_ISREG(about.st_mode)) return std::nullopt;
   return file_identity{about.st_dev, about.st_ino};
 }
 
-/// Nothing for what is no regular file, nor could become one.
-std::optional<file_identity> identity_of_path(const std::string& path) {
+std::optional<file_identity> identity_of_descriptor(int descriptor) {
   struct stat about {};
-  if (::stat(path.c_str(), &about) == 0) {
-    if (!S_ISREG(about.st_mode)) return std::nullopt;
-    return file_identity{about.st_dev, about.st_ino};
-  }
+  return ::fstat(descriptor, &about) == 0 ? identity_of_file(about) : std::nullopt;
+}
+
+/// Nothing for what does not exist, which reading reports.
+std::optional<file_identity> identity_of_input(const std::string& path) {
+  struct stat about {};
+  return ::stat(path.c_str(), &about) == 0 ? identity_of_file(about) : std::nullopt;
+}
+
+/// Nothing for what is no regular file, nor could become one.
+std::optional<file_identity> identity_of_output(const std::string& path) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) == 0) return identity_of_file(about);
   const std::filesystem::path target = final_path(path);
   const std::filesystem::path folder = target.has_parent_path() ? target.parent_path() : ".";
   if (::stat(folder.c_str(), &about) != 0) return std::nullopt;
   return file_identity{about.st_dev, about.st_ino, target.filename().string()};
-}
-
-std::optional<file_identity> identity_of(const given_file& file, int stream) {
-  return file.path == standard_stream ? identity_of_descriptor(stream)
-                                      : identity_of_path(file.path);
 }
 
 std::string words_of(const given_file& file) {
@@ -79,11 +81,14 @@ void refuse_shared_files(const given_files& files) {
     if (one) known.push_back({words, *one});
   };
   for (const given_file& input : files.inputs)
-    remember("the input " + words_of(input), identity_of(input, STDIN_FILENO));
+    remember("the input " + words_of(input), is_standard(input)
+                                                 ? identity_of_descriptor(STDIN_FILENO)
+                                                 : identity_of_input(input.path));
   if (!files.take_standard_output())
     remember("standard output, where the report goes", identity_of_descriptor(STDOUT_FILENO));
   for (const given_file& output : files.outputs) {
-    const auto identity = identity_of(output, STDOUT_FILENO);
+    const auto identity = is_standard(output) ? identity_of_descriptor(STDOUT_FILENO)
+                                              : identity_of_output(output.path);
     for (const known_file& other : known)
       if (identity == other.identity)
         throw usage_error("the output " + words_of(output) + " is the same file as " + other.words +

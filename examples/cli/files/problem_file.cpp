@@ -249,12 +249,13 @@ schedule_shape problem_file::schedule() const {
                        .microbatches = size("microbatches", integer("microbatches")),
                        .group_size = size("group_size", integer("group_size", 0))};
   validate(shape);
-  // Simulations hold every operation, of 100 bytes and more.
-  constexpr std::uint64_t most = std::uint64_t{1} << 22;
-  if (std::uint64_t{shape.total_stages()} * shape.microbatches > most)
+  // Simulations hold every operation, of 100 bytes and more; searches end them before they stop.
+  const int exponent = has("layers") ? 20 : 22;
+  if (std::uint64_t{shape.total_stages()} * shape.microbatches > std::uint64_t{1} << exponent)
     throw invalid_input(named("microbatches"), shape.microbatches,
                         "with " + std::to_string(shape.total_stages()) +
-                            " (virtual) stages are too many: their product may be at most 2^22");
+                            " (virtual) stages are too many: their product may be at most 2^" +
+                            std::to_string(exponent));
   return shape;
 }
 

@@ -65,7 +65,9 @@ table_input read_file(const table_options& options, const std::string& name,
   const table_text table{name, without_byte_order_mark(file.view()), options.resources};
   if (table.bytes.empty()) throw invalid_input(options.source, name, "is empty");
   // Hashing takes as long as the rest, and needs nothing of it.
-  std::future<std::string> digest = std::async(std::launch::async, sha256, file.view());
+  // On this thread, when the result is wanted, where the system grants no other.
+  std::future<std::string> digest =
+      std::async(std::launch::async | std::launch::deferred, sha256, file.view());
   const std::size_t before = samples.size();
   append(table, samples);
   if (!options.key.empty()) append_keys(table, options.key, keys);

@@ -97,9 +97,10 @@ inline void draw_timeline(svg_drawing& svg, const timeline& step, double top, do
   const auto row = [&](std::size_t device) {
     return top + svg_title_height + svg_row_height * static_cast<double>(device);
   };
+  const double width = static_cast<double>(step.end()) * scale;
   for (std::size_t device = 0; device < step.devices; ++device) {
     svg.text(4, row(device) + 14, "device " + std::to_string(device));
-    svg.rectangle(svg_margin, row(device), static_cast<double>(step.end()) * scale, svg_idle_color);
+    svg.rectangle(svg_margin, row(device), width, svg_idle_color);
   }
   for (const timeline_bar& bar : step.bars) {
     const double x = svg_margin + static_cast<double>(bar.begin) * scale;
