@@ -3,7 +3,7 @@
 // variable FAULT says which: "CALL NUMBER ACTION", such as "write 3 28", counted from 1 after the
 // start of main(). Calls: allocate; read, write, fsync and close of regular files other than
 // standard streams; create (opening with O_CREAT); rename. Actions: an error number; "kill", the
-// process dies before the call; "short", a third of the bytes; "from", this and all later calls
+// process dies before the call; "short", 33 bytes at most; "from", this and all later calls
 // fail with ENOMEM. Where FAULT_REACHED names a file, the file is made when the call is reached.
 #include <atomic>
 #include <cerrno>
@@ -65,6 +65,8 @@ outcome next(const char* call) {
   errno = all_later ? ENOMEM : std::atoi(action);
   return outcome::failure;
 }
+
+std::size_t shortened(std::size_t size) { return size < 100 ? size / 3 + 1 : 33; }
 
 bool is_regular(int file) {
   struct stat about;
@@ -138,13 +140,13 @@ ssize_t read(int file, void* bytes, std::size_t size) {
   static const auto real = original<decltype(read)>("read");
   const outcome now = is_regular(file) ? next("read") : outcome::success;
   if (now == outcome::failure) return -1;
-  return real(file, bytes, now == outcome::part ? size / 3 + 1 : size);
+  return real(file, bytes, now == outcome::part ? shortened(size) : size);
 }
 ssize_t write(int file, const void* bytes, std::size_t size) {
   static const auto real = original<decltype(write)>("write");
   const outcome now = is_regular(file) ? next("write") : outcome::success;
   if (now == outcome::failure) return -1;
-  return real(file, bytes, now == outcome::part ? size / 3 + 1 : size);
+  return real(file, bytes, now == outcome::part ? shortened(size) : size);
 }
 int fsync(int file) {
   static const auto real = original<decltype(fsync)>("fsync");

@@ -103,8 +103,8 @@ def make_inputs(command, folder):
     subprocess.run([command, "pack", "--lengths", "lengths.json", *CAPACITY, "--out", "packs.json"], cwd=folder,
                    check=True, stdout=subprocess.DEVNULL)
     plan = json.loads(read(folder, "execution.json"))["plan"]
-    ranks = [[draw.randrange(10**5, 10**7) for _ in items] for replica in plan["steps"][0]["replicas"]
-             for items in plan["programs"][replica["program"]]["devices"]]
+    programs = [plan["programs"][replica["program"]] for replica in plan["steps"][0]["replicas"]]
+    ranks = [[draw.randrange(10**5, 10**7) for _ in turns] for program in programs for turns in program["turns"]]
     write(os.path.join(folder, "measured.json"), json.dumps({"steps": [{"step": 0, "ranks": ranks}]}).encode())
     return sorted(os.listdir(folder))
 
