@@ -74,13 +74,11 @@ class recompute_chooser {
   /// O(layers · log layers). Precondition: the layers are valid.
   explicit recompute_chooser(std::span<const pipeline_layer> layers,
                              recompute_options options = {});
-  recompute_chooser(const recompute_chooser&) = default;
-  recompute_chooser(recompute_chooser&&) noexcept = default;
-  recompute_chooser& operator=(const recompute_chooser& other) {
-    return *this = recompute_chooser(other);
-  }
-  recompute_chooser& operator=(recompute_chooser&&) noexcept = default;
-  ~recompute_chooser() = default;
+  recompute_chooser(const recompute_chooser& other);
+  recompute_chooser(recompute_chooser&& other) noexcept;
+  recompute_chooser& operator=(const recompute_chooser& other);
+  recompute_chooser& operator=(recompute_chooser&& other) noexcept;
+  ~recompute_chooser();
 
   /// The least extra time of layers begin … end − 1 with `in_flight` micro-batches in flight and
   /// `budget` bytes for their activations; the caller subtracts static bytes first. Without modes.

@@ -51,6 +51,16 @@ OMNIBAL_INLINE recompute_chooser::recompute_chooser(std::span<const pipeline_lay
   caps_of_all_modes();
 }
 
+OMNIBAL_INLINE recompute_chooser::recompute_chooser(const recompute_chooser& other) = default;
+OMNIBAL_INLINE recompute_chooser::recompute_chooser(recompute_chooser&& other) noexcept = default;
+OMNIBAL_INLINE recompute_chooser& recompute_chooser::operator=(recompute_chooser&& other) noexcept =
+    default;
+OMNIBAL_INLINE recompute_chooser::~recompute_chooser() = default;
+
+OMNIBAL_INLINE recompute_chooser& recompute_chooser::operator=(const recompute_chooser& other) {
+  return *this = recompute_chooser(other);
+}
+
 OMNIBAL_INLINE std::int64_t recompute_chooser::least_overrun(
     std::size_t begin, std::size_t end, std::span<const activation_limit> limits) {
   count_classes(begin, end);
