@@ -387,23 +387,23 @@ def failing_call(call, action, *statuses, most=3):
     return run
 
 
+def limited(soak, job, old, what, kind, limit, status):
+    soak.what += f", {what}"
+    done = soak.run(job, limits=[(kind, limit)])
+    done.expect(0, status)
+    soak.check_outputs(job, done, old)
+    return done.status != 0
+
+
 def little_memory(soak, job, draw, old):
     least = soak.least_memory["command"]
     limit = least + int((1 << 16) * (1 << 10) ** draw.random())
-    soak.what += f", ulimit -v {limit >> 10}"
-    done = soak.run(job, limits=[(resource.RLIMIT_AS, limit)])
-    done.expect(0, 71)
-    soak.check_outputs(job, done, old)
-    return done.status != 0
+    return limited(soak, job, old, f"ulimit -v {limit >> 10}", resource.RLIMIT_AS, limit, 71)
 
 
 def little_file(soak, job, draw, old):
     limit = int(20000 ** draw.random())
-    soak.what += f", RLIMIT_FSIZE {limit}"
-    done = soak.run(job, limits=[(resource.RLIMIT_FSIZE, limit)])
-    done.expect(0, 4)
-    soak.check_outputs(job, done, old)
-    return done.status != 0
+    return limited(soak, job, old, f"RLIMIT_FSIZE {limit}", resource.RLIMIT_FSIZE, limit, 4)
 
 
 def full_disk(soak, job, draw, old):
