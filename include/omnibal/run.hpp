@@ -7,6 +7,7 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"
 
+#include <omnibal/run/candidate_ranking.hpp>
 #include <omnibal/run/capacity_search.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
 #include <omnibal/run/comparison.hpp>

@@ -142,3 +142,18 @@ TEST_CASE("The bound of a search holds for every schedule tried") {
     CHECK(plan.bound <= plan_run(run).planned.epoch.time);
   }
 }
+
+TEST_CASE("The bound of a search counts overlapped reductions as little as that of one schedule") {
+  const auto samples = test::image_samples(60);
+  const auto chain = small_chain();
+  schedule_problem problem = some_problem(samples, chain);
+  problem.allowed = {schedules::one_forward_one_backward{}, schedules::zero_bubble_h1{}};
+  const auto extended = [&] {
+    run_result plan = plan_run(problem.run);
+    extend_bound(plan, problem.run, rank(problem).candidates);
+    return plan.bound;
+  };
+  const std::int64_t sequential = extended();
+  problem.run.overlap = {.reduction = true, .gather = true};
+  CHECK(extended() < sequential);
+}

@@ -12,9 +12,8 @@
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/search_control.hpp>
-#include <omnibal/core/search_status.hpp>
 #include <omnibal/cost/layer_costs.hpp>
+#include <omnibal/run/candidate_ranking.hpp>
 #include <omnibal/run/plan_run.hpp>
 
 namespace omnibal::inline v0 {
@@ -54,15 +53,7 @@ struct shape_candidate {
   std::string passed_over = {};    ///< Why the shape cannot be used, if so.
 };
 
-struct shape_search_result {
-  search_status status = search_status::infeasible;  ///< Infeasible if none fits.
-  search_limit limit = search_limit::none;
-  double objective = 0;  ///< Seconds per sample of the first candidate; 0 if none fits.
-  double bound = 0;      ///< Proven lower bound for every shape that was planned.
-  std::vector<shape_candidate> candidates = {};
-
-  [[nodiscard]] bool has_plan() const noexcept { return objective > 0; }
-};
+using shape_search_result = candidate_ranking<shape_candidate>;
 
 /// All ways to divide the devices: first those that fit, by rising time; then those that do not
 /// fit, by rising bytes_short; then those that the model does not allow or that cannot run the

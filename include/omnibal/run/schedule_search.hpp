@@ -14,10 +14,9 @@
 #include <vector>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/search_control.hpp>
-#include <omnibal/core/search_status.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/pipeline/schedules.hpp>
+#include <omnibal/run/candidate_ranking.hpp>
 #include <omnibal/run/comparison.hpp>
 #include <omnibal/run/problem.hpp>
 
@@ -48,15 +47,7 @@ struct schedule_candidate {
   std::string passed_over = {};  ///< Why it cannot be used, if so.
 };
 
-struct schedule_search_result {
-  search_status status = search_status::infeasible;  ///< Infeasible if none fits.
-  search_limit limit = search_limit::none;
-  double objective = 0;  ///< Seconds per sample of the first candidate; 0 if none fits.
-  double bound = 0;      ///< Proven lower bound for every schedule that was planned.
-  std::vector<schedule_candidate> candidates = {};
-
-  [[nodiscard]] bool has_plan() const noexcept { return objective > 0; }
-};
+using schedule_search_result = candidate_ranking<schedule_candidate>;
 
 /// All schedules allowed, with every number of virtual stages that they and the layers allow, at
 /// least 2 where there may be any: first those that fit, by rising time, then those that do not

@@ -13,6 +13,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/search_status.hpp>
+#include <omnibal/run/candidate_ranking.hpp>
 #include <omnibal/run/comparison.hpp>
 #include <omnibal/run/detail/plan_search.hpp>
 #include <omnibal/run/detail/run_context.hpp>
@@ -33,10 +34,7 @@ struct part_outcome {
 
 [[nodiscard]] inline std::vector<loads<2>> capacities_to_try(const run_problem& run) {
   if (run.capacity) return {*run.capacity};
-  loads<2> largest = {1, 1};
-  for (const vision_language_sample& sample : run.samples)
-    for (std::size_t r = 0; r < 2; ++r) largest[r] = std::max(largest[r], sample[r]);
-  return {paper_capacity(run), largest};
+  return {paper_capacity(run), enlarged({1, 1}, run.samples)};
 }
 
 /// Plans the run at its capacity or, if it has none, at the faster of two.
@@ -85,16 +83,26 @@ struct part_outcome {
   return options;
 }
 
-/// Sets the status, objective and bound of a search whose candidates are sorted.
-template <typename Result>
-void rate(Result& result) {
-  if (result.candidates.empty() || !result.candidates.front().fits) return;
-  result.objective = result.candidates.front().time_per_sample;
-  result.bound = result.objective;
-  for (const auto& one : result.candidates)
-    if (one.bound > 0) result.bound = std::min(result.bound, one.bound);
-  result.status =
-      result.limit == search_limit::none ? search_status::feasible : search_status::stopped;
+/// What a candidate, of a shape or of a schedule, has of the outcome.
+template <typename Candidate>
+void take(Candidate& candidate, const part_outcome& outcome) {
+  candidate.fits = outcome.fits;
+  candidate.time_per_sample = outcome.time_per_sample;
+  candidate.bound = outcome.bound;
+  candidate.bytes_short = outcome.bytes_short;
+  candidate.passed_over = outcome.passed_over;
+}
+
+/// Sets the status, objective and bound. Precondition: candidates are sorted, the limit is set.
+template <typename Candidate>
+void rate(candidate_ranking<Candidate>& ranking) {
+  if (ranking.candidates.empty() || !ranking.candidates.front().fits) return;
+  ranking.objective = ranking.candidates.front().time_per_sample;
+  ranking.bound = ranking.objective;
+  for (const Candidate& one : ranking.candidates)
+    if (one.bound > 0) ranking.bound = std::min(ranking.bound, one.bound);
+  ranking.status =
+      ranking.limit == search_limit::none ? search_status::feasible : search_status::stopped;
 }
 
 }  // namespace omnibal::inline v0::detail

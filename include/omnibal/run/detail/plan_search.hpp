@@ -45,15 +45,14 @@ class plan_search {
     const std::int64_t nearest = run_.nearest_possible(
         std::max(asked.samples.size(), static_cast<std::size_t>(asked.global_batch)));
     if (!run_.meets_batch(static_cast<double>(nearest))) return run_.missing_batch(nearest);
-    const run_strategy spread = planned_for(run_.balanced(capacity));
+    run_strategy spread = planned_for(run_.balanced(capacity));
     if (spread.data.oversize_per_rank == 0) return spread;
-    const run_strategy gathered = planned_for(run_.balanced(capacity, true));
+    run_strategy gathered = planned_for(run_.balanced(capacity, true));
     if (gathered.status == search_status::infeasible ||
         !run_.meets_batch(gathered.data.mean_samples_per_step))
       return spread;
-    return spread.status == search_status::infeasible || gathered.epoch.time < spread.epoch.time
-               ? gathered
-               : spread;
+    keep_faster(spread, std::move(gathered));
+    return spread;
   }
 
   /// One plan, in a quickly found order. `assigned` has balanced data.
@@ -61,9 +60,8 @@ class plan_search {
     constexpr std::size_t simulations_per_rank = 6;
     const cuts_and_modes plan =
         plan_with_oversize(run_, assigned, [](const pipeline_problem& numbers) {
-          const joint_result joint =
-              plan_jointly(numbers, objectives::closed_form{}, {.operation_limit = 3'000'000});
-          return joint.plan.cuts.empty() ? cuts_and_modes() : cuts_and_modes(joint.plan);
+          return plan_of(
+              plan_jointly(numbers, objectives::closed_form{}, {.operation_limit = 3'000'000}));
         });
     if (!plan) return assigned;
     assigned.plan = *plan;
@@ -82,11 +80,9 @@ class plan_search {
       return best;
     const run_strategy assigned = run_.balanced(*best.capacity, best.data.oversize_gathered);
     const auto consider_found = [&](const auto& search) {
-      const cuts_and_modes plan =
-          plan_with_oversize(run_, assigned, [&](const pipeline_problem& numbers) {
-            const joint_result found = search(numbers);
-            return found.plan.cuts.empty() ? cuts_and_modes() : cuts_and_modes(found.plan);
-          });
+      const cuts_and_modes plan = plan_with_oversize(
+          run_, assigned,
+          [&](const pipeline_problem& numbers) { return plan_of(search(numbers)); });
       if (plan) consider(best, assigned, *plan);
     };
     consider_found([&](const pipeline_problem& numbers) {
@@ -165,9 +161,7 @@ class plan_search {
       candidate.capacity = loads<2>{std::max<std::int64_t>(1, largest.tiles),
                                     std::max<std::int64_t>(1, largest.tokens)};
     if (!candidate.keeps_constraints || !run_.fits_when_full(candidate)) return;
-    candidate = run_.in_order(run_.simulated(std::move(candidate)));
-    if (best.status == search_status::infeasible || candidate.epoch.time < best.epoch.time)
-      best = std::move(candidate);
+    keep_faster(best, run_.in_order(run_.simulated(std::move(candidate))));
   }
 
   /// The best cuts under full recomputation: of those optimal for one of the objectives, the ones
@@ -208,6 +202,16 @@ class plan_search {
   static constexpr auto searched_objectives = std::to_array<any_objective>(
       {objectives::bottleneck{}, objectives::closed_form{}, objectives::period{}});
 
+  [[nodiscard]] static cuts_and_modes plan_of(const joint_result& found) {
+    return found.plan.cuts.empty() ? cuts_and_modes() : cuts_and_modes(found.plan);
+  }
+
+  /// Precondition: the candidate has a plan.
+  static void keep_faster(run_strategy& best, run_strategy candidate) {
+    if (best.status == search_status::infeasible || candidate.epoch.time < best.epoch.time)
+      best = std::move(candidate);
+  }
+
   [[nodiscard]] run_strategy planned_for(const run_strategy& assigned) const {
     run_strategy best = assigned;
     for (const any_objective& objective : searched_objectives) {
@@ -218,7 +222,7 @@ class plan_search {
             const joint_result joint = plan_jointly(numbers, objective, plan_options());
             why = joint.why;
             stopped = joint.status == search_status::stopped && joint.plan.cuts.empty();
-            return joint.plan.cuts.empty() ? cuts_and_modes() : cuts_and_modes(joint.plan);
+            return plan_of(joint);
           });
       if (!plan && stopped && why.reason == infeasibility::cause::none) continue;
       if (!plan) {
@@ -242,9 +246,7 @@ class plan_search {
     run_strategy candidate = assigned;
     candidate.status = search_status::feasible;
     candidate.plan = plan;
-    candidate = run_.in_order(run_.simulated(std::move(candidate)));
-    if (best.status == search_status::infeasible || candidate.epoch.time < best.epoch.time)
-      best = std::move(candidate);
+    keep_faster(best, run_.in_order(run_.simulated(std::move(candidate))));
   }
 
   /// Simulations of the epoch that one search for orders counts as.

@@ -5,10 +5,9 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -34,12 +33,17 @@
 
 namespace omnibal::inline v0::detail {
 
-/// The capacity that the paper trains with, enlarged to the largest sample.
-[[nodiscard]] inline loads<2> paper_capacity(const run_problem& problem) {
-  loads<2> capacity = problem.capacity.value_or(loads<2>{9, 4096});
-  for (const vision_language_sample& sample : problem.samples)
+/// The capacity, enlarged to the largest sample.
+[[nodiscard]] inline loads<2> enlarged(loads<2> capacity,
+                                       std::span<const vision_language_sample> samples) {
+  for (const vision_language_sample& sample : samples)
     for (std::size_t r = 0; r < 2; ++r) capacity[r] = std::max(capacity[r], sample[r]);
   return capacity;
+}
+
+/// The capacity that the paper trains with, enlarged to the largest sample.
+[[nodiscard]] inline loads<2> paper_capacity(const run_problem& problem) {
+  return enlarged(problem.capacity.value_or(loads<2>{9, 4096}), problem.samples);
 }
 
 class run_context {
@@ -210,9 +214,7 @@ class run_context {
     loads<2> capacity = *strategy.capacity;
     const std::size_t most_samples = strategy.data.most_samples_per_pack;
     if (most_samples == 0) return capacity;
-    loads<2> largest = {1, 1};
-    for (const vision_language_sample& sample : problem_.samples)
-      for (std::size_t r = 0; r < 2; ++r) largest[r] = std::max(largest[r], sample[r]);
+    const loads<2> largest = enlarged({1, 1}, problem_.samples);
     for (std::size_t r = 0; r < 2; ++r) {
       const wide_integer all = static_cast<wide_integer>(largest[r]) * most_samples;
       capacity[r] = static_cast<std::int64_t>(std::min<wide_integer>(capacity[r], all));
@@ -220,8 +222,6 @@ class run_context {
     return capacity;
   }
 
-  /// The longest samples, one in so many, that capacities need not hold.
-  static constexpr std::array<std::size_t, 3> parts_of_longest = {400, 80, 20};
   void add_constraints(pipeline_problem& numbers) const {
     numbers.together = problem_.together;
     numbers.apart = problem_.apart;

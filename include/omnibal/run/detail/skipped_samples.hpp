@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Samples that a run leaves out: those beyond a capacity, or those that no plan has memory for.
+/// Samples that a run leaves out because no plan has memory for them.
 #pragma once
 
 #include <algorithm>
@@ -8,74 +8,19 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
-#include <string>
 #include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
-#include <omnibal/core/error.hpp>
-#include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/packing/capacity_choice.hpp>
+#include <omnibal/run/detail/kept_samples.hpp>
 #include <omnibal/run/detail/run_capacities.hpp>
 #include <omnibal/run/detail/run_context.hpp>
 #include <omnibal/run/problem.hpp>
 
 namespace omnibal::inline v0::detail {
-
-/// Some of the samples, with their ids among all, ascending.
-struct kept_samples {
-  std::vector<vision_language_sample> samples = {};
-  std::vector<std::uint32_t> ids = {};
-  std::vector<std::uint32_t> skipped = {};
-
-  /// The place among those kept of every sample that is.
-  [[nodiscard]] std::vector<std::uint32_t> places() const {
-    std::vector<std::uint32_t> places(ids.size() + skipped.size(), 0);
-    for (std::size_t k = 0; k < ids.size(); ++k) places[ids[k]] = static_cast<std::uint32_t>(k);
-    return places;
-  }
-};
-
-template <typename Keep>
-[[nodiscard]] kept_samples keep_if(std::span<const vision_language_sample> samples,
-                                   const Keep& keep) {
-  kept_samples kept;
-  for (std::uint32_t id = 0; id < samples.size(); ++id) {
-    if (!keep(id)) {
-      kept.skipped.push_back(id);
-      continue;
-    }
-    kept.samples.push_back(samples[id]);
-    kept.ids.push_back(id);
-  }
-  return kept;
-}
-
-/// The samples that are in a pack. Throws invalid_input for an id that is none of a sample.
-[[nodiscard]] inline kept_samples samples_in(std::span<const vision_language_sample> samples,
-                                             const grouping<std::uint32_t>& packs) {
-  std::vector<bool> packed(samples.size(), false);
-  for (const std::uint32_t id : packs.indices()) {
-    if (id >= samples.size())
-      throw invalid_input("indices", id,
-                          "must be less than the samples, " + std::to_string(samples.size()));
-    packed[id] = true;
-  }
-  return keep_if(samples, [&](std::uint32_t id) { return packed[id]; });
-}
-
-/// Packs whose samples have other ids.
-[[nodiscard]] inline grouping<std::uint32_t> renumbered(const grouping<std::uint32_t>& packs,
-                                                        const std::vector<std::uint32_t>& ids) {
-  grouping<std::uint32_t> result;
-  for (std::size_t k = 0; k < packs.size(); ++k) {
-    for (const std::uint32_t id : packs[k]) result.push_back(ids[id]);
-    result.close_group();
-  }
-  return result;
-}
 
 /// Leaves out samples, those that need most memory first, until a quickly found plan fits.
 class memory_skipper {

@@ -175,9 +175,8 @@ class capacity_searcher {
   }
 
   [[nodiscard]] search_status status_of(const capacity_outcome& best) const {
-    if (!best.fits)
-      return limit_ == search_limit::none ? search_status::infeasible : search_status::stopped;
-    return limit_ == search_limit::none ? search_status::feasible : search_status::stopped;
+    if (limit_ != search_limit::none) return search_status::stopped;
+    return best.fits ? search_status::feasible : search_status::infeasible;
   }
 
   /// The capacity of all packs over the load of their samples, millionths.

@@ -13,7 +13,6 @@
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
 #include <omnibal/run/detail/part_outcome.hpp>
-#include <omnibal/run/detail/run_planner.hpp>
 #include <omnibal/run/plan_run.hpp>
 
 namespace omnibal::inline v0 {
@@ -50,12 +49,8 @@ namespace detail {
   run.stages = shape.stages;
   run.data_parallel = shape.data_parallel;
   const part_outcome outcome = plan_part(run, options);
-  candidate.fits = outcome.fits;
-  candidate.time_per_sample = outcome.time_per_sample;
-  candidate.bound = outcome.bound;
-  candidate.bytes_short = outcome.bytes_short;
+  take(candidate, outcome);
   candidate.nearest_batch = outcome.nearest_batch;
-  candidate.passed_over = outcome.passed_over;
   return candidate;
 }
 

@@ -24,6 +24,7 @@
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/pipeline/simulate.hpp>
 #include <omnibal/pipeline/simulate_items.hpp>
+#include <omnibal/run/detail/kept_samples.hpp>
 #include <omnibal/run/detail/prepared_schedule.hpp>
 #include <omnibal/run/epoch_simulation.hpp>
 #include <omnibal/run/execution_plan.hpp>
@@ -46,17 +47,6 @@ namespace detail {
         items.push_back({.kind = kind, .stage = j});
   }
   return items;
-}
-
-/// The samples in no pack, in ascending order.
-[[nodiscard]] inline std::vector<std::uint32_t> samples_outside(
-    const grouping<std::uint32_t>& packs, std::size_t samples) {
-  std::vector<char> packed(samples, 0);
-  for (const std::uint32_t sample : packs.indices()) packed[sample] = 1;
-  std::vector<std::uint32_t> outside;
-  for (std::uint32_t i = 0; i < samples; ++i)
-    if (packed[i] == 0) outside.push_back(i);
-  return outside;
 }
 
 /// The index of lanes in a plan, to which they are added unless it has them.
@@ -89,7 +79,7 @@ class execution_builder {
     plan_.splits_backward = strategy_.schedule.splits_backward();
     plan_.shards_optimizer = options_.shards_optimizer;
     plan_.packs = strategy_.data.packing.packs;
-    plan_.skipped = samples_outside(plan_.packs, problem_.samples.size());
+    plan_.skipped = samples_in(problem_.samples, plan_.packs).skipped;
     plan_.workloads = strategy_.data.load.microbatches;
     plan_.assignment = strategy_.data.load.assignment;
     plan_.peak_memory = strategy_.epoch.peak_memory;

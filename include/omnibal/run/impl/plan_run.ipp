@@ -5,13 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/pipeline/infeasibility.hpp>
 #include <omnibal/pipeline/schedule.hpp>
+#include <omnibal/run/detail/kept_samples.hpp>
 #include <omnibal/run/detail/run_context.hpp>
 #include <omnibal/run/detail/run_planner.hpp>
 #include <omnibal/run/detail/skipped_samples.hpp>

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <tuple>
@@ -12,7 +11,9 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/search_control.hpp>
+#include <omnibal/run/detail/epoch_bound.hpp>
 #include <omnibal/run/detail/part_outcome.hpp>
+#include <omnibal/run/detail/run_context.hpp>
 #include <omnibal/run/detail/run_planner.hpp>
 #include <omnibal/run/problem.hpp>
 #include <omnibal/run/schedule_search.hpp>
@@ -56,11 +57,7 @@ inline void plan_schedule(schedule_candidate& candidate, run_problem run,
   } catch (const invalid_input& error) {
     outcome.passed_over = error.what();
   }
-  candidate.fits = outcome.fits;
-  candidate.time_per_sample = outcome.time_per_sample;
-  candidate.bound = outcome.bound;
-  candidate.bytes_short = outcome.bytes_short;
-  candidate.passed_over = outcome.passed_over;
+  take(candidate, outcome);
 }
 
 }  // namespace detail
@@ -100,17 +97,14 @@ OMNIBAL_INLINE schedule_search_result rank_schedules(const schedule_problem& pro
 
 OMNIBAL_INLINE void extend_bound(run_result& plan, const run_problem& problem,
                                  std::span<const schedule_candidate> tried) {
-  const bool splits = std::ranges::any_of(tried, [](const schedule_candidate& one) {
-    return one.schedule.capabilities().splits_backward;
+  const auto one = std::ranges::find_if(tried, [](const schedule_candidate& candidate) {
+    return candidate.schedule.capabilities().splits_backward;
   });
-  if (!splits || plan.planned.status == search_status::infeasible) return;
+  if (one == tried.end() || plan.planned.status == search_status::infeasible) return;
+  run_problem split = problem;
+  split.schedule = one->schedule;
   const detail::epoch_bound bound =
-      detail::bound_epoch({.samples = problem.samples,
-                           .chain = problem.chain,
-                           .splits_backward = true,
-                           .devices = problem.stages,
-                           .ranks = problem.data_parallel,
-                           .steps = detail::run_planner::least_steps(plan)});
+      detail::run_context(split, {}).bound(detail::run_planner::least_steps(plan));
   plan.bound = bound.time;
   plan.bound_fill_and_drain = bound.fill_and_drain;
 }
