@@ -4,9 +4,11 @@ random by their structure or byte by byte. Whatever comes in, the command answer
 refuses with one line; it neither crashes nor exceeds its limits.
 
 usage: mutate_files.py OMNIBAL [--seconds S] [--inputs N] [--seed N] [--keep FOLDER]
+       mutate_files.py OMNIBAL --seeds FOLDER
 
 The same seed gives the same inputs. Build the command with the preset asan for sanitizers. An input
-that breaks the promise is left in FOLDER with the arguments that show it.
+that breaks the promise is left in FOLDER with the arguments that show it. --seeds writes the valid
+files as first inputs of fuzz_files.cpp instead.
 """
 import argparse
 import copy
@@ -163,6 +165,33 @@ def kinds_of(command, folder):
     return kinds
 
 
+def write_seeds(kinds, folder):
+    """Each behind the byte that names its reader in fuzz_files.cpp."""
+    files = {kind.name: kind.content for kind in kinds}
+    problems = [name for name in files if re.fullmatch(r"(partition|recompute|simulate|plan)-\w+\.json", name)]
+    readers = {2: ["model.json"], 3: ["device.json"], 4: ["profile.json", "fits.json"], 5: ["shape.json"], 7: problems}
+    os.makedirs(folder, exist_ok=True)
+    for reader, names in readers.items():
+        for name in names:
+            write(folder, name, reader, files[name])
+    # Packs of the tables in fuzz_files.cpp.
+    packs = {"version": "0.1.0", "inputs": [{"name": "a.json", "samples": 4, "sha256": 64 * "0"}],
+             "capacity": {"images": 9, "tokens": 20}, "offsets": [0, 2, 4], "indices": [0, 2, 1, 3]}
+    for name, more in {"dispatched": {"steps": [[[0], [1]]], "dropped": []},
+                       "grouped": {"steps": [[[0, 1]]], "group_sizes": [[[2]]], "dropped": []}}.items():
+        write(folder, name + ".json", 0, json.dumps(packs | more).encode())
+        keys = {"keys": ["a", "b", "c", "d"], "keys_fingerprint": "a4988cea60dcdeca"}
+        write(folder, "keyed-" + name + ".json", 1, json.dumps(packs | more | keys).encode())
+    write(folder, "problem-plan.json", 6, json.dumps({"cuts": [3], "modes": [0, 0, 1, 0, 1, 1]}).encode())
+    for name in ["measured.json", "events.json"]:
+        write(folder, name, 8, files["execution.json"] + b"\0" + files[name])
+
+
+def write(folder, name, reader, content):
+    with open(os.path.join(folder, name), "wb") as file:
+        file.write(bytes([reader]) + content)
+
+
 # ---- mutations ----------------------------------------------------------------------------------
 
 NUMBERS = [0, -1, 1, 2, 3, 7, 255, 2**31 - 1, 2**31, 2**32, 2**53, 2**62, 2**63 - 1, 2**63, 2**64, -2**63, 0.5, 1e-9, 1e18,
@@ -270,6 +299,7 @@ def main():
     parser.add_argument("--inputs", type=int, default=10**9)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", default="mutations")
+    parser.add_argument("--seeds")
     given = parser.parse_args()
     command = os.path.abspath(given.command)
     draw = random.Random(given.seed)
@@ -277,6 +307,8 @@ def main():
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
         kinds = kinds_of(command, folder)
+        if given.seeds:
+            return write_seeds(kinds, given.seeds)
         for kind in kinds:  # As they are they must work: else nothing would be tested.
             with open(os.path.join(folder, kind.name), "wb") as file:
                 file.write(kind.content)

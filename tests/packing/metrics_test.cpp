@@ -77,8 +77,8 @@ TEST_CASE("pack_cost_variation is the deviation relative to the mean") {
 }
 
 TEST_CASE("pack_costs adds up the loads in millionths of the capacity") {
-  const std::vector<loads<2>> packs = {{9, 0}, {0, 4096}, {3, 1024}, {0, 1}, {18, 4096}};
-  CHECK(pack_costs<2>(packs, {9, 4096}) ==
+  const std::vector<loads<2>> loads_of_packs = {{9, 0}, {0, 4096}, {3, 1024}, {0, 1}, {18, 4096}};
+  CHECK(pack_costs<2>(loads_of_packs, {9, 4096}) ==
         std::vector<std::int64_t>{1'000'000, 1'000'000, 333'333 + 250'000, 244, 3'000'000});
   CHECK(pack_costs<2>({}, {9, 4096}).empty());
 }
