@@ -79,7 +79,8 @@ class invalid_input : public std::invalid_argument {
     std::size_t from = 0;
     for (const std::size_t index : indices) {
       const std::size_t place = text.find("[]", from);
-      const std::string number = "[" + std::to_string(index) + "]";
+      std::string number = std::to_string(index).append("]");
+      number.insert(number.begin(), 1, '[');
       if (place == std::string::npos) {
         text += number;
       } else {
