@@ -11,7 +11,7 @@ import subprocess
 import time
 import xml.dom.minidom
 
-from command import COMMAND, CommandTest, main, samples
+from command import COMMAND, SANITIZED, CommandTest, main, samples
 
 CAPACITY = ["--capacity", "images=9,tokens=4096"]
 SIMULATE = {"kind": "simulate", "schedule": "1f1b", "stages": 2, "microbatches": 2, "fwd": [1, 2],
@@ -197,7 +197,8 @@ class Limits(CommandTest):
 
     @staticmethod
     def one_gibibyte():
-        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+        if not SANITIZED:
+            resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 
     @staticmethod
     def processor_seconds():
@@ -211,7 +212,7 @@ class Limits(CommandTest):
         took = self.processor_seconds() - begin
         self.assertIn(done.returncode, statuses, done.stderr)
         # Starting the process takes time as well. Time of the processor, since other tests may run.
-        if seconds is not None:
+        if seconds is not None and not SANITIZED:
             self.assertLess(took, 1.1 * seconds + 1.5)
         return json.loads(done.stdout) if done.stdout else done.stderr
 

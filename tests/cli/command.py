@@ -2,12 +2,15 @@
 """Runs the command for the tests beside this file, each of which is called with its path."""
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
 
 COMMAND = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else None
+# Sanitizers reserve far more addresses than they use, and take their time.
+SANITIZED = COMMAND is not None and b"__asan_init" in pathlib.Path(COMMAND).read_bytes()
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DATA = os.path.join(CHECKOUT, "examples", "data")
 

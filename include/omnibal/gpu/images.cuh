@@ -214,8 +214,9 @@ struct image_fill {
     if (frame >= cu_frames[row.images]) return;
     const std::int32_t image = indices::first_greater(cu_frames + 1, row.images, frame);
     const indices::image_grid grid = row.grids[image];
-    cu_seqlens[frame] = limited(row.cu_patches[image] +
-                                (frame - cu_frames[image]) * (std::int64_t{grid.h} * grid.w));
+    cu_seqlens[frame] =
+        limited(row.cu_patches[image] +
+                limited_product(frame - cu_frames[image], std::int64_t{grid.h} * grid.w));
   }
 
   /// Entry of cu_window_seqlens: where a window begins.
