@@ -106,7 +106,7 @@ class cut_search {
     if (problem_.schedule.shares_devices())
       walk_partitions(
           starts, cut_plan::none, [&](const auto& cuts) { return value_of(cuts); },
-          [&] { return stopped() || operations_ > options_.operation_limit / 4; });
+          [&] { return stopped() || operations_ > options_.operation_limit / 2; });
     if (best_.value != cut_plan::none)
       improve_cuts([&] { return best_.cuts; }, [&](const auto& cuts) { return consider(cuts); },
                    [&] { return stopped(); });

@@ -111,7 +111,7 @@ void walk_partitions(const std::vector<std::vector<std::size_t>>& starts, const 
                      const Value& value, const Done& done) {
   using point = valued_partition<Number>;
   constexpr int patience = 60;     // Walks without a better end.
-  constexpr int late_rounds = 2;   // Late acceptance searches without a better end.
+  constexpr int late_rounds = 4;   // Late acceptance searches without a better end.
   constexpr std::size_t few = 24;  // Cuts among which descents alone are good enough.
   random_stream random = stream_for(0, random_purpose::partition_walk, starts.size());
   const auto descend = [&](point from) {
