@@ -52,7 +52,7 @@ KERNELS = {
         kernel("zeros behind full blocks one late", "blocks.cuh", "i = all.full + thread;", "i = all.full + 1 + thread;", BLOCKS),
     ],
     "images.cuh": [
-        kernel("frames of the images before forgotten", "images.cuh", "(frame - cu_frames[image]) *", "frame *",
+        kernel("frames of the images before forgotten", "images.cuh", "limited_product(frame - cu_frames[image],", "limited_product(frame,",
                ("gpu/images", "images of random sizes are laid as on the host")),
     ],
     "weights.cuh": [
