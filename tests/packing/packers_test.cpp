@@ -10,6 +10,7 @@
 #include <numeric>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <omnibal/packing/balanced.hpp>
@@ -54,7 +55,16 @@ struct balanced_packer {
   }
 };
 
-/// Every sample is in one pack or listed as oversize, and no pack is empty or over capacity.
+/// Whether it is oversize.
+template <std::size_t Resources, typename Integer>
+bool exceeds(const std::array<Integer, Resources>& sample, const loads<Resources>& capacity) {
+  for (std::size_t r = 0; r < Resources; ++r)
+    if (std::cmp_greater(sample[r], capacity[r])) return true;
+  return false;
+}
+
+/// Every sample is in one pack or, if it exceeds the capacity, listed as oversize; no pack is empty
+/// or over capacity.
 template <std::size_t Resources, typename Integer>
 void require_sound(const packing_result& result,
                    const std::vector<std::array<Integer, Resources>>& samples,
@@ -66,6 +76,7 @@ void require_sound(const packing_result& result,
   for (std::uint32_t id = 0; id < seen.size(); ++id) REQUIRE(seen[id] == id);
   for (const auto& sums : pack_loads(result.packs, samples))
     for (std::size_t r = 0; r < Resources; ++r) REQUIRE(sums[r] <= capacity[r]);
+  for (const std::uint32_t id : result.oversize) REQUIRE(exceeds(samples[id], capacity));
   for (std::size_t k = 0; k < result.packs.size(); ++k) REQUIRE(!result.packs[k].empty());
   REQUIRE(result.objective == result.packs.size());
   REQUIRE(result.bound <= result.objective);

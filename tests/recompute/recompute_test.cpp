@@ -36,6 +36,15 @@ brute_force enumerate(const recompute_problem& problem) {
   return best;
 }
 
+std::int64_t peak_of_random_modes(const recompute_problem& problem, random_stream& random) {
+  std::vector<std::size_t> modes;
+  for (const pipeline_layer& layer : problem.layers)
+    modes.push_back(static_cast<std::size_t>(
+        test::draw(random, 0, static_cast<std::int64_t>(layer.modes.size()) - 1)));
+  return activation_peak(problem.layers, modes, static_cast<std::int64_t>(problem.in_flight));
+}
+
+/// Every other budget is the peak of some modes, so that one byte matters.
 recompute_problem random_stage(random_stream& random, std::int64_t scale) {
   recompute_problem problem;
   const auto count = static_cast<std::size_t>(test::draw(random, 1, 7));
@@ -48,6 +57,7 @@ recompute_problem random_stage(random_stream& random, std::int64_t scale) {
   }
   problem.in_flight = static_cast<std::size_t>(test::draw(random, 1, 5));
   problem.budget = test::draw(random, 0, 900) * scale;
+  if (test::draw(random, 0, 1) == 0) problem.budget = peak_of_random_modes(problem, random);
   return problem;
 }
 
