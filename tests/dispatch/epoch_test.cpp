@@ -226,6 +226,24 @@ TEST_CASE("a state is refused for the same plan over other packs") {
   CHECK(other.step() == 0);
 }
 
+TEST_CASE("a state is refused for another plan of the same packs") {
+  const auto source = [](std::uint64_t seed) {
+    return [seed](std::uint64_t) {
+      epoch_plan planned{
+          .plan = dispatch_packs(6, [](std::size_t) { return 1; }, {.ranks = 2, .seed = seed})};
+      for (std::uint32_t sample = 0; sample < 6; ++sample) planned.packs.append({&sample, 1});
+      return planned;
+    };
+  };
+  epoch_iterator run(source(1));
+  run.advance();
+  epoch_iterator other(source(2));
+  REQUIRE(step_fingerprint(other.plan()) != step_fingerprint(run.plan()));
+  CHECK(std::ranges::equal(other.packs().indices(), run.packs().indices()));
+  CHECK_THROWS_WITH(other.restore(run.state()), ContainsSubstring("state plan"));
+  CHECK(other.step() == 0);
+}
+
 TEST_CASE("a plan that names a pack beyond the last is refused") {
   const auto source = [](std::uint64_t) {
     epoch_plan planned{.plan = dispatch_packs(2, [](std::size_t) { return 1; }, {})};

@@ -117,7 +117,7 @@ PROMISES = {
         Mutant("plan not in the fingerprint", "dispatch/impl/epoch.ipp",
                "return plan_hash(step_fingerprint(epoch.plan), epoch.packs);",
                "return plan_hash(epoch.packs);",
-               "dispatch/epoch", "a state is refused where the run differs, and the field is named"),
+               "dispatch/epoch", "a state is refused for another plan of the same packs"),
         Mutant("checksum not checked", "core/byte_stream.hpp",
                "    if (written != hash.value())", "    if (false && written != hash.value())",
                "core/byte_stream", "bytes that were changed anywhere or cut anywhere are refused"),
