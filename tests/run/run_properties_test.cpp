@@ -129,7 +129,11 @@ void check(const drawn_run& run) {
       // Steps of one sample per rank are the smallest, and one of all samples is the largest.
       const std::size_t least = std::min(problem.data_parallel, problem.samples.size());
       const auto nearest = static_cast<std::size_t>(planned.why.nearest_batch);
-      CHECK((nearest == least || nearest == problem.samples.size()));
+      CHECK(nearest >= least);
+      CHECK(nearest <= problem.samples.size());
+      run_problem possible = problem;
+      possible.global_batch = planned.why.nearest_batch;
+      CHECK(plan_run(possible).planned.why.reason != infeasibility::cause::global_batch);
       return;
     }
     for (const run_strategy* other : {&plan.naive, &plan.unbalanced, &plan.published})

@@ -88,7 +88,7 @@ strategy_report strategy_of(const plan_subject& subject, const run_strategy& str
         .reason = "the limit was reached before any plan was found",
         .suggestion = subject.arguments.time_limit ? "allow more seconds with --time-limit" : ""};
   no_answer answer{.reason = std::string(to_string(why.reason)),
-                   .suggestion = suggestion(why, subject.arguments)};
+                   .suggestion = suggestion(why, subject.arguments, subject.samples)};
   if (why.reason == infeasibility::cause::rules && subject.nearest_vision_stages)
     answer.suggestion = "ask for --vision-stages " +
                         std::to_string(*subject.nearest_vision_stages) +

@@ -47,8 +47,10 @@ struct run_problem {
   std::size_t stages = 1;          ///< Pipeline-parallel devices per rank.
   std::size_t virtual_stages = 1;  ///< Per device; more than 1 only if interleaved.
   std::size_t data_parallel = 1;   ///< Ranks.
-  std::int64_t global_batch = 1;   ///< Samples per optimizer step, on average.
-  double batch_tolerance = 0.1;    ///< The share by which that average may differ from it, 0 … 1.
+  /// Samples per optimizer step, on average over all steps but the last, which takes what is left;
+  /// of the only step if there is one.
+  std::int64_t global_batch = 1;
+  double batch_tolerance = 0.1;  ///< The share by which that average may differ from it, 0 … 1.
   memory_setup memory = {};
   weight_gradient_recompute recompute_for_w = weight_gradient_recompute::once;
   step_overlap overlap = {};

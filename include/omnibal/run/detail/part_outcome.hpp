@@ -63,13 +63,20 @@ struct part_outcome {
         outcome.bytes_short = std::min(outcome.bytes_short, strategy.why.bytes_short);
       continue;
     }
+    if (!context.meets_batch(context.expected_samples_per_step(strategy.data))) {
+      outcome.nearest_batch = context.nearest_possible(strategy.data.packing.packs);
+      continue;
+    }
     const double time = strategy.epoch_seconds() / static_cast<double>(run.samples.size());
     if (outcome.fits && time >= outcome.time_per_sample) continue;
     outcome.fits = true;
     outcome.time_per_sample = time;
   }
   if (outcome.fits)
-    outcome.bytes_short = 0;
+    outcome.nearest_batch = outcome.bytes_short = 0;
+  else if (outcome.nearest_batch > 0)
+    outcome.passed_over = "has no steps of the global batch: the nearest have " +
+                          std::to_string(outcome.nearest_batch) + " samples";
   else if (outcome.bytes_short == part_outcome::unknown)
     outcome.passed_over = "has no plan yet: the limit was reached";
   else

@@ -51,6 +51,7 @@ class plan_search {
     if (gathered.status == search_status::infeasible ||
         !run_.meets_batch(gathered.data.mean_samples_per_step))
       return spread;
+    if (!run_.meets_batch(spread.data.mean_samples_per_step)) return gathered;
     keep_faster(spread, std::move(gathered));
     return spread;
   }

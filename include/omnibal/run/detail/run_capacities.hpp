@@ -105,10 +105,9 @@ class run_capacities {
       part.samples = samples;
       const run_context run(part, {.operation_limit = run_.options().operation_limit});
       const plan_search planner(run);
-      return outcome_of(effort == capacity_effort::all_plans
-                            ? planner.planned_thoroughly(capacity)
-                            : planner.planned_quickly(run.balanced(capacity)),
-                        samples.size());
+      return outcome_of(run, effort == capacity_effort::all_plans
+                                 ? planner.planned_thoroughly(capacity)
+                                 : planner.planned_quickly(run.balanced(capacity)));
     };
     const auto bound = [this](std::span<const vision_language_sample> samples) {
       run_problem part = run_.problem();
@@ -127,25 +126,18 @@ class run_capacities {
     return {.seed = run_.problem().seed, .control = run_.options().control};
   }
 
-  [[nodiscard]] static capacity_outcome outcome_of(const run_strategy& strategy,
-                                                   std::size_t samples) {
+  [[nodiscard]] static capacity_outcome outcome_of(const run_context& run,
+                                                   const run_strategy& strategy) {
+    const std::size_t samples = run.problem().samples.size();
     const auto count = static_cast<double>(std::max<std::size_t>(1, samples));
     const packing_result& packing = strategy.data.packing;
     return {.fits = strategy.status != search_status::infeasible,
             .time_per_sample = strategy.epoch_seconds() / count,
-            .samples_per_step = expected_samples_per_step(strategy.data),
+            .samples_per_step = run.expected_samples_per_step(strategy.data),
             .packs_over_bound = packing.bound == 0 ? 1.0
                                                    : static_cast<double>(packing.objective) /
                                                          static_cast<double>(packing.bound),
             .packs = packing.packs.size()};
-  }
-
-  /// In a full step, also where the table is too small for one.
-  [[nodiscard]] static double expected_samples_per_step(const batch_plan& data) {
-    const grouping<std::uint32_t>& packs = data.packing.packs;
-    if (packs.empty()) return 0;
-    return static_cast<double>(packs.indices().size()) / static_cast<double>(packs.size()) *
-           static_cast<double>(data.load.ranks * data.microbatches_per_rank);
   }
 
   [[nodiscard]] static const capacity_outcome& outcome_of_best(

@@ -14,6 +14,7 @@
 #include <omnibal/baselines/even_partition.hpp>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/cost/layer_costs.hpp>
@@ -86,6 +87,26 @@ class run_context {
   /// The samples per step nearest to the global batch that a table of this size allows.
   [[nodiscard]] std::int64_t nearest_possible(std::size_t samples) const {
     return nearest_batch(batches(schedule()), samples);
+  }
+  /// Those that steps of these packs, or parts of them, can have.
+  [[nodiscard]] std::int64_t nearest_possible(const grouping<std::uint32_t>& packs) const {
+    return nearest_batch(batches(schedule()), packs);
+  }
+
+  /// In a full step; where there is one step alone, what those of a larger table would have.
+  [[nodiscard]] double expected_samples_per_step(const batch_plan& data) const {
+    const grouping<std::uint32_t>& packs = data.packing.packs;
+    if (packs.empty()) return 0;
+    if (data.load.steps() > 1) return data.mean_samples_per_step;
+    const double size =
+        static_cast<double>(packs.indices().size()) / static_cast<double>(packs.size());
+    const double whole = size * static_cast<double>(data.load.ranks * data.microbatches_per_rank);
+    const std::size_t each = data.load.ranks * batches(schedule()).microbatch_multiple;
+    const std::size_t most = static_cast<std::size_t>(problem_.global_batch) / each * each;
+    // Packs may be split, so that a step has fewer samples.
+    const bool splits =
+        size * static_cast<double>(most) >= static_cast<double>(problem_.global_batch);
+    return splits && !meets_batch(whole) ? static_cast<double>(problem_.global_batch) : whole;
   }
 
   [[nodiscard]] static run_strategy missing_batch(std::int64_t nearest) {

@@ -19,6 +19,7 @@
 #include <omnibal/packing/capacity_choice.hpp>
 #include <omnibal/run/capacity_search.hpp>
 #include <omnibal/run/detail/capacity_candidates.hpp>
+#include <omnibal/run/microbatches.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -35,9 +36,9 @@ inline constexpr std::int64_t wasteful_ratio = 1'100'000;
 
 [[nodiscard]] inline bool misses_batch(const capacity_candidate& candidate,
                                        const capacity_problem& problem) {
-  const auto wanted = static_cast<double>(problem.global_batch);
-  return candidate.outcome.samples_per_step > (1 + problem.batch_tolerance) * wanted ||
-         candidate.outcome.samples_per_step < (1 - problem.batch_tolerance) * wanted;
+  return !meets_batch(
+      {.global_batch = problem.global_batch, .batch_tolerance = problem.batch_tolerance},
+      candidate.outcome.samples_per_step);
 }
 
 [[nodiscard]] inline std::string verdict(const capacity_candidate& candidate,
