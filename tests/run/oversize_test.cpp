@@ -7,6 +7,8 @@
 #include <vector>
 
 #include <omnibal/cost/presets.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/run/detail/run_context.hpp>
 #include <omnibal/run/plan_run.hpp>
 
 #include "../catch.hpp"
@@ -89,6 +91,31 @@ TEST_CASE("Samples beyond the capacity are micro-batches of their own, with memo
                                            planned.data.dispatch, *planned.capacity, planned.plan);
   CHECK(again.strategy.fits);
   CHECK(again.strategy.epoch.time == planned.epoch.time);
+}
+
+TEST_CASE("The problem of the largest micro-batches has the same wishes and ends of steps") {
+  run_with_long_samples run(20'000);
+  for (layer_cost& layer : run.chain) layer.reduction_time = layer.step_time = 1000;
+  run.problem.together = {{3, 5}};
+  run.problem.apart = {{0, 9}};
+  run.problem.fixed_cuts = {{.stage = 1, .layer = 8}};
+  run.problem.overlap = {.reduction = true};
+  const detail::run_context context(run.problem, {});
+  const run_strategy assigned = context.balanced(*run.problem.capacity);
+  const pipeline_problem usual = context.problem_for(assigned);
+  const pipeline_problem larger = context.problem_for_largest(assigned);
+  CHECK(larger.together == run.problem.together);
+  CHECK(larger.apart == run.problem.apart);
+  REQUIRE(larger.fixed_cuts.size() == 1);
+  CHECK(larger.fixed_cuts[0].layer == 8);
+  const pipeline_plan plan{.cuts = {0, 8, 20, 40, larger.layers.size()},
+                           .modes = std::vector<std::size_t>(larger.layers.size(), 0)};
+  const auto usual_costs = stage_costs(usual, plan);
+  const auto larger_costs = stage_costs(larger, plan);
+  for (std::size_t s = 0; s < 4; ++s) {
+    CHECK(larger_costs[s].step_time == usual_costs[s].step_time);
+    CHECK(larger_costs[s].activation.saved >= usual_costs[s].activation.saved);
+  }
 }
 
 TEST_CASE("Where no capacity is given, micro-batches of their own make no epoch longer") {

@@ -153,6 +153,10 @@ void check(const drawn_run& run) {
         keeps_capacity(problem, *other))
       CHECK(planned.epoch.time <= other->epoch.time);
   }
+  // Rows of the ablation with plans that the memory was considered for.
+  for (const ablation_row& row : plan.ablation)
+    if (row.fits && row.keeps_constraints && (row.name == "+ recomputation" || row.name == "joint"))
+      CHECK(planned.epoch.time <= row.epoch_time);
   const evaluated_run again = evaluate_run(problem, planned.data.packing.packs,
                                            planned.data.dispatch, *planned.capacity, planned.plan);
   CHECK(again.strategy.fits);
@@ -196,9 +200,15 @@ void check_constraints(const drawn_run& run) {
   CHECK(possible);
   CHECK(plan.planned.keeps_constraints);
   CHECK_NOTHROW(validate(planning_problem(problem, plan.planned), plan.planned.plan));
+  const partition_constraints constraints(layers);
   for (const run_strategy* other : {&plan.naive, &plan.unbalanced, &plan.published})
     if (other->status != search_status::infeasible)
-      CHECK(other->keeps_constraints == partition_constraints(layers).allow(other->plan.cuts));
+      CHECK(other->keeps_constraints == constraints.allow(other->plan.cuts));
+  for (const ablation_row& row : plan.ablation) {
+    const bool as_unbalanced = row.name == "unbalanced" || row.name == "+ data";
+    CHECK(row.keeps_constraints ==
+          (!as_unbalanced || constraints.allow(plan.unbalanced.plan.cuts)));
+  }
 }
 
 /// No cut moved by one layer makes the epoch of the same micro-batches shorter by more than 0.5 %.

@@ -104,7 +104,8 @@ std::vector<ablation_figures> ablation_of(const run_result& plan) {
   for (const ablation_row& row : plan.ablation)
     rows.push_back({.name = row.name,
                     .epoch_seconds = static_cast<double>(row.epoch_time) * seconds_per_nanosecond,
-                    .fits = row.fits});
+                    .fits = row.fits,
+                    .keeps_constraints = row.keeps_constraints});
   return rows;
 }
 

@@ -134,21 +134,15 @@ class run_context {
 
   /// Precondition: the strategy has data, a schedule and a capacity.
   [[nodiscard]] pipeline_problem problem_for(const run_strategy& strategy) const {
-    pipeline_problem numbers =
-        problem_of(chain_of(strategy), strategy.schedule, strategy.data.load.mean_microbatch(),
-                   at_capacity(largest_pack(strategy)), problem_.memory, problem_.overlap);
-    add_constraints(numbers);
-    return numbers;
+    return problem_for(strategy, largest_pack(strategy));
   }
 
   /// problem_for(), with the bytes of the larger of a full pack and the largest micro-batch.
   [[nodiscard]] pipeline_problem problem_for_largest(const run_strategy& assigned) const {
     const workload largest = assigned.data.load.largest();
     const loads<2> capacity = largest_pack(assigned);
-    return problem_of(chain_of(assigned), assigned.schedule, assigned.data.load.mean_microbatch(),
-                      {.tiles = std::max(capacity[0], largest.tiles),
-                       .tokens = std::max(capacity[1], largest.tokens)},
-                      problem_.memory);
+    return problem_for(
+        assigned, {std::max(capacity[0], largest.tiles), std::max(capacity[1], largest.tokens)});
   }
 
   /// A strategy with balanced data and without a plan.
@@ -226,8 +220,14 @@ class run_context {
   }
 
  private:
-  [[nodiscard]] static workload at_capacity(const loads<2>& capacity) {
-    return {.tiles = capacity[0], .tokens = capacity[1]};
+  /// With the bytes of micro-batches that fill a capacity.
+  [[nodiscard]] pipeline_problem problem_for(const run_strategy& strategy,
+                                             const loads<2>& capacity) const {
+    pipeline_problem numbers = problem_of(
+        chain_of(strategy), strategy.schedule, strategy.data.load.mean_microbatch(),
+        {.tiles = capacity[0], .tokens = capacity[1]}, problem_.memory, problem_.overlap);
+    add_constraints(numbers);
+    return numbers;
   }
 
   /// The most that a pack can hold: its capacity, or less where it may have few samples only.

@@ -119,17 +119,22 @@ class run_planner {
                                                    : search_status::feasible;
   }
 
-  [[nodiscard]] std::vector<ablation_row> ablation(const run_strategy& unbalanced,
-                                                   const run_strategy& planned) const {
-    std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
-    if (planned.status == search_status::infeasible) return rows;
+  struct named_strategy {
+    const char* name = "";
+    run_strategy strategy = {};
+  };
+
+  /// What each kind of balance adds to the unbalanced strategy, with the planned one's data.
+  [[nodiscard]] std::vector<named_strategy> partial_strategies(const run_strategy& planned) const {
     const run_strategy assigned = run_.balanced(*planned.capacity, planned.data.oversize_gathered);
     const plan_search search(run_);
+    std::vector<named_strategy> list;
     const auto add = [&](const char* name, const cuts_and_modes& plan) {
       if (!plan) return;
       run_strategy strategy = assigned;
+      strategy.status = search_status::feasible;
       strategy.plan = *plan;
-      rows.push_back(row(name, run_.in_order(run_.simulated(std::move(strategy)))));
+      list.push_back({name, run_.in_order(run_.simulated(std::move(strategy)))});
     };
     add("+ data",
         run_.with_full_modes(run_.even_cuts_by_parameters(), assigned.data.load.mean_microbatch()));
@@ -139,12 +144,30 @@ class run_planner {
     add("+ recomputation", plan_with_oversize(run_, assigned, [&](const pipeline_problem& numbers) {
           return search.sequential(numbers);
         }));
+    return list;
+  }
+
+  /// Rows from unbalanced to planned. A row that meets what is asked for and is faster than the
+  /// planned strategy, whose data may be another strategy's, becomes the planned one.
+  [[nodiscard]] std::vector<ablation_row> ablation(const run_strategy& unbalanced,
+                                                   run_strategy& planned) const {
+    std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
+    if (planned.status == search_status::infeasible) return rows;
+    const plan_search search(run_);
+    for (const auto& [name, strategy] : partial_strategies(planned)) {
+      rows.push_back(row(name, strategy));
+      if (strategy.fits && strategy.epoch.time < planned.epoch.time)
+        search.offer(planned, strategy);
+    }
     rows.push_back(row("joint", planned));
     return rows;
   }
 
   [[nodiscard]] static ablation_row row(const char* name, const run_strategy& strategy) {
-    return {.name = name, .fits = strategy.fits, .epoch_time = strategy.epoch.time};
+    return {.name = name,
+            .fits = strategy.fits,
+            .keeps_constraints = strategy.keeps_constraints,
+            .epoch_time = strategy.epoch.time};
   }
 
   run_context run_;
