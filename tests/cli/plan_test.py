@@ -343,6 +343,30 @@ class MainJob(MainJobTest):
         self.expect_failure(*job("--gpus", 64), naming="--gpus")
         self.expect_failure(*words, "--evaluate", "plan.json", naming="--")
 
+    def test_current_layout_of_any_shape_stands_beside_the_shape_found(self):
+        self.succeed(*job("--out", "today.json", model="internvl2-8b", dp=2))
+        words = job("--current", "today.json", "--report", "plan.html", model="internvl2-8b")
+        for option in ("--dp", "--pp", "--tp"):
+            at = words.index(option)
+            del words[at:at + 2]
+        today = json.loads(self.read("today.json"))
+        report = self.succeed(*words, "--gpus", 16)
+        self.assertAlmostEqual(report["current"]["epoch_seconds"], today["planned"]["epoch_seconds"])
+        self.assertEqual(report["current"]["cuts"], today["cuts"])
+        self.assertLessEqual(report["planned"]["epoch_seconds"], report["current"]["epoch_seconds"])
+        self.assertTrue(any("today.json on dp 2, pp 4, tp 2" in one for one in report["assumptions"]))
+        self.write("slow.json", {key: {**today, "cuts": [0, 1, 2, 3, len(today["layers"])]}[key]
+                                 for key in ("model", "dp", "pp", "tp", "schedule", "virtual", "cuts", "modes")})
+        words[words.index("today.json")] = "slow.json"
+        slow = self.succeed(*words, "--gpus", 16)
+        self.assertLess(slow["planned"]["epoch_seconds"], slow["current"]["epoch_seconds"])
+        self.assertEqual(len(slow["current"]["peak_memory"]), 4)
+        for gpus in (8, 24, 32):
+            self.expect_failure(*words, "--gpus", gpus, naming=["slow.json", str(gpus), "--gpus"])
+        for key, value in (("tp", "two"), ("dp", 0), ("pp", 1 << 30)):
+            self.write("slow.json", {**today, key: value})
+            self.expect_failure(*words, "--gpus", 16, naming=key)
+
     def test_global_batch_is_kept_or_refused(self):
         for batch, more in ((12, ()), (20, ()), (60, ()), (32, ("--schedule", "interleaved", "--virtual", 2))):
             with self.subTest(batch=batch):

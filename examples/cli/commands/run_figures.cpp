@@ -147,6 +147,14 @@ std::vector<std::string> step_end_texts(const step_overlap& overlap, const epoch
   return list;
 }
 
+/// The division of the devices that a strategy has, where it was searched for.
+std::string shape_text(const plan_arguments& arguments, const run_strategy& strategy) {
+  if (arguments.devices == 0) return "";
+  const std::size_t pipelines = strategy.data.load.ranks * strategy.schedule.stages;
+  return fmt::format(" on dp {}, pp {}, tp {}", strategy.data.load.ranks, strategy.schedule.stages,
+                     arguments.devices / static_cast<std::int64_t>(pipelines));
+}
+
 std::vector<std::string> assumptions(const plan_subject& subject, const run_result& plan) {
   const run_strategy& planned = plan.planned;
   const device_shape& device = subject.costs.device;
@@ -167,6 +175,7 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_resu
   if (plan.current)
     list.push_back(
         "current: the stages and recomputation of " + subject.arguments.current +
+        shape_text(subject.arguments, *plan.current) +
         (plan.current->capacity ? ", with its packs" : ", with the micro-batches of naive"));
   list.emplace_back("token counts are those of the table; attention is causal, within each sample");
   for (std::string& text : step_end_texts(subject.arguments.overlap, planned.epoch))

@@ -31,12 +31,21 @@ struct assigned_packs {
   loads<2> capacity = {};
 };
 
+/// A division of the devices that is not the run's.
+struct other_cluster {
+  std::size_t stages = 1;
+  std::size_t data_parallel = 1;
+  std::vector<layer_cost> chain = {};  ///< The layers of the run at their costs there.
+};
+
 /// How a run is laid out today.
 struct current_layout {
   any_schedule schedule = {};
   std::size_t virtual_stages = 1;
   pipeline_plan plan = {};
   std::optional<assigned_packs> data = {};  ///< Random padded micro-batches if absent.
+  /// Where its cluster is not the run's; it is then compared with, and no plan of the run.
+  std::optional<other_cluster> cluster = {};
 };
 
 /// The run to plan. Spans must stay valid during the call.

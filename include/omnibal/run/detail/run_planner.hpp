@@ -99,7 +99,7 @@ class run_planner {
       best = run_context::missing_batch(run_.nearest_possible(best.data.packing.packs));
     for (const run_strategy* other : {&result.published, &result.unbalanced, &result.naive})
       search.offer(best, *other);
-    if (result.current) search.offer(best, *result.current);
+    if (result.current && !run_.problem().current->cluster) search.offer(best, *result.current);
     return search.with_moved_cuts(std::move(best));
   }
 
