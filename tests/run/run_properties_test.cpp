@@ -264,6 +264,33 @@ TEST_CASE("Runs drawn at random keep the constraints on their stages") {
   }
 }
 
+TEST_CASE("Runs that may leave samples out lack what they lack with all samples, or have a plan") {
+  int lacking = 0;
+  for (std::uint64_t seed = 4001; seed <= 4000 + 20 * times(); ++seed) {
+    CAPTURE(seed);
+    drawn_run run = draw_run(seed);
+    run.problem.capacity.reset();
+    run.problem.memory.limit /= 2;
+    const run_strategy all = plan_run(run.problem).planned;
+    run.problem.oversize = oversize_policy::skip;
+    const run_result some = plan_run(run.problem);
+    if (all.status != search_status::infeasible) {
+      CHECK(some.planned.epoch.time == all.epoch.time);
+      CHECK(some.skipped.empty());
+      continue;
+    }
+    if (some.planned.status != search_status::infeasible) {
+      CHECK(has_batch(some.planned, run.problem));
+      CHECK_FALSE(some.skipped.empty());
+      continue;
+    }
+    ++lacking;
+    CHECK(some.planned.why.reason == all.why.reason);
+    CHECK(some.planned.why.bytes_short == all.why.bytes_short);
+  }
+  CHECK(lacking > 0);
+}
+
 TEST_CASE("No cut moved by one layer makes a run much faster") {
   for (std::uint64_t seed = 2001; seed <= 2000 + 12 * times(); ++seed) {
     CAPTURE(seed);
