@@ -4,6 +4,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <variant>
@@ -211,7 +212,8 @@ bool has_shape(const plan_arguments& arguments, const cluster_shape& shape) {
 }
 
 shape_search_result search_shapes(const plan_arguments& arguments, const length_tables& tables,
-                                  const cost_source& costs, const search_control& control) {
+                                  const cost_source& costs, const search_control& control,
+                                  const std::stop_token& give_up) {
   run_problem run = run_of(in_shape(arguments, {}), tables, costs);
   const auto layer_costs = [&](const cluster_shape& shape) {
     return costs.costs(setup_of(in_shape(arguments, shape))).chain;
@@ -225,7 +227,7 @@ shape_search_result search_shapes(const plan_arguments& arguments, const length_
                       .node_devices = costs.device.devices_per_node,
                       .layer_costs = layer_costs,
                       .run = std::move(run)},
-                     {.plans = {.control = control}});
+                     {.plans = {.control = control}, .give_up = give_up});
 }
 
 /// The file of --current, and the division of the devices that it is for.
@@ -288,16 +290,17 @@ std::optional<double> time_of_ranking(const plan_arguments& arguments) {
 }
 
 /// Ranks the schedules allowed, and makes the best that of the run.
-std::vector<schedule_candidate> choose_schedule(plan_arguments& arguments, run_problem& problem,
-                                                const search_control& control) {
+schedule_search_result choose_schedule(plan_arguments& arguments, run_problem& problem,
+                                       const search_control& control,
+                                       const std::stop_token& give_up) {
   schedule_problem question{.run = problem};
   if (!arguments.allow.empty()) question.allowed = arguments.allow;
   if (arguments.virtual_stages > 0)
     question.most_virtual_stages = static_cast<std::size_t>(arguments.virtual_stages);
-  std::vector<schedule_candidate> ranked =
-      rank_schedules(question, {.plans = {.control = control}}).candidates;
-  arguments.schedule = problem.schedule = ranked.front().schedule;
-  problem.virtual_stages = ranked.front().virtual_stages;
+  schedule_search_result ranked =
+      rank_schedules(question, {.plans = {.control = control}, .give_up = give_up});
+  arguments.schedule = problem.schedule = ranked.candidates.front().schedule;
+  problem.virtual_stages = ranked.candidates.front().virtual_stages;
   arguments.virtual_stages = static_cast<std::int64_t>(problem.virtual_stages);
   return ranked;
 }
@@ -383,7 +386,7 @@ struct planning_job {
   const length_tables& tables;
   const std::vector<std::int64_t>& labels;
   const std::optional<current_file>& current;
-  const std::vector<shape_candidate>& shapes;  ///< Those tried; empty if the shape is given.
+  const shape_search_result& shapes;  ///< Without candidates if the shape is given.
   search_control control = {};
   search_control ranking = {};  ///< Of the search for a schedule.
   stopwatch& watch;
@@ -394,7 +397,7 @@ struct planning_job {
 /// may be a plan then.
 bool is_better_as_it_is(const plan_subject& subject, const run_problem& problem,
                         const run_result& plan) {
-  if (!problem.current || !problem.current->cluster) return false;
+  if (!plan.current || !problem.current->cluster) return false;
   const run_strategy& current = *plan.current;
   const batch_options batch{.global_batch = problem.global_batch,
                             .batch_tolerance = problem.batch_tolerance};
@@ -405,6 +408,12 @@ bool is_better_as_it_is(const plan_subject& subject, const run_problem& problem,
           current.epoch.time < plan.planned.epoch.time);
 }
 
+/// Whether a search was given up before anything that it tried was found to fit.
+template <typename Candidate>
+bool was_given_up(const candidate_ranking<Candidate>& ranking) {
+  return ranking.limit == search_limit::stop && !ranking.has_plan();
+}
+
 /// Plans the run in its shape and reports the plan; does not report one that is not faster than
 /// `to_beat` nanoseconds.
 std::optional<exit_status> plan_in_shape(const planning_job& job, plan_arguments arguments,
@@ -413,8 +422,9 @@ std::optional<exit_status> plan_in_shape(const planning_job& job, plan_arguments
   run_problem problem = run_of(arguments, job.tables, job.costs);
   problem.chain = calibrated.chain;
   add_constraints(problem, arguments);
-  std::vector<schedule_candidate> schedules;
-  if (arguments.search_schedule) schedules = choose_schedule(arguments, problem, job.ranking);
+  schedule_search_result schedules;
+  if (arguments.search_schedule)
+    schedules = choose_schedule(arguments, problem, job.ranking, job.control.stop);
   const plan_subject subject{.costs = job.costs,
                              .calibrated = calibrated,
                              .arguments = arguments,
@@ -428,7 +438,11 @@ std::optional<exit_status> plan_in_shape(const planning_job& job, plan_arguments
     problem.current = arguments.devices == 0 || has_shape(arguments, job.current->shape)
                           ? layout_of(*job.current, subject, job.tables)
                           : layout_in_its_shape(*job.current, subject, job.tables);
-  run_result plan = plan_run(problem, {.control = job.control});
+  run_result plan;
+  if (was_given_up(job.shapes) || was_given_up(schedules))
+    plan = {.status = search_status::stopped, .limit = search_limit::stop};
+  else
+    plan = plan_run(problem, {.control = job.control});
   const bool found = plan.planned.status != search_status::infeasible;
   if (to_beat && (!found || plan.planned.epoch.time >= *to_beat)) return std::nullopt;
   if (is_better_as_it_is(subject, problem, plan)) {
@@ -437,12 +451,12 @@ std::optional<exit_status> plan_in_shape(const planning_job& job, plan_arguments
     if (const auto done = plan_in_shape(job, in_shape(arguments, job.current->shape), best))
       return done;
   }
-  extend_bound(plan, problem, schedules);
+  extend_bound(plan, problem, schedules.candidates);
   const double plan_seconds = job.watch.lap();
 
   run_report report = report_of(subject, plan);
-  report.shapes = trials_of(job.shapes);
-  report.schedules = trials_of(schedules);
+  report.shapes = trials_of(job.shapes.candidates);
+  report.schedules = trials_of(schedules.candidates);
   report.read_seconds = job.read_seconds;
   report.plan_seconds = plan_seconds;
   if (report.gain) {
@@ -480,10 +494,10 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   const deadline ranking_limit(context, time_of_ranking(arguments));
   search_control ranking = line.control();
   ranking.stop = ranking_limit.token();
-  std::vector<shape_candidate> shapes;
+  shape_search_result shapes;
   if (arguments.devices > 0) {
-    shapes = search_shapes(arguments, tables, costs, ranking).candidates;
-    arguments = in_shape(arguments, shapes.front().shape);
+    shapes = search_shapes(arguments, tables, costs, ranking, limit.token());
+    arguments = in_shape(arguments, shapes.candidates.front().shape);
   }
   return *plan_in_shape({.context = context,
                          .costs = costs,

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct schedule_problem {
 struct schedule_search_options {
   std::size_t sample_limit = 1024;  ///< Random samples that each schedule is planned on.
   run_options plans = {};           ///< A stop request ends the search as soon as one fits.
+  /// A request ends it also where none fits, once the first few were tried.
+  std::stop_token give_up = {};
 };
 
 /// A schedule that was tried.

@@ -84,10 +84,22 @@ struct part_outcome {
   return outcome;
 }
 
-/// Plans of a part report no progress, and are stopped half-way only if another is known.
-[[nodiscard]] inline run_options options_of_part(run_options options, bool another_fits) {
-  options.control = {.stop = another_fits ? options.control.stop : std::stop_token()};
-  return options;
+/// Plans of a part report no progress, and are stopped half-way only if another is known or the
+/// search gives up.
+template <typename SearchOptions>
+[[nodiscard]] run_options options_of_part(const SearchOptions& options, bool another_fits) {
+  run_options part = options.plans;
+  part.control = {.stop = another_fits ? options.plans.control.stop : options.give_up};
+  return part;
+}
+
+/// Whether the search ends before the next candidate: where none fits, the first few are tried in
+/// any case, which takes a moment each once the search has given up.
+template <typename SearchOptions>
+[[nodiscard]] bool ends_early(const SearchOptions& options, bool one_fits, std::size_t tried) {
+  constexpr std::size_t few = 8;
+  if (one_fits) return options.plans.control.stop_requested();
+  return tried >= few && options.give_up.stop_requested();
 }
 
 /// What a candidate, of a shape or of a schedule, has of the outcome.
@@ -103,13 +115,13 @@ void take(Candidate& candidate, const part_outcome& outcome) {
 /// Sets the status, objective and bound. Precondition: candidates are sorted, the limit is set.
 template <typename Candidate>
 void rate(candidate_ranking<Candidate>& ranking) {
-  if (ranking.candidates.empty() || !ranking.candidates.front().fits) return;
+  if (ranking.limit != search_limit::none) ranking.status = search_status::stopped;
+  if (!ranking.has_plan()) return;
   ranking.objective = ranking.candidates.front().time_per_sample;
   ranking.bound = ranking.objective;
   for (const Candidate& one : ranking.candidates)
     if (one.bound > 0) ranking.bound = std::min(ranking.bound, one.bound);
-  ranking.status =
-      ranking.limit == search_limit::none ? search_status::feasible : search_status::stopped;
+  if (ranking.limit == search_limit::none) ranking.status = search_status::feasible;
 }
 
 }  // namespace omnibal::inline v0::detail

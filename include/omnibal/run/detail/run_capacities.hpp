@@ -103,7 +103,8 @@ class run_capacities {
                                  capacity_effort effort) {
       run_problem part = run_.problem();
       part.samples = samples;
-      const run_context run(part, {.operation_limit = run_.options().operation_limit});
+      const run_context run(part, {.operation_limit = run_.options().operation_limit,
+                                   .control = {.stop = run_.options().control.stop}});
       const plan_search planner(run);
       return outcome_of(run, effort == capacity_effort::all_plans
                                  ? planner.planned_thoroughly(capacity)

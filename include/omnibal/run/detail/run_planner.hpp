@@ -94,6 +94,9 @@ class run_planner {
     const plan_search search(run_);
     run_strategy best =
         search.improved(search.planned(capacity(result)), run_.options().operation_limit);
+    // That none fits at a capacity says nothing of those that were not tried.
+    if (best.status == search_status::infeasible && result.capacities.limit == search_limit::stop)
+      best.why = {};
     if (best.status != search_status::infeasible &&
         !run_.meets_batch(best.data.mean_samples_per_step))
       best = run_context::missing_batch(run_.nearest_possible(best.data.packing.packs));

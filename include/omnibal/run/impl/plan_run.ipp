@@ -70,10 +70,15 @@ inline void refuse_oversize(const run_problem& problem) {
   };
   run_result all = run_planner(problem, options).plan();
   if (!lacks_memory(all)) return all;
-  for (memory_skipper skipper(problem); skipper.skip_more();) {
+  for (memory_skipper skipper(problem, options); skipper.skip_more();) {
     run_result rest = plan_without_skipped(problem, skipper.kept(), options);
     if (rest.planned.why.reason == infeasibility::cause::global_batch) return all;
     if (!lacks_memory(rest)) return rest;
+  }
+  if (options.control.stop_requested()) {
+    all.planned.why = {};
+    all.status = search_status::stopped;
+    all.limit = search_limit::stop;
   }
   return all;
 }

@@ -77,7 +77,7 @@ OMNIBAL_INLINE schedule_search_result rank_schedules(const schedule_problem& pro
   std::vector<schedule_candidate>& candidates = result.candidates;
   bool fits = false;
   for (std::size_t k = 0; k < candidates.size(); ++k) {
-    if (control.stop_requested() && fits) {
+    if (detail::ends_early(options, fits, k)) {
       result.limit = search_limit::stop;
       candidates[k].bytes_short = detail::part_outcome::unknown;
       candidates[k].passed_over = "was not tried: the limit was reached";
@@ -85,9 +85,10 @@ OMNIBAL_INLINE schedule_search_result rank_schedules(const schedule_problem& pro
     }
     const std::string phase = "schedules, " + std::string(candidates[k].schedule.name());
     control.report_progress(phase, k, candidates.size());
-    detail::plan_schedule(candidates[k], part, detail::options_of_part(options.plans, fits));
+    detail::plan_schedule(candidates[k], part, detail::options_of_part(options, fits));
     fits = fits || candidates[k].fits;
   }
+  if (options.give_up.stop_requested()) result.limit = search_limit::stop;
   std::ranges::stable_sort(candidates, {}, [](const schedule_candidate& one) {
     return std::tuple(!one.fits, one.time_per_sample, one.bytes_short);
   });
