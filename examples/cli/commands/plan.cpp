@@ -14,6 +14,7 @@
 #include <omnibal/run/schedule_search.hpp>
 
 #include "commands/commands.hpp"
+#include "commands/joined_names.hpp"
 #include "commands/plan_arguments.hpp"
 #include "files/given_names.hpp"
 #include "options/options.hpp"
@@ -21,17 +22,6 @@
 
 namespace omnibal::cli {
 namespace {
-
-/// The names of schedules or objectives, as a list in a sentence or on the command line.
-template <typename Members>
-std::string joined_names(const Members& members, const std::string& separator) {
-  std::string names;
-  for (const auto& one : members) {
-    if (!names.empty()) names += separator;
-    names += one.name();
-  }
-  return names;
-}
 
 /// Throws invalid_input if there is none; `more` are further names to suggest.
 any_schedule schedule_named(std::string_view option, std::string_view name,

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -24,6 +25,7 @@
 
 #include "commands/deadline.hpp"
 #include "commands/deliver.hpp"
+#include "commands/joined_names.hpp"
 #include "commands/plan_arguments.hpp"
 #include "commands/plan_constraints.hpp"
 #include "commands/plan_costs.hpp"
@@ -58,21 +60,13 @@ void check_virtual_stages(const plan_arguments& arguments) {
                           "; --schedule interleaved takes any number");
 }
 
-std::string schedules_that_split() {
-  std::string names;
-  for (const any_schedule& one : all_schedules) {
-    if (!one.capabilities().splits_backward) continue;
-    if (!names.empty()) names += ", ";
-    names += one.name();
-  }
-  return names;
-}
-
 void check_ends_of_steps(const plan_arguments& arguments) {
-  if (arguments.recompute_for_w && !arguments.schedule.capabilities().splits_backward)
+  const auto splits = [](const any_schedule& one) { return one.capabilities().splits_backward; };
+  if (arguments.recompute_for_w && !splits(arguments.schedule))
     throw usage_error("--recompute-for-w has no meaning with --schedule " +
                       std::string(arguments.schedule.name()) +
-                      ", which does not split the backward; others do: " + schedules_that_split());
+                      ", which does not split the backward; others do: " +
+                      joined_names(std::views::filter(all_schedules, splits), ", "));
   if (arguments.overlap.gather && !arguments.shard_optimizer)
     throw usage_error(
         "--gather overlapped needs --shard-optimizer: without it no parameters are gathered");

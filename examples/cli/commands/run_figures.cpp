@@ -238,6 +238,18 @@ bool differs_in_batch(const run_result& plan, double tolerance) {
          (plan.current && differs(*plan.current));
 }
 
+/// Candidates of a search as trials, of which `described` says what was tried.
+template <typename Trial, typename Candidate, typename Described>
+std::vector<Trial> trials_of(const std::vector<Candidate>& candidates, const Described& described) {
+  std::vector<Trial> trials;
+  for (const Candidate& candidate : candidates) {
+    Trial& trial = trials.emplace_back(described(candidate));
+    trial.passed_over = in_given_words(candidate.passed_over, plan_options());
+    if (candidate.fits) trial.seconds_per_sample = candidate.time_per_sample;
+  }
+  return trials;
+}
+
 run_gain gain_of(const plan_subject& subject, const run_result& plan) {
   return {
       .naive = strategy_of(subject, plan.naive),
@@ -303,28 +315,18 @@ megatron_report report_of(const plan_subject& subject, const megatron_layout& la
 }
 
 std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidates) {
-  std::vector<shape_trial> trials;
-  for (const shape_candidate& candidate : candidates) {
-    shape_trial& trial = trials.emplace_back(
-        shape_trial{.data_parallel = candidate.shape.data_parallel,
-                    .pipeline_parallel = candidate.shape.stages,
-                    .tensor_parallel = candidate.shape.tensor_parallel,
-                    .passed_over = in_given_words(candidate.passed_over, plan_options())});
-    if (candidate.fits) trial.seconds_per_sample = candidate.time_per_sample;
-  }
-  return trials;
+  return trials_of<shape_trial>(candidates, [](const shape_candidate& one) {
+    return shape_trial{.data_parallel = one.shape.data_parallel,
+                       .pipeline_parallel = one.shape.stages,
+                       .tensor_parallel = one.shape.tensor_parallel};
+  });
 }
 
 std::vector<schedule_trial> trials_of(const std::vector<schedule_candidate>& candidates) {
-  std::vector<schedule_trial> trials;
-  for (const schedule_candidate& candidate : candidates) {
-    schedule_trial& trial =
-        trials.emplace_back(schedule_trial{.schedule = std::string(candidate.schedule.name()),
-                                           .virtual_stages = candidate.virtual_stages,
-                                           .passed_over = candidate.passed_over});
-    if (candidate.fits) trial.seconds_per_sample = candidate.time_per_sample;
-  }
-  return trials;
+  return trials_of<schedule_trial>(candidates, [](const schedule_candidate& one) {
+    return schedule_trial{.schedule = std::string(one.schedule.name()),
+                          .virtual_stages = one.virtual_stages};
+  });
 }
 
 evaluation_report report_of(const plan_subject& subject, const evaluated_run& run,
