@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <numeric>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include <omnibal/cost/presets.hpp>
+#include <omnibal/packing/balanced.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/run/detail/run_context.hpp>
 #include <omnibal/run/plan_run.hpp>
@@ -65,6 +69,19 @@ run_result planned_with(const Replace& replace, oversize_policy oversize) {
                    .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte},
                    .oversize = oversize});
 }
+
+/// Packs as packers::balanced does, and counts how often at each capacity.
+struct counting_packer {
+  static constexpr std::string_view name = "counting";
+  std::map<loads<2>, int>* packed = nullptr;
+
+  template <std::size_t Resources>
+  [[nodiscard]] packing_result pack(std::span<const loads<Resources>> samples,
+                                    const packing_options<Resources>& options) const {
+    if constexpr (Resources == 2) ++(*packed)[options.capacity];
+    return pack_balanced(samples, options);
+  }
+};
 
 std::vector<std::uint32_t> packed(const run_strategy& strategy) {
   const auto ids = strategy.data.packing.packs.indices();
@@ -129,6 +146,20 @@ TEST_CASE("Where no capacity is given, micro-batches of their own make no epoch 
   CHECK(packed(own.planned).size() == run.samples.size());
   CHECK((*held.planned.capacity)[1] >= 20'000);
   CHECK(own.planned.epoch.time <= held.planned.epoch.time);
+}
+
+TEST_CASE("Searches for capacities with and without the longest samples plan each capacity once") {
+  run_with_long_samples run(20'000);
+  run.problem.capacity.reset();
+  std::map<loads<2>, int> times;
+  run.problem.packer = counting_packer{&times};
+  const run_result plan = plan_run(run.problem);
+  REQUIRE((*plan.planned.capacity)[1] < 20'000);  // Those without the longest won.
+  CHECK(times.size() > 20);
+  // By one plan once; by all plans for packs beyond the capacity anywhere and gathered, and once to
+  // improve the better.
+  for (const auto& [capacity, count] : times)
+    if (capacity != *plan.planned.capacity) CHECK(count <= 4);
 }
 
 TEST_CASE("Samples beyond the capacity are refused by name, or left out and listed") {
