@@ -37,8 +37,10 @@ struct part_outcome {
   return {paper_capacity(run), enlarged({1, 1}, run.samples)};
 }
 
-/// Plans the run at its capacity or, if it has none, at the faster of two.
-[[nodiscard]] inline part_outcome plan_part(const run_problem& run, const run_options& options) {
+/// Plans the run at its capacity or, if it has none, at the faster of two: as a run ends, or before
+/// its improvement.
+[[nodiscard]] inline part_outcome plan_part(const run_problem& run, const run_options& options,
+                                            bool thoroughly = false) {
   part_outcome outcome;
   if (run.chain.size() < run.stages * run.virtual_stages) {
     outcome.passed_over = "has more stages than the model has layers";
@@ -47,7 +49,9 @@ struct part_outcome {
   const run_context context(run, options);
   outcome.bound = context.bound_per_sample();
   for (const loads<2>& capacity : capacities_to_try(run)) {
-    const run_strategy strategy = plan_search(context).planned(capacity);
+    const plan_search search(context);
+    const run_strategy strategy =
+        thoroughly ? search.planned_thoroughly(capacity) : search.planned(capacity);
     if (strategy.why.reason == infeasibility::cause::global_batch) {
       outcome.nearest_batch = strategy.why.nearest_batch;
       outcome.passed_over =
