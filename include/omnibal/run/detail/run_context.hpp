@@ -167,8 +167,10 @@ class run_context {
     return strategy;
   }
 
-  /// The same plan with the micro-batches of every rank in the order that the search finds.
+  /// The same plan with the micro-batches of every rank in the order that the search finds; as it
+  /// is once a stop is asked for. Precondition: it is simulated.
   [[nodiscard]] run_strategy in_order(run_strategy strategy) const {
+    if (options_.control.stop_requested()) return strategy;
     const std::int64_t as_assigned = strategy.epoch.time;
     strategy.data.dispatch.groups = order_epoch(stages_of(strategy), strategy.schedule,
                                                 strategy.data.load, {.control = options_.control})

@@ -150,18 +150,20 @@ class run_planner {
     return list;
   }
 
-  /// Rows from unbalanced to planned. A row that meets what is asked for and is faster than the
-  /// planned strategy, whose data may be another strategy's, becomes the planned one.
+  /// Rows from unbalanced to planned; once a stop is asked for, these two alone. A row that meets
+  /// what is asked for and is faster than the planned strategy, whose data may be another
+  /// strategy's, becomes the planned one.
   [[nodiscard]] std::vector<ablation_row> ablation(const run_strategy& unbalanced,
                                                    run_strategy& planned) const {
     std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
     if (planned.status == search_status::infeasible) return rows;
     const plan_search search(run_);
-    for (const auto& [name, strategy] : partial_strategies(planned)) {
-      rows.push_back(row(name, strategy));
-      if (strategy.fits && strategy.epoch.time < planned.epoch.time)
-        search.offer(planned, strategy);
-    }
+    if (!run_.options().control.stop_requested())
+      for (const auto& [name, strategy] : partial_strategies(planned)) {
+        rows.push_back(row(name, strategy));
+        if (strategy.fits && strategy.epoch.time < planned.epoch.time)
+          search.offer(planned, strategy);
+      }
     rows.push_back(row("joint", planned));
     return rows;
   }
