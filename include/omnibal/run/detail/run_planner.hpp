@@ -158,12 +158,14 @@ class run_planner {
     std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
     if (planned.status == search_status::infeasible) return rows;
     const plan_search search(run_);
+    const std::int64_t before = planned.epoch.time;
     if (!run_.options().control.stop_requested())
       for (const auto& [name, strategy] : partial_strategies(planned)) {
         rows.push_back(row(name, strategy));
         if (strategy.fits && strategy.epoch.time < planned.epoch.time)
           search.offer(planned, strategy);
       }
+    if (planned.epoch.time < before) planned = search.with_moved_cuts(std::move(planned));
     rows.push_back(row("joint", planned));
     return rows;
   }
