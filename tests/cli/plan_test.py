@@ -214,7 +214,22 @@ class MainJob(MainJobTest):
         self.assertEqual(report["status"], "stopped")
         self.check_order(report)
         self.assertEqual(len(report["capacities"]), 1)
+        self.assertEqual([row["name"] for row in report["ablation"]], ["unbalanced", "joint"])
         self.assertEqual(self.succeed(*job("--time-limit", 1000))["status"], "feasible")
+
+    def test_time_limit_where_nothing_fits_proves_nothing(self):
+        cluster = ("--gpus", 64, "--schedule", "1f1b")
+        searched = job("--time-limit", 0, memory="7GiB", capacity="auto")
+        for option in ("--dp", "--pp", "--tp"):
+            at = searched.index(option)
+            del searched[at:at + 2]
+        for words in (job("--schedule", "auto", "--time-limit", 0, memory="7GiB", capacity="auto"),
+                      [*searched, *cluster]):
+            report = self.succeed(*words, status=3)
+            self.assertEqual((report["status"], report["limit"]), ("stopped", "stop"))
+            self.assertIn("--time-limit", report["suggestion"])
+        report = self.succeed(*job(memory="7GiB"), status=3)
+        self.assertEqual((report["status"], report["reason"]), ("infeasible", "memory"))
 
     def test_same_seed_same_bytes(self):
         for name in ("a.json", "b.json"):
@@ -343,6 +358,30 @@ class MainJob(MainJobTest):
         self.expect_failure(*job("--gpus", 64), naming="--gpus")
         self.expect_failure(*words, "--evaluate", "plan.json", naming="--")
 
+    def test_current_layout_of_any_shape_stands_beside_the_shape_found(self):
+        self.succeed(*job("--out", "today.json", model="internvl2-8b", dp=2))
+        words = job("--current", "today.json", "--report", "plan.html", model="internvl2-8b")
+        for option in ("--dp", "--pp", "--tp"):
+            at = words.index(option)
+            del words[at:at + 2]
+        today = json.loads(self.read("today.json"))
+        report = self.succeed(*words, "--gpus", 16)
+        self.assertAlmostEqual(report["current"]["epoch_seconds"], today["planned"]["epoch_seconds"])
+        self.assertEqual(report["current"]["cuts"], today["cuts"])
+        self.assertLessEqual(report["planned"]["epoch_seconds"], report["current"]["epoch_seconds"])
+        self.assertTrue(any("today.json on dp 2, pp 4, tp 2" in one for one in report["assumptions"]))
+        self.write("slow.json", {key: {**today, "cuts": [0, 1, 2, 3, len(today["layers"])]}[key]
+                                 for key in ("model", "dp", "pp", "tp", "schedule", "virtual", "cuts", "modes")})
+        words[words.index("today.json")] = "slow.json"
+        slow = self.succeed(*words, "--gpus", 16)
+        self.assertLess(slow["planned"]["epoch_seconds"], slow["current"]["epoch_seconds"])
+        self.assertEqual(len(slow["current"]["peak_memory"]), 4)
+        for gpus in (8, 24, 32):
+            self.expect_failure(*words, "--gpus", gpus, naming=["slow.json", str(gpus), "--gpus"])
+        for key, value in (("tp", "two"), ("dp", 0), ("pp", 1 << 30)):
+            self.write("slow.json", {**today, key: value})
+            self.expect_failure(*words, "--gpus", 16, naming=key)
+
     def test_global_batch_is_kept_or_refused(self):
         for batch, more in ((12, ()), (20, ()), (60, ()), (32, ("--schedule", "interleaved", "--virtual", 2))):
             with self.subTest(batch=batch):
@@ -362,6 +401,17 @@ class MainJob(MainJobTest):
         self.assertIn("--global-batch of 8", text)
         report = self.succeed(*job("--shard-optimizer", "--batch-tolerance", "100%", batch=4, dp=8))
         self.assertEqual(report["planned"]["samples_per_step"]["mean"], 8)
+        for batch, more in ((64, ()), (61, ()), (96, ("--schedule", "zbh1"))):
+            report = self.succeed(*job("--shard-optimizer", "--batch-tolerance", 0, *more, batch=batch, dp=4))
+            self.assertEqual(report["planned"]["samples_per_step"]["mean"], batch)
+        self.write("alike.json", json.dumps([{"vit_num": 1, "token_num": 1000}] * 300))
+        alike = job("--shard-optimizer", lengths=("alike.json",), model="internvl2-8b", capacity="images=1,tokens=1000",
+                    batch=12)
+        report = self.succeed(*alike, status=3)
+        self.assertEqual((report["reason"], report["nearest_batch"]), ("global_batch", 8))
+        self.assertIn("raise the capacity of packs", report["suggestion"])
+        alike[alike.index("images=1,tokens=1000")] = "images=2,tokens=2000"
+        self.assertAlmostEqual(self.succeed(*alike)["planned"]["samples_per_step"]["mean"], 12, delta=1.2)
         for tolerance in ("-1", "101%", "2", "x", "", "%"):
             self.expect_failure(*job("--batch-tolerance", tolerance), naming="--batch-tolerance")
 

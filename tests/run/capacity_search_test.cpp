@@ -167,3 +167,16 @@ TEST_CASE("A stop request does not end the search before something fits") {
   CHECK(found.candidates.size() == 3);
   CHECK(found.best == found.candidates.back().capacity);
 }
+
+TEST_CASE("A stop request ends the search after a few candidates where nothing fits") {
+  std::stop_source stop;
+  stop.request_stop();
+  const auto nothing = [](const loads<2>&) { return capacity_outcome{}; };
+  const auto found = search(table, nothing, {.stop = stop.get_token()});
+  CHECK(found.candidates.size() < 12);
+  CHECK(found.status == search_status::stopped);
+  CHECK(found.limit == search_limit::stop);
+  const auto all = search(table, nothing, {});
+  CHECK(all.candidates.size() > 30);
+  CHECK(all.status == search_status::infeasible);
+}

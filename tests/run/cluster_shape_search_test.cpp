@@ -78,6 +78,31 @@ TEST_CASE("A stop request ends the search for a shape once one fits") {
   CHECK(std::ranges::count(ranked, true, &shape_candidate::fits) == 1);
 }
 
+TEST_CASE("A search for a shape that is given up ends though none fits, and proves nothing") {
+  const auto samples = test::image_samples(600);
+  shape_problem problem = some_problem(samples, 1 << 12);
+  problem.run.memory.limit = 7 * test::gibibyte;
+  problem.run.global_batch = 1 << 12;
+  std::stop_source stop;
+  stop.request_stop();
+  const auto search = [&](const shape_search_options& options) {
+    return rank_shapes(problem, options);
+  };
+  const auto given_up = search({.sample_limit = 300, .give_up = stop.get_token()});
+  CHECK(given_up.status == search_status::stopped);
+  CHECK(given_up.limit == search_limit::stop);
+  CHECK_FALSE(given_up.has_plan());
+  CHECK(given_up.candidates.size() == 8);
+  problem.devices = 4;
+  problem.run.global_batch = 64;
+  const auto whole = search({.sample_limit = 300});
+  CHECK(whole.status == search_status::infeasible);
+  CHECK(whole.limit == search_limit::none);
+  CHECK_FALSE(whole.has_plan());
+  problem.run.memory.limit = 80 * test::gibibyte;
+  CHECK(search({.sample_limit = 300, .give_up = stop.get_token()}).has_plan());
+}
+
 TEST_CASE("The fastest shape on all samples is no slower than one chosen by hand") {
   const auto samples = test::image_samples(300);
   const shape_problem problem = some_problem(samples, 16);

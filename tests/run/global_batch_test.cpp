@@ -4,9 +4,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include <omnibal/cost/presets.hpp>
+#include <omnibal/packing/balanced.hpp>
 #include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
 #include <omnibal/run/microbatches.hpp>
@@ -53,6 +55,19 @@ void check_complete(const batch_plan& plan, std::size_t samples) {
     REQUIRE_FALSE(plan.packing.packs[k].empty());
 }
 
+void check_capacity(const batch_plan& plan, std::span<const vision_language_sample> samples,
+                    const loads<2>& capacity) {
+  for (std::size_t k = 0; k < plan.packing.packs.size(); ++k) {
+    loads<2> sum = {};
+    for (const std::uint32_t id : plan.packing.packs[k])
+      for (std::size_t r = 0; r < 2; ++r) sum[r] += samples[id][r];
+    REQUIRE(sum[0] <= capacity[0]);
+    REQUIRE(sum[1] <= capacity[1]);
+    if (plan.most_samples_per_pack > 0)
+      REQUIRE(plan.packing.packs[k].size() <= plan.most_samples_per_pack);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("Every way to make micro-batches meets a global batch that can be met") {
@@ -80,21 +95,99 @@ TEST_CASE("Every way to make micro-batches meets a global batch that can be met"
       if (!possible || samples.size() < 3 * static_cast<std::size_t>(options.global_batch))
         continue;
       ++met;
-      REQUIRE(meets_batch(options, samples_per_step(plan, samples.size())));
+      REQUIRE((meets_batch(options, plan.mean_samples_per_step) ||
+               meets_batch(options, samples_per_step(plan, samples.size()))));
     }
     const batch_plan balanced = balanced_batches(samples, capacity, options);
-    for (std::size_t k = 0; k < balanced.packing.packs.size(); ++k) {
-      loads<2> sum = {};
-      for (const std::uint32_t id : balanced.packing.packs[k])
-        for (std::size_t r = 0; r < 2; ++r) sum[r] += samples[id][r];
-      REQUIRE(sum[0] <= capacity[0]);
-      REQUIRE(sum[1] <= capacity[1]);
-      if (balanced.most_samples_per_pack > 0)
-        REQUIRE(balanced.packing.packs[k].size() <= balanced.most_samples_per_pack);
-    }
+    check_capacity(balanced, samples, capacity);
     REQUIRE(balanced.packing.bound <= balanced.packing.packs.size());
   }
   CHECK(met > 300);
+}
+
+TEST_CASE(
+    "Steps but the last have the global batch exactly on average where no tolerance is given") {
+  random_stream random(4);
+  int exact = 0;
+  int refused = 0;
+  for (int round = 0; round < 300; ++round) {
+    CAPTURE(round);
+    const auto samples = random_table(random);
+    loads<2> capacity = {1, 1};
+    for (const auto& sample : samples)
+      for (std::size_t r = 0; r < 2; ++r) capacity[r] = std::max(capacity[r], sample[r]);
+    for (std::int64_t& one : capacity) one *= 1 + round % 3;
+    const batch_options options{
+        .ranks = static_cast<std::size_t>(test::draw(random, 1, 9)),
+        .global_batch = test::draw(random, 1, 200),
+        .batch_tolerance = 0,
+        .microbatch_multiple = static_cast<std::size_t>(test::draw(random, 0, 2) == 0 ? 4 : 1),
+        .cost = {.per_tile = 1000, .per_token = 10}};
+    const auto batch = static_cast<std::size_t>(options.global_batch);
+    const batch_plan plan = balanced_batches(samples, capacity, options);
+    check_complete(plan, samples.size());
+    check_capacity(plan, samples, capacity);
+    if (samples.size() <= batch) continue;
+    if (plan.mean_samples_per_step != static_cast<double>(batch)) {
+      ++refused;
+      // The packs are more than full steps of packs of one sample and more have.
+      const std::size_t each = options.ranks * options.microbatch_multiple;
+      const packing_options<2> packing{
+          .capacity = capacity, .cost = loads<2>{1000, 10}, .seed = options.seed};
+      REQUIRE(pack_balanced(samples, packing).packs.size() >
+              (samples.size() - 1) / batch * (batch / each * each));
+      continue;
+    }
+    ++exact;
+    REQUIRE(plan.load.steps() >= 2);
+    REQUIRE(plan.packing.packs.size() == plan.packing.objective);
+    for (std::size_t group = 0; group < (plan.load.steps() - 1) * options.ranks; ++group)
+      REQUIRE(plan.load.assignment[group].size() == plan.microbatches_per_rank);
+    REQUIRE(plan.load.most_microbatches() == plan.microbatches_per_rank);
+    REQUIRE(plan.microbatches_per_rank % options.microbatch_multiple == 0);
+  }
+  CHECK(exact > 100);
+  CHECK(refused > 20);
+}
+
+TEST_CASE("A batch that packs of single samples cannot have is refused with the nearest") {
+  const std::vector<vision_language_sample> samples(500, {1, 1000});
+  const auto chain = cost_layers(model_presets()[3], device_presets()[0], {.data_parallel = 8});
+  run_problem problem{.samples = samples,
+                      .chain = chain,
+                      .stages = 2,
+                      .data_parallel = 8,
+                      .memory = {.limit = 80 * gibibyte, .reserved = 6 * gibibyte},
+                      .capacity = loads<2>{1, 1000}};
+  for (const std::int64_t batch : {12, 13, 19, 21, 43, 500, 16, 24, 499}) {
+    for (const double tolerance : {0.0, 0.1}) {
+      CAPTURE(batch, tolerance);
+      problem.global_batch = batch;
+      problem.batch_tolerance = tolerance;
+      const run_strategy planned = plan_run(problem).planned;
+      const std::int64_t fewer = batch / 8 * 8;
+      const std::int64_t nearest = batch - fewer <= 4 ? fewer : fewer + 8;
+      if (static_cast<double>(std::abs(nearest - batch)) <=
+              tolerance * static_cast<double>(batch) ||
+          batch == 500) {
+        REQUIRE(planned.status == search_status::feasible);
+        CHECK(std::abs(planned.data.mean_samples_per_step - static_cast<double>(batch)) <=
+              tolerance * static_cast<double>(batch));
+      } else {
+        REQUIRE(planned.why.reason == infeasibility::cause::global_batch);
+        CHECK(planned.why.nearest_batch == (batch == 499 ? 500 : nearest));
+      }
+    }
+  }
+  problem.capacity = loads<2>{2, 2000};
+  problem.batch_tolerance = 0;
+  for (const std::int64_t batch : {12, 13, 21, 43, 64, 250, 499}) {
+    CAPTURE(batch);
+    problem.global_batch = batch;
+    const run_strategy planned = plan_run(problem).planned;
+    REQUIRE(planned.status == search_status::feasible);
+    CHECK(planned.data.mean_samples_per_step == static_cast<double>(batch));
+  }
 }
 
 TEST_CASE("The nearest batch is between one sample per micro-batch and all samples") {

@@ -3,10 +3,16 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <numeric>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include <omnibal/cost/presets.hpp>
+#include <omnibal/packing/balanced.hpp>
+#include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/run/detail/run_context.hpp>
 #include <omnibal/run/plan_run.hpp>
 
 #include "../catch.hpp"
@@ -64,6 +70,19 @@ run_result planned_with(const Replace& replace, oversize_policy oversize) {
                    .oversize = oversize});
 }
 
+/// Packs as packers::balanced does, and counts how often at each capacity.
+struct counting_packer {
+  static constexpr std::string_view name = "counting";
+  std::map<loads<2>, int>* packed = nullptr;
+
+  template <std::size_t Resources>
+  [[nodiscard]] packing_result pack(std::span<const loads<Resources>> samples,
+                                    const packing_options<Resources>& options) const {
+    if constexpr (Resources == 2) ++(*packed)[options.capacity];
+    return pack_balanced(samples, options);
+  }
+};
+
 std::vector<std::uint32_t> packed(const run_strategy& strategy) {
   const auto ids = strategy.data.packing.packs.indices();
   std::vector<std::uint32_t> sorted(ids.begin(), ids.end());
@@ -91,6 +110,31 @@ TEST_CASE("Samples beyond the capacity are micro-batches of their own, with memo
   CHECK(again.strategy.epoch.time == planned.epoch.time);
 }
 
+TEST_CASE("The problem of the largest micro-batches has the same wishes and ends of steps") {
+  run_with_long_samples run(20'000);
+  for (layer_cost& layer : run.chain) layer.reduction_time = layer.step_time = 1000;
+  run.problem.together = {{3, 5}};
+  run.problem.apart = {{0, 9}};
+  run.problem.fixed_cuts = {{.stage = 1, .layer = 8}};
+  run.problem.overlap = {.reduction = true};
+  const detail::run_context context(run.problem, {});
+  const run_strategy assigned = context.balanced(*run.problem.capacity);
+  const pipeline_problem usual = context.problem_for(assigned);
+  const pipeline_problem larger = context.problem_for_largest(assigned);
+  CHECK(larger.together == run.problem.together);
+  CHECK(larger.apart == run.problem.apart);
+  REQUIRE(larger.fixed_cuts.size() == 1);
+  CHECK(larger.fixed_cuts[0].layer == 8);
+  const pipeline_plan plan{.cuts = {0, 8, 20, 40, larger.layers.size()},
+                           .modes = std::vector<std::size_t>(larger.layers.size(), 0)};
+  const auto usual_costs = stage_costs(usual, plan);
+  const auto larger_costs = stage_costs(larger, plan);
+  for (std::size_t s = 0; s < 4; ++s) {
+    CHECK(larger_costs[s].step_time == usual_costs[s].step_time);
+    CHECK(larger_costs[s].activation.saved >= usual_costs[s].activation.saved);
+  }
+}
+
 TEST_CASE("Where no capacity is given, micro-batches of their own make no epoch longer") {
   run_with_long_samples run(20'000);
   run.problem.capacity.reset();
@@ -102,6 +146,20 @@ TEST_CASE("Where no capacity is given, micro-batches of their own make no epoch 
   CHECK(packed(own.planned).size() == run.samples.size());
   CHECK((*held.planned.capacity)[1] >= 20'000);
   CHECK(own.planned.epoch.time <= held.planned.epoch.time);
+}
+
+TEST_CASE("Searches for capacities with and without the longest samples plan each capacity once") {
+  run_with_long_samples run(20'000);
+  run.problem.capacity.reset();
+  std::map<loads<2>, int> times;
+  run.problem.packer = counting_packer{&times};
+  const run_result plan = plan_run(run.problem);
+  REQUIRE((*plan.planned.capacity)[1] < 20'000);  // Those without the longest won.
+  CHECK(times.size() > 20);
+  // By one plan once; by all plans for packs beyond the capacity anywhere and gathered, and once to
+  // improve the better.
+  for (const auto& [capacity, count] : times)
+    if (capacity != *plan.planned.capacity) CHECK(count <= 4);
 }
 
 TEST_CASE("Samples beyond the capacity are refused by name, or left out and listed") {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <initializer_list>
+#include <map>
 #include <numeric>
 #include <span>
 #include <stop_token>
+#include <string>
 #include <string_view>
 
 #include <omnibal/cost/presets.hpp>
@@ -219,8 +221,18 @@ TEST_CASE("A run that is asked to stop still has a whole plan") {
   problem.capacity.reset();
   std::stop_source stop;
   stop.request_stop();
-  const run_result plan = plan_run(problem, {.control = {.stop = stop.get_token()}});
+  std::map<std::string, int> begun;
+  const auto report = [&](const progress& now) {
+    if (now.done == 0) ++begun[std::string(now.phase)];
+  };
+  const run_result plan =
+      plan_run(problem, {.control = {.report = report, .stop = stop.get_token()}});
   CHECK(plan.status == search_status::stopped);
+  // Every strategy and plan is simulated once, and no more is searched for.
+  CHECK(begun["order micro-batches"] == 0);
+  CHECK(begun["simulate"] > 3);
+  CHECK(begun["simulate"] <= 14);
+  CHECK(plan.ablation.size() == 2);
   CHECK(plan.limit == search_limit::stop);
   REQUIRE(plan.planned.status == search_status::feasible);
   check_complete(plan.planned.data, samples.size());

@@ -129,7 +129,11 @@ void check(const drawn_run& run) {
       // Steps of one sample per rank are the smallest, and one of all samples is the largest.
       const std::size_t least = std::min(problem.data_parallel, problem.samples.size());
       const auto nearest = static_cast<std::size_t>(planned.why.nearest_batch);
-      CHECK((nearest == least || nearest == problem.samples.size()));
+      CHECK(nearest >= least);
+      CHECK(nearest <= problem.samples.size());
+      run_problem possible = problem;
+      possible.global_batch = planned.why.nearest_batch;
+      CHECK(plan_run(possible).planned.why.reason != infeasibility::cause::global_batch);
       return;
     }
     for (const run_strategy* other : {&plan.naive, &plan.unbalanced, &plan.published})
@@ -149,6 +153,10 @@ void check(const drawn_run& run) {
         keeps_capacity(problem, *other))
       CHECK(planned.epoch.time <= other->epoch.time);
   }
+  // Rows of the ablation with plans that the memory was considered for.
+  for (const ablation_row& row : plan.ablation)
+    if (row.fits && row.keeps_constraints && (row.name == "+ recomputation" || row.name == "joint"))
+      CHECK(planned.epoch.time <= row.epoch_time);
   const evaluated_run again = evaluate_run(problem, planned.data.packing.packs,
                                            planned.data.dispatch, *planned.capacity, planned.plan);
   CHECK(again.strategy.fits);
@@ -192,9 +200,15 @@ void check_constraints(const drawn_run& run) {
   CHECK(possible);
   CHECK(plan.planned.keeps_constraints);
   CHECK_NOTHROW(validate(planning_problem(problem, plan.planned), plan.planned.plan));
+  const partition_constraints constraints(layers);
   for (const run_strategy* other : {&plan.naive, &plan.unbalanced, &plan.published})
     if (other->status != search_status::infeasible)
-      CHECK(other->keeps_constraints == partition_constraints(layers).allow(other->plan.cuts));
+      CHECK(other->keeps_constraints == constraints.allow(other->plan.cuts));
+  for (const ablation_row& row : plan.ablation) {
+    const bool as_unbalanced = row.name == "unbalanced" || row.name == "+ data";
+    CHECK(row.keeps_constraints ==
+          (!as_unbalanced || constraints.allow(plan.unbalanced.plan.cuts)));
+  }
 }
 
 /// No cut moved by one layer makes the epoch of the same micro-batches shorter by more than 0.5 %.
@@ -248,6 +262,33 @@ TEST_CASE("Runs drawn at random keep the constraints on their stages") {
     check(run);
     check_constraints(run);
   }
+}
+
+TEST_CASE("Runs that may leave samples out lack what they lack with all samples, or have a plan") {
+  int lacking = 0;
+  for (std::uint64_t seed = 4001; seed <= 4000 + 20 * times(); ++seed) {
+    CAPTURE(seed);
+    drawn_run run = draw_run(seed);
+    run.problem.capacity.reset();
+    run.problem.memory.limit /= 2;
+    const run_strategy all = plan_run(run.problem).planned;
+    run.problem.oversize = oversize_policy::skip;
+    const run_result some = plan_run(run.problem);
+    if (all.status != search_status::infeasible) {
+      CHECK(some.planned.epoch.time == all.epoch.time);
+      CHECK(some.skipped.empty());
+      continue;
+    }
+    if (some.planned.status != search_status::infeasible) {
+      CHECK(has_batch(some.planned, run.problem));
+      CHECK_FALSE(some.skipped.empty());
+      continue;
+    }
+    ++lacking;
+    CHECK(some.planned.why.reason == all.why.reason);
+    CHECK(some.planned.why.bytes_short == all.why.bytes_short);
+  }
+  CHECK(lacking > 0);
 }
 
 TEST_CASE("No cut moved by one layer makes a run much faster") {

@@ -14,6 +14,7 @@
 #include <omnibal/run/schedule_search.hpp>
 
 #include "commands/commands.hpp"
+#include "commands/joined_names.hpp"
 #include "commands/plan_arguments.hpp"
 #include "files/given_names.hpp"
 #include "options/options.hpp"
@@ -21,17 +22,6 @@
 
 namespace omnibal::cli {
 namespace {
-
-/// The names of schedules or objectives, as a list in a sentence or on the command line.
-template <typename Members>
-std::string joined_names(const Members& members, const std::string& separator) {
-  std::string names;
-  for (const auto& one : members) {
-    if (!names.empty()) names += separator;
-    names += one.name();
-  }
-  return names;
-}
 
 /// Throws invalid_input if there is none; `more` are further names to suggest.
 any_schedule schedule_named(std::string_view option, std::string_view name,
@@ -108,10 +98,11 @@ void add_training_options(CLI::App& command, given_files& files, plan_arguments&
   command.add_option_function<std::string>("--model", take_model,
                                            "A model's id, or FILE or FILE#ID of the same form");
   add_integer(command, "--global-batch", arguments.global_batch,
-              "Mean number of samples per optimizer step",
+              "Mean number of samples per optimizer step, over all steps but the last, which takes "
+              "what is left",
               {1, std::numeric_limits<std::int32_t>::max()});
   add_share(command, "--batch-tolerance", arguments.batch_tolerance,
-            "Share by which that mean may differ from --global-batch [10%]");
+            "Share by which that mean may differ from --global-batch; 0: not at all [10%]");
   command.add_option("--capacity", arguments.capacity,
                      "The most a pack may hold, such as images=9,tokens=4096, or auto [auto]");
   add_choice(
@@ -223,12 +214,15 @@ std::string suggestion(const infeasibility& why) {
                    " (virtual) stages, the most that the layers that must share one allow";
 }
 
-std::string suggestion(const infeasibility& why, const plan_arguments& arguments) {
+std::string suggestion(const infeasibility& why, const plan_arguments& arguments,
+                       std::size_t samples) {
   if (why.reason == infeasibility::cause::global_batch)
     return "ask for a --global-batch of " + std::to_string(why.nearest_batch) +
            ", the nearest that this shape and table allow, " +
-           (why.nearest_batch < arguments.global_batch ? "give a table of more samples"
-                                                       : "use fewer data-parallel ranks") +
+           (std::cmp_less(samples, arguments.global_batch)
+                ? "give a table of more samples"
+                : std::string(arguments.capacity == "auto" ? "" : "raise the capacity of packs, ") +
+                      "use fewer data-parallel ranks") +
            ", or allow the difference with --batch-tolerance";
   if (why.reason != infeasibility::cause::memory) return suggestion(why);
   std::vector<std::string> ways = {

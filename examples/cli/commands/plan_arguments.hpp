@@ -4,6 +4,7 @@
 /// problem of plain numbers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -88,7 +89,8 @@ struct plan_arguments {
 /// What a person can do about layers that do not make so many stages.
 [[nodiscard]] std::string suggestion(const infeasibility& why);
 
-/// What a person can do about a run that has no plan.
-[[nodiscard]] std::string suggestion(const infeasibility& why, const plan_arguments& arguments);
+/// What a person can do about a run of so many samples that has no plan.
+[[nodiscard]] std::string suggestion(const infeasibility& why, const plan_arguments& arguments,
+                                     std::size_t samples);
 
 }  // namespace omnibal::cli

@@ -99,9 +99,23 @@ earlier_plan read_plan(const json& content, const std::string& path, const run_s
   return plan_reader(content, path, setting, chain).read();
 }
 
-current_layout read_layout(const std::string& path, run_setting setting,
+cluster_shape read_shape(const json& content, const std::string& path) {
+  const auto read = [&](const char* field) {
+    const json given = content.value(field, json());
+    constexpr std::uint64_t most = 1 << 20;
+    if (!given.is_number_unsigned() || given.get<std::uint64_t>() < 1 ||
+        given.get<std::uint64_t>() > most)
+      throw invalid_input(path + ": " + field, json_text(given).substr(0, 80),
+                          "must be between 1 and 1048576");
+    return given.get<std::int64_t>();
+  };
+  return {.data_parallel = static_cast<std::size_t>(read("dp")),
+          .stages = static_cast<std::size_t>(read("pp")),
+          .tensor_parallel = read("tp")};
+}
+
+current_layout read_layout(const json& content, const std::string& path, run_setting setting,
                            const std::vector<layer_cost>& chain, const length_tables& tables) {
-  const json content = read_json_object("--current", path);
   if (!content.contains("recompute_for_w")) setting.recompute_for_w.clear();
   setting.schedule = content.value("schedule", json()).is_string()
                          ? content["schedule"].get<std::string>()

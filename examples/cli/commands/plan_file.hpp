@@ -11,6 +11,7 @@
 
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/pipeline/problem.hpp>
+#include <omnibal/run/cluster_shape_search.hpp>
 #include <omnibal/run/problem.hpp>
 
 #include "files/packs_file.hpp"
@@ -31,10 +32,13 @@ struct earlier_plan {
                                      const run_setting& setting,
                                      const std::vector<layer_cost>& chain);
 
+/// Reads the division of the devices in plan.json. Throws invalid_input where it has none.
+[[nodiscard]] cluster_shape read_shape(const json& content, const std::string& path);
+
 /// Reads the layout in plan.json, with its packs if it has any; the schedule and the virtual stages
 /// are those of the file. Throws invalid_input as read_plan() does.
-[[nodiscard]] current_layout read_layout(const std::string& path, run_setting setting,
-                                         const std::vector<layer_cost>& chain,
+[[nodiscard]] current_layout read_layout(const json& content, const std::string& path,
+                                         run_setting setting, const std::vector<layer_cost>& chain,
                                          const length_tables& tables);
 
 /// The bytes of plan.json. Precondition: the report is that of this plan.

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstdint>
+#include <limits>
+#include <optional>
+#include <ranges>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <variant>
@@ -21,6 +25,7 @@
 
 #include "commands/deadline.hpp"
 #include "commands/deliver.hpp"
+#include "commands/joined_names.hpp"
 #include "commands/plan_arguments.hpp"
 #include "commands/plan_constraints.hpp"
 #include "commands/plan_costs.hpp"
@@ -55,21 +60,13 @@ void check_virtual_stages(const plan_arguments& arguments) {
                           "; --schedule interleaved takes any number");
 }
 
-std::string schedules_that_split() {
-  std::string names;
-  for (const any_schedule& one : all_schedules) {
-    if (!one.capabilities().splits_backward) continue;
-    if (!names.empty()) names += ", ";
-    names += one.name();
-  }
-  return names;
-}
-
 void check_ends_of_steps(const plan_arguments& arguments) {
-  if (arguments.recompute_for_w && !arguments.schedule.capabilities().splits_backward)
+  const auto splits = [](const any_schedule& one) { return one.capabilities().splits_backward; };
+  if (arguments.recompute_for_w && !splits(arguments.schedule))
     throw usage_error("--recompute-for-w has no meaning with --schedule " +
                       std::string(arguments.schedule.name()) +
-                      ", which does not split the backward; others do: " + schedules_that_split());
+                      ", which does not split the backward; others do: " +
+                      joined_names(std::views::filter(all_schedules, splits), ", "));
   if (arguments.overlap.gather && !arguments.shard_optimizer)
     throw usage_error(
         "--gather overlapped needs --shard-optimizer: without it no parameters are gathered");
@@ -86,8 +83,6 @@ void check(const plan_arguments& arguments) {
   if (arguments.devices > 0) {
     if (arguments.data_parallel + arguments.pipeline_parallel + arguments.tensor_parallel > 0)
       throw usage_error("--gpus searches for --dp, --pp and --tp: give either it or them");
-    if (!arguments.current.empty())
-      throw usage_error("--current has no meaning beside --gpus: the layout has its shape");
     if (!arguments.evaluate.empty())
       throw usage_error("--gpus has no meaning beside --evaluate: the plan has its shape");
   } else {
@@ -151,13 +146,6 @@ void expect_skipped(const std::string& path, const std::vector<std::uint32_t>& l
                       "is a sample in no pack, and not among those skipped");
 }
 
-/// Where its file does not say how layers recompute for W, they do so as in this run.
-current_layout read_current(const plan_subject& subject, const length_tables& tables) {
-  run_setting setting = setting_of(subject);
-  setting.recompute_for_w = subject.arguments.recomputation_word();
-  return read_layout(subject.arguments.current, setting, subject.calibrated.chain, tables);
-}
-
 exit_status evaluate_plan(const command_context& context, const plan_subject& subject,
                           run_problem problem, const length_tables& tables,
                           const search_control& control) {
@@ -211,8 +199,15 @@ plan_arguments in_shape(plan_arguments arguments, const cluster_shape& shape) {
   return arguments;
 }
 
+bool has_shape(const plan_arguments& arguments, const cluster_shape& shape) {
+  return std::cmp_equal(arguments.data_parallel, shape.data_parallel) &&
+         std::cmp_equal(arguments.pipeline_parallel, shape.stages) &&
+         arguments.tensor_parallel == shape.tensor_parallel;
+}
+
 shape_search_result search_shapes(const plan_arguments& arguments, const length_tables& tables,
-                                  const cost_source& costs, const search_control& control) {
+                                  const cost_source& costs, const search_control& control,
+                                  const std::stop_token& give_up) {
   run_problem run = run_of(in_shape(arguments, {}), tables, costs);
   const auto layer_costs = [&](const cluster_shape& shape) {
     return costs.costs(setup_of(in_shape(arguments, shape))).chain;
@@ -226,7 +221,60 @@ shape_search_result search_shapes(const plan_arguments& arguments, const length_
                       .node_devices = costs.device.devices_per_node,
                       .layer_costs = layer_costs,
                       .run = std::move(run)},
-                     {.plans = {.control = control}});
+                     {.plans = {.control = control}, .give_up = give_up});
+}
+
+/// The file of --current, and the division of the devices that it is for.
+struct current_file {
+  json content = {};
+  cluster_shape shape = {};
+};
+
+/// Throws invalid_input where the file is for another number of devices than --gpus.
+std::optional<current_file> read_current(const plan_arguments& arguments) {
+  const std::string& path = arguments.current;
+  if (path.empty()) return std::nullopt;
+  current_file file{.content = read_json_object("--current", path)};
+  if (arguments.devices == 0) return file;
+  file.shape = read_shape(file.content, path);
+  const auto& [data_parallel, stages, tensor_parallel] = file.shape;
+  // Each is at most 2^20, so that the product of two fits.
+  const std::int64_t pipelines = static_cast<std::int64_t>(data_parallel * stages);
+  if (arguments.devices % pipelines != 0 || arguments.devices / pipelines != tensor_parallel)
+    throw invalid_input(path + ": dp, pp, tp",
+                        fmt::format("{}, {}, {}", data_parallel, stages, tensor_parallel),
+                        fmt::format("must be a division of the {} devices of --gpus, to be "
+                                    "compared with: their product is to be that number",
+                                    arguments.devices));
+  return file;
+}
+
+/// The layout of the file. Where that does not say how layers recompute for W, they do so as in
+/// this run.
+current_layout layout_of(const current_file& file, const plan_subject& subject,
+                         const length_tables& tables) {
+  run_setting setting = setting_of(subject);
+  setting.recompute_for_w = subject.arguments.recomputation_word();
+  return read_layout(file.content, subject.arguments.current, setting, subject.calibrated.chain,
+                     tables);
+}
+
+/// The same for a shape of its own, which the run may not have.
+current_layout layout_in_its_shape(const current_file& file, const plan_subject& subject,
+                                   const length_tables& tables) {
+  const plan_arguments arguments = in_shape(subject.arguments, file.shape);
+  const chain_costs calibrated = subject.costs.costs(setup_of(arguments));
+  const plan_subject own{.costs = subject.costs,
+                         .calibrated = calibrated,
+                         .arguments = arguments,
+                         .inputs = subject.inputs,
+                         .samples = subject.samples,
+                         .memory = subject.memory};
+  current_layout layout = layout_of(file, own, tables);
+  layout.cluster = other_cluster{.stages = file.shape.stages,
+                                 .data_parallel = file.shape.data_parallel,
+                                 .chain = calibrated.chain};
+  return layout;
 }
 
 /// The search for a shape or a schedule leaves half of the time to the plan.
@@ -236,23 +284,23 @@ std::optional<double> time_of_ranking(const plan_arguments& arguments) {
 }
 
 /// Ranks the schedules allowed, and makes the best that of the run.
-std::vector<schedule_candidate> choose_schedule(plan_arguments& arguments, run_problem& problem,
-                                                const search_control& control) {
+schedule_search_result choose_schedule(plan_arguments& arguments, run_problem& problem,
+                                       const search_control& control,
+                                       const std::stop_token& give_up) {
   schedule_problem question{.run = problem};
   if (!arguments.allow.empty()) question.allowed = arguments.allow;
   if (arguments.virtual_stages > 0)
     question.most_virtual_stages = static_cast<std::size_t>(arguments.virtual_stages);
-  std::vector<schedule_candidate> ranked =
-      rank_schedules(question, {.plans = {.control = control}}).candidates;
-  arguments.schedule = problem.schedule = ranked.front().schedule;
-  problem.virtual_stages = ranked.front().virtual_stages;
+  schedule_search_result ranked =
+      rank_schedules(question, {.plans = {.control = control}, .give_up = give_up});
+  arguments.schedule = problem.schedule = ranked.candidates.front().schedule;
+  problem.virtual_stages = ranked.candidates.front().virtual_stages;
   arguments.virtual_stages = static_cast<std::int64_t>(problem.virtual_stages);
   return ranked;
 }
 
 /// The first step of the first rank under each strategy, to be drawn.
-std::vector<timeline> first_steps(const run_result& plan, const std::vector<layer_cost>& chain,
-                                  weight_gradient_recompute recompute_for_w) {
+std::vector<timeline> first_steps(const run_result& plan, const run_problem& problem) {
   std::vector<timeline> steps;
   const run_strategy* current = plan.current ? &*plan.current : nullptr;
   for (const auto& [name, strategy] : {std::pair{"naive", &plan.naive},
@@ -261,7 +309,10 @@ std::vector<timeline> first_steps(const run_result& plan, const std::vector<laye
                                        {"current", current},
                                        {"planned", &plan.planned}}) {
     if (strategy == nullptr || strategy->status == search_status::infeasible) continue;
-    steps.push_back(step_timeline(*strategy, chain, 0, 0, recompute_for_w));
+    const bool elsewhere = strategy == current && problem.current->cluster.has_value();
+    steps.push_back(step_timeline(*strategy,
+                                  elsewhere ? problem.current->cluster->chain : problem.chain, 0, 0,
+                                  problem.recompute_for_w));
     steps.back().title =
         fmt::format("{}, {:.1f} s", name, static_cast<double>(steps.back().end()) * 1e-9);
   }
@@ -312,15 +363,104 @@ void write_execution(const plan_subject& subject, const run_problem& problem,
                      subject.inputs));
 }
 
-void write_plan(const plan_subject& subject, const run_result& plan, const run_report& report) {
+void write_plan(const plan_subject& subject, const run_problem& problem, const run_result& plan,
+                const run_report& report) {
   const plan_arguments& arguments = subject.arguments;
-  const std::vector<layer_cost>& chain = subject.calibrated.chain;
   if (!arguments.out.empty())
-    write_file(arguments.out, plan_file_text(report, arguments.seed, chain, plan.planned.plan,
-                                             packs_of(subject, plan.planned)));
+    write_file(arguments.out, plan_file_text(report, arguments.seed, subject.calibrated.chain,
+                                             plan.planned.plan, packs_of(subject, plan.planned)));
   if (!arguments.report.empty())
-    write_file(arguments.report,
-               plan_page(report, first_steps(plan, chain, arguments.recomputation_for_w())));
+    write_file(arguments.report, plan_page(report, first_steps(plan, problem)));
+}
+
+/// What a plan is made from in any shape.
+struct planning_job {
+  const command_context& context;
+  const cost_source& costs;
+  const length_tables& tables;
+  const std::vector<std::int64_t>& labels;
+  const std::optional<current_file>& current;
+  const shape_search_result& shapes;  ///< Without candidates if the shape is given.
+  search_control control = {};
+  search_control ranking = {};  ///< Of the search for a schedule.
+  stopwatch& watch;
+  double read_seconds = 0;
+};
+
+/// Whether the run can have the shape of the current layout in place of that found, and the layout
+/// may be a plan then.
+bool is_better_as_it_is(const plan_subject& subject, const run_problem& problem,
+                        const run_result& plan) {
+  if (!plan.current || !problem.current->cluster) return false;
+  const run_strategy& current = *plan.current;
+  const batch_options batch{.global_batch = problem.global_batch,
+                            .batch_tolerance = problem.batch_tolerance};
+  return current.fits && current.keeps_constraints &&
+         current.schedule.kind == subject.arguments.schedule &&
+         meets_batch(batch, current.data.mean_samples_per_step) &&
+         (plan.planned.status == search_status::infeasible ||
+          current.epoch.time < plan.planned.epoch.time);
+}
+
+/// Whether a search was given up before anything that it tried was found to fit.
+template <typename Candidate>
+bool was_given_up(const candidate_ranking<Candidate>& ranking) {
+  return ranking.limit == search_limit::stop && !ranking.has_plan();
+}
+
+/// Plans the run in its shape and reports the plan; does not report one that is not faster than
+/// `to_beat` nanoseconds.
+std::optional<exit_status> plan_in_shape(const planning_job& job, plan_arguments arguments,
+                                         std::optional<std::int64_t> to_beat = std::nullopt) {
+  const chain_costs calibrated = job.costs.costs(setup_of(arguments));
+  run_problem problem = run_of(arguments, job.tables, job.costs);
+  problem.chain = calibrated.chain;
+  add_constraints(problem, arguments);
+  schedule_search_result schedules;
+  if (arguments.search_schedule)
+    schedules = choose_schedule(arguments, problem, job.ranking, job.control.stop);
+  const plan_subject subject{.costs = job.costs,
+                             .calibrated = calibrated,
+                             .arguments = arguments,
+                             .inputs = job.tables.inputs,
+                             .samples = problem.samples.size(),
+                             .memory = problem.memory,
+                             .nearest_vision_stages = nearest_vision_stages(problem, arguments)};
+  if (!arguments.evaluate.empty())
+    return evaluate_plan(job.context, subject, problem, job.tables, job.control);
+  if (job.current)
+    problem.current = arguments.devices == 0 || has_shape(arguments, job.current->shape)
+                          ? layout_of(*job.current, subject, job.tables)
+                          : layout_in_its_shape(*job.current, subject, job.tables);
+  run_result plan;
+  if (was_given_up(job.shapes) || was_given_up(schedules))
+    plan = {.status = search_status::stopped, .limit = search_limit::stop};
+  else
+    plan = plan_run(problem, {.control = job.control});
+  const bool found = plan.planned.status != search_status::infeasible;
+  if (to_beat && (!found || plan.planned.epoch.time >= *to_beat)) return std::nullopt;
+  if (is_better_as_it_is(subject, problem, plan)) {
+    const std::int64_t best =
+        found ? plan.planned.epoch.time : std::numeric_limits<std::int64_t>::max();
+    if (const auto done = plan_in_shape(job, in_shape(arguments, job.current->shape), best))
+      return done;
+  }
+  extend_bound(plan, problem, schedules.candidates);
+  const double plan_seconds = job.watch.lap();
+
+  run_report report = report_of(subject, plan);
+  report.shapes = trials_of(job.shapes.candidates);
+  report.schedules = trials_of(schedules.candidates);
+  report.read_seconds = job.read_seconds;
+  report.plan_seconds = plan_seconds;
+  if (report.gain) {
+    report.gain->megatron = report_of(
+        subject, to_megatron_layout(planning_problem(problem, plan.planned), plan.planned.plan));
+    write_plan(subject, problem, plan, report);
+    write_execution(subject, problem, plan, job.labels);
+  }
+  print_report(job.context, report);
+  return found ? exit_status::done : exit_status::infeasible;
 }
 
 }  // namespace
@@ -339,6 +479,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   const length_tables tables = read_length_tables(arguments.tables);
   const std::vector<std::int64_t> labels = read_labels(arguments);
   expect_fewer_labels(labels, tiles_and_tokens(tables));
+  const std::optional<current_file> current = read_current(arguments);
   const double read_seconds = watch.lap();
   progress_line line(context);
   const deadline limit(context, arguments.time_limit);
@@ -347,45 +488,22 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
   const deadline ranking_limit(context, time_of_ranking(arguments));
   search_control ranking = line.control();
   ranking.stop = ranking_limit.token();
-  std::vector<shape_candidate> shapes;
+  shape_search_result shapes;
   if (arguments.devices > 0) {
-    shapes = search_shapes(arguments, tables, costs, ranking).candidates;
-    arguments = in_shape(arguments, shapes.front().shape);
+    shapes = search_shapes(arguments, tables, costs, ranking, limit.token());
+    arguments = in_shape(arguments, shapes.candidates.front().shape);
   }
-  const chain_costs calibrated = costs.costs(setup_of(arguments));
-  run_problem problem = run_of(arguments, tables, costs);
-  problem.chain = calibrated.chain;
-  add_constraints(problem, arguments);
-  std::vector<schedule_candidate> schedules;
-  if (arguments.search_schedule) schedules = choose_schedule(arguments, problem, ranking);
-  const plan_subject subject{.costs = costs,
-                             .calibrated = calibrated,
-                             .arguments = arguments,
-                             .inputs = tables.inputs,
-                             .samples = problem.samples.size(),
-                             .memory = problem.memory,
-                             .nearest_vision_stages = nearest_vision_stages(problem, arguments)};
-  if (!arguments.evaluate.empty())
-    return evaluate_plan(context, subject, problem, tables, line.control());
-  if (!arguments.current.empty()) problem.current = read_current(subject, tables);
-  run_result plan = plan_run(problem, {.control = control});
-  extend_bound(plan, problem, schedules);
-  const double plan_seconds = watch.lap();
-
-  run_report report = report_of(subject, plan);
-  report.shapes = trials_of(shapes);
-  report.schedules = trials_of(schedules);
-  report.read_seconds = read_seconds;
-  report.plan_seconds = plan_seconds;
-  if (report.gain) {
-    report.gain->megatron = report_of(
-        subject, to_megatron_layout(planning_problem(problem, plan.planned), plan.planned.plan));
-    write_plan(subject, plan, report);
-    write_execution(subject, problem, plan, labels);
-  }
-  print_report(context, report);
-  return plan.planned.status == search_status::infeasible ? exit_status::infeasible
-                                                          : exit_status::done;
+  return *plan_in_shape({.context = context,
+                         .costs = costs,
+                         .tables = tables,
+                         .labels = labels,
+                         .current = current,
+                         .shapes = shapes,
+                         .control = arguments.evaluate.empty() ? control : line.control(),
+                         .ranking = ranking,
+                         .watch = watch,
+                         .read_seconds = read_seconds},
+                        arguments);
 }
 
 }  // namespace omnibal::cli

@@ -88,7 +88,7 @@ strategy_report strategy_of(const plan_subject& subject, const run_strategy& str
         .reason = "the limit was reached before any plan was found",
         .suggestion = subject.arguments.time_limit ? "allow more seconds with --time-limit" : ""};
   no_answer answer{.reason = std::string(to_string(why.reason)),
-                   .suggestion = suggestion(why, subject.arguments)};
+                   .suggestion = suggestion(why, subject.arguments, subject.samples)};
   if (why.reason == infeasibility::cause::rules && subject.nearest_vision_stages)
     answer.suggestion = "ask for --vision-stages " +
                         std::to_string(*subject.nearest_vision_stages) +
@@ -104,7 +104,8 @@ std::vector<ablation_figures> ablation_of(const run_result& plan) {
   for (const ablation_row& row : plan.ablation)
     rows.push_back({.name = row.name,
                     .epoch_seconds = static_cast<double>(row.epoch_time) * seconds_per_nanosecond,
-                    .fits = row.fits});
+                    .fits = row.fits,
+                    .keeps_constraints = row.keeps_constraints});
   return rows;
 }
 
@@ -146,6 +147,14 @@ std::vector<std::string> step_end_texts(const step_overlap& overlap, const epoch
   return list;
 }
 
+/// The division of the devices that a strategy has, where it was searched for.
+std::string shape_text(const plan_arguments& arguments, const run_strategy& strategy) {
+  if (arguments.devices == 0) return "";
+  const std::size_t pipelines = strategy.data.load.ranks * strategy.schedule.stages;
+  return fmt::format(" on dp {}, pp {}, tp {}", strategy.data.load.ranks, strategy.schedule.stages,
+                     arguments.devices / static_cast<std::int64_t>(pipelines));
+}
+
 std::vector<std::string> assumptions(const plan_subject& subject, const run_result& plan) {
   const run_strategy& planned = plan.planned;
   const device_shape& device = subject.costs.device;
@@ -166,6 +175,7 @@ std::vector<std::string> assumptions(const plan_subject& subject, const run_resu
   if (plan.current)
     list.push_back(
         "current: the stages and recomputation of " + subject.arguments.current +
+        shape_text(subject.arguments, *plan.current) +
         (plan.current->capacity ? ", with its packs" : ", with the micro-batches of naive"));
   list.emplace_back("token counts are those of the table; attention is causal, within each sample");
   for (std::string& text : step_end_texts(subject.arguments.overlap, planned.epoch))
@@ -226,6 +236,18 @@ bool differs_in_batch(const run_result& plan, double tolerance) {
   };
   return differs(plan.naive) || differs(plan.unbalanced) || differs(plan.published) ||
          (plan.current && differs(*plan.current));
+}
+
+/// Candidates of a search as trials, of which `described` says what was tried.
+template <typename Trial, typename Candidate, typename Described>
+std::vector<Trial> trials_of(const std::vector<Candidate>& candidates, const Described& described) {
+  std::vector<Trial> trials;
+  for (const Candidate& candidate : candidates) {
+    Trial& trial = trials.emplace_back(described(candidate));
+    trial.passed_over = in_given_words(candidate.passed_over, plan_options());
+    if (candidate.fits) trial.seconds_per_sample = candidate.time_per_sample;
+  }
+  return trials;
 }
 
 run_gain gain_of(const plan_subject& subject, const run_result& plan) {
@@ -293,28 +315,18 @@ megatron_report report_of(const plan_subject& subject, const megatron_layout& la
 }
 
 std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidates) {
-  std::vector<shape_trial> trials;
-  for (const shape_candidate& candidate : candidates) {
-    shape_trial& trial = trials.emplace_back(
-        shape_trial{.data_parallel = candidate.shape.data_parallel,
-                    .pipeline_parallel = candidate.shape.stages,
-                    .tensor_parallel = candidate.shape.tensor_parallel,
-                    .passed_over = in_given_words(candidate.passed_over, plan_options())});
-    if (candidate.fits) trial.seconds_per_sample = candidate.time_per_sample;
-  }
-  return trials;
+  return trials_of<shape_trial>(candidates, [](const shape_candidate& one) {
+    return shape_trial{.data_parallel = one.shape.data_parallel,
+                       .pipeline_parallel = one.shape.stages,
+                       .tensor_parallel = one.shape.tensor_parallel};
+  });
 }
 
 std::vector<schedule_trial> trials_of(const std::vector<schedule_candidate>& candidates) {
-  std::vector<schedule_trial> trials;
-  for (const schedule_candidate& candidate : candidates) {
-    schedule_trial& trial =
-        trials.emplace_back(schedule_trial{.schedule = std::string(candidate.schedule.name()),
-                                           .virtual_stages = candidate.virtual_stages,
-                                           .passed_over = candidate.passed_over});
-    if (candidate.fits) trial.seconds_per_sample = candidate.time_per_sample;
-  }
-  return trials;
+  return trials_of<schedule_trial>(candidates, [](const schedule_candidate& one) {
+    return schedule_trial{.schedule = std::string(one.schedule.name()),
+                          .virtual_stages = one.virtual_stages};
+  });
 }
 
 evaluation_report report_of(const plan_subject& subject, const evaluated_run& run,

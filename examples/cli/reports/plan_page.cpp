@@ -77,9 +77,12 @@ html_list epochs(const run_report& report) {
 
 html_list ablation(const std::vector<ablation_figures>& rows) {
   std::vector<bar> bars;
-  for (const auto& [name, seconds, fits] : rows)
-    bars.push_back({name, seconds, duration_text(seconds) + (fits ? "" : ", does not fit"),
-                    fits ? "" : "over"});
+  for (const ablation_figures& one : rows) {
+    const std::string said = remark(one);
+    bars.push_back({one.name, one.epoch_seconds,
+                    duration_text(one.epoch_seconds) + (said.empty() ? "" : ", " + said),
+                    said.empty() ? "" : "over"});
+  }
   return to_list(bars);
 }
 

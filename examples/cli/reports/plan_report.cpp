@@ -80,8 +80,11 @@ json speedup(const strategy_report& planned, const strategy_report& other) {
 
 json ablation_json(const std::vector<ablation_figures>& ablation) {
   json rows = json::array();
-  for (const auto& [name, epoch_seconds, fits] : ablation)
-    rows.push_back({{"name", name}, {"epoch_seconds", epoch_seconds}, {"fits", fits}});
+  for (const auto& [name, epoch_seconds, fits, keeps_constraints] : ablation)
+    rows.push_back({{"name", name},
+                    {"epoch_seconds", epoch_seconds},
+                    {"fits", fits},
+                    {"keeps_constraints", keeps_constraints}});
   return rows;
 }
 

@@ -101,6 +101,7 @@ struct ablation_figures {
   std::string name = {};
   double epoch_seconds = 0;
   bool fits = true;
+  bool keeps_constraints = true;  ///< Of --together and --vision-stages.
 };
 
 /// A capacity that was tried.

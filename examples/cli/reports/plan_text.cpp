@@ -76,11 +76,11 @@ std::string stage_sizes(const std::vector<std::size_t>& cuts) {
 text_table ablation_table(const std::vector<ablation_figures>& ablation) {
   text_table table{.headings = {"improvements, added one by one", "epoch time", "speedup", ""}};
   double before = 0;
-  for (const auto& [name, seconds, fits] : ablation) {
-    table.rows.push_back({name, duration_text(seconds),
-                          before > 0 ? fmt::format("x {:.2f}", before / seconds) : "",
-                          fits ? "" : "does not fit the memory"});
-    before = seconds;
+  for (const ablation_figures& one : ablation) {
+    table.rows.push_back({one.name, duration_text(one.epoch_seconds),
+                          before > 0 ? fmt::format("x {:.2f}", before / one.epoch_seconds) : "",
+                          remark(one)});
+    before = one.epoch_seconds;
   }
   return table;
 }
@@ -117,6 +117,12 @@ std::string why_no_plan(const no_answer& why) {
 }
 
 }  // namespace
+
+std::string remark(const ablation_figures& row) {
+  std::string text = row.fits ? "" : "does not fit the memory";
+  if (row.keeps_constraints) return text;
+  return text + (text.empty() ? "" : ", ") + "does not keep layers on the stages asked for";
+}
 
 text_table comparison_table(const strategy_report& planned, const run_gain& gain) {
   using figures = epoch_figures;

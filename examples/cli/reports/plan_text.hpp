@@ -17,6 +17,9 @@ namespace omnibal::cli {
 /// The model and the devices.
 [[nodiscard]] std::string title(const run_setting& setting);
 
+/// What a row of the ablation lacks; empty if nothing.
+[[nodiscard]] std::string remark(const ablation_figures& row);
+
 /// The strategies and the lower bound side by side.
 [[nodiscard]] text_table comparison_table(const strategy_report& planned, const run_gain& gain);
 

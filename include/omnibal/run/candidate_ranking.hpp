@@ -13,13 +13,16 @@ namespace omnibal::inline v0 {
 
 template <typename Candidate>
 struct candidate_ranking {
-  search_status status = search_status::infeasible;  ///< Infeasible if none fits.
+  /// Infeasible if none fits; stopped if that is not known of all.
+  search_status status = search_status::infeasible;
   search_limit limit = search_limit::none;
   double objective = 0;  ///< Seconds per sample of the first candidate; 0 if none fits.
   double bound = 0;      ///< Proven lower bound for every candidate that was planned.
   std::vector<Candidate> candidates = {};
 
-  [[nodiscard]] bool has_plan() const noexcept { return status != search_status::infeasible; }
+  [[nodiscard]] bool has_plan() const noexcept {
+    return !candidates.empty() && candidates.front().fits;
+  }
 };
 
 }  // namespace omnibal::inline v0

@@ -91,8 +91,9 @@ struct capacity_search_options {
 /// tolerance of the global batch; if there is none, the one of least time that fits; if none fits,
 /// the smallest. Larger capacities may fit where smaller ones do not, since a step of fewer
 /// micro-batches has fewer of them in flight: where no candidate fits, larger ones are tried up to
-/// those that hold all samples. When asked to stop, it ends as soon as a candidate fits. At most
-/// `most_tried` calls of `evaluate` with one plan, at most `most_planned` with all.
+/// those that hold all samples. When asked to stop, it ends as soon as a candidate fits, or after
+/// nine of them. At most `most_tried` calls of `evaluate` with one plan, at most `most_planned`
+/// with all.
 [[nodiscard]] capacity_search_result search_capacity(const capacity_problem& problem,
                                                      const capacity_search_options& options = {});
 

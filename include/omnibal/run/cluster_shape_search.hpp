@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct shape_problem {
 struct shape_search_options {
   std::size_t sample_limit = 4096;  ///< Random samples that each shape is planned on.
   run_options plans = {};           ///< A stop request ends the search as soon as a shape fits.
+  /// A request ends it also where none fits, once the first few were tried.
+  std::stop_token give_up = {};
 };
 
 /// A shape that was tried.

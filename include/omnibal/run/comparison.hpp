@@ -58,7 +58,8 @@ struct evaluated_run {
 struct ablation_row {
   std::string name;
   bool fits = true;
-  std::int64_t epoch_time = 0;  ///< Nanoseconds.
+  bool keeps_constraints = true;  ///< As of a strategy.
+  std::int64_t epoch_time = 0;    ///< Nanoseconds.
 };
 
 /// The result of plan_run().

@@ -35,7 +35,7 @@ struct batch_plan {
   bool oversize_gathered = false;         ///< Whether these are in as few steps as possible.
   dispatch_plan dispatch = {};
   std::size_t microbatches_per_rank = 1;  ///< In a full step.
-  double mean_samples_per_step = 0;       ///< Without the last step if there are several.
+  double mean_samples_per_step = 0;       ///< Of all steps but the last; of the only one.
   std::size_t least_samples_per_step = 0;
   std::size_t most_samples_per_step = 0;
   double pad_ratio = 0;                   ///< Share of the tokens computed that are padding.
@@ -46,8 +46,10 @@ struct batch_plan {
 /// Options of all three ways.
 struct batch_options {
   std::size_t ranks = 1;
-  std::int64_t global_batch = 1;  ///< Samples per step, on average.
-  double batch_tolerance = 0.1;   ///< The share by which that average may differ from it.
+  /// Samples per step, on average over all steps but the last, which takes what is left; of the
+  /// only step if there is one.
+  std::int64_t global_batch = 1;
+  double batch_tolerance = 0.1;  ///< The share by which that average may differ from it; 0: exact.
   std::uint64_t seed = 1024;
   /// The number of micro-batches per rank in a full step is a multiple of this.
   std::size_t microbatch_multiple = 1;
@@ -69,6 +71,12 @@ struct batch_options {
 [[nodiscard]] std::int64_t nearest_batch(const batch_options& options,
                                          std::size_t samples) noexcept;
 
+/// The number of samples per step, nearest to the global batch, other than it, that steps of these
+/// packs can have, some of them split; beyond a difference of 64, one of packs of one sample each.
+/// O(packs · log packs · log samples) per number tried.
+[[nodiscard]] std::int64_t nearest_batch(const batch_options& options,
+                                         const grouping<std::uint32_t>& packs);
+
 /// Random micro-batches of `microbatch_samples` samples, padded to the longest sample of each
 /// micro-batch, in random order over steps and ranks; of fewer samples where the global batch would
 /// be missed otherwise. O(samples).
@@ -84,7 +92,8 @@ struct batch_options {
 
 /// Packs of the packer, by default packers::balanced, assigned by dispatch_packs() so that the
 /// ranks of each step have even costs. Where the global batch would be missed otherwise, packs hold
-/// fewer samples than fit, and some are split.
+/// fewer samples than fit, some are split, and the last step takes what makes the mean of the
+/// others the global batch exactly. It is still missed where that takes fewer packs than there are.
 [[nodiscard]] batch_plan balanced_batches(std::span<const vision_language_sample> samples,
                                           const loads<2>& capacity, const batch_options& options);
 

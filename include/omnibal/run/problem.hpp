@@ -31,12 +31,21 @@ struct assigned_packs {
   loads<2> capacity = {};
 };
 
+/// A division of the devices that is not the run's.
+struct other_cluster {
+  std::size_t stages = 1;
+  std::size_t data_parallel = 1;
+  std::vector<layer_cost> chain = {};  ///< The layers of the run at their costs there.
+};
+
 /// How a run is laid out today.
 struct current_layout {
   any_schedule schedule = {};
   std::size_t virtual_stages = 1;
   pipeline_plan plan = {};
   std::optional<assigned_packs> data = {};  ///< Random padded micro-batches if absent.
+  /// Where its cluster is not the run's; it is then compared with, and no plan of the run.
+  std::optional<other_cluster> cluster = {};
 };
 
 /// The run to plan. Spans must stay valid during the call.
@@ -47,8 +56,10 @@ struct run_problem {
   std::size_t stages = 1;          ///< Pipeline-parallel devices per rank.
   std::size_t virtual_stages = 1;  ///< Per device; more than 1 only if interleaved.
   std::size_t data_parallel = 1;   ///< Ranks.
-  std::int64_t global_batch = 1;   ///< Samples per optimizer step, on average.
-  double batch_tolerance = 0.1;    ///< The share by which that average may differ from it, 0 … 1.
+  /// Samples per optimizer step, on average over all steps but the last, which takes what is left;
+  /// of the only step if there is one.
+  std::int64_t global_batch = 1;
+  double batch_tolerance = 0.1;  ///< The share by which that average may differ from it, 0 … 1.
   memory_setup memory = {};
   weight_gradient_recompute recompute_for_w = weight_gradient_recompute::once;
   step_overlap overlap = {};

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct schedule_problem {
 struct schedule_search_options {
   std::size_t sample_limit = 1024;  ///< Random samples that each schedule is planned on.
   run_options plans = {};           ///< A stop request ends the search as soon as one fits.
+  /// A request ends it also where none fits, once the first few were tried.
+  std::stop_token give_up = {};
 };
 
 /// A schedule that was tried.
@@ -53,7 +56,8 @@ using schedule_search_result = candidate_ranking<schedule_candidate>;
 /// least 2 where there may be any: first those that fit, by rising time, then those that do not
 /// fit, by rising bytes_short, then those that cannot run. Each is planned on at most
 /// `sample_limit` random samples, at the run's capacity or, if there is none, at the faster of the
-/// paper's capacity and the largest sample. Throws invalid_input if no schedule is allowed.
+/// paper's capacity and the largest sample; those within 5 % of the fastest then as a run is.
+/// Throws invalid_input if no schedule is allowed.
 [[nodiscard]] schedule_search_result rank_schedules(const schedule_problem& problem,
                                                     const schedule_search_options& options = {});
 

@@ -164,27 +164,42 @@ class interleaved_stages {
     return plan;
   }
 
+  /// A partition and its largest overrun.
+  struct measured_cuts {
+    std::vector<std::size_t> cuts = {};
+    infeasibility why = {.reason = infeasibility::cause::memory,
+                         .bytes_short = std::numeric_limits<std::int64_t>::max()};
+
+    [[nodiscard]] bool fits() const noexcept { return why.bytes_short <= 0; }
+  };
+
   /// A partition that fits, found by local search for the least overrun from these; empty if it
-  /// ends without one.
+  /// ends without one, at least_overrun().
   [[nodiscard]] std::vector<std::size_t> fitting_cuts(
       const std::vector<std::vector<std::size_t>>& starts) {
     constexpr int most_tried = 2000;
-    std::vector<std::size_t> best;
-    std::int64_t least = infeasible;
     int tried = 0;
     const auto consider = [&](const std::vector<std::size_t>& cuts) {
-      if (least <= 0 || tried > most_tried || !is_partition(cuts)) return false;
+      if (least_overrun_.fits() || tried > most_tried || !is_partition(cuts)) return false;
       ++tried;
-      const std::int64_t bytes = overrun(cuts).bytes_short;
-      if (bytes >= least) return false;
-      least = bytes;
-      best = cuts;
-      return true;
+      return keep_less_overrun(cuts);
     };
     for (const std::vector<std::size_t>& cuts : starts) (void)consider(cuts);
-    if (!best.empty())
-      improve_cuts([&] { return best; }, consider, [&] { return control_.stop_requested(); });
-    return least <= 0 ? best : std::vector<std::size_t>{};
+    if (!least_overrun_.cuts.empty())
+      improve_cuts([&] { return least_overrun_.cuts; }, consider,
+                   [&] { return control_.stop_requested(); });
+    return least_overrun_.fits() ? least_overrun_.cuts : std::vector<std::size_t>{};
+  }
+
+  /// Of all partitions that were measured, the one of least overrun.
+  [[nodiscard]] const measured_cuts& least_overrun() const noexcept { return least_overrun_; }
+
+  /// Measures a partition; whether its overrun is the least.
+  bool keep_less_overrun(const std::vector<std::size_t>& cuts) {
+    const infeasibility why = overrun(cuts);
+    if (why.bytes_short >= least_overrun_.why.bytes_short) return false;
+    least_overrun_ = {cuts, why};
+    return true;
   }
 
   [[nodiscard]] bool is_partition(const std::vector<std::size_t>& cuts) const {
@@ -319,6 +334,7 @@ class interleaved_stages {
   std::vector<std::int64_t> least_kept_before_ = {0};  ///< For W.
   std::vector<std::int64_t> extra_;
   assigned_plan assigned_;  ///< The last that assign() found: the best of a search.
+  measured_cuts least_overrun_;
 };
 
 /// Branch and bound over the cuts of an interleaved schedule for objectives that are functions of
@@ -483,8 +499,8 @@ class virtual_stage_search {
   bool open_ = false;  ///< Whether the modes of some partition are unproven.
 };
 
-/// The least largest overrun, over all partitions if they are few, otherwise over those near even
-/// ones and as many others as a count of operations allows.
+/// The least largest overrun, over all partitions if they are few, otherwise over those that a
+/// search for one that fits has measured and as many others as a count of operations allows.
 class least_overrun_search {
  public:
   least_overrun_search(const pipeline_problem& problem, interleaved_stages& stages,
@@ -494,18 +510,15 @@ class least_overrun_search {
         control_(control),
         total_(problem.schedule.total_stages()) {}
 
-  [[nodiscard]] infeasibility solve() {
-    for (const std::vector<std::size_t>& cuts : even_cuts(problem_)) (void)consider(cuts);
-    if (!best_.empty())
-      improve_cuts([&] { return best_; }, [&](const auto& cuts) { return consider(cuts); },
-                   [&] { return stopped(); });
+  [[nodiscard]] const interleaved_stages::measured_cuts& solve() {
+    // Below none as well: the more is left, the easier it is to assign modes.
+    if (stages_.least_overrun().fits())
+      improve_cuts([&] { return stages_.least_overrun().cuts; },
+                   [&](const auto& cuts) { return consider(cuts); }, [&] { return stopped(); });
     cuts_ = {0};
     extend();
-    return least_;
+    return stages_.least_overrun();
   }
-
-  /// The partition of that overrun.
-  [[nodiscard]] const std::vector<std::size_t>& cuts() const noexcept { return best_; }
 
  private:
   [[nodiscard]] bool stopped() const {
@@ -514,13 +527,10 @@ class least_overrun_search {
   }
 
   bool consider(const std::vector<std::size_t>& cuts) {
-    if ((stopped() && !best_.empty()) || !stages_.is_partition(cuts)) return false;
+    const bool enough = stopped() && !stages_.least_overrun().cuts.empty();
+    if (enough || !stages_.is_partition(cuts)) return false;
     operations_ += total_;
-    const infeasibility found = stages_.overrun(cuts);
-    if (found.bytes_short >= least_.bytes_short) return false;
-    least_ = found;
-    best_ = cuts;
-    return true;
+    return stages_.keep_less_overrun(cuts);
   }
 
   /// Adds stages to the first ones in cuts_.
@@ -548,11 +558,33 @@ class least_overrun_search {
   const search_control& control_;
   std::size_t total_;
   std::size_t operations_ = 0;
-  infeasibility least_ = {.reason = infeasibility::cause::memory,
-                          .bytes_short = std::numeric_limits<std::int64_t>::max()};
-  std::vector<std::size_t> best_;
   std::vector<std::size_t> cuts_;
 };
+
+[[nodiscard]] inline bool has_cuts(const joint_result& found) { return !found.plan.cuts.empty(); }
+[[nodiscard]] inline bool has_cuts(const cut_plan& found) { return !found.cuts.empty(); }
+
+/// What search(starts) finds from even cuts or, where that is nothing, from the partition of least
+/// overrun if it fits; otherwise why nothing fits, unless a stop was asked for.
+template <typename Found>
+struct found_or_why {
+  Found found;
+  infeasibility why = {};
+};
+
+template <typename Search>
+[[nodiscard]] auto search_or_explain(const pipeline_problem& problem, interleaved_stages& stages,
+                                     const search_control& control, const Search& search) {
+  const std::vector<std::vector<std::size_t>> starts = even_cuts(problem);
+  found_or_why<decltype(search(starts))> result{.found = search(starts)};
+  if (has_cuts(result.found) || control.stop_requested()) return result;
+  const auto& [cuts, why] = least_overrun_search(problem, stages, control).solve();
+  if (why.bytes_short > 0)
+    result.why = why;
+  else
+    result.found = search(std::vector<std::vector<std::size_t>>{cuts});
+  return result;
+}
 
 /// The recomputation of partitions whose stages share devices, for plans of at most this value;
 /// models partition_recomputation.
@@ -601,14 +633,10 @@ class shared_recomputation {
                                                          tie_rule rule,
                                                          const joint_options& options) {
   interleaved_stages stages(problem, options.control);
-  joint_result found =
-      virtual_stage_search(problem, objective, stages, options).solve(even_cuts(problem));
-  if (found.plan.cuts.empty() && !options.control.stop_requested()) {
-    least_overrun_search least(problem, stages, options.control);
-    found.why = least.solve();
-    if (found.why.bytes_short <= 0)
-      found = virtual_stage_search(problem, objective, stages, options).solve({least.cuts()});
-  }
+  auto [found, why] = search_or_explain(problem, stages, options.control, [&](const auto& starts) {
+    return virtual_stage_search(problem, objective, stages, options).solve(starts);
+  });
+  found.why = why;
   if (found.plan.cuts.empty() || rule == tie_rule::none) return found;
   shared_recomputation recomputation(problem, objective, found.objective, stages);
   std::vector<std::vector<std::size_t>> starts = even_cuts(problem);
@@ -629,16 +657,12 @@ class shared_recomputation {
                                                             const makespan_measure& measure,
                                                             const joint_options& options) {
   interleaved_stages stages(problem, options.control);
-  cut_plan found = cut_search(problem, times, measure, stages, options).solve(even_cuts(problem));
-  if (found.cuts.empty() && options.control.stop_requested())
-    return {.status = search_status::stopped};
-  if (found.cuts.empty()) {
-    least_overrun_search least(problem, stages, options.control);
-    const infeasibility why = least.solve();
-    if (why.bytes_short > 0) return {.status = found.status, .why = why};
-    found = cut_search(problem, times, measure, stages, options).solve({least.cuts()});
-    if (found.cuts.empty()) return {.status = search_status::stopped};
-  }
+  const auto [found, why] =
+      search_or_explain(problem, stages, options.control, [&](const auto& starts) {
+        return cut_search(problem, times, measure, stages, options).solve(starts);
+      });
+  if (why.reason != infeasibility::cause::none) return {.status = found.status, .why = why};
+  if (found.cuts.empty()) return {.status = search_status::stopped};
   const wide_integer denominator = measure.denominator(times.scenarios());
   return {.status = found.status,
           .objective = reduced(found.value, denominator, "makespan"),

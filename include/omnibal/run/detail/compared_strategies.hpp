@@ -45,6 +45,7 @@ class compared_strategies {
 
   /// Throws invalid_input if it is none for these layers and stages.
   [[nodiscard]] run_strategy current(const current_layout& layout) const {
+    if (layout.cluster) return in_its_cluster(layout);
     run_strategy strategy{.status = search_status::feasible, .plan = layout.plan};
     strategy.schedule = {.kind = layout.schedule,
                          .stages = run_.problem().stages,
@@ -86,6 +87,17 @@ class compared_strategies {
   }
 
  private:
+  /// Precondition: the layout has a cluster.
+  [[nodiscard]] run_strategy in_its_cluster(current_layout layout) const {
+    const other_cluster cluster = std::exchange(layout.cluster, {}).value();
+    run_problem problem = run_.problem();
+    problem.stages = cluster.stages;
+    problem.data_parallel = cluster.data_parallel;
+    problem.chain = cluster.chain;
+    const run_context run(problem, run_.options());
+    return compared_strategies(run).current(layout);
+  }
+
   /// Random padded micro-batches and full recomputation.
   [[nodiscard]] run_strategy without_balance(std::vector<std::size_t> cuts) const {
     run_strategy strategy{

@@ -37,8 +37,10 @@ struct part_outcome {
   return {paper_capacity(run), enlarged({1, 1}, run.samples)};
 }
 
-/// Plans the run at its capacity or, if it has none, at the faster of two.
-[[nodiscard]] inline part_outcome plan_part(const run_problem& run, const run_options& options) {
+/// Plans the run at its capacity or, if it has none, at the faster of two: as a run ends, or before
+/// its improvement.
+[[nodiscard]] inline part_outcome plan_part(const run_problem& run, const run_options& options,
+                                            bool thoroughly = false) {
   part_outcome outcome;
   if (run.chain.size() < run.stages * run.virtual_stages) {
     outcome.passed_over = "has more stages than the model has layers";
@@ -47,7 +49,9 @@ struct part_outcome {
   const run_context context(run, options);
   outcome.bound = context.bound_per_sample();
   for (const loads<2>& capacity : capacities_to_try(run)) {
-    const run_strategy strategy = plan_search(context).planned(capacity);
+    const plan_search search(context);
+    const run_strategy strategy =
+        thoroughly ? search.planned_thoroughly(capacity) : search.planned(capacity);
     if (strategy.why.reason == infeasibility::cause::global_batch) {
       outcome.nearest_batch = strategy.why.nearest_batch;
       outcome.passed_over =
@@ -63,13 +67,20 @@ struct part_outcome {
         outcome.bytes_short = std::min(outcome.bytes_short, strategy.why.bytes_short);
       continue;
     }
+    if (!context.meets_batch(context.expected_samples_per_step(strategy.data))) {
+      outcome.nearest_batch = context.nearest_possible(strategy.data.packing.packs);
+      continue;
+    }
     const double time = strategy.epoch_seconds() / static_cast<double>(run.samples.size());
     if (outcome.fits && time >= outcome.time_per_sample) continue;
     outcome.fits = true;
     outcome.time_per_sample = time;
   }
   if (outcome.fits)
-    outcome.bytes_short = 0;
+    outcome.nearest_batch = outcome.bytes_short = 0;
+  else if (outcome.nearest_batch > 0)
+    outcome.passed_over = "has no steps of the global batch: the nearest have " +
+                          std::to_string(outcome.nearest_batch) + " samples";
   else if (outcome.bytes_short == part_outcome::unknown)
     outcome.passed_over = "has no plan yet: the limit was reached";
   else
@@ -77,10 +88,22 @@ struct part_outcome {
   return outcome;
 }
 
-/// Plans of a part report no progress, and are stopped half-way only if another is known.
-[[nodiscard]] inline run_options options_of_part(run_options options, bool another_fits) {
-  options.control = {.stop = another_fits ? options.control.stop : std::stop_token()};
-  return options;
+/// Plans of a part report no progress, and are stopped half-way only if another is known or the
+/// search gives up.
+template <typename SearchOptions>
+[[nodiscard]] run_options options_of_part(const SearchOptions& options, bool another_fits) {
+  run_options part = options.plans;
+  part.control = {.stop = another_fits ? options.plans.control.stop : options.give_up};
+  return part;
+}
+
+/// Whether the search ends before the next candidate: where none fits, the first few are tried in
+/// any case, which takes a moment each once the search has given up.
+template <typename SearchOptions>
+[[nodiscard]] bool ends_early(const SearchOptions& options, bool one_fits, std::size_t tried) {
+  constexpr std::size_t few = 8;
+  if (one_fits) return options.plans.control.stop_requested();
+  return tried >= few && options.give_up.stop_requested();
 }
 
 /// What a candidate, of a shape or of a schedule, has of the outcome.
@@ -96,13 +119,13 @@ void take(Candidate& candidate, const part_outcome& outcome) {
 /// Sets the status, objective and bound. Precondition: candidates are sorted, the limit is set.
 template <typename Candidate>
 void rate(candidate_ranking<Candidate>& ranking) {
-  if (ranking.candidates.empty() || !ranking.candidates.front().fits) return;
+  if (ranking.limit != search_limit::none) ranking.status = search_status::stopped;
+  if (!ranking.has_plan()) return;
   ranking.objective = ranking.candidates.front().time_per_sample;
   ranking.bound = ranking.objective;
   for (const Candidate& one : ranking.candidates)
     if (one.bound > 0) ranking.bound = std::min(ranking.bound, one.bound);
-  ranking.status =
-      ranking.limit == search_limit::none ? search_status::feasible : search_status::stopped;
+  if (ranking.limit == search_limit::none) ranking.status = search_status::feasible;
 }
 
 }  // namespace omnibal::inline v0::detail

@@ -51,6 +51,7 @@ class plan_search {
     if (gathered.status == search_status::infeasible ||
         !run_.meets_batch(gathered.data.mean_samples_per_step))
       return spread;
+    if (!run_.meets_batch(spread.data.mean_samples_per_step)) return gathered;
     keep_faster(spread, std::move(gathered));
     return spread;
   }
@@ -59,16 +60,16 @@ class plan_search {
   [[nodiscard]] run_strategy planned_quickly(run_strategy assigned) const {
     constexpr std::size_t simulations_per_rank = 6;
     const cuts_and_modes plan =
-        plan_with_oversize(run_, assigned, [](const pipeline_problem& numbers) {
-          return plan_of(
-              plan_jointly(numbers, objectives::closed_form{}, {.operation_limit = 3'000'000}));
+        plan_with_oversize(run_, assigned, [this](const pipeline_problem& numbers) {
+          return plan_of(plan_jointly(numbers, objectives::closed_form{}, plan_options(3'000'000)));
         });
     if (!plan) return assigned;
     assigned.plan = *plan;
     assigned.status = search_status::feasible;
     assigned.data.load.assignment =
-        order_epoch(run_.stages_of(assigned), assigned.schedule, assigned.data.load,
-                    {.simulations_per_rank = simulations_per_rank})
+        order_epoch(
+            run_.stages_of(assigned), assigned.schedule, assigned.data.load,
+            {.simulations_per_rank = simulations_per_rank, .control = run_.options().control})
             .assignment;
     return run_.simulated(std::move(assigned));
   }
@@ -224,7 +225,10 @@ class plan_search {
             stopped = joint.status == search_status::stopped && joint.plan.cuts.empty();
             return plan_of(joint);
           });
-      if (!plan && stopped && why.reason == infeasibility::cause::none) continue;
+      // What a stopped search says of memory is proven no more.
+      if (!plan && stopped &&
+          (why.reason == infeasibility::cause::none || run_.options().control.stop_requested()))
+        continue;
       if (!plan) {
         best.why = why;
         if (why.reason == infeasibility::cause::none)

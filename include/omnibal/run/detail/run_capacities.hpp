@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <tuple>
 #include <utility>
@@ -48,8 +49,9 @@ class run_capacities {
   /// The capacities that hold every sample, or those that hold all but the longest where they are
   /// faster; the latter are searched for quickly where they may be much smaller, then thoroughly.
   [[nodiscard]] capacity_search_result search() const {
+    known_outcomes known;
     capacity_search_result best =
-        search_capacity(capacity_question(run_.problem().samples), options());
+        search_capacity(capacity_question(run_.problem().samples, known), options());
     if (run_.problem().oversize != oversize_policy::own_pack) return best;
     loads<2> smallest = capacity_candidates(run_.problem().samples).smallest();
     std::vector<vision_language_sample> fastest;
@@ -62,19 +64,22 @@ class run_capacities {
       capacity_search_options quickly = options();
       quickly.most_tried = 20;
       quickly.most_planned = 2;
-      if (const capacity_outcome& known = outcome_of_best(best); known.fits)
-        quickly.known_time = known.time_per_sample;
-      capacity_search_result other = search_capacity(capacity_question(rest), quickly);
+      if (const capacity_outcome& outcome = outcome_of_best(best); outcome.fits)
+        quickly.known_time = outcome.time_per_sample;
+      capacity_search_result other = search_capacity(capacity_question(rest, known), quickly);
       if (!is_faster(other, best)) continue;
       best = std::move(other);
       fastest = rest;
     }
     if (fastest.empty() || run_.options().control.stop_requested()) return best;
-    capacity_search_result thorough = search_capacity(capacity_question(fastest), options());
+    capacity_search_result thorough = search_capacity(capacity_question(fastest, known), options());
     return is_faster(best, thorough) ? best : thorough;
   }
 
  private:
+  /// Of capacities planned before. All searches compare them on the same part of the samples.
+  using known_outcomes = std::map<std::pair<capacity_effort, loads<2>>, capacity_outcome>;
+
   /// The longest samples, one in so many, that capacities need not hold.
   static constexpr std::array<std::size_t, 3> parts_of_longest = {400, 80, 20};
 
@@ -96,19 +101,21 @@ class run_capacities {
     return rest;
   }
 
-  [[nodiscard]] capacity_problem capacity_question(
-      std::span<const vision_language_sample> covered) const {
-    const auto evaluate = [this](const loads<2>& capacity,
-                                 std::span<const vision_language_sample> samples,
-                                 capacity_effort effort) {
+  [[nodiscard]] capacity_problem capacity_question(std::span<const vision_language_sample> covered,
+                                                   known_outcomes& known) const {
+    const auto evaluate = [this, &known](const loads<2>& capacity,
+                                         std::span<const vision_language_sample> samples,
+                                         capacity_effort effort) {
+      const auto [at, is_new] = known.try_emplace({effort, capacity});
+      if (!is_new) return at->second;
       run_problem part = run_.problem();
       part.samples = samples;
-      const run_context run(part, {.operation_limit = run_.options().operation_limit});
+      const run_context run(part, {.operation_limit = run_.options().operation_limit,
+                                   .control = {.stop = run_.options().control.stop}});
       const plan_search planner(run);
-      return outcome_of(effort == capacity_effort::all_plans
-                            ? planner.planned_thoroughly(capacity)
-                            : planner.planned_quickly(run.balanced(capacity)),
-                        samples.size());
+      return at->second = outcome_of(run, effort == capacity_effort::all_plans
+                                              ? planner.planned_thoroughly(capacity)
+                                              : planner.planned_quickly(run.balanced(capacity)));
     };
     const auto bound = [this](std::span<const vision_language_sample> samples) {
       run_problem part = run_.problem();
@@ -127,25 +134,18 @@ class run_capacities {
     return {.seed = run_.problem().seed, .control = run_.options().control};
   }
 
-  [[nodiscard]] static capacity_outcome outcome_of(const run_strategy& strategy,
-                                                   std::size_t samples) {
+  [[nodiscard]] static capacity_outcome outcome_of(const run_context& run,
+                                                   const run_strategy& strategy) {
+    const std::size_t samples = run.problem().samples.size();
     const auto count = static_cast<double>(std::max<std::size_t>(1, samples));
     const packing_result& packing = strategy.data.packing;
     return {.fits = strategy.status != search_status::infeasible,
             .time_per_sample = strategy.epoch_seconds() / count,
-            .samples_per_step = expected_samples_per_step(strategy.data),
+            .samples_per_step = run.expected_samples_per_step(strategy.data),
             .packs_over_bound = packing.bound == 0 ? 1.0
                                                    : static_cast<double>(packing.objective) /
                                                          static_cast<double>(packing.bound),
             .packs = packing.packs.size()};
-  }
-
-  /// In a full step, also where the table is too small for one.
-  [[nodiscard]] static double expected_samples_per_step(const batch_plan& data) {
-    const grouping<std::uint32_t>& packs = data.packing.packs;
-    if (packs.empty()) return 0;
-    return static_cast<double>(packs.indices().size()) / static_cast<double>(packs.size()) *
-           static_cast<double>(data.load.ranks * data.microbatches_per_rank);
   }
 
   [[nodiscard]] static const capacity_outcome& outcome_of_best(

@@ -14,6 +14,7 @@
 #include <omnibal/baselines/even_partition.hpp>
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
+#include <omnibal/core/grouping.hpp>
 #include <omnibal/core/loads.hpp>
 #include <omnibal/core/search_status.hpp>
 #include <omnibal/cost/layer_costs.hpp>
@@ -87,6 +88,26 @@ class run_context {
   [[nodiscard]] std::int64_t nearest_possible(std::size_t samples) const {
     return nearest_batch(batches(schedule()), samples);
   }
+  /// Those that steps of these packs, or parts of them, can have.
+  [[nodiscard]] std::int64_t nearest_possible(const grouping<std::uint32_t>& packs) const {
+    return nearest_batch(batches(schedule()), packs);
+  }
+
+  /// In a full step; where there is one step alone, what those of a larger table would have.
+  [[nodiscard]] double expected_samples_per_step(const batch_plan& data) const {
+    const grouping<std::uint32_t>& packs = data.packing.packs;
+    if (packs.empty()) return 0;
+    if (data.load.steps() > 1) return data.mean_samples_per_step;
+    const double size =
+        static_cast<double>(packs.indices().size()) / static_cast<double>(packs.size());
+    const double whole = size * static_cast<double>(data.load.ranks * data.microbatches_per_rank);
+    const std::size_t each = data.load.ranks * batches(schedule()).microbatch_multiple;
+    const std::size_t most = static_cast<std::size_t>(problem_.global_batch) / each * each;
+    // Packs may be split, so that a step has fewer samples.
+    const bool splits =
+        size * static_cast<double>(most) >= static_cast<double>(problem_.global_batch);
+    return splits && !meets_batch(whole) ? static_cast<double>(problem_.global_batch) : whole;
+  }
 
   [[nodiscard]] static run_strategy missing_batch(std::int64_t nearest) {
     return {.fits = false,
@@ -113,21 +134,15 @@ class run_context {
 
   /// Precondition: the strategy has data, a schedule and a capacity.
   [[nodiscard]] pipeline_problem problem_for(const run_strategy& strategy) const {
-    pipeline_problem numbers =
-        problem_of(chain_of(strategy), strategy.schedule, strategy.data.load.mean_microbatch(),
-                   at_capacity(largest_pack(strategy)), problem_.memory, problem_.overlap);
-    add_constraints(numbers);
-    return numbers;
+    return problem_for(strategy, largest_pack(strategy));
   }
 
   /// problem_for(), with the bytes of the larger of a full pack and the largest micro-batch.
   [[nodiscard]] pipeline_problem problem_for_largest(const run_strategy& assigned) const {
     const workload largest = assigned.data.load.largest();
     const loads<2> capacity = largest_pack(assigned);
-    return problem_of(chain_of(assigned), assigned.schedule, assigned.data.load.mean_microbatch(),
-                      {.tiles = std::max(capacity[0], largest.tiles),
-                       .tokens = std::max(capacity[1], largest.tokens)},
-                      problem_.memory);
+    return problem_for(
+        assigned, {std::max(capacity[0], largest.tiles), std::max(capacity[1], largest.tokens)});
   }
 
   /// A strategy with balanced data and without a plan.
@@ -152,8 +167,10 @@ class run_context {
     return strategy;
   }
 
-  /// The same plan with the micro-batches of every rank in the order that the search finds.
+  /// The same plan with the micro-batches of every rank in the order that the search finds; as it
+  /// is once a stop is asked for. Precondition: it is simulated.
   [[nodiscard]] run_strategy in_order(run_strategy strategy) const {
+    if (options_.control.stop_requested()) return strategy;
     const std::int64_t as_assigned = strategy.epoch.time;
     strategy.data.dispatch.groups = order_epoch(stages_of(strategy), strategy.schedule,
                                                 strategy.data.load, {.control = options_.control})
@@ -205,8 +222,14 @@ class run_context {
   }
 
  private:
-  [[nodiscard]] static workload at_capacity(const loads<2>& capacity) {
-    return {.tiles = capacity[0], .tokens = capacity[1]};
+  /// With the bytes of micro-batches that fill a capacity.
+  [[nodiscard]] pipeline_problem problem_for(const run_strategy& strategy,
+                                             const loads<2>& capacity) const {
+    pipeline_problem numbers = problem_of(
+        chain_of(strategy), strategy.schedule, strategy.data.load.mean_microbatch(),
+        {.tiles = capacity[0], .tokens = capacity[1]}, problem_.memory, problem_.overlap);
+    add_constraints(numbers);
+    return numbers;
   }
 
   /// The most that a pack can hold: its capacity, or less where it may have few samples only.

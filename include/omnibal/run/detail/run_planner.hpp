@@ -94,9 +94,15 @@ class run_planner {
     const plan_search search(run_);
     run_strategy best =
         search.improved(search.planned(capacity(result)), run_.options().operation_limit);
+    // That none fits at a capacity says nothing of those that were not tried.
+    if (best.status == search_status::infeasible && result.capacities.limit == search_limit::stop)
+      best.why = {};
+    if (best.status != search_status::infeasible &&
+        !run_.meets_batch(best.data.mean_samples_per_step))
+      best = run_context::missing_batch(run_.nearest_possible(best.data.packing.packs));
     for (const run_strategy* other : {&result.published, &result.unbalanced, &result.naive})
       search.offer(best, *other);
-    if (result.current) search.offer(best, *result.current);
+    if (result.current && !run_.problem().current->cluster) search.offer(best, *result.current);
     return search.with_moved_cuts(std::move(best));
   }
 
@@ -116,17 +122,22 @@ class run_planner {
                                                    : search_status::feasible;
   }
 
-  [[nodiscard]] std::vector<ablation_row> ablation(const run_strategy& unbalanced,
-                                                   const run_strategy& planned) const {
-    std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
-    if (planned.status == search_status::infeasible) return rows;
+  struct named_strategy {
+    const char* name = "";
+    run_strategy strategy = {};
+  };
+
+  /// What each kind of balance adds to the unbalanced strategy, with the planned one's data.
+  [[nodiscard]] std::vector<named_strategy> partial_strategies(const run_strategy& planned) const {
     const run_strategy assigned = run_.balanced(*planned.capacity, planned.data.oversize_gathered);
     const plan_search search(run_);
+    std::vector<named_strategy> list;
     const auto add = [&](const char* name, const cuts_and_modes& plan) {
       if (!plan) return;
       run_strategy strategy = assigned;
+      strategy.status = search_status::feasible;
       strategy.plan = *plan;
-      rows.push_back(row(name, run_.in_order(run_.simulated(std::move(strategy)))));
+      list.push_back({name, run_.in_order(run_.simulated(std::move(strategy)))});
     };
     add("+ data",
         run_.with_full_modes(run_.even_cuts_by_parameters(), assigned.data.load.mean_microbatch()));
@@ -136,12 +147,34 @@ class run_planner {
     add("+ recomputation", plan_with_oversize(run_, assigned, [&](const pipeline_problem& numbers) {
           return search.sequential(numbers);
         }));
+    return list;
+  }
+
+  /// Rows from unbalanced to planned; once a stop is asked for, these two alone. A row that meets
+  /// what is asked for and is faster than the planned strategy, whose data may be another
+  /// strategy's, becomes the planned one.
+  [[nodiscard]] std::vector<ablation_row> ablation(const run_strategy& unbalanced,
+                                                   run_strategy& planned) const {
+    std::vector<ablation_row> rows = {row("unbalanced", unbalanced)};
+    if (planned.status == search_status::infeasible) return rows;
+    const plan_search search(run_);
+    const std::int64_t before = planned.epoch.time;
+    if (!run_.options().control.stop_requested())
+      for (const auto& [name, strategy] : partial_strategies(planned)) {
+        rows.push_back(row(name, strategy));
+        if (strategy.fits && strategy.epoch.time < planned.epoch.time)
+          search.offer(planned, strategy);
+      }
+    if (planned.epoch.time < before) planned = search.with_moved_cuts(std::move(planned));
     rows.push_back(row("joint", planned));
     return rows;
   }
 
   [[nodiscard]] static ablation_row row(const char* name, const run_strategy& strategy) {
-    return {.name = name, .fits = strategy.fits, .epoch_time = strategy.epoch.time};
+    return {.name = name,
+            .fits = strategy.fits,
+            .keeps_constraints = strategy.keeps_constraints,
+            .epoch_time = strategy.epoch.time};
   }
 
   run_context run_;

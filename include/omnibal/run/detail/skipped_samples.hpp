@@ -25,8 +25,8 @@ namespace omnibal::inline v0::detail {
 /// Leaves out samples, those that need most memory first, until a quickly found plan fits.
 class memory_skipper {
  public:
-  explicit memory_skipper(const run_problem& problem)
-      : problem_(problem), by_need_(problem.samples.size()) {
+  memory_skipper(const run_problem& problem, const run_options& options)
+      : problem_(problem), options_(options), by_need_(problem.samples.size()) {
     std::iota(by_need_.begin(), by_need_.end(), std::uint32_t{0});
     std::vector<std::int64_t> need;
     for (const vision_language_sample& sample : problem.samples) need.push_back(bytes_of(sample));
@@ -35,10 +35,11 @@ class memory_skipper {
   }
 
   /// Leaves out more of them: at first the fewest with which a plan is found, at least one, then an
-  /// eighth more each time. Returns false where all would be left out. O(log n) plans.
+  /// eighth more each time. Returns false where all would be left out, and once asked to stop.
+  /// O(log n) plans.
   [[nodiscard]] bool skip_more() {
     const std::size_t most = by_need_.size() - 1;
-    if (skipped_ == most || by_need_.empty()) return false;
+    if (skipped_ == most || by_need_.empty() || options_.control.stop_requested()) return false;
     skipped_ = skipped_ == 0 ? fewest() : std::min(most, skipped_ + skipped_ / 8 + 1);
     return true;
   }
@@ -77,7 +78,7 @@ class memory_skipper {
       for (std::size_t k = count; k < last; ++k) part.push_back(problem_.samples[by_need_[k]]);
     run_problem some = problem_;
     some.samples = part;
-    const run_context run(some, {});
+    const run_context run(some, {.control = {.stop = options_.control.stop}});
     return run_capacities(run).fits_quickly();
   }
 
@@ -92,6 +93,7 @@ class memory_skipper {
   }
 
   const run_problem& problem_;
+  const run_options& options_;
   std::vector<std::uint32_t> by_need_;
   std::size_t skipped_ = 0;
 };

@@ -19,6 +19,7 @@
 #include <omnibal/packing/capacity_choice.hpp>
 #include <omnibal/run/capacity_search.hpp>
 #include <omnibal/run/detail/capacity_candidates.hpp>
+#include <omnibal/run/microbatches.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -35,9 +36,9 @@ inline constexpr std::int64_t wasteful_ratio = 1'100'000;
 
 [[nodiscard]] inline bool misses_batch(const capacity_candidate& candidate,
                                        const capacity_problem& problem) {
-  const auto wanted = static_cast<double>(problem.global_batch);
-  return candidate.outcome.samples_per_step > (1 + problem.batch_tolerance) * wanted ||
-         candidate.outcome.samples_per_step < (1 - problem.batch_tolerance) * wanted;
+  const batch_options batch{.global_batch = problem.global_batch,
+                            .batch_tolerance = problem.batch_tolerance};
+  return !omnibal::meets_batch(batch, candidate.outcome.samples_per_step);
 }
 
 [[nodiscard]] inline std::string verdict(const capacity_candidate& candidate,
@@ -81,6 +82,7 @@ class capacity_searcher {
 
  private:
   static constexpr double worth_planning = 1.1;
+  static constexpr std::size_t few = 9;  ///< Candidates tried in any case where none fits.
 
   [[nodiscard]] bool is_hopeless() const {
     return options_.known_time &&
@@ -90,7 +92,8 @@ class capacity_searcher {
   void try_out(const std::vector<loads<2>>& capacities) {
     for (const loads<2>& capacity : capacities) {
       if (tried_.contains(capacity)) continue;
-      if (fits_ && ends(tried_.size() >= options_.most_tried)) return;
+      if (fits_ ? ends(tried_.size() >= options_.most_tried) : tried_.size() >= few && ends(false))
+        return;
       options_.control.report_progress("capacities", tried_.size(), options_.most_tried);
       evaluate(capacity, capacity_effort::one_plan);
     }
@@ -146,7 +149,7 @@ class capacity_searcher {
           rank(*one).second <= worth_planning * least)
         chosen.push_back(one->capacity);
     for (std::size_t k = 0; k < chosen.size(); ++k) {
-      if (fits_ && options_.control.stop_requested() && ends(false)) return;
+      if (options_.control.stop_requested() && ends(false)) return;
       options_.control.report_progress("best capacities", k, chosen.size());
       evaluate(chosen[k], capacity_effort::all_plans);
     }

@@ -70,15 +70,16 @@ OMNIBAL_INLINE shape_search_result rank_shapes(const shape_problem& problem,
   const auto shapes = detail::divisions(problem.devices, problem.node_devices);
   bool fits = false;
   for (std::size_t k = 0; k < shapes.size(); ++k) {
-    if (control.stop_requested() && fits) {
+    if (detail::ends_early(options, fits, k)) {
       result.limit = search_limit::stop;
       break;
     }
     control.report_progress("cluster shapes", k, shapes.size());
     result.candidates.push_back(
-        detail::plan_shape(part, shapes[k], detail::options_of_part(options.plans, fits)));
+        detail::plan_shape(part, shapes[k], detail::options_of_part(options, fits)));
     fits = fits || result.candidates.back().fits;
   }
+  if (options.give_up.stop_requested()) result.limit = search_limit::stop;
   const auto rank = [](const shape_candidate& one) {
     return std::tuple(!one.fits, one.time_per_sample, one.bytes_short, one.nearest_batch);
   };

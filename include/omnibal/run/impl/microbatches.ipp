@@ -2,11 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
-#include <queue>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -24,6 +25,8 @@
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/packing/isf.hpp>
 #include <omnibal/packing/metrics.hpp>
+#include <omnibal/run/detail/exact_batch.hpp>
+#include <omnibal/run/detail/split_packs.hpp>
 #include <omnibal/run/microbatches.hpp>
 
 namespace omnibal::inline v0 {
@@ -57,33 +60,6 @@ namespace detail {
 [[nodiscard]] inline std::size_t packs_for(std::size_t samples, double size) {
   const double packs = std::round(static_cast<double>(samples) / size);
   return std::clamp<std::size_t>(static_cast<std::size_t>(packs), 1, samples);
-}
-
-/// Splits packs, those of most samples first, until there are `wanted`. The order of packs stays; a
-/// pack's parts follow each other and have every other of its samples. Precondition: wanted is at
-/// most the number of samples. O(samples · log packs).
-[[nodiscard]] inline grouping<std::uint32_t> split_packs(const grouping<std::uint32_t>& packs,
-                                                         std::size_t wanted) {
-  using part_count = std::pair<std::size_t, std::size_t>;  // Samples per part, rounded up; pack.
-  std::vector<std::size_t> parts(packs.size(), 1);
-  const auto less = [](const part_count& left, const part_count& right) {
-    return left.first != right.first ? left.first < right.first : left.second > right.second;
-  };
-  std::priority_queue<part_count, std::vector<part_count>, decltype(less)> largest(less);
-  for (std::size_t k = 0; k < packs.size(); ++k) largest.emplace(packs[k].size(), k);
-  for (std::size_t count = packs.size(); count < wanted; ++count) {
-    const std::size_t k = largest.top().second;
-    largest.pop();
-    ++parts[k];
-    largest.emplace((packs[k].size() + parts[k] - 1) / parts[k], k);
-  }
-  grouping<std::uint32_t> split;
-  for (std::size_t k = 0; k < packs.size(); ++k)
-    for (std::size_t part = 0; part < parts[k]; ++part) {
-      for (std::size_t i = part; i < packs[k].size(); i += parts[k]) split.push_back(packs[k][i]);
-      split.close_group();
-    }
-  return split;
 }
 
 /// Computes the epoch's load and its measures from packs and dispatch.
@@ -198,24 +174,15 @@ inline void split_for_batch(packing_result& packing, const batch_options& option
                  .control = options.control});
 }
 
-/// Packs, and the most samples that each may have; 0 without such a limit.
-struct limited_packing {
-  packing_result packing = {};
-  std::size_t most_samples = 0;
-};
-
-/// The packing of fewest packs with which steps have the global batch; the nearest where there is
-/// none. Packs that are too large for it hold fewer samples, the nearest integer to what would
-/// suit, and are split where the next smaller one would be too small. `limit`, if not 0, is the
-/// most samples that packs may have in any case.
-[[nodiscard]] inline limited_packing pack_for_batch(std::span<const vision_language_sample> samples,
-                                                    const loads<2>& capacity,
-                                                    const batch_options& options,
-                                                    std::size_t limit = 0) {
+/// The packing of fewest packs with which steps have the global batch, in a plan that is not
+/// assigned yet; the nearest where there is none. Packs that are too large for it hold fewer
+/// samples, the nearest integer to what would suit, and are split where the next smaller one would
+/// be too small.
+[[nodiscard]] inline batch_plan pack_for_batch(std::span<const vision_language_sample> samples,
+                                               const loads<2>& capacity,
+                                               const batch_options& options) {
   const std::size_t count = samples.size();
-  limited_packing best{.packing = limit == 0 ? pack_all(samples, capacity, options)
-                                             : pack_few(samples, capacity, options, limit),
-                       .most_samples = limit};
+  batch_plan best{.packing = pack_all(samples, capacity, options)};
   const auto missed = [&](const packing_result& packing) {
     return !packing.packs.empty() && !meets_batch(options, count, packing.packs.size());
   };
@@ -226,8 +193,8 @@ struct limited_packing {
   const double most = mean_size(count, std::max<std::size_t>(1, best.packing.packs.size()));
   for (std::size_t more = 0; more < 3 && missed(best.packing); ++more) {
     const double size = size_for_batch(options, most, more);
-    limited_packing few{.most_samples = static_cast<std::size_t>(std::ceil(size))};
-    few.packing = pack_few(samples, capacity, options, few.most_samples);
+    batch_plan few{.most_samples_per_pack = static_cast<std::size_t>(std::ceil(size))};
+    few.packing = pack_few(samples, capacity, options, few.most_samples_per_pack);
     const std::size_t wanted = packs_for(count, size);
     if (missed(few.packing) && few.packing.packs.size() < wanted)
       few.packing.packs = split_packs(few.packing.packs, wanted);
@@ -279,22 +246,28 @@ inline void append_steps(dispatch_plan& plan, std::span<const std::uint32_t> pac
   return plan;
 }
 
-/// Moves the packs beyond the capacity into steps of their own if asked to, and counts them.
-inline void place_oversize(batch_plan& plan, const loads<2>& capacity,
-                           const batch_options& options) {
+/// Assigns packs to ranks, the last `in_last_step` of them in a step after the others; moves those
+/// beyond the capacity into steps of their own if asked to, and counts them.
+inline void assign_packs(batch_plan& plan, const loads<2>& capacity, const batch_options& options,
+                         std::size_t in_last_step) {
+  std::vector<std::uint32_t> all(plan.load.microbatches.size());
+  std::iota(all.begin(), all.end(), 0U);
+  const auto before_last = std::span<const std::uint32_t>(all).first(all.size() - in_last_step);
+  std::vector<bool> exceeds;
+  for (const workload& work : plan.load.microbatches)
+    exceeds.push_back(work.tiles > capacity[0] || work.tokens > capacity[1]);
   std::vector<std::uint32_t> oversize;
   std::vector<std::uint32_t> others;
-  std::vector<bool> exceeds;
-  for (std::uint32_t k = 0; k < plan.load.microbatches.size(); ++k) {
-    const workload& work = plan.load.microbatches[k];
-    exceeds.push_back(work.tiles > capacity[0] || work.tokens > capacity[1]);
-    (exceeds.back() ? oversize : others).push_back(k);
-  }
-  if (oversize.empty()) return;
-  if (options.gather_oversize) {
+  for (const std::uint32_t k : before_last) (exceeds[k] ? oversize : others).push_back(k);
+
+  plan.dispatch.ranks = static_cast<std::uint32_t>(options.ranks);
+  plan.oversize_gathered = options.gather_oversize && !oversize.empty();
+  if (plan.oversize_gathered)
     plan.dispatch = gathered_steps(oversize, others, plan, options);
-    plan.oversize_gathered = true;
-  }
+  else
+    append_steps(plan.dispatch, before_last, plan, options);
+  append_steps(plan.dispatch, std::span<const std::uint32_t>(all).last(in_last_step), plan,
+               options);
   for (std::size_t group = 0; group < plan.dispatch.groups.size(); ++group) {
     const auto count = static_cast<std::size_t>(std::ranges::count_if(
         plan.dispatch.groups[group], [&](std::uint32_t k) { return exceeds[k]; }));
@@ -302,34 +275,65 @@ inline void place_oversize(batch_plan& plan, const loads<2>& capacity,
   }
 }
 
-[[nodiscard]] inline batch_plan assigned_evenly(limited_packing packed,
-                                                std::span<const vision_language_sample> samples,
-                                                const loads<2>& capacity,
-                                                const batch_options& options) {
-  batch_plan plan{.packing = std::move(packed.packing),
-                  .most_samples_per_pack = packed.most_samples};
+/// Precondition: the packing and the number of micro-batches per rank are set.
+inline void assign_evenly(batch_plan& plan, std::span<const vision_language_sample> samples,
+                          const loads<2>& capacity, const batch_options& options,
+                          std::size_t in_last_step = 0) {
   load_packs(plan, samples);
-  plan.microbatches_per_rank = microbatches_for(options, samples.size(), plan.packing.packs.size());
-  std::vector<std::int64_t> costs;
-  for (const workload& one : plan.load.microbatches) costs.push_back(options.cost.of(one));
-  const std::vector<std::uint32_t> sizes = pack_sizes(plan.packing.packs);
-  plan.dispatch =
-      dispatch_packs(std::span<const std::int64_t>(costs),
-                     {.ranks = static_cast<std::uint32_t>(options.ranks),
-                      .microbatches = static_cast<std::uint32_t>(plan.microbatches_per_rank),
-                      .seed = options.seed,
-                      .strata = sizes});
-  place_oversize(plan, capacity, options);
+  assign_packs(plan, capacity, options, in_last_step);
   measure(plan, options);
-  return plan;
 }
 
-[[nodiscard]] inline std::size_t largest_size(const grouping<std::uint32_t>& packs) {
-  return std::ranges::max(pack_sizes(packs));
+/// The packs rearranged for so many full steps of so many samples together.
+[[nodiscard]] inline std::optional<packs_of_steps> rearranged_for(
+    const grouping<std::uint32_t>& packs, const batch_options& options, std::size_t full_steps,
+    std::size_t samples) {
+  if (full_steps == 0) return std::nullopt;
+  return exact_batch(packs, {.full_steps = full_steps,
+                             .samples = samples,
+                             .ranks = options.ranks,
+                             .microbatch_multiple = options.microbatch_multiple,
+                             .seed = options.seed})
+      .rearranged();
 }
 
-[[nodiscard]] inline double batch_distance(const batch_plan& plan, const batch_options& options) {
-  return std::abs(plan.mean_samples_per_step - static_cast<double>(options.global_batch));
+/// The same for as many full steps of a batch as leave some samples.
+[[nodiscard]] inline std::optional<packs_of_steps> rearranged_for(
+    const grouping<std::uint32_t>& packs, const batch_options& options, std::int64_t batch) {
+  if (batch < 1 || packs.empty()) return std::nullopt;
+  const auto each = static_cast<std::size_t>(batch);
+  const std::size_t full_steps = (packs.indices().size() - 1) / each;
+  return rearranged_for(packs, options, full_steps, full_steps * each);
+}
+
+/// The numbers of samples of steps whose packs have one each that are nearest to the global batch,
+/// the nearer first. The smaller one may be 0.
+[[nodiscard]] inline std::array<std::int64_t, 2> batches_of_single_samples(
+    const batch_options& options) {
+  const auto each = static_cast<std::int64_t>(options.ranks * options.microbatch_multiple);
+  const std::int64_t fewer = options.global_batch / each * each;
+  const std::int64_t more = fewer + each;
+  if (options.global_batch - fewer <= more - options.global_batch) return {fewer, more};
+  return {more, fewer};
+}
+
+/// The packs rearranged for steps of the global batch or, where there are none, of another number
+/// of samples within the tolerance: that of packs of one sample each, or what more steps have.
+[[nodiscard]] inline std::optional<packs_of_steps> rearranged_for_batch(
+    const grouping<std::uint32_t>& packs, const batch_options& options) {
+  constexpr std::size_t most_more = 16;
+  if (auto found = rearranged_for(packs, options, options.global_batch)) return found;
+  for (const std::int64_t batch : batches_of_single_samples(options))
+    if (omnibal::meets_batch(options, static_cast<double>(batch)))
+      if (auto found = rearranged_for(packs, options, batch)) return found;
+  const std::size_t but_one = packs.indices().size() - 1;
+  const std::size_t steps = but_one / static_cast<std::size_t>(options.global_batch);
+  for (std::size_t more = 1; more <= most_more; ++more) {
+    const double mean = static_cast<double>(but_one) / static_cast<double>(steps + more);
+    if (!omnibal::meets_batch(options, mean)) break;
+    if (auto found = rearranged_for(packs, options, steps + more, but_one)) return found;
+  }
+  return std::nullopt;
 }
 
 }  // namespace detail
@@ -346,6 +350,23 @@ OMNIBAL_INLINE std::int64_t nearest_batch(const batch_options& options,
   const auto least =
       std::min(most, static_cast<std::int64_t>(options.ranks * options.microbatch_multiple));
   return std::clamp(options.global_batch, least, most);
+}
+
+OMNIBAL_INLINE std::int64_t nearest_batch(const batch_options& options,
+                                          const grouping<std::uint32_t>& packs) {
+  constexpr std::int64_t farthest = 64;
+  const std::int64_t least = static_cast<std::int64_t>(options.ranks * options.microbatch_multiple);
+  const auto most = static_cast<std::int64_t>(packs.indices().size());
+  const auto possible = [&](std::int64_t batch) {
+    return batch == most || (batch >= least && batch < most &&
+                             detail::rearranged_for(packs, options, batch).has_value());
+  };
+  for (std::int64_t away = 1; away <= farthest; ++away)
+    for (const std::int64_t batch : {options.global_batch - away, options.global_batch + away})
+      if (possible(batch)) return batch;
+  for (const std::int64_t batch : detail::batches_of_single_samples(options))
+    if (batch >= least && batch < most) return batch;
+  return most;
 }
 
 OMNIBAL_INLINE batch_plan unbalanced_batches(std::span<const vision_language_sample> samples,
@@ -416,31 +437,23 @@ OMNIBAL_INLINE batch_plan paper_batches(std::span<const vision_language_sample> 
 
 OMNIBAL_INLINE batch_plan balanced_batches(std::span<const vision_language_sample> samples,
                                            const loads<2>& capacity, const batch_options& options) {
-  batch_plan plan = detail::assigned_evenly(detail::pack_for_batch(samples, capacity, options),
-                                            samples, capacity, options);
-  // In few steps the mean may be far from what packs of unequal sizes promise; others are nearer.
-  const auto missed = [&] {
-    return !plan.packing.packs.empty() && !meets_batch(options, plan.mean_samples_per_step);
-  };
-  const auto consider = [&](detail::limited_packing packed) {
-    batch_plan other = detail::assigned_evenly(std::move(packed), samples, capacity, options);
-    if (detail::batch_distance(other, options) < detail::batch_distance(plan, options))
-      plan = std::move(other);
-  };
-  if (!missed()) return plan;
-  for (std::size_t most = detail::largest_size(plan.packing.packs); most > 0 && missed(); most /= 2)
-    consider(detail::pack_for_batch(samples, capacity, options, most));
-  constexpr std::size_t most_splits = 16;
-  const detail::limited_packing whole{plan.packing, plan.most_samples_per_pack};
-  for (std::size_t more = 1; more <= most_splits && missed(); ++more) {
-    const std::size_t packs = whole.packing.packs.size() + more;
-    if (packs > samples.size()) break;
-    detail::limited_packing split = whole;
-    split.packing.packs = detail::split_packs(whole.packing.packs, packs);
-    split.packing.objective = packs;
-    consider(std::move(split));
+  batch_plan plan = detail::pack_for_batch(samples, capacity, options);
+  plan.microbatches_per_rank =
+      detail::microbatches_for(options, samples.size(), plan.packing.packs.size());
+  detail::assign_evenly(plan, samples, capacity, options);
+  if (plan.packing.packs.empty() || meets_batch(options, plan.mean_samples_per_step)) return plan;
+  batch_plan exact{.packing = plan.packing, .most_samples_per_pack = plan.most_samples_per_pack};
+  auto steps = detail::rearranged_for_batch(exact.packing.packs, options);
+  if (!steps && exact.most_samples_per_pack > 0) {
+    exact = {.packing = detail::pack_all(samples, capacity, options)};
+    steps = detail::rearranged_for_batch(exact.packing.packs, options);
   }
-  return plan;
+  if (!steps) return plan;
+  exact.packing.packs = std::move(steps->packs);
+  exact.packing.objective = exact.packing.packs.size();
+  exact.microbatches_per_rank = steps->microbatches_per_rank;
+  detail::assign_evenly(exact, samples, capacity, options, steps->in_last_step);
+  return exact;
 }
 
 OMNIBAL_INLINE batch_plan earlier_batches(std::span<const vision_language_sample> samples,

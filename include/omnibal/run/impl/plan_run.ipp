@@ -59,7 +59,8 @@ inline void refuse_oversize(const run_problem& problem) {
   return result;
 }
 
-/// Plans all samples or, where no plan has memory for them, those for which there is one.
+/// Plans all samples or, where no plan has memory for them, those for which there is one. Where too
+/// few are left for the global batch, memory is what the run lacks.
 [[nodiscard]] inline run_result plan_within_memory(run_problem problem,
                                                    const run_options& options) {
   problem.oversize = oversize_policy::own_pack;
@@ -69,10 +70,16 @@ inline void refuse_oversize(const run_problem& problem) {
   };
   run_result all = run_planner(problem, options).plan();
   if (!lacks_memory(all)) return all;
-  for (memory_skipper skipper(problem); skipper.skip_more();)
-    if (run_result rest = plan_without_skipped(problem, skipper.kept(), options);
-        !lacks_memory(rest))
-      return rest;
+  for (memory_skipper skipper(problem, options); skipper.skip_more();) {
+    run_result rest = plan_without_skipped(problem, skipper.kept(), options);
+    if (rest.planned.why.reason == infeasibility::cause::global_batch) return all;
+    if (!lacks_memory(rest)) return rest;
+  }
+  if (options.control.stop_requested()) {
+    all.planned.why = {};
+    all.status = search_status::stopped;
+    all.limit = search_limit::stop;
+  }
   return all;
 }
 

@@ -44,7 +44,7 @@ namespace detail {
 }
 
 inline void plan_schedule(schedule_candidate& candidate, run_problem run,
-                          const run_options& options) {
+                          const run_options& options, bool thoroughly = false) {
   run.schedule = candidate.schedule;
   run.virtual_stages = candidate.virtual_stages;
   part_outcome outcome;
@@ -53,11 +53,30 @@ inline void plan_schedule(schedule_candidate& candidate, run_problem run,
                             .stages = run.stages,
                             .virtual_stages = run.virtual_stages,
                             .microbatches = run.stages});
-    outcome = plan_part(run, options);
+    outcome = plan_part(run, options, thoroughly);
   } catch (const invalid_input& error) {
     outcome.passed_over = error.what();
   }
   take(candidate, outcome);
+}
+
+/// First those that fit, by rising time, then the others, by rising bytes_short.
+inline void sort_schedules(std::vector<schedule_candidate>& candidates) {
+  std::ranges::stable_sort(candidates, {}, [](const schedule_candidate& one) {
+    return std::tuple(!one.fits, one.time_per_sample, one.bytes_short);
+  });
+}
+
+/// Plans those whose first plans come close to the best as a run ends, since improvement gains more
+/// under some schedules than under others. Precondition: they are sorted.
+inline void plan_best_thoroughly(std::vector<schedule_candidate>& candidates,
+                                 const run_problem& part, const run_options& options) {
+  constexpr double close = 1.05;
+  const double best = candidates.front().time_per_sample;
+  for (schedule_candidate& one : candidates) {
+    if (!one.fits || one.time_per_sample > close * best || options.control.stop_requested()) return;
+    plan_schedule(one, part, {options.operation_limit, {.stop = options.control.stop}}, true);
+  }
 }
 
 }  // namespace detail
@@ -77,7 +96,7 @@ OMNIBAL_INLINE schedule_search_result rank_schedules(const schedule_problem& pro
   std::vector<schedule_candidate>& candidates = result.candidates;
   bool fits = false;
   for (std::size_t k = 0; k < candidates.size(); ++k) {
-    if (control.stop_requested() && fits) {
+    if (detail::ends_early(options, fits, k)) {
       result.limit = search_limit::stop;
       candidates[k].bytes_short = detail::part_outcome::unknown;
       candidates[k].passed_over = "was not tried: the limit was reached";
@@ -85,12 +104,13 @@ OMNIBAL_INLINE schedule_search_result rank_schedules(const schedule_problem& pro
     }
     const std::string phase = "schedules, " + std::string(candidates[k].schedule.name());
     control.report_progress(phase, k, candidates.size());
-    detail::plan_schedule(candidates[k], part, detail::options_of_part(options.plans, fits));
+    detail::plan_schedule(candidates[k], part, detail::options_of_part(options, fits));
     fits = fits || candidates[k].fits;
   }
-  std::ranges::stable_sort(candidates, {}, [](const schedule_candidate& one) {
-    return std::tuple(!one.fits, one.time_per_sample, one.bytes_short);
-  });
+  if (options.give_up.stop_requested()) result.limit = search_limit::stop;
+  detail::sort_schedules(candidates);
+  detail::plan_best_thoroughly(candidates, part, options.plans);
+  detail::sort_schedules(candidates);
   detail::rate(result);
   return result;
 }
