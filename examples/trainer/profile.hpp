@@ -51,6 +51,12 @@ struct profile_options {
 inline constexpr std::array recompute_kinds = {recompute_kind::none, recompute_kind::selective,
                                                recompute_kind::full};
 
+/// What the model says of its layers, whoever measured them: their kinds, and the bytes of their
+/// parameters with the optimizer's state sharded over this number of replicas. Precondition: as
+/// many layers as the model has.
+void describe_layers(std::vector<layer_cost>& chain, const model_config& config,
+                     std::size_t replicas);
+
 /// The costs of all layers, in their order, measured. Uses one thread.
 [[nodiscard]] std::vector<layer_cost> measured_chain(const model_config& config,
                                                      const picture_task& task,
@@ -217,6 +223,14 @@ inline void keep_useful_modes(layer_cost& layer, const declared_layer& declared)
 
 }  // namespace detail
 
+inline void describe_layers(std::vector<layer_cost>& chain, const model_config& config,
+                            std::size_t replicas) {
+  for (std::size_t l = 0; l < chain.size(); ++l) {
+    chain[l].kind = kind_of(layer_at(config, l));
+    chain[l].static_bytes = chain[l].parameters * bytes_per_parameter(replicas);
+  }
+}
+
 inline std::vector<layer_cost> measured_chain(const model_config& config, const picture_task& task,
                                               const profile_options& options) {
   const std::vector<std::size_t> first = detail::first_of_kind(config);
@@ -229,13 +243,13 @@ inline std::vector<layer_cost> measured_chain(const model_config& config, const 
                       .output_bytes = output_cost(config, l)});
   }
   std::vector<layer_cost> chain =
-      chain_from(fit_layers(detail::measured_rows(config, task, first, options)), layers,
-                 bytes_per_parameter(options.replicas));
+      chain_from(fit_layers(detail::measured_rows(config, task, first, options)), layers);
   const std::vector<std::string> names = layer_names(config);
   for (std::size_t l = 0; l < chain.size(); ++l) {
     chain[l].name = names[l];
     detail::keep_useful_modes(chain[l], declared[l]);
   }
+  describe_layers(chain, config, options.replicas);
   return chain;
 }
 

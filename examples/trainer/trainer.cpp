@@ -99,8 +99,9 @@ void add_options(CLI::App& program, program_options& options) {
       ->transform(CLI::AsSizeValue(false));
   program
       .add_option("--baseline", options.baseline,
-                  "How to plan: naive, paper, planned, or all one after the other [planned]")
-      ->check(among({"naive", "paper", "planned", "all"}));
+                  "How to plan: naive, unbalanced, paper, planned, or all one after the other "
+                  "[planned]")
+      ->check(among({"naive", "unbalanced", "paper", "planned", "all"}));
   program.add_option("--costs", options.costs,
                      "Costs of the layers: read if the file is there, else measured and written");
   program.add_option("--checkpoint", options.checkpoint, "Folder for checkpoints");
@@ -148,7 +149,8 @@ void expect_writable(const std::string& path) {
 }
 
 [[nodiscard]] std::vector<strategy> strategies_of(const std::string& baseline) {
-  if (baseline == "all") return {strategy::naive, strategy::paper, strategy::planned};
+  if (baseline == "all")
+    return {strategy::naive, strategy::unbalanced, strategy::paper, strategy::planned};
   const auto* const found = std::ranges::find(strategy_names, baseline);
   return {static_cast<strategy>(found - strategy_names.begin())};
 }
@@ -177,8 +179,12 @@ class program_run {
     std::vector<nlohmann::json> strategies;
     for (const strategy how : strategies_of(options_.baseline)) {
       const training_plan planned = plan(how);
-      strategies.push_back(run(how, planned));
+      const bool runs = planned.refusal.empty();
+      if (!runs && options_.baseline != "all") throw program_error(infeasible, planned.refusal);
+      strategies.push_back(runs ? run(how, planned) : left_out(how, planned.refusal));
     }
+    if (const auto& last = strategies.back(); last.contains("refusal"))
+      throw program_error(infeasible, last.at("refusal"));
     nlohmann::json result = strategies.back();
     result["model"] = options_.size;
     result["seed"] = options_.shape.seed;
@@ -198,6 +204,7 @@ class program_run {
     if (made.contains("error")) throw program_error(made.at("status"), made.at("error"));
     resume_ = made.at("resume").get<std::string>();
     chain_ = costs_from_json(made.at("costs"), "costs of the first rank");
+    describe_layers(chain_, model_, options_.shape.replicas);
   }
 
   [[nodiscard]] nlohmann::json first_set_up() const {
@@ -213,36 +220,37 @@ class program_run {
   [[nodiscard]] std::vector<layer_cost> costs(const std::filesystem::path& resume) const {
     if (!resume.empty())
       if (const run_position position = read_position(resume); !position.costs.empty())
-        return adapted(position.costs, resume.string());
+        return of_this_model(position.costs, resume.string());
     if (!options_.costs.empty() && std::filesystem::exists(options_.costs)) {
       std::ifstream file(options_.costs);
-      return adapted(nlohmann::json::parse(file, nullptr, false), options_.costs);
+      return of_this_model(nlohmann::json::parse(file, nullptr, false), options_.costs);
     }
     auto chain = measured_chain(model_, task_, {.replicas = options_.shape.replicas});
     if (!options_.costs.empty()) write_file(options_.costs, costs_to_json(chain).dump(1) + "\n");
     return chain;
   }
 
-  /// Read costs: the optimizer may be sharded over another number of replicas now.
-  [[nodiscard]] std::vector<layer_cost> adapted(const nlohmann::json& json,
-                                                const std::string& source) const {
+  [[nodiscard]] std::vector<layer_cost> of_this_model(const nlohmann::json& json,
+                                                      const std::string& source) const {
     std::vector<layer_cost> chain = costs_from_json(json, source);
-    const std::vector<std::string> names = layer_names(model_);
-    if (chain.size() != names.size())
-      throw invalid_input(
-          source, chain.size(),
-          "layers: the model " + options_.size + " has " + std::to_string(names.size()));
-    for (layer_cost& layer : chain)
-      layer.static_bytes = layer.parameters * bytes_per_parameter(options_.shape.replicas);
+    const std::size_t layers = layer_count(model_);
+    if (chain.size() != layers)
+      throw invalid_input(source, chain.size(),
+                          "layers: the model " + options_.size + " has " + std::to_string(layers));
     return chain;
   }
 
   [[nodiscard]] training_plan plan(strategy how) const {
     training_shape shape = options_.shape;
     shape.how = how;
-    training_plan planned = plan_training(chain_, task_, shape);
-    if (!planned.refusal.empty()) throw program_error(infeasible, planned.refusal);
-    return planned;
+    return plan_training(chain_, task_, shape);
+  }
+
+  /// A strategy among several that has no plan: the others are compared.
+  [[nodiscard]] nlohmann::json left_out(strategy how, const std::string& refusal) const {
+    const std::string name(strategy_names[static_cast<std::size_t>(how)]);
+    if (ranks_.is_first()) std::printf("%s: %s\n", name.c_str(), refusal.c_str());
+    return {{"strategy", name}, {"refusal", refusal}};
   }
 
   [[nodiscard]] nlohmann::json run(strategy how, const training_plan& planned) {
@@ -293,8 +301,10 @@ class program_run {
   static void compare(std::vector<nlohmann::json>& strategies) {
     double reached = 0;
     for (const nlohmann::json& each : strategies)
-      reached = std::max(reached, final_loss(each.at("loss").get<std::vector<double>>()));
+      if (each.contains("loss"))
+        reached = std::max(reached, final_loss(each.at("loss").get<std::vector<double>>()));
     for (nlohmann::json& each : strategies) {
+      if (!each.contains("loss")) continue;
       const auto losses = each.at("loss").get<std::vector<double>>();
       const auto seconds = each.at("step_seconds").get<std::vector<double>>();
       const std::size_t steps = steps_to_loss(losses, reached);

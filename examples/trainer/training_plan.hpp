@@ -34,12 +34,20 @@ namespace omnibal::trainer {
 
 /// How a run is planned.
 enum class strategy : std::uint8_t {
-  naive,    ///< Random padded micro-batches, layers divided evenly, full recomputation.
-  paper,    ///< The packing, partition and recomputation of the OmniBal paper.
-  planned,  ///< This library's.
+  naive,       ///< Random padded micro-batches, full recomputation, the whole vision tower on the
+               ///< first stage with as many language layers as on the others.
+  unbalanced,  ///< The same with layers divided evenly by parameters.
+  paper,       ///< The packing, partition and recomputation of the OmniBal paper.
+  planned,     ///< This library's.
 };
 
-inline constexpr std::array<std::string_view, 3> strategy_names = {"naive", "paper", "planned"};
+inline constexpr std::array<std::string_view, 4> strategy_names = {"naive", "unbalanced", "paper",
+                                                                   "planned"};
+
+/// Whether the samples of a micro-batch are padded to the longest.
+[[nodiscard]] constexpr bool pads(strategy how) noexcept {
+  return how == strategy::naive || how == strategy::unbalanced;
+}
 
 struct training_shape {
   std::uint64_t seed = 1;
@@ -170,7 +178,8 @@ class training_planner {
 
   [[nodiscard]] const run_strategy& strategy_of(const run_result& run) const {
     switch (shape_.how) {
-      case strategy::naive: return run.unbalanced;
+      case strategy::naive: return run.naive;
+      case strategy::unbalanced: return run.unbalanced;
       case strategy::paper: return run.published;
       case strategy::planned: break;
     }
@@ -185,7 +194,8 @@ class training_planner {
                                 .seed = shape_.seed + step,
                                 .cost = necessary_time(chain_)};
     switch (shape_.how) {
-      case strategy::naive: return unbalanced_batches(window, options);
+      case strategy::naive:
+      case strategy::unbalanced: return unbalanced_batches(window, options);
       case strategy::paper: return paper_batches(window, result_.capacity, options);
       case strategy::planned: break;
     }
@@ -215,9 +225,9 @@ class training_planner {
     return all;
   }
 
-  /// Naive trainers pad every sample of a micro-batch to the longest.
+  /// Every sample of a micro-batch to the longest.
   void pad(const grouping<std::uint32_t>& packs) {
-    if (shape_.how != strategy::naive) return;
+    if (!pads(shape_.how)) return;
     std::int64_t before = 0;
     std::int64_t after = 0;
     for (std::size_t k = 0; k < packs.size(); ++k) {
@@ -234,15 +244,23 @@ class training_planner {
   }
 
   [[nodiscard]] training_plan refused(const infeasibility& why) const {
-    if (why.reason == infeasibility::cause::fewer_layers_than_stages)
-      return {.refusal = "the model has " + std::to_string(chain_.size()) +
-                         " layers, fewer than stages: " +
-                         std::to_string(shape_.devices * virtual_stages())};
+    if (why.reason == infeasibility::cause::fewer_layers_than_stages) return refused_stages();
     if (why.reason == infeasibility::cause::memory)
       return {.refusal = "no plan fits " + std::to_string(shape_.memory) +
                          " bytes per rank: stage " + std::to_string(why.binding_stage) +
                          " lacks at least " + std::to_string(why.bytes_short) + " bytes"};
     return {.refusal = "no plan: " + std::string(to_string(why.reason))};
+  }
+
+  /// Naive stages have a language layer each, others a layer.
+  [[nodiscard]] training_plan refused_stages() const {
+    const std::size_t stages = shape_.devices * virtual_stages();
+    const bool naive = chain_.size() >= stages;
+    const auto layers = naive ? std::ranges::count(chain_, layer_kind::language, &layer_cost::kind)
+                              : static_cast<std::ptrdiff_t>(chain_.size());
+    return {.refusal = "the model has " + std::to_string(layers) +
+                       (naive ? " language layers" : " layers") + ", fewer than stages" +
+                       (naive ? " of a naive plan: " : ": ") + std::to_string(stages)};
   }
 
   [[nodiscard]] training_plan refused(const run_strategy& evaluated) const {

@@ -87,8 +87,8 @@ class TrainerTest(unittest.TestCase):
     def test_all_strategies_learn_the_same(self):
         result = self.train("--baseline", "all")
         self.assertEqual([each["strategy"] for each in result["strategies"]],
-                         ["naive", "paper", "planned"])
-        naive, paper, planned = result["strategies"]
+                         ["naive", "unbalanced", "paper", "planned"])
+        naive, unbalanced, paper, planned = result["strategies"]
         for each in result["strategies"]:
             self.assertLess(relative(each["loss"], planned["loss"]), 2e-5)
             self.assertGreater(each["to_loss"]["steps"], 0)
@@ -96,8 +96,20 @@ class TrainerTest(unittest.TestCase):
         self.assertEqual(result["loss"], planned["loss"])
         self.assertGreater(naive["pad_ratio"], 0)
         self.assertEqual(planned["pad_ratio"], 0)
-        self.assertEqual({layer["mode"] for stage in naive["stages"] for layer in stage["layers"]
-                          if layer["name"].startswith("language")}, {"full"})
+        for each in [naive, unbalanced]:
+            self.assertEqual({layer["mode"] for stage in each["stages"] for layer in stage["layers"]
+                              if layer["name"].startswith("language")}, {"full"})
+        # The tower, the projector, the embedding and half of the four language layers.
+        self.assertEqual([len(stage["layers"]) for stage in naive["stages"]], [7, 3])
+        self.assertEqual([row["name"] for row in planned["ablation"]],
+                         ["unbalanced", "+ data", "+ partition", "+ recomputation", "joint"])
+
+    def test_a_strategy_without_a_plan_is_left_out_of_the_comparison(self):
+        result = self.train("--baseline", "all", "--pp", "5", "--steps", "2")
+        refusal = "the model has 4 language layers, fewer than stages of a naive plan: 5"
+        self.assertEqual(result["strategies"][0], {"strategy": "naive", "refusal": refusal})
+        self.assertEqual([len(each.get("loss", [])) for each in result["strategies"]], [0, 2, 2, 2])
+        self.fails(3, refusal, "--baseline", "naive", "--pp", "5")
 
     def test_the_seed_changes_the_run(self):
         self.assertNotEqual(self.train("--pp", "1", "--seed", "2")["loss"],
