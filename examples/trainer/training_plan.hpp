@@ -23,6 +23,7 @@
 #include <vector>
 
 #include <omnibal/core/error.hpp>
+#include <omnibal/core/parallel.hpp>
 #include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/microbatches.hpp>
@@ -104,11 +105,16 @@ class training_planner {
  public:
   training_planner(std::span<const layer_cost> chain, const picture_task& task,
                    const training_shape& shape)
-      : chain_(without_waiting(chain)), shape_(shape) {
-    for (std::uint32_t i = 0; i < shape.steps * shape.batch; ++i) {
-      samples_.push_back(task.size_of(i));
-      labels_.push_back(task.label_tokens_of(i));
-    }
+      : chain_(without_waiting(chain)),
+        shape_(shape),
+        samples_(std::size_t{shape.steps} * shape.batch),
+        labels_(samples_.size()) {
+    parallel_for(samples_.size(), 0, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) {
+        samples_[i] = task.size_of(i);
+        labels_[i] = task.label_tokens_of(i);
+      }
+    });
     for (std::uint32_t i = 0; i < searched_steps * shape.batch; ++i)
       searched_samples_.push_back(task.size_of(i));
   }
@@ -202,23 +208,46 @@ class training_planner {
     return balanced_batches(window, result_.capacity, options);
   }
 
-  /// A window that came as several steps, since a replica had too few packs, is one step all the
-  /// same: the replica has the packs of all of them.
+  /// The packs of a step, each with its samples, and those of each replica. A window that came as
+  /// several steps, since a replica had too few packs, is one step all the same: the replica has
+  /// the packs of all of them.
+  struct step_packs {
+    grouping<std::uint32_t> samples = {};
+    grouping<std::uint32_t> of_replica = {};
+  };
+
+  [[nodiscard]] step_packs packs_of(std::uint32_t step) const {
+    batch_plan batches = batches_of(step);
+    step_packs packs{.samples = std::move(batches.packing.packs)};
+    for (std::size_t r = 0; r < shape_.replicas; ++r) {
+      for (std::size_t s = 0; s < batches.load.steps(); ++s)
+        for (const std::uint32_t pack : batches.load.assignment[s * shape_.replicas + r])
+          packs.of_replica.push_back(pack);
+      packs.of_replica.close_group();
+    }
+    return packs;
+  }
+
+  /// Steps do not depend on each other, so all threads of the machine pack them.
   [[nodiscard]] assigned_packs assign() const {
+    std::vector<step_packs> steps(shape_.steps);
+    parallel_for(steps.size(), 0, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t step = begin; step < end; ++step)
+        steps[step] = packs_of(static_cast<std::uint32_t>(step));
+    });
     assigned_packs all;
     all.dispatch.ranks = static_cast<std::uint32_t>(shape_.replicas);
     for (std::uint32_t step = 0; step < shape_.steps; ++step) {
-      const batch_plan batches = batches_of(step);
+      const step_packs packs = std::exchange(steps[step], {});
       const auto first = static_cast<std::uint32_t>(all.packs.size());
-      for (std::size_t k = 0; k < batches.packing.packs.size(); ++k) {
-        for (const std::uint32_t sample : batches.packing.packs[k])
+      for (std::size_t k = 0; k < packs.samples.size(); ++k) {
+        for (const std::uint32_t sample : packs.samples[k])
           all.packs.push_back(step * shape_.batch + sample);
         all.packs.close_group();
       }
       for (std::size_t r = 0; r < shape_.replicas; ++r) {
-        for (std::size_t s = 0; s < batches.load.steps(); ++s)
-          for (const std::uint32_t pack : batches.load.assignment[s * shape_.replicas + r])
-            all.dispatch.groups.push_back(first + pack);
+        for (const std::uint32_t pack : packs.of_replica[r])
+          all.dispatch.groups.push_back(first + pack);
         all.dispatch.groups.close_group();
       }
     }
