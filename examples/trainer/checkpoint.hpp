@@ -47,6 +47,7 @@ class checkpoint_error : public std::runtime_error {
 struct run_position {
   std::string model = {};
   std::uint64_t seed = 0;
+  std::uint64_t task = 0;     ///< Its fingerprint.
   std::uint64_t batch = 0;    ///< Samples per step.
   std::uint64_t steps = 0;    ///< Done.
   std::uint64_t updates = 0;  ///< Of the optimizer.
@@ -195,11 +196,12 @@ inline void finish_checkpoint(const std::filesystem::path& runs,
   const std::filesystem::path path = folder / "position.json";
   {
     std::ofstream file(path);
-    file << nlohmann::json{{"format", "omnibal-checkpoint"}, {"version", 1},
+    file << nlohmann::json{{"format", "omnibal-checkpoint"}, {"version", 2},
                            {"model", position.model},        {"seed", position.seed},
-                           {"batch", position.batch},        {"steps", position.steps},
-                           {"updates", position.updates},    {"layers", position.layers},
-                           {"losses", position.losses},      {"costs", position.costs}}
+                           {"task", position.task},          {"batch", position.batch},
+                           {"steps", position.steps},        {"updates", position.updates},
+                           {"layers", position.layers},      {"losses", position.losses},
+                           {"costs", position.costs}}
                 .dump(1)
          << '\n';
     if (!file.flush()) throw checkpoint_error(path, "cannot be written");
@@ -228,10 +230,11 @@ inline run_position read_position(const std::filesystem::path& folder) {
   if (!file) throw checkpoint_error(path, "cannot be read");
   return detail::naming_errors(path, [&] {
     const auto json = nlohmann::json::parse(file);
-    if (json.at("format") != "omnibal-checkpoint" || json.at("version") != 1)
-      throw checkpoint_error(path, "is no checkpoint of version 1");
+    if (json.at("format") != "omnibal-checkpoint" || json.at("version") != 2)
+      throw checkpoint_error(path, "is no checkpoint of version 2");
     return run_position{.model = json.at("model"),
                         .seed = json.at("seed"),
+                        .task = json.at("task"),
                         .batch = json.at("batch"),
                         .steps = json.at("steps"),
                         .updates = json.at("updates"),

@@ -7,8 +7,11 @@
 ///     read all symbols                   4 cross 0
 ///
 /// A document has 1 to 6 tiles, each as its number and its image rows, then questions, each of
-/// another kind, with their answers. Only the answers count in the loss. Sample i is a function of
-/// the seed and i: any rank makes any sample, in any order, and a run resumes at any step.
+/// another kind, with their answers. Only the answers count in the loss. Where lengths are given,
+/// its tiles and its text are as long as those of a real sample: it has as many questions as the
+/// text has room for, and the rest of the text is filled. A sample without tiles tells its symbols
+/// in words. Sample i is a function of the seed and i: any rank makes any sample, in any order, and
+/// a run resumes at any step.
 ///
 /// A model that sees no pictures learns too (an answer is one of few words, most counts are 1), so
 /// the loss alone shows nothing: what counts is the share of exact answers to questions about
@@ -17,7 +20,7 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -28,56 +31,16 @@
 #include <vector>
 
 #include <omnibal/core/error.hpp>
+#include <omnibal/core/hash.hpp>
 #include <omnibal/core/random.hpp>
 #include <omnibal/run/microbatches.hpp>
 
 #include "batch.hpp"
+#include "picture.hpp"
 
 namespace omnibal::trainer {
 
-// ---- symbols and words -------------------------------------------------------------------------
-
-inline constexpr std::size_t symbol_width = 5;
-inline constexpr std::size_t symbol_height = 7;
-
-/// Ten digits, a square and a cross, row by row.
-inline constexpr std::array<std::string_view, 12> symbol_bitmaps = {
-    "01110100011001110101110011000101110", "00100011000010000100001000010001110",
-    "01110100010000100010001000100011111", "11111000100010000010000011000101110",
-    "00010001100101010010111110001000010", "11111100001111000001000011000101110",
-    "00110010001000011110100011000101110", "11111000010001000010001000010000100",
-    "01110100011000101110100011000101110", "01110100011000101111000010001001100",
-    "11111100011000110001100011000111111", "10001100010101000100010101000110001"};
-
-inline constexpr std::int32_t most_tiles = 6;
-
-/// Token ids: a symbol is its index in symbol_bitmaps, a count the symbol of its digit.
-enum word : std::int32_t {
-  ask_which = symbol_bitmaps.size(),
-  ask_count,
-  ask_all,
-  end_of_answer,
-  image_place,  ///< Takes the place of an image row.
-  first_tile,   ///< first_tile + k is the number of tile k, from 0.
-  vocabulary = first_tile + most_tiles
-};
-
 // ---- samples -----------------------------------------------------------------------------------
-
-struct question {
-  std::vector<std::int32_t> words = {};
-  std::vector<std::int32_t> answer = {};  ///< Ends with end_of_answer.
-
-  friend bool operator==(const question&, const question&) = default;
-};
-
-/// A picture without its pixels, and what is asked of it.
-struct picture {
-  std::vector<std::int32_t> symbols = {};  ///< One per tile.
-  std::vector<question> questions = {};
-
-  friend bool operator==(const picture&, const picture&) = default;
-};
 
 /// Which samples: held-out ones are never trained on.
 enum class data_split : std::uint64_t { training, held_out };
@@ -85,22 +48,26 @@ enum class data_split : std::uint64_t { training, held_out };
 struct task_options {
   std::uint64_t seed = 1;
   data_split split = data_split::training;
-  std::size_t questions = 3;            ///< Per picture, 1 to 3.
+  std::size_t questions = 3;            ///< Per picture, 1 to 3, where no lengths are given.
   std::size_t tile_side = 16;           ///< In pixels, room for a symbol at least.
   std::size_t image_rows_per_tile = 4;  ///< That the model's projector makes.
   float noise = 0.1F;                   ///< Standard deviation of a pixel; symbols are 0 and 1.
   bool blind = false;                   ///< All pixels are 0.
+  /// Every training sample is as long as one of these, drawn at random, or as short as it can be
+  /// where that is longer; a held-out one has its tiles, at least one, and one question. They
+  /// outlive the task. Empty: the task's own lengths.
+  std::span<const sample_lengths> lengths = {};
 };
 
-/// Throws invalid_input for another number of questions, tiles that have no room for a symbol and
-/// noise that is negative.
+/// Throws invalid_input for another number of questions, tiles that have no room for a symbol,
+/// noise that is negative and lengths that are negative or too long.
 class picture_task {
  public:
   explicit picture_task(const task_options& options);
 
   [[nodiscard]] const task_options& options() const noexcept { return options_; }
 
-  /// O(1).
+  /// O(its tokens).
   [[nodiscard]] picture picture_of(std::uint64_t sample) const;
 
   /// [tiles × side × side] of a sample, each symbol in the centre of its tile.
@@ -116,9 +83,13 @@ class picture_task {
   [[nodiscard]] random_stream stream_of(std::uint64_t sample) const noexcept {
     return random_stream(options_.seed, 2 * sample + static_cast<std::uint64_t>(options_.split));
   }
+  [[nodiscard]] picture draw(random_stream& random) const;
 
   task_options options_;
 };
+
+/// A hash of what the samples and their pixels depend on, but for the split.
+[[nodiscard]] std::uint64_t fingerprint(const task_options& task);
 
 /// The documents of these samples in this order. `loss_weight` is that of each token of an answer.
 /// `padded_tokens`, where it is not empty, has the tokens of every sample of the task with padding,
@@ -136,46 +107,6 @@ class picture_task {
 // ---- implementation ----------------------------------------------------------------------------
 
 namespace detail {
-
-[[nodiscard]] inline std::int32_t draw_below(random_stream& random, std::size_t bound) {
-  return static_cast<std::int32_t>(uniform_below(random, static_cast<std::uint32_t>(bound)));
-}
-
-/// Few tiles are more frequent than many.
-[[nodiscard]] inline std::vector<std::int32_t> draw_symbols(random_stream& random) {
-  const std::int32_t first = draw_below(random, most_tiles);
-  const std::int32_t second = draw_below(random, most_tiles);
-  std::vector<std::int32_t> symbols(static_cast<std::size_t>(1 + std::min(first, second)));
-  for (std::int32_t& symbol : symbols) symbol = draw_below(random, symbol_bitmaps.size());
-  return symbols;
-}
-
-[[nodiscard]] inline question draw_question(random_stream& random, std::int32_t kind,
-                                            const std::vector<std::int32_t>& symbols) {
-  const std::int32_t tile = draw_below(random, symbols.size());
-  const std::int32_t symbol = symbols[static_cast<std::size_t>(tile)];
-  question drawn{.words = {kind}};
-  if (kind == ask_which) {
-    drawn.words.push_back(first_tile + tile);
-    drawn.answer = {symbol};
-  } else if (kind == ask_count) {
-    drawn.words.push_back(symbol);
-    drawn.answer = {static_cast<std::int32_t>(std::ranges::count(symbols, symbol))};
-  } else {
-    drawn.answer = symbols;
-  }
-  drawn.answer.push_back(end_of_answer);
-  return drawn;
-}
-
-[[nodiscard]] inline picture draw_picture(random_stream& random, std::size_t questions) {
-  picture drawn{.symbols = draw_symbols(random)};
-  std::array<std::int32_t, 3> kinds = {ask_which, ask_count, ask_all};
-  shuffle_randomly(kinds, random);
-  for (std::size_t q = 0; q < questions; ++q)
-    drawn.questions.push_back(draw_question(random, kinds[q], drawn.symbols));
-  return drawn;
-}
 
 /// A sum of uniform numbers with variance 1 and mean 0: near enough to a normal distribution, and
 /// without a library's logarithm the same everywhere.
@@ -208,6 +139,11 @@ inline void append_tile(microbatch& batch, std::size_t tile, std::size_t image_r
   }
 }
 
+inline void append_symbol_in_words(microbatch& batch, std::size_t tile, std::int32_t symbol) {
+  append_token(batch, first_tile + static_cast<std::int32_t>(tile), no_target, 0);
+  append_token(batch, symbol, no_target, 0);
+}
+
 /// The last word of a question is followed by the first of its answer, and so on.
 inline void append_question(microbatch& batch, const question& asked, float loss_weight) {
   for (std::size_t i = 0; i + 1 < asked.words.size(); ++i)
@@ -222,12 +158,16 @@ inline void append_document(microbatch& batch, const picture& shown, std::size_t
                             float loss_weight, std::size_t tokens) {
   const std::size_t begin = batch.tokens();
   for (std::size_t tile = 0; tile < shown.symbols.size(); ++tile)
-    append_tile(batch, tile, image_rows);
+    if (shown.in_words)
+      append_symbol_in_words(batch, tile, shown.symbols[tile]);
+    else
+      append_tile(batch, tile, image_rows);
   for (std::size_t q = 0; q < shown.questions.size(); ++q) {
     if (q > 0) append_token(batch, end_of_answer, no_target, 0);
     append_question(batch, shown.questions[q], loss_weight);
   }
-  while (batch.tokens() < begin + tokens) append_token(batch, end_of_answer, no_target, 0);
+  const std::size_t filled = std::max(tokens, shown.tiles() * image_rows + shown.text);
+  while (batch.tokens() < begin + filled) append_token(batch, end_of_answer, no_target, 0);
   for (std::size_t t = begin; t < batch.tokens(); ++t)
     batch.position_ids.push_back(static_cast<std::int32_t>(t - begin));
   batch.cu_seqlens.push_back(static_cast<std::int32_t>(batch.tokens()));
@@ -243,21 +183,50 @@ inline picture_task::picture_task(const task_options& options) : options_(option
                         "must be at least " + std::to_string(symbol_height) + " pixels");
   if (!(options.noise >= 0))
     throw invalid_input("noise", std::to_string(options.noise), "must not be negative");
+  for (std::size_t i = 0; i < options.lengths.size(); ++i) {
+    const auto require = [i](const char* field, std::int64_t value, std::int64_t most) {
+      if (value < 0 || value > most)
+        throw invalid_input(field, i, value, "must be from 0 to " + std::to_string(most));
+    };
+    require("lengths.tiles", options.lengths[i].tiles, longest_sample.tiles);
+    require("lengths.text", options.lengths[i].text, longest_sample.text);
+  }
+}
+
+inline std::uint64_t fingerprint(const task_options& task) {
+  hash_stream hash;
+  add_to_hash(hash, task.seed);
+  for (const std::size_t number : {task.questions, task.tile_side, task.image_rows_per_tile})
+    add_to_hash(hash, number);
+  add_to_hash(hash, std::bit_cast<std::uint32_t>(task.noise));
+  add_to_hash(hash, task.blind);
+  for (const sample_lengths& each : task.lengths)
+    for (const std::int64_t number : {each.tiles, each.text}) add_to_hash(hash, number);
+  return hash.value();
+}
+
+inline picture picture_task::draw(random_stream& random) const {
+  if (options_.lengths.empty()) return detail::draw_picture(random, options_.questions);
+  const auto row = uniform_below(random, static_cast<std::uint32_t>(options_.lengths.size()));
+  sample_lengths lengths = options_.lengths[row];
+  if (options_.split == data_split::held_out)
+    lengths = {.tiles = std::max<std::int64_t>(1, lengths.tiles)};
+  return detail::draw_picture(random, lengths);
 }
 
 inline picture picture_task::picture_of(std::uint64_t sample) const {
   random_stream random = stream_of(sample);
-  return detail::draw_picture(random, options_.questions);
+  return draw(random);
 }
 
 inline std::vector<float> picture_task::pixels_of(std::uint64_t sample) const {
   random_stream random = stream_of(sample);
-  const picture shown = detail::draw_picture(random, options_.questions);
+  const picture shown = draw(random);
   const std::size_t tile_pixels = options_.tile_side * options_.tile_side;
-  std::vector<float> pixels(shown.symbols.size() * tile_pixels, 0.0F);
+  std::vector<float> pixels(shown.tiles() * tile_pixels, 0.0F);
   if (options_.blind) return pixels;
   for (float& pixel : pixels) pixel = options_.noise * detail::draw_noise(random);
-  for (std::size_t tile = 0; tile < shown.symbols.size(); ++tile)
+  for (std::size_t tile = 0; tile < shown.tiles(); ++tile)
     detail::draw_symbol(std::span(pixels).subspan(tile * tile_pixels, tile_pixels),
                         options_.tile_side, shown.symbols[tile]);
   return pixels;
@@ -265,9 +234,9 @@ inline std::vector<float> picture_task::pixels_of(std::uint64_t sample) const {
 
 inline vision_language_sample picture_task::size_of(std::uint64_t sample) const {
   const picture shown = picture_of(sample);
-  std::size_t tokens = shown.symbols.size() * (1 + options_.image_rows_per_tile) - 1;
-  for (const question& each : shown.questions) tokens += each.words.size() + each.answer.size();
-  return {static_cast<std::int64_t>(shown.symbols.size()), static_cast<std::int64_t>(tokens)};
+  const std::size_t text = std::max(shown.text, detail::words_of(shown));
+  return {static_cast<std::int64_t>(shown.tiles()),
+          static_cast<std::int64_t>(shown.tiles() * options_.image_rows_per_tile + text)};
 }
 
 inline std::int64_t picture_task::label_tokens_of(std::uint64_t sample) const {

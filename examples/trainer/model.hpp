@@ -21,6 +21,7 @@
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/own_chain.hpp>
 #include <omnibal/cost/workload.hpp>
+#include <omnibal/pipeline/layer_kind.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
 
 #include "layers.hpp"
@@ -61,6 +62,9 @@ enum class model_layer { patch_embedding, vision, projector, embedding, language
 
 /// What the layer of this index is. Throws invalid_input beyond the last.
 [[nodiscard]] model_layer layer_at(const model_config& config, std::size_t index);
+
+/// What the planner takes a layer for.
+[[nodiscard]] layer_kind kind_of(model_layer layer) noexcept;
 
 /// Names of all layers in order; those of one kind are numbered, as in the library's presets.
 [[nodiscard]] std::vector<std::string> layer_names(const model_config& config);
@@ -237,6 +241,18 @@ inline model_layer layer_at(const model_config& config, std::size_t index) {
   if (index == projector_at) return model_layer::projector;
   if (index == projector_at + 1) return model_layer::embedding;
   return index < head_at ? model_layer::language : model_layer::head;
+}
+
+inline layer_kind kind_of(model_layer layer) noexcept {
+  switch (layer) {
+    case model_layer::patch_embedding:
+    case model_layer::vision: return layer_kind::vision;
+    case model_layer::projector: return layer_kind::projector;
+    case model_layer::embedding: return layer_kind::embedding;
+    case model_layer::language: return layer_kind::language;
+    case model_layer::head: break;
+  }
+  return layer_kind::head;
 }
 
 inline std::vector<std::string> layer_names(const model_config& config) {

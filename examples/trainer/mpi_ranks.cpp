@@ -166,6 +166,13 @@ class mpi_ranks : public training_ranks {
 
 std::unique_ptr<training_ranks> start_mpi_ranks() { return std::make_unique<mpi_ranks>(); }
 
+std::unique_ptr<training_ranks> ranks_of_mpiexec() {
+  // Of Open MPI; of MPICH and those that come of it.
+  for (const char* const variable : {"OMPI_COMM_WORLD_RANK", "PMI_RANK"})
+    if (std::getenv(variable) != nullptr) return start_mpi_ranks();
+  return nullptr;
+}
+
 }  // namespace omnibal::trainer
 
 #else
@@ -173,6 +180,7 @@ std::unique_ptr<training_ranks> start_mpi_ranks() { return std::make_unique<mpi_
 namespace omnibal::trainer {
 
 std::unique_ptr<training_ranks> start_mpi_ranks() { return nullptr; }
+std::unique_ptr<training_ranks> ranks_of_mpiexec() { return nullptr; }
 
 }  // namespace omnibal::trainer
 

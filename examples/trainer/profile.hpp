@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <string>
 #include <utility>
@@ -51,6 +52,12 @@ struct profile_options {
 inline constexpr std::array recompute_kinds = {recompute_kind::none, recompute_kind::selective,
                                                recompute_kind::full};
 
+/// What the model says of its layers, whoever measured them: their kinds, and the bytes of their
+/// parameters with the optimizer's state sharded over this number of replicas. Precondition: as
+/// many layers as the model has.
+void describe_layers(std::vector<layer_cost>& chain, const model_config& config,
+                     std::size_t replicas);
+
 /// The costs of all layers, in their order, measured. Uses one thread.
 [[nodiscard]] std::vector<layer_cost> measured_chain(const model_config& config,
                                                      const picture_task& task,
@@ -66,19 +73,33 @@ struct profiled_batch {
   workload work = {};
 };
 
+/// Samples 0 … 2 · half − 1: the half with fewer tiles, then the other, each in ascending order.
+[[nodiscard]] inline std::vector<std::uint32_t> samples_by_tiles(const picture_task& task,
+                                                                 std::size_t half) {
+  std::vector<std::uint32_t> order(2 * half);
+  std::iota(order.begin(), order.end(), 0U);
+  std::ranges::stable_sort(order, {}, [&](std::uint32_t i) { return task.size_of(i)[0]; });
+  std::ranges::sort(std::span(order).first(half));
+  std::ranges::sort(std::span(order).last(half));
+  return order;
+}
+
 /// Every other one has samples of few tiles, the others have many: so the fit can
 /// separate text from pictures.
 [[nodiscard]] inline std::vector<profiled_batch> profiled_batches(
     const picture_task& task, std::span<const std::size_t> samples) {
+  const std::size_t all = std::accumulate(samples.begin(), samples.end(), std::size_t{0});
+  const std::vector<std::uint32_t> order = samples_by_tiles(task, all);
+  const std::span<const std::uint32_t> halves[] = {std::span(order).first(all),
+                                                   std::span(order).last(all)};
   std::vector<profiled_batch> batches;
-  std::uint32_t next = 0;
+  std::array<std::size_t, 2> taken = {};
   for (std::size_t i = 0; i < samples.size(); ++i) {
     profiled_batch made;
-    std::vector<std::uint32_t> pack;
-    for (; pack.size() < samples[i]; ++next) {
-      const auto [tiles, tokens] = task.size_of(next);
-      if ((tiles > 2) == (i % 2 == 0)) continue;
-      pack.push_back(next);
+    const auto pack = halves[i % 2].subspan(taken[i % 2], samples[i]);
+    taken[i % 2] += samples[i];
+    for (const std::uint32_t sample : pack) {
+      const auto [tiles, tokens] = task.size_of(sample);
       made.work = made.work + sample_workload(tiles, tokens);
     }
     made.batch = make_microbatch(task, pack, 1.0F);
@@ -217,6 +238,14 @@ inline void keep_useful_modes(layer_cost& layer, const declared_layer& declared)
 
 }  // namespace detail
 
+inline void describe_layers(std::vector<layer_cost>& chain, const model_config& config,
+                            std::size_t replicas) {
+  for (std::size_t l = 0; l < chain.size(); ++l) {
+    chain[l].kind = kind_of(layer_at(config, l));
+    chain[l].static_bytes = chain[l].parameters * bytes_per_parameter(replicas);
+  }
+}
+
 inline std::vector<layer_cost> measured_chain(const model_config& config, const picture_task& task,
                                               const profile_options& options) {
   const std::vector<std::size_t> first = detail::first_of_kind(config);
@@ -229,13 +258,13 @@ inline std::vector<layer_cost> measured_chain(const model_config& config, const 
                       .output_bytes = output_cost(config, l)});
   }
   std::vector<layer_cost> chain =
-      chain_from(fit_layers(detail::measured_rows(config, task, first, options)), layers,
-                 bytes_per_parameter(options.replicas));
+      chain_from(fit_layers(detail::measured_rows(config, task, first, options)), layers);
   const std::vector<std::string> names = layer_names(config);
   for (std::size_t l = 0; l < chain.size(); ++l) {
     chain[l].name = names[l];
     detail::keep_useful_modes(chain[l], declared[l]);
   }
+  describe_layers(chain, config, options.replicas);
   return chain;
 }
 

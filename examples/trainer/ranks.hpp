@@ -51,4 +51,7 @@ class thread_ranks : public training_ranks {
 /// Ranks are the processes that mpiexec has started. Null where the program was built without MPI.
 [[nodiscard]] std::unique_ptr<training_ranks> start_mpi_ranks();
 
+/// The same where mpiexec has started this process, whatever the options say; null elsewhere.
+[[nodiscard]] std::unique_ptr<training_ranks> ranks_of_mpiexec();
+
 }  // namespace omnibal::trainer

@@ -300,6 +300,7 @@ class rank_trainer {
       finish_checkpoint(run_.checkpoints, folder,
                         {.model = run_.model.shape.id,
                          .seed = run_.seed,
+                         .task = fingerprint(run_.task.options()),
                          .batch = run_.batch,
                          .steps = steps,
                          .updates = optimizer_.updates(),
@@ -314,6 +315,8 @@ class rank_trainer {
     require_same("model", position.model, run_.model.shape.id);
     require_same("seed", std::to_string(position.seed), std::to_string(run_.seed));
     require_same("batch", std::to_string(position.batch), std::to_string(run_.batch));
+    if (position.task != fingerprint(run_.task.options()))
+      throw checkpoint_error(run_.resume, "has learned another task: --blind or --lengths differ");
     for_own_stages([&](std::uint32_t j) {
       std::vector<layer_state> states;
       for (std::uint32_t l = plan_.stages[j].first_layer; l < plan_.stages[j].end_layer; ++l)

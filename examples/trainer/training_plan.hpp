@@ -23,6 +23,7 @@
 #include <vector>
 
 #include <omnibal/core/error.hpp>
+#include <omnibal/core/parallel.hpp>
 #include <omnibal/pipeline/schedules.hpp>
 #include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/microbatches.hpp>
@@ -34,12 +35,20 @@ namespace omnibal::trainer {
 
 /// How a run is planned.
 enum class strategy : std::uint8_t {
-  naive,    ///< Random padded micro-batches, layers divided evenly, full recomputation.
-  paper,    ///< The packing, partition and recomputation of the OmniBal paper.
-  planned,  ///< This library's.
+  naive,       ///< Random padded micro-batches, full recomputation, the whole vision tower on the
+               ///< first stage with as many language layers as on the others.
+  unbalanced,  ///< The same with layers divided evenly by parameters.
+  paper,       ///< The packing, partition and recomputation of the OmniBal paper.
+  planned,     ///< This library's.
 };
 
-inline constexpr std::array<std::string_view, 3> strategy_names = {"naive", "paper", "planned"};
+inline constexpr std::array<std::string_view, 4> strategy_names = {"naive", "unbalanced", "paper",
+                                                                   "planned"};
+
+/// Whether the samples of a micro-batch are padded to the longest.
+[[nodiscard]] constexpr bool pads(strategy how) noexcept {
+  return how == strategy::naive || how == strategy::unbalanced;
+}
 
 struct training_shape {
   std::uint64_t seed = 1;
@@ -96,11 +105,16 @@ class training_planner {
  public:
   training_planner(std::span<const layer_cost> chain, const picture_task& task,
                    const training_shape& shape)
-      : chain_(without_waiting(chain)), shape_(shape) {
-    for (std::uint32_t i = 0; i < shape.steps * shape.batch; ++i) {
-      samples_.push_back(task.size_of(i));
-      labels_.push_back(task.label_tokens_of(i));
-    }
+      : chain_(without_waiting(chain)),
+        shape_(shape),
+        samples_(std::size_t{shape.steps} * shape.batch),
+        labels_(samples_.size()) {
+    parallel_for(samples_.size(), 0, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) {
+        samples_[i] = task.size_of(i);
+        labels_[i] = task.label_tokens_of(i);
+      }
+    });
     for (std::uint32_t i = 0; i < searched_steps * shape.batch; ++i)
       searched_samples_.push_back(task.size_of(i));
   }
@@ -170,7 +184,8 @@ class training_planner {
 
   [[nodiscard]] const run_strategy& strategy_of(const run_result& run) const {
     switch (shape_.how) {
-      case strategy::naive: return run.unbalanced;
+      case strategy::naive: return run.naive;
+      case strategy::unbalanced: return run.unbalanced;
       case strategy::paper: return run.published;
       case strategy::planned: break;
     }
@@ -185,39 +200,63 @@ class training_planner {
                                 .seed = shape_.seed + step,
                                 .cost = necessary_time(chain_)};
     switch (shape_.how) {
-      case strategy::naive: return unbalanced_batches(window, options);
+      case strategy::naive:
+      case strategy::unbalanced: return unbalanced_batches(window, options);
       case strategy::paper: return paper_batches(window, result_.capacity, options);
       case strategy::planned: break;
     }
     return balanced_batches(window, result_.capacity, options);
   }
 
-  /// A window that came as several steps, since a replica had too few packs, is one step all the
-  /// same: the replica has the packs of all of them.
+  /// The packs of a step, each with its samples, and those of each replica. A window that came as
+  /// several steps, since a replica had too few packs, is one step all the same: the replica has
+  /// the packs of all of them.
+  struct step_packs {
+    grouping<std::uint32_t> samples = {};
+    grouping<std::uint32_t> of_replica = {};
+  };
+
+  [[nodiscard]] step_packs packs_of(std::uint32_t step) const {
+    batch_plan batches = batches_of(step);
+    step_packs packs{.samples = std::move(batches.packing.packs)};
+    for (std::size_t r = 0; r < shape_.replicas; ++r) {
+      for (std::size_t s = 0; s < batches.load.steps(); ++s)
+        for (const std::uint32_t pack : batches.load.assignment[s * shape_.replicas + r])
+          packs.of_replica.push_back(pack);
+      packs.of_replica.close_group();
+    }
+    return packs;
+  }
+
+  /// Steps do not depend on each other, so all threads of the machine pack them.
   [[nodiscard]] assigned_packs assign() const {
+    std::vector<step_packs> steps(shape_.steps);
+    parallel_for(steps.size(), 0, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t step = begin; step < end; ++step)
+        steps[step] = packs_of(static_cast<std::uint32_t>(step));
+    });
     assigned_packs all;
     all.dispatch.ranks = static_cast<std::uint32_t>(shape_.replicas);
     for (std::uint32_t step = 0; step < shape_.steps; ++step) {
-      const batch_plan batches = batches_of(step);
+      const step_packs packs = std::exchange(steps[step], {});
       const auto first = static_cast<std::uint32_t>(all.packs.size());
-      for (std::size_t k = 0; k < batches.packing.packs.size(); ++k) {
-        for (const std::uint32_t sample : batches.packing.packs[k])
+      for (std::size_t k = 0; k < packs.samples.size(); ++k) {
+        for (const std::uint32_t sample : packs.samples[k])
           all.packs.push_back(step * shape_.batch + sample);
         all.packs.close_group();
       }
       for (std::size_t r = 0; r < shape_.replicas; ++r) {
-        for (std::size_t s = 0; s < batches.load.steps(); ++s)
-          for (const std::uint32_t pack : batches.load.assignment[s * shape_.replicas + r])
-            all.dispatch.groups.push_back(first + pack);
+        for (const std::uint32_t pack : packs.of_replica[r])
+          all.dispatch.groups.push_back(first + pack);
         all.dispatch.groups.close_group();
       }
     }
     return all;
   }
 
-  /// Naive trainers pad every sample of a micro-batch to the longest.
+  /// Every sample of a micro-batch to the longest.
   void pad(const grouping<std::uint32_t>& packs) {
-    if (shape_.how != strategy::naive) return;
+    if (!pads(shape_.how)) return;
     std::int64_t before = 0;
     std::int64_t after = 0;
     for (std::size_t k = 0; k < packs.size(); ++k) {
@@ -234,15 +273,23 @@ class training_planner {
   }
 
   [[nodiscard]] training_plan refused(const infeasibility& why) const {
-    if (why.reason == infeasibility::cause::fewer_layers_than_stages)
-      return {.refusal = "the model has " + std::to_string(chain_.size()) +
-                         " layers, fewer than stages: " +
-                         std::to_string(shape_.devices * virtual_stages())};
+    if (why.reason == infeasibility::cause::fewer_layers_than_stages) return refused_stages();
     if (why.reason == infeasibility::cause::memory)
       return {.refusal = "no plan fits " + std::to_string(shape_.memory) +
                          " bytes per rank: stage " + std::to_string(why.binding_stage) +
                          " lacks at least " + std::to_string(why.bytes_short) + " bytes"};
     return {.refusal = "no plan: " + std::string(to_string(why.reason))};
+  }
+
+  /// Naive stages have a language layer each, others a layer.
+  [[nodiscard]] training_plan refused_stages() const {
+    const std::size_t stages = shape_.devices * virtual_stages();
+    const bool naive = chain_.size() >= stages;
+    const auto layers = naive ? std::ranges::count(chain_, layer_kind::language, &layer_cost::kind)
+                              : static_cast<std::ptrdiff_t>(chain_.size());
+    return {.refusal = "the model has " + std::to_string(layers) +
+                       (naive ? " language layers" : " layers") + ", fewer than stages" +
+                       (naive ? " of a naive plan: " : ": ") + std::to_string(stages)};
   }
 
   [[nodiscard]] training_plan refused(const run_strategy& evaluated) const {

@@ -120,13 +120,21 @@ class MpiRanksTest(unittest.TestCase):
     def test_wrong_input_is_said_once(self):
         for count, line, arguments in [
                 (3, r"processes of mpiexec = 3: must be --pp times --dp, 2", []),
-                (2, r".*nowhere: has no checkpoint", ["--resume", "nowhere"])]:
+                (2, r".*nowhere: has no checkpoint", ["--resume", "nowhere"]),
+                (2, r".*argument was not expected: --nonsense", ["--nonsense"]),
+                (3, r"--size: huge not in .*", ["--size", "huge"]),
+                (2, r"--resource = x: must be NAME=COLUMN.*", ["--resource", "x"])]:
             with self.subTest(arguments=arguments):
                 ended = self.run_trainer([MPIEXEC, "-n", str(count)], "--ranks", "mpi", *arguments)
                 self.assertEqual(ended.returncode, 2)
                 said = re.findall("^omnibal-trainer: (.*)$", ended.stderr, re.M)
                 self.assertEqual(len(said), 1, ended.stderr)
                 self.assertRegex(said[0], rf"\A{line}\Z")
+
+    def test_help_is_said_once(self):
+        ended = self.run_trainer([MPIEXEC, "-n", "2"], "--help")
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertEqual(ended.stdout.count("--checkpoint-every"), 1)
 
 
 def main():

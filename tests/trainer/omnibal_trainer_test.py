@@ -87,8 +87,8 @@ class TrainerTest(unittest.TestCase):
     def test_all_strategies_learn_the_same(self):
         result = self.train("--baseline", "all")
         self.assertEqual([each["strategy"] for each in result["strategies"]],
-                         ["naive", "paper", "planned"])
-        naive, paper, planned = result["strategies"]
+                         ["naive", "unbalanced", "paper", "planned"])
+        naive, unbalanced, paper, planned = result["strategies"]
         for each in result["strategies"]:
             self.assertLess(relative(each["loss"], planned["loss"]), 2e-5)
             self.assertGreater(each["to_loss"]["steps"], 0)
@@ -96,12 +96,72 @@ class TrainerTest(unittest.TestCase):
         self.assertEqual(result["loss"], planned["loss"])
         self.assertGreater(naive["pad_ratio"], 0)
         self.assertEqual(planned["pad_ratio"], 0)
-        self.assertEqual({layer["mode"] for stage in naive["stages"] for layer in stage["layers"]
-                          if layer["name"].startswith("language")}, {"full"})
+        for each in [naive, unbalanced]:
+            self.assertEqual({layer["mode"] for stage in each["stages"] for layer in stage["layers"]
+                              if layer["name"].startswith("language")}, {"full"})
+        # The tower, the projector, the embedding and half of the four language layers.
+        self.assertEqual([len(stage["layers"]) for stage in naive["stages"]], [7, 3])
+        self.assertEqual([row["name"] for row in planned["ablation"]],
+                         ["unbalanced", "+ data", "+ partition", "+ recomputation", "joint"])
+
+    def test_a_strategy_without_a_plan_is_left_out_of_the_comparison(self):
+        result = self.train("--baseline", "all", "--pp", "5", "--steps", "2")
+        refusal = "the model has 4 language layers, fewer than stages of a naive plan: 5"
+        self.assertEqual(result["strategies"][0], {"strategy": "naive", "refusal": refusal})
+        self.assertEqual([len(each.get("loss", [])) for each in result["strategies"]], [0, 2, 2, 2])
+        self.fails(3, refusal, "--baseline", "naive", "--pp", "5")
 
     def test_the_seed_changes_the_run(self):
         self.assertNotEqual(self.train("--pp", "1", "--seed", "2")["loss"],
                             self.one_rank["loss"])
+
+    # ---- lengths of a real table ----
+
+    def table(self, name, text):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w") as file:
+            file.write(text)
+        return path
+
+    def test_samples_follow_the_lengths_of_a_table(self):
+        # Other columns may hold anything. Text: 60, 30 and 45 tokens; four image rows per tile.
+        csv = self.table("lengths.csv", "id,token_num,vit_num\na,572,2\n\"b,c\",30,0\n,813,3\n")
+        lines = self.table("lengths.jsonl", '{"pixels": 2, "words": 80, "note": [1]}\n'
+                           '{"pixels": 0, "words": 30}\n{"pixels": 3, "words": 75}\n')
+        costs = os.path.join(self.folder.name, "costs of lengths.json")
+        result = self.train("--lengths", csv, "--costs", costs)
+        self.assertEqual(len(result["loss"]), 12)
+        self.assertNotEqual(result["loss"], self.one_rank["loss"])
+        # The longest sample fits: 45 tokens of text and 12 image rows, or 60 and 8.
+        self.assertGreaterEqual(result["capacity"]["tokens"], 68)
+        self.assertGreaterEqual(result["capacity"]["tiles"], 3)
+        same = self.train("--lengths", lines, "--resource", "images=pixels", "--resource",
+                          "tokens=words", "--tile-tokens", "10", "--costs", costs)
+        self.assertEqual(same["loss"], result["loss"])
+        self.assertEqual(self.train("--pp", "1", "--microbatches", "8", "--lengths", csv,
+                                    "--costs", costs)["loss"], result["loss"])
+
+    def test_bad_tables_give_one_clear_line(self):
+        missing = os.path.join(self.folder.name, "no table.csv")
+        for line, text in [
+                (r".*token_num\[1\] = 100: must be at least 256 for each of 1 tiles; --tile-tokens "
+                 r"says how many a tile has", "vit_num,token_num\n1,300\n1,100\n"),
+                (r".*vit_num\[0\] = 2000: must be at most 1024", "vit_num,token_num\n2000,900000\n"),
+                (r".*token_num.*= 3000000: must be at most .*", "vit_num,token_num\n1,3000000\n"),
+                (r".*token_num.*", "vit_num,token_num\n1,-3\n"),
+                (r".*token_num.*", "vit_num,token_num\n1,many\n"),
+                (r".*token_num.*", "vit_num,tokens\n1,300\n"),
+                (r".*holds no samples", "vit_num,token_num\n"),
+                (r".*is empty", ""),
+        ]:
+            with self.subTest(text=text):
+                self.fails(2, line, "--lengths", self.table("bad.csv", text))
+        self.fails(2, r".*no table.csv.*", "--lengths", missing)
+        table = self.table("good.csv", "vit_num,token_num\n1,300\n")
+        self.fails(2, r"--resource = images: is missing: give images=COLUMN and tokens=COLUMN",
+                   "--lengths", table, "--resource", "tokens=token_num")
+        self.fails(2, r"the output --out .* is the same file as the input --lengths .*",
+                   "--lengths", table, "--out", table)
 
     # ---- checkpoints ----
 
@@ -142,6 +202,8 @@ class TrainerTest(unittest.TestCase):
                    "--batch", "4")
         self.fails(2, r".*step-000002 = 10: layers: the model small has 17", "--resume", folder,
                    "--size", "small")
+        self.fails(2, r".*step-000002: has learned another task: --blind or --lengths differ",
+                   "--resume", folder, "--blind")
         with open(os.path.join(folder, "step-000002", "layer-0003.bin"), "r+b") as file:
             file.seek(100)
             file.write(b"damaged")
@@ -195,7 +257,7 @@ class TrainerTest(unittest.TestCase):
                 (r"--ranks: nccl not in \{threads,mpi\}", ["--ranks", "nccl"]),
                 (r"--deadline: .*0.*", ["--deadline", "0"]),
                 (r".*missing: has no checkpoint", ["--resume", missing]),
-                (r".*missing/out.json: its folder does not exist",
+                (r".*missing/out.json: cannot be written: there is no folder .*missing",
                  ["--out", os.path.join(missing, "out.json")]),
                 (r".*text = other JSON: .*", ["--costs", text]),
                 (r"--baseline all: has no checkpoints, leave them out",

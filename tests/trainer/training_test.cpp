@@ -59,6 +59,7 @@ std::vector<layer_cost> made_up_chain(const model_config& config) {
   for (std::size_t l = 0; l < names.size(); ++l) {
     const auto declared = trainer::detail::declared_by(config, l);
     layer_cost layer{.name = names[l],
+                     .kind = kind_of(layer_at(config, l)),
                      .parameters = declared.parameters,
                      .forward_time = cost_per({.tile = 1600, .token = 200}),
                      .backward_time = cost_per({.tile = 3200, .token = 400}),
@@ -87,7 +88,8 @@ std::set<std::uint32_t> samples_of_step(const execution_plan& plan, std::size_t 
   return samples;
 }
 
-constexpr strategy all_strategies[] = {strategy::naive, strategy::paper, strategy::planned};
+constexpr strategy all_strategies[] = {strategy::naive, strategy::unbalanced, strategy::paper,
+                                       strategy::planned};
 
 }  // namespace
 
@@ -112,7 +114,7 @@ TEST_CASE("every strategy has the same samples in the same steps") {
     }
 }
 
-TEST_CASE("naive micro-batches are padded to their longest sample, and no others are") {
+TEST_CASE("random micro-batches are padded to their longest sample, and no others are") {
   const model_config config = narrow_model();
   const auto chain = made_up_chain(config);
   const picture_task task({.seed = 4});
@@ -128,18 +130,46 @@ TEST_CASE("naive micro-batches are padded to their longest sample, and no others
         sum += task.size_of(i)[1];
       }
       const auto documents = static_cast<std::int64_t>(planned.plan.packs[k].size());
-      CHECK(planned.plan.workloads[k].tokens ==
-            (how == strategy::naive ? longest * documents : sum));
+      CHECK(planned.plan.workloads[k].tokens == (pads(how) ? longest * documents : sum));
       padded += planned.plan.workloads[k].tokens;
       plain += sum;
-      if (how == strategy::naive)
+      if (pads(how))
         for (const std::uint32_t i : planned.plan.packs[k])
           CHECK(planned.padded_tokens[i] == longest);
     }
-    CHECK(planned.padded_tokens.empty() == (how != strategy::naive));
+    CHECK(planned.padded_tokens.empty() == !pads(how));
     CHECK(planned.pad_ratio ==
           Approx(1 - static_cast<double>(plain) / static_cast<double>(padded)));
   }
+}
+
+TEST_CASE("naive stages have the vision tower first and equal language layers; others do not") {
+  model_config config = narrow_model();
+  config.shape.language.layers = 5;
+  const auto chain = made_up_chain(config);
+  const picture_task task({.seed = 4});
+  const auto cuts_of = [&](strategy how, std::size_t devices) {
+    training_shape shape = short_run(how);
+    shape.devices = devices;
+    std::vector<std::uint32_t> ends;
+    const training_plan planned = plan_training(chain, task, shape);
+    for (const execution_stage& stage : planned.plan.stages) ends.push_back(stage.end_layer);
+    for (const execution_layer& layer : planned.plan.layers)
+      if (pads(how) && layer.name.starts_with("language"))
+        CHECK(layer.kind == recompute_kind::full);
+    return ends;
+  };
+  // patch_embedding, vision0, vision1, projector, embedding, language0 … language4, head.
+  CHECK(cuts_of(strategy::naive, 2) == std::vector<std::uint32_t>{8, 11});
+  CHECK(cuts_of(strategy::naive, 3) == std::vector<std::uint32_t>{7, 9, 11});
+  CHECK(cuts_of(strategy::naive, 5) == std::vector<std::uint32_t>{6, 7, 8, 9, 11});
+  CHECK(cuts_of(strategy::unbalanced, 2) != cuts_of(strategy::naive, 2));
+  training_shape many = short_run(strategy::naive);
+  many.devices = 6;
+  CHECK(plan_training(chain, task, many).refusal ==
+        "the model has 5 language layers, fewer than stages of a naive plan: 6");
+  many.how = strategy::unbalanced;
+  CHECK(plan_training(chain, task, many).refusal.empty());
 }
 
 TEST_CASE("a longer run begins as a shorter one") {
@@ -210,7 +240,10 @@ TEST_CASE("the fingerprint follows what is executed, not predicted times") {
 TEST_CASE("costs are read as they were written, and other files are refused by name") {
   const auto chain = made_up_chain(narrow_model());
   const nlohmann::json json = costs_to_json(chain);
-  CHECK(costs_from_json(nlohmann::json::parse(json.dump()), "file") == chain);
+  auto read = costs_from_json(nlohmann::json::parse(json.dump()), "file");
+  CHECK(read != chain);  // what layers are is not in the file: the model says it
+  describe_layers(read, narrow_model(), 1);
+  CHECK(read == chain);
   nlohmann::json other = json;
   other["layers"][1]["forward_time"] = {1, 2, 3};
   CHECK_THROWS_AS(costs_from_json(other, "file"), invalid_input);

@@ -8,6 +8,11 @@ omnibal-trainer --steps 10 --batch 8 --pp 2 --schedule zbh1 --costs costs.json \
 test -s result.json -a -s trace.json -a -s step.svg
 
 # >>> docs/trainer.md
+printf 'vit_num,token_num\n1,300\n4,1063\n0,52\n' >lengths.csv
+omnibal-trainer --steps 10 --batch 8 --lengths lengths.csv
+# <<<
+
+# >>> docs/trainer.md
 omnibal-trainer --steps 10 --batch 8 --costs costs.json --checkpoint runs --checkpoint-every 5
 omnibal-trainer --steps 10 --batch 8 --pp 3 --resume runs
 # <<<

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "options.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include <omnibal/pipeline/schedules.hpp>
+
+#include "files/files.hpp"
+#include "files/given_files.hpp"
+#include "model.hpp"
+#include "program_error.hpp"
+#include "tables/tables.hpp"
+
+namespace omnibal::trainer {
+namespace {
+
+[[nodiscard]] std::vector<std::string> schedule_names() {
+  std::vector<std::string> names;
+  for (const any_schedule& each : all_schedules) names.emplace_back(each.name());
+  return names;
+}
+
+[[nodiscard]] auto among(std::vector<std::string> names) { return CLI::IsMember(std::move(names)); }
+
+void add_run(CLI::App& program, program_options& options) {
+  training_shape& shape = options.shape;
+  program.add_option("--size", options.size, "Model: tiny, small or 1b [tiny]")
+      ->check(among({model_names.begin(), model_names.end()}));
+  program.add_option("--steps", shape.steps, "Steps in all [300]")->check(CLI::PositiveNumber);
+  program.add_option("--batch", shape.batch, "Samples per step [24]")->check(CLI::PositiveNumber);
+  program.add_option("--seed", shape.seed, "Of the weights and the data [1]");
+  program.add_flag("--blind", options.blind, "The model sees no pictures");
+  program.add_option("--learning-rate", options.learning_rate, "The highest [0.002]")
+      ->check(CLI::PositiveNumber);
+  program.add_option("--held-out", options.held_out, "Questions at the end [512]");
+}
+
+void add_lengths(CLI::App& program, lengths_files& lengths) {
+  program
+      .add_option("--lengths", lengths.tables.files,
+                  "Tables of lengths that samples follow: .json, .jsonl, .csv or .npy")
+      ->type_name("FILE");
+  cli::add_resource_option(program, lengths.tables);
+  program
+      .add_option("--tile-tokens", lengths.tile_tokens,
+                  "Tokens of a tile in these tables; the others are text [256]")
+      ->check(CLI::NonNegativeNumber);
+}
+
+void add_ranks(CLI::App& program, program_options& options) {
+  training_shape& shape = options.shape;
+  program
+      .add_option("--ranks", options.ranks,
+                  "What ranks are: threads, or mpi for the processes that mpiexec starts [threads]")
+      ->check(among({"threads", "mpi"}));
+  program
+      .add_option("--deadline", options.deadline,
+                  "Seconds that a rank waits for another before it fails [300]")
+      ->check(CLI::PositiveNumber);
+  program.add_option("--pp", shape.devices, "Pipeline ranks of a replica [2]")
+      ->check(CLI::PositiveNumber);
+  program.add_option("--dp", shape.replicas, "Replicas [1]")->check(CLI::PositiveNumber);
+  program.add_option("--schedule", options.schedule, "Pipeline schedule [1f1b]")
+      ->check(among(schedule_names()));
+  program.add_option("--virtual-stages", shape.virtual_stages, "Per rank [by the schedule]");
+  program.add_option("--microbatches", shape.microbatches, "Per rank and step, about [4 · pp]");
+  program.add_option("--memory", shape.memory, "Bytes per rank, as in 64MiB [no limit]")
+      ->transform(CLI::AsSizeValue(false));
+  program
+      .add_option("--baseline", options.baseline,
+                  "How to plan: naive, unbalanced, paper, planned, or all one after the other "
+                  "[planned]")
+      ->check(among({"naive", "unbalanced", "paper", "planned", "all"}));
+}
+
+void add_files(CLI::App& program, program_options& options) {
+  program.add_option("--costs", options.costs,
+                     "Costs of the layers: read if the file is there, else measured and written");
+  program.add_option("--checkpoint", options.checkpoint, "Folder for checkpoints");
+  program.add_option("--checkpoint-every", options.checkpoint_every, "Steps [50]")
+      ->check(CLI::PositiveNumber);
+  program.add_option("--resume", options.resume, "Folder whose newest checkpoint to go on from");
+  program.add_option("--trace", options.trace, "File for a trace of all steps");
+  program.add_option("--picture", options.picture, "File for a picture of the last step, SVG");
+  program.add_option("--out", options.out, "File for the result as JSON");
+  program.add_flag("--progress", options.progress, "Show progress though this is no terminal");
+}
+
+[[nodiscard]] cli::given_files files_of(const program_options& options) {
+  cli::given_files files;
+  for (const std::string& file : options.lengths.tables.files)
+    files.inputs.push_back({"--lengths", file});
+  for (const auto& [option, file] : {std::pair{"--costs", &options.costs},
+                                     {"--trace", &options.trace},
+                                     {"--picture", &options.picture},
+                                     {"--out", &options.out}})
+    if (!file->empty()) files.outputs.push_back({option, *file});
+  return files;
+}
+
+}  // namespace
+
+void add_options(CLI::App& program, program_options& options) {
+  add_run(program, options);
+  add_lengths(program, options.lengths);
+  add_ranks(program, options);
+  add_files(program, options);
+}
+
+void validate(const program_options& options) {
+  const cli::given_files files = files_of(options);
+  cli::refuse_shared_files(files);
+  for (const cli::given_file& each : files.outputs) cli::expect_writable(each.path);
+  if (options.baseline == "all" && !(options.checkpoint + options.resume).empty())
+    throw program_error(bad_input, "--baseline all: has no checkpoints, leave them out");
+}
+
+std::vector<strategy> strategies_of(const program_options& options) {
+  if (options.baseline == "all")
+    return {strategy::naive, strategy::unbalanced, strategy::paper, strategy::planned};
+  const auto* const found = std::ranges::find(strategy_names, options.baseline);
+  return {static_cast<strategy>(found - strategy_names.begin())};
+}
+
+}  // namespace omnibal::trainer
