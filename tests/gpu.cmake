@@ -67,7 +67,7 @@ if(OMNIBAL_GPU)
 endif()
 
 if(TARGET omnibal_trainer_cuda)
-  foreach(name IN ITEMS golden_test machine_test)
+  foreach(name IN ITEMS attention_test golden_test machine_test)
     set(wrapped_source "${CMAKE_CURRENT_SOURCE_DIR}/trainer/${name}.cpp")
     set(wrap "${CMAKE_CURRENT_BINARY_DIR}/gpu_trainer_${name}.cu")
     configure_file("${PROJECT_SOURCE_DIR}/examples/trainer/machine/cuda_wrap.cu.in" "${wrap}" @ONLY)
