@@ -38,7 +38,7 @@ if(TARGET omnibal_trainer_parts)
     PRIVATE omnibal_warnings)
   omnibal_add_catch_tests(
     emulated_trainer LABEL emulated SOURCES trainer/attention_test.cpp trainer/golden_test.cpp
-                                            trainer/machine_test.cpp
+                                            trainer/machine_test.cpp trainer/precision_test.cpp
     LIBRARIES omnibal_trainer_emulated)
   add_executable(emulated_layer_values trainer/layer_values.cpp)
   target_link_libraries(emulated_layer_values PRIVATE omnibal_trainer_emulated omnibal_warnings)
