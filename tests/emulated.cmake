@@ -36,8 +36,19 @@ if(TARGET omnibal_trainer_parts)
     omnibal_trainer_emulated
     PUBLIC omnibal::compiled omnibal_emulator "${OMNIBAL_OPENBLAS_LIBRARY}"
     PRIVATE omnibal_warnings)
-  omnibal_add_catch_tests(emulated_trainer LABEL emulated SOURCES trainer/golden_test.cpp
-                          trainer/machine_test.cpp LIBRARIES omnibal_trainer_emulated)
+  omnibal_add_catch_tests(
+    emulated_trainer LABEL emulated SOURCES trainer/attention_test.cpp trainer/golden_test.cpp
+                                            trainer/machine_test.cpp trainer/precision_test.cpp
+    LIBRARIES omnibal_trainer_emulated)
+  add_executable(emulated_layer_values trainer/layer_values.cpp)
+  target_link_libraries(emulated_layer_values PRIVATE omnibal_trainer_emulated omnibal_warnings)
+  add_dependencies(emulated_trainer_tests emulated_layer_values trainer_layer_values)
+  add_test(NAME "emulated_trainer/layers compute what they compute on a CPU"
+           COMMAND Python3::Interpreter -B
+                   "${CMAKE_CURRENT_SOURCE_DIR}/trainer/machines_agree_test.py"
+                   $<TARGET_FILE:trainer_layer_values> $<TARGET_FILE:emulated_layer_values>)
+  set_tests_properties("emulated_trainer/layers compute what they compute on a CPU"
+                       PROPERTIES LABELS emulated TIMEOUT 600)
 endif()
 
 # What the address sanitizer says of kernels that leave their memory, whatever the tests are built with.

@@ -29,6 +29,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
 
+#include "machine/number.hpp"
 #include "machine/product.hpp"
 
 #if defined(OMNIBAL_TRAINER_CUDA)
@@ -254,25 +255,25 @@ inline void require_equal(std::string_view field, std::size_t value, std::size_t
 
 }  // namespace detail
 
-/// out = left · right + keep · out, keep being 0 or 1. Throws invalid_input where the sizes do not
-/// fit.
-template <std::floating_point Real>
-void product(machine& on, matrix_view<Real> out, const operand<Real>& left,
-             const operand<Real>& right, std::type_identity_t<Real> keep = 0) {
+/// out = left · right + keep · out, keep being 0 or 1; sums are wide. Throws invalid_input where
+/// the sizes do not fit.
+template <typename Out, typename In = Out>
+void product(machine& on, matrix_view<Out> out, const operand<In>& left, const operand<In>& right,
+             wide<Out> keep = 0) {
   detail::require_equal("rows of the left factor", left.rows(), out.rows);
   detail::require_equal("columns of the right factor", right.columns(), out.columns);
   detail::require_equal("rows of the right factor", right.rows(), left.columns());
   if (out.size() == 0) return;
   if (left.columns() > 0)
-    return detail::run_product<Real>(on.hardware(), {.rows = out.rows,
-                                                     .columns = out.columns,
-                                                     .inner = left.columns(),
-                                                     .left = left.stored.data,
-                                                     .left_transposed = left.transposed,
-                                                     .right = right.stored.data,
-                                                     .right_transposed = right.transposed,
-                                                     .keep = keep,
-                                                     .out = out.data});
+    return detail::run_product<Out, In>(on.hardware(), {.rows = out.rows,
+                                                        .columns = out.columns,
+                                                        .inner = left.columns(),
+                                                        .left = left.stored.data,
+                                                        .left_transposed = left.transposed,
+                                                        .right = right.stored.data,
+                                                        .right_transposed = right.transposed,
+                                                        .keep = keep,
+                                                        .out = out.data});
   if (keep == 0) set_zero(on, out);
 }
 
@@ -287,9 +288,33 @@ void for_rows(machine& on, std::size_t rows, const Body& body) {
 
 /// sums[c] += Σ over rows of x[row][c], in the order of the rows.
 template <typename Real>
-void add_column_sums(machine& on, matrix_view<Real> sums, matrix_view<const Real> x) {
+void add_column_sums(machine& on, matrix_view<wide<Real>> sums, matrix_view<const Real> x) {
   detail::require_equal("columns", sums.size(), x.columns);
-  if (x.size() > 0) detail::run_column_sums(on.hardware(), sums.data, x.data, x.rows, x.columns);
+  if (x.size() > 0)
+    detail::run_column_sums<Real>(on.hardware(), sums.data, x.data, x.rows, x.columns);
+}
+
+// ---- formats of numbers -------------------------------------------------------------------------
+
+/// Sets every number of `to` to that of `from`, rounded to nearest where it has fewer bits.
+template <typename To, typename From>
+void convert(machine& on, matrix_view<const From> from, matrix_view<To> to) {
+  for_rows(on, to.rows, [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
+    group.each(to.columns, [&](std::size_t i) { to[row][i] = from[row][i]; });
+  });
+}
+
+/// The same numbers in another format; `from` itself where it has this one, or is not there.
+template <typename To, typename From>
+[[nodiscard]] matrix<To> converted(machine& on, matrix<From> from) {
+  if constexpr (std::same_as<To, From>) {
+    return from;
+  } else {
+    if (!from) return {};
+    matrix<To> result(on, from.rows(), from.columns());
+    convert<To, From>(on, from, result);
+    return result;
+  }
 }
 
 }  // namespace omnibal::trainer

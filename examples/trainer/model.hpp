@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include <omnibal/comm/tensor.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/own_chain.hpp>
@@ -37,6 +39,9 @@ struct model_config {
   model_shape shape = {};
   tile_shape tiles = {};
   double rotary_base = 100;  ///< Documents are short: with 10,000 half of the angles hardly move.
+  /// What layers compute with and save: f32, or bf16 with sums and parameters in f32. What passes
+  /// between layers is f32.
+  element_type numbers = element_type::f32;
 
   [[nodiscard]] std::size_t vocabulary() const noexcept {
     return static_cast<std::size_t>(shape.language.vocabulary);
@@ -90,7 +95,8 @@ class any_layer {
  public:
   virtual ~any_layer() = default;
 
-  /// Frees what is saved and makes room for this number of micro-batches.
+  /// Frees what is saved, makes room for this number of micro-batches, and takes the parameters as
+  /// they are now.
   virtual void start(std::size_t microbatches) = 0;
   [[nodiscard]] virtual matrix<Real> forward(placed_batch& batch, std::size_t microbatch,
                                              matrix<Real> x, recompute_kind kind) = 0;
@@ -99,7 +105,7 @@ class any_layer {
   virtual void weight_gradient(placed_batch& batch, std::size_t microbatch) = 0;
   /// Frees what is saved of one micro-batch.
   virtual void forget(std::size_t microbatch) = 0;
-  [[nodiscard]] virtual std::vector<layer_parameter<Real>*> parameters() = 0;
+  [[nodiscard]] virtual std::vector<trained_parameter<Real>*> parameters() = 0;
   [[nodiscard]] virtual std::int64_t saved_bytes(const workload& work,
                                                  recompute_kind kind) const = 0;
   [[nodiscard]] virtual std::int64_t waiting_bytes(const workload& work) const = 0;
@@ -107,29 +113,37 @@ class any_layer {
 
 namespace detail {
 
+/// A layer that computes in its own format and is given and gives rows of `wide` numbers.
 template <typename Real, block<Real> Block>
-class layer_of final : public any_layer<Real> {
+class layer_of final : public any_layer<wide<Real>> {
  public:
   template <typename... Arguments>
-  explicit layer_of(const Arguments&... arguments) : block_(arguments...) {}
+  explicit layer_of(machine& on, const Arguments&... arguments) : on_(on), block_(arguments...) {}
 
   void start(std::size_t microbatches) override {
     saved_.clear();
     saved_.resize(microbatches);
+    for (layer_parameter<Real>* one : block_.parameters()) round_value(on_, *one);
   }
-  matrix<Real> forward(placed_batch& batch, std::size_t microbatch, matrix<Real> x,
-                       recompute_kind kind) override {
-    return block_.forward(batch, std::move(x), kind, saved_[microbatch]);
+  matrix<wide<Real>> forward(placed_batch& batch, std::size_t microbatch, matrix<wide<Real>> x,
+                             recompute_kind kind) override {
+    return converted<wide<Real>>(
+        on_, block_.forward(batch, converted<Real>(on_, std::move(x)), kind, saved_[microbatch]));
   }
-  matrix<Real> backward(placed_batch& batch, std::size_t microbatch, matrix<Real> dy) override {
-    return block_.backward(batch, std::move(dy), saved_[microbatch]);
+  matrix<wide<Real>> backward(placed_batch& batch, std::size_t microbatch,
+                              matrix<wide<Real>> dy) override {
+    return converted<wide<Real>>(
+        on_, block_.backward(batch, converted<Real>(on_, std::move(dy)), saved_[microbatch]));
   }
   void weight_gradient(placed_batch& batch, std::size_t microbatch) override {
     block_.weight_gradient(batch, saved_[microbatch]);
     forget(microbatch);
   }
   void forget(std::size_t microbatch) override { saved_[microbatch] = {}; }
-  std::vector<layer_parameter<Real>*> parameters() override { return block_.parameters(); }
+  std::vector<trained_parameter<wide<Real>>*> parameters() override {
+    const std::vector<layer_parameter<Real>*> all = block_.parameters();
+    return {all.begin(), all.end()};
+  }
   std::int64_t saved_bytes(const workload& work, recompute_kind kind) const override {
     return block_.saved_bytes(work, kind);
   }
@@ -138,13 +152,15 @@ class layer_of final : public any_layer<Real> {
   }
 
  private:
+  machine& on_;
   Block block_;
   std::vector<typename Block::saved> saved_ = {};
 };
 
 }  // namespace detail
 
-/// The layer of this index with its initial values. Throws invalid_input beyond the last.
+/// The layer of this index with its initial values. Throws invalid_input beyond the last, and for
+/// numbers other than f32, or bf16 where rows are floats.
 template <typename Real>
 [[nodiscard]] std::unique_ptr<any_layer<Real>> make_layer(machine& on, const model_config& config,
                                                           std::size_t index, std::uint64_t seed);
@@ -288,33 +304,50 @@ inline linear_cost output_cost(const model_config& config, std::size_t layer) {
   return cost_per({.tile = bytes({.tiles = 1}), .token = bytes({.tokens = 1})});
 }
 
+namespace detail {
+
+/// One that computes in a format.
 template <typename Real>
-std::unique_ptr<any_layer<Real>> make_layer(machine& on, const model_config& config,
-                                            std::size_t index, std::uint64_t seed) {
-  using detail::layer_of;
+[[nodiscard]] std::unique_ptr<any_layer<wide<Real>>> make_layer_of(machine& on,
+                                                                   const model_config& config,
+                                                                   std::size_t index,
+                                                                   std::uint64_t seed) {
   const initial_values initial(on, seed, index);
   const block_shape vision = detail::vision_block_shape(config.shape.vision);
   const block_shape language = detail::language_block_shape(config.shape.language);
   switch (layer_at(config, index)) {
     case model_layer::patch_embedding:
-      return std::make_unique<layer_of<Real, patch_embedding<Real>>>(initial, config.tiles,
+      return std::make_unique<layer_of<Real, patch_embedding<Real>>>(on, initial, config.tiles,
                                                                      vision.columns);
     case model_layer::vision:
       return std::make_unique<layer_of<Real, vision_block<Real>>>(
-          initial, vision, tile_attention{config.tiles.patches()});
+          on, initial, vision, tile_attention{config.tiles.patches()});
     case model_layer::projector:
-      return std::make_unique<layer_of<Real, projector<Real>>>(initial, config.tiles,
+      return std::make_unique<layer_of<Real, projector<Real>>>(on, initial, config.tiles,
                                                                vision.columns, language.columns);
     case model_layer::embedding:
-      return std::make_unique<layer_of<Real, embedding<Real>>>(initial, config.vocabulary(),
+      return std::make_unique<layer_of<Real, embedding<Real>>>(on, initial, config.vocabulary(),
                                                                language.columns);
     case model_layer::language:
       return std::make_unique<layer_of<Real, decoder_block<Real>>>(
-          initial, language, document_attention{config.rotary_base});
+          on, initial, language, document_attention{config.rotary_base});
     case model_layer::head: break;
   }
-  return std::make_unique<layer_of<Real, head<Real>>>(initial, language.columns,
+  return std::make_unique<layer_of<Real, head<Real>>>(on, initial, language.columns,
                                                       config.vocabulary());
+}
+
+}  // namespace detail
+
+template <typename Real>
+std::unique_ptr<any_layer<Real>> make_layer(machine& on, const model_config& config,
+                                            std::size_t index, std::uint64_t seed) {
+  if (config.numbers == element_type::f32)
+    return detail::make_layer_of<Real>(on, config, index, seed);
+  if constexpr (std::same_as<Real, wide<bf16_number>>)
+    if (config.numbers == element_type::bf16)
+      return detail::make_layer_of<bf16_number>(on, config, index, seed);
+  throw invalid_input("numbers", name_of(config.numbers), "must be f32, or bf16 of floats");
 }
 
 }  // namespace omnibal::trainer

@@ -72,7 +72,8 @@ void model_stage<Real>::begin_step(std::span<const microbatch> microbatches) {
     microbatches_.push_back({.batch = place(*on_, one, config_.tiles, config_.vocabulary())});
   for (auto& layer : layers_) layer->start(microbatches.size());
   for (auto& layer : layers_)
-    for (layer_parameter<Real>* one : layer->parameters()) set_zero(*on_, one->gradient.view());
+    for (trained_parameter<Real>* one : layer->parameters()) set_zero(*on_, one->gradient.view());
+  on_->finish();  // ranks without micro-batches read the gradients at once
   on_->restart_peak(memory_use::activations);
   peak_saved_ = bytes_held();
 }
@@ -146,7 +147,7 @@ template <typename Real>
 std::vector<stage_parameter<Real>> model_stage<Real>::parameters() {
   std::vector<stage_parameter<Real>> all;
   for (std::size_t l = 0; l < layers_.size(); ++l)
-    for (layer_parameter<Real>* one : layers_[l]->parameters())
+    for (trained_parameter<Real>* one : layers_[l]->parameters())
       all.push_back({.name = one->name,
                      .layer = layout_.first_layer + l,
                      .rows = one->value.rows(),

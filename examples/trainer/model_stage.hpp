@@ -99,7 +99,7 @@ class model_stage {
     return on_->peak(memory_use::activations);
   }
   void restart_peak() noexcept { on_->restart_peak(memory_use::activations); }
-  /// Bytes of weights and their gradients.
+  /// Bytes of weights, of what they are rounded to, and of their gradients.
   [[nodiscard]] std::int64_t parameter_bytes() const noexcept {
     return on_->held(memory_use::parameters);
   }

@@ -4,8 +4,8 @@
 /// their derivatives, one row and head at a time, without a matrix of scores.
 ///
 /// A row has the queries of all heads, then the keys, then the values; several heads may share keys
-/// and values. Besides the output, the forward leaves the logarithm of each softmax's sum, from
-/// which the backward computes the probabilities again.
+/// and values. Sums are wide and rounded once. Besides the output, the forward leaves the logarithm
+/// of each softmax's sum, from which the backward computes the probabilities again.
 ///
 /// Sources: Dao, "FlashAttention-2", 2023; Su et al., "RoFormer", 2021; Ainslie et al., "GQA",
 /// 2023.
@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include "../machine.hpp"
 
@@ -81,21 +82,22 @@ struct causal_in_document {
 /// back where direction is −1.
 template <typename Real>
 void rotate(machine& on, matrix<Real>& qkv, const head_shape& shape,
-            const buffer<std::int32_t>& position_ids, double base, Real direction) {
+            const buffer<std::int32_t>& position_ids, double base, wide<Real> direction) {
+  using number = wide<Real>;
   const matrix_view<Real> rows = qkv;
   const std::int32_t* const positions = position_ids.data();
-  const auto step = static_cast<Real>(-2 * std::log(base) / static_cast<double>(shape.width));
+  const auto step = static_cast<number>(-2 * std::log(base) / static_cast<double>(shape.width));
   for_rows(on, qkv.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
-    const auto position = static_cast<Real>(positions[row]) * direction;
+    const auto position = static_cast<number>(positions[row]) * direction;
     const std::size_t half = shape.width / 2;
     group.each(half, [&](std::size_t i) {
-      const Real angle = position * std::exp(step * static_cast<Real>(i));
-      const Real cosine = std::cos(angle);
-      const Real sine = std::sin(angle);
+      const number angle = position * std::exp(step * static_cast<number>(i));
+      const number cosine = std::cos(angle);
+      const number sine = std::sin(angle);
       for (std::size_t head = 0; head < shape.heads + shape.key_heads; ++head) {
         Real* const pair = rows[row] + shape.query(head) + i;
-        const Real first = pair[0];
-        const Real second = pair[half];
+        const number first = pair[0];
+        const number second = pair[half];
         pair[0] = first * cosine - second * sine;
         pair[half] = second * cosine + first * sine;
       }
@@ -109,21 +111,21 @@ namespace detail {
 
 /// Σ a[i] · b[i].
 template <typename Real>
-[[nodiscard]] OMNIBAL_ON_LANES Real dot(const lanes& group, std::size_t width, const Real* a,
-                                        const Real* b) {
+[[nodiscard]] OMNIBAL_ON_LANES wide<Real> dot(const lanes& group, std::size_t width, const Real* a,
+                                              const Real* b) {
   return group.sum(width, [&](std::size_t i) { return a[i] * b[i]; });
 }
 
 /// to += factor · x.
 template <typename Real>
-OMNIBAL_ON_LANES void add_scaled(const lanes& group, std::size_t width, Real factor, const Real* x,
-                                 Real* to) {
+OMNIBAL_ON_LANES void add_scaled(const lanes& group, std::size_t width, wide<Real> factor,
+                                 const Real* x, wide<Real>* to) {
   group.each(width, [&](std::size_t i) { to[i] += factor * x[i]; });
 }
 
 template <typename Real>
-[[nodiscard]] Real score_scale(const head_shape& shape) {
-  return 1 / std::sqrt(static_cast<Real>(shape.width));
+[[nodiscard]] wide<Real> score_scale(const head_shape& shape) {
+  return 1 / std::sqrt(static_cast<wide<Real>>(shape.width));
 }
 
 }  // namespace detail
@@ -132,45 +134,46 @@ template <typename Real>
 template <typename Real>
 struct attended {
   matrix<Real> output;
-  matrix<Real> log_sums;  ///< [rows × heads]
+  matrix<wide<Real>> log_sums;  ///< [rows × heads]
 };
 
 /// softmax(q · kᵀ / √width) · v over the rows that each row sees, itself among them.
 template <typename Real, typename Mask>
 [[nodiscard]] attended<Real> attend(machine& on, const matrix<Real>& qkv, const head_shape& shape,
                                     const Mask& mask) {
-  attended<Real> result{.output = matrix<Real>(on, qkv.rows(), shape.query_columns()),
-                        .log_sums = matrix<Real>(on, qkv.rows(), shape.heads)};
+  using number = wide<Real>;
+  matrix<number> sums(on, qkv.rows(), shape.query_columns());
+  matrix<number> logarithms(on, qkv.rows(), shape.heads);
   const matrix_view<const Real> in = qkv;
-  const matrix_view<Real> out = result.output;
-  const matrix_view<Real> log_sums = result.log_sums;
+  const matrix_view<number> out = sums;
+  const matrix_view<number> log_sums = logarithms;
   const auto scale = detail::score_scale<Real>(shape);
   for_rows(on, qkv.rows() * shape.heads, [=] OMNIBAL_ON_LANES(std::size_t item, lanes group) {
     const std::size_t row = item / shape.heads;
     const std::size_t head = item % shape.heads;
     const std::size_t key_head = head / shape.heads_of_key();
     const Real* const query = in[row] + shape.query(head);
-    Real* const output = out[row] + shape.query(head);
+    number* const output = out[row] + shape.query(head);
     const row_range keys = mask.keys_of(row);
-    Real largest = -std::numeric_limits<Real>::infinity();
-    Real sum = 0;
+    number largest = -std::numeric_limits<number>::infinity();
+    number sum = 0;
     for (std::size_t j = keys.first; j < keys.limit; ++j) {
-      const Real score =
+      const number score =
           scale * detail::dot(group, shape.width, query, in[j] + shape.key(key_head));
       if (score > largest) {  // the terms so far are relative to the largest of them
-        const Real smaller = std::exp(largest - score);
+        const number smaller = std::exp(largest - score);
         sum *= smaller;
         group.each(shape.width, [&](std::size_t i) { output[i] *= smaller; });
         largest = score;
       }
-      const Real term = std::exp(score - largest);
+      const number term = std::exp(score - largest);
       sum += term;
-      detail::add_scaled(group, shape.width, term, in[j] + shape.value(key_head), output);
+      detail::add_scaled<Real>(group, shape.width, term, in[j] + shape.value(key_head), output);
     }
     group.each(shape.width, [&](std::size_t i) { output[i] /= sum; });
     group.once([&] { log_sums[row][head] = largest + std::log(sum); });
   });
-  return result;
+  return {converted<Real>(on, std::move(sums)), std::move(logarithms)};
 }
 
 namespace detail {
@@ -179,40 +182,40 @@ namespace detail {
 template <typename Real>
 struct attention_gradient_inputs {
   head_shape shape;
-  Real scale;
+  wide<Real> scale;
   matrix_view<const Real> qkv;
-  matrix_view<const Real> log_sums;
-  matrix_view<const Real> given;   ///< The gradient of the output.
-  matrix_view<const Real> shares;  ///< [rows × heads] Σ output · its gradient
+  matrix_view<const wide<Real>> log_sums;
+  matrix_view<const Real> given;         ///< The gradient of the output.
+  matrix_view<const wide<Real>> shares;  ///< [rows × heads] Σ output · its gradient
 
   /// The probability with which a row attends to another, and the gradient of their score.
   struct pair_terms {
-    Real probability;
-    Real score_gradient;
+    wide<Real> probability;
+    wide<Real> score_gradient;
   };
   [[nodiscard]] OMNIBAL_ON_LANES pair_terms of_pair(const lanes& group, std::size_t row,
                                                     std::size_t head, std::size_t other) const {
     const std::size_t key_head = head / shape.heads_of_key();
-    const Real score = scale * dot(group, shape.width, qkv[row] + shape.query(head),
-                                   qkv[other] + shape.key(key_head));
-    const Real probability = std::exp(score - log_sums[row][head]);
-    const Real through_value =
+    const wide<Real> score = scale * dot(group, shape.width, qkv[row] + shape.query(head),
+                                         qkv[other] + shape.key(key_head));
+    const wide<Real> probability = std::exp(score - log_sums[row][head]);
+    const wide<Real> through_value =
         dot(group, shape.width, given[row] + shape.query(head), qkv[other] + shape.value(key_head));
     return {probability, probability * (through_value - shares[row][head]) * scale};
   }
 };
 
 template <typename Real>
-[[nodiscard]] matrix<Real> output_shares(machine& on, const attended<Real>& forward,
-                                         const matrix<Real>& dy, const head_shape& shape) {
-  matrix<Real> shares(on, dy.rows(), shape.heads);
+[[nodiscard]] matrix<wide<Real>> output_shares(machine& on, const attended<Real>& forward,
+                                               const matrix<Real>& dy, const head_shape& shape) {
+  matrix<wide<Real>> shares(on, dy.rows(), shape.heads);
   const matrix_view<const Real> output = forward.output;
   const matrix_view<const Real> given = dy;
-  const matrix_view<Real> out = shares;
+  const matrix_view<wide<Real>> out = shares;
   for_rows(on, dy.rows() * shape.heads, [=] OMNIBAL_ON_LANES(std::size_t item, lanes group) {
     const std::size_t row = item / shape.heads;
     const std::size_t first = shape.query(item % shape.heads);
-    const Real share = dot(group, shape.width, output[row] + first, given[row] + first);
+    const wide<Real> share = dot(group, shape.width, output[row] + first, given[row] + first);
     group.once([&] { out.data[item] = share; });
   });
   return shares;
@@ -226,19 +229,19 @@ template <typename Real, typename Mask>
 [[nodiscard]] matrix<Real> attention_gradient(machine& on, const matrix<Real>& qkv,
                                               const attended<Real>& forward, const matrix<Real>& dy,
                                               const head_shape& shape, const Mask& mask) {
-  matrix<Real> result(on, qkv.rows(), qkv.columns());
-  const matrix<Real> shares = detail::output_shares(on, forward, dy, shape);
+  matrix<wide<Real>> result(on, qkv.rows(), qkv.columns());
+  const matrix<wide<Real>> shares = detail::output_shares(on, forward, dy, shape);
   const detail::attention_gradient_inputs<Real> inputs{
       shape, detail::score_scale<Real>(shape), qkv, forward.log_sums, dy, shares};
-  const matrix_view<Real> out = result;
+  const matrix_view<wide<Real>> out = result;
   for_rows(on, qkv.rows() * shape.heads, [=] OMNIBAL_ON_LANES(std::size_t item, lanes group) {
     const std::size_t row = item / shape.heads;
     const std::size_t head = item % shape.heads;
     const row_range keys = mask.keys_of(row);
     for (std::size_t j = keys.first; j < keys.limit; ++j)
-      detail::add_scaled(group, shape.width, inputs.of_pair(group, row, head, j).score_gradient,
-                         inputs.qkv[j] + shape.key(head / shape.heads_of_key()),
-                         out[row] + shape.query(head));
+      detail::add_scaled<Real>(
+          group, shape.width, inputs.of_pair(group, row, head, j).score_gradient,
+          inputs.qkv[j] + shape.key(head / shape.heads_of_key()), out[row] + shape.query(head));
   });
   for_rows(on, qkv.rows() * shape.key_heads, [=] OMNIBAL_ON_LANES(std::size_t item, lanes group) {
     const std::size_t row = item / shape.key_heads;
@@ -248,13 +251,14 @@ template <typename Real, typename Mask>
       for (std::size_t k = 0; k < shape.heads_of_key(); ++k) {
         const std::size_t head = key_head * shape.heads_of_key() + k;
         const auto terms = inputs.of_pair(group, j, head, row);
-        detail::add_scaled(group, shape.width, terms.score_gradient,
-                           inputs.qkv[j] + shape.query(head), out[row] + shape.key(key_head));
-        detail::add_scaled(group, shape.width, terms.probability,
-                           inputs.given[j] + shape.query(head), out[row] + shape.value(key_head));
+        detail::add_scaled<Real>(group, shape.width, terms.score_gradient,
+                                 inputs.qkv[j] + shape.query(head), out[row] + shape.key(key_head));
+        detail::add_scaled<Real>(group, shape.width, terms.probability,
+                                 inputs.given[j] + shape.query(head),
+                                 out[row] + shape.value(key_head));
       }
   });
-  return result;
+  return converted<Real>(on, std::move(result));
 }
 
 }  // namespace omnibal::trainer

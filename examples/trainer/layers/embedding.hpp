@@ -44,13 +44,13 @@ void gather_image_gradients(const placed_batch& batch, matrix_view<const Real> g
 /// Adds the gradients of all tokens of text to the rows of their ids.
 template <typename Real>
 void add_table_gradient(const placed_batch& batch, matrix_view<const Real> given,
-                        matrix_view<Real> out) {
+                        matrix_view<wide<Real>> out) {
   const std::int32_t* const ids = batch.token_ids.data();
   const std::int32_t* const tokens = batch.tokens_by_id.data();
   const std::int32_t* const begin = batch.id_begin.data();
   for_rows(*batch.on, batch.id_begin.size() - 1,
            [=] OMNIBAL_ON_LANES(std::size_t entry, lanes group) {
-             Real* const sum = out[static_cast<std::size_t>(ids[tokens[begin[entry]]])];
+             wide<Real>* const sum = out[static_cast<std::size_t>(ids[tokens[begin[entry]]])];
              for (std::int32_t t = begin[entry]; t < begin[entry + 1]; ++t) {
                const Real* const from = given[static_cast<std::size_t>(tokens[t])];
                group.each(out.columns, [&](std::size_t i) { sum[i] += from[i]; });
@@ -71,7 +71,7 @@ class embedding {
   [[nodiscard]] matrix<Real> forward(placed_batch& batch, matrix<Real> image_rows, recompute_kind,
                                      saved&) {
     matrix<Real> y(*batch.on, batch.tokens(), columns_);
-    detail::gather_rows<Real>(batch, table_.value, image_rows, y);
+    detail::gather_rows<Real>(batch, table_.used(), image_rows, y);
     return y;
   }
 

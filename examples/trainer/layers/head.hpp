@@ -112,7 +112,7 @@ class head {
     matrix<Real> normed_gradient(on, of.normed.rows(), columns_);
     for_chunks(batch, of.normed, [&](std::size_t first, const matrix<Real>& slopes) {
       product<Real>(on, normed_gradient.view().part(first, slopes.rows()), {slopes},
-                    {weights_.value, true});
+                    {weights_.used(), true});
     });
     matrix<Real> dx(on, of.input.rows(), columns_);
     add_norm_gradients(on, dx, norm_, of.input, normed_gradient);
@@ -123,8 +123,8 @@ class head {
   void weight_gradient(placed_batch& batch, saved& of) {
     const matrix_view<const Real> normed = std::as_const(of.normed).view();
     for_chunks(batch, of.normed, [&](std::size_t first, const matrix<Real>& slopes) {
-      product<Real>(*batch.on, weights_.gradient, {normed.part(first, slopes.rows()), true},
-                    {slopes}, 1);
+      product<wide<Real>, Real>(*batch.on, weights_.gradient,
+                                {normed.part(first, slopes.rows()), true}, {slopes}, 1);
     });
   }
 
@@ -138,10 +138,10 @@ class head {
   }
 
  private:
-  [[nodiscard]] matrix<Real> logits_of(machine& on, const matrix<Real>& normed, std::size_t first,
-                                       std::size_t count) const {
-    matrix<Real> logits(on, count, vocabulary_);
-    product<Real>(on, logits, {normed.view().part(first, count)}, {weights_.value});
+  [[nodiscard]] matrix<wide<Real>> logits_of(machine& on, const matrix<Real>& normed,
+                                             std::size_t first, std::size_t count) const {
+    matrix<wide<Real>> logits(on, count, vocabulary_);
+    product<wide<Real>, Real>(on, logits, {normed.view().part(first, count)}, {weights_.used()});
     return logits;
   }
 
@@ -152,7 +152,7 @@ class head {
     buffer<double> losses(on, tokens);
     buffer<std::int32_t> predictions(on, tokens);
     for (std::size_t first = 0; first < tokens; first += head_chunk)
-      detail::evaluate_rows<Real>(
+      detail::evaluate_rows<wide<Real>>(
           batch, first, logits_of(on, normed, first, std::min(head_chunk, tokens - first)),
           losses.data(), predictions.data());
     std::vector<double> terms(tokens);
@@ -166,10 +166,10 @@ class head {
   template <typename Use>
   void for_chunks(const placed_batch& batch, const matrix<Real>& normed, const Use& use) const {
     for (std::size_t first = 0; first < normed.rows(); first += head_chunk) {
-      matrix<Real> chunk =
+      matrix<wide<Real>> chunk =
           logits_of(*batch.on, normed, first, std::min(head_chunk, normed.rows() - first));
-      detail::turn_into_slopes<Real>(batch, first, chunk);
-      use(first, chunk);
+      detail::turn_into_slopes<wide<Real>>(batch, first, chunk);
+      use(first, converted<Real>(*batch.on, std::move(chunk)));
     }
   }
 

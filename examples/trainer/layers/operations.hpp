@@ -24,10 +24,11 @@ namespace detail {
 
 /// 1 / √(mean of x² + ε).
 template <typename Real>
-[[nodiscard]] OMNIBAL_ON_LANES Real inverse_rms(const lanes& group, const Real* x,
-                                                std::size_t columns) {
-  const Real squares = group.sum(columns, [&](std::size_t i) { return x[i] * x[i]; });
-  return 1 / std::sqrt(squares / static_cast<Real>(columns) + static_cast<Real>(norm_epsilon));
+[[nodiscard]] OMNIBAL_ON_LANES wide<Real> inverse_rms(const lanes& group, const Real* x,
+                                                      std::size_t columns) {
+  using number = wide<Real>;
+  const number squares = group.sum(columns, [&](std::size_t i) { return x[i] * x[i]; });
+  return 1 / std::sqrt(squares / static_cast<number>(columns) + static_cast<number>(norm_epsilon));
 }
 
 }  // namespace detail
@@ -38,10 +39,10 @@ template <typename Real>
                                       const layer_parameter<Real>& gain) {
   matrix<Real> y(on, x.rows(), x.columns());
   const matrix_view<const Real> in = x;
-  const matrix_view<const Real> factors = gain.value;
+  const matrix_view<const Real> factors = gain.used();
   const matrix_view<Real> out = y;
   for_rows(on, x.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
-    const Real scale = detail::inverse_rms(group, in[row], in.columns);
+    const wide<Real> scale = detail::inverse_rms(group, in[row], in.columns);
     group.each(in.columns,
                [&](std::size_t i) { out[row][i] = in[row][i] * scale * factors.data[i]; });
   });
@@ -52,25 +53,25 @@ template <typename Real>
 template <typename Real>
 void add_norm_gradients(machine& on, matrix<Real>& dx, layer_parameter<Real>& gain,
                         const matrix<Real>& x, const matrix<Real>& dy) {
-  matrix<Real> of_gain(on, x.rows(), x.columns());
+  matrix<wide<Real>> of_gain(on, x.rows(), x.columns());
   const matrix_view<const Real> in = x;
-  const matrix_view<const Real> factors = gain.value;
+  const matrix_view<const Real> factors = gain.used();
   const matrix_view<const Real> given = dy;
   const matrix_view<Real> out = dx;
-  const matrix_view<Real> rows_of_gain = of_gain;
+  const matrix_view<wide<Real>> rows_of_gain = of_gain;
   for_rows(on, x.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     const Real* const xs = in[row];
     const Real* const dys = given[row];
-    const Real scale = detail::inverse_rms(group, xs, in.columns);
-    const Real along =
-        group.sum(in.columns, [&](std::size_t i) { return dys[i] * factors.data[i] * xs[i]; }) *
-        scale * scale / static_cast<Real>(in.columns);
+    const wide<Real> scale = detail::inverse_rms(group, xs, in.columns);
+    const wide<Real> along = group.sum(in.columns, [&](std::size_t i) {
+      return dys[i] * factors.data[i] * xs[i];
+    }) * scale * scale / static_cast<wide<Real>>(in.columns);
     group.each(in.columns, [&](std::size_t i) {
       out[row][i] += scale * (dys[i] * factors.data[i] - xs[i] * along);
       rows_of_gain[row][i] = dys[i] * xs[i] * scale;
     });
   });
-  add_column_sums<Real>(on, gain.gradient, of_gain);
+  add_column_sums<wide<Real>>(on, gain.gradient, of_gain);
 }
 
 // ---- addition -----------------------------------------------------------------------------------
@@ -88,7 +89,7 @@ void add(machine& on, matrix<Real>& to, const matrix<Real>& x) {
 /// Adds the bias to every row.
 template <typename Real>
 void add_bias(machine& on, matrix<Real>& to, const layer_parameter<Real>& bias) {
-  const matrix_view<const Real> in = bias.value;
+  const matrix_view<const Real> in = bias.used();
   const matrix_view<Real> out = to;
   for_rows(on, to.rows(), [=] OMNIBAL_ON_LANES(std::size_t row, lanes group) {
     group.each(in.columns, [&](std::size_t i) { out[row][i] += in.data[i]; });
@@ -110,15 +111,19 @@ struct gelu {
   template <typename Real>
   OMNIBAL_ON_LANES static void forward(const lanes& group, std::size_t width, const Real* in,
                                        Real* out) {
-    group.each(width, [&](std::size_t i) { out[i] = in[i] * share(in[i]); });
+    group.each(width, [&](std::size_t i) {
+      const wide<Real> x = in[i];
+      out[i] = x * share(x);
+    });
   }
 
   template <typename Real>
   OMNIBAL_ON_LANES static void backward(const lanes& group, std::size_t width, Real* in,
                                         const Real* given) {
-    constexpr Real density = std::numbers::inv_sqrtpi_v<Real> / std::numbers::sqrt2_v<Real>;
+    using number = wide<Real>;
+    constexpr number density = std::numbers::inv_sqrtpi_v<number> / std::numbers::sqrt2_v<number>;
     group.each(width, [&](std::size_t i) {
-      const Real x = in[i];
+      const number x = in[i];
       in[i] = given[i] * (share(x) + x * density * std::exp(-x * x / 2));
     });
   }
@@ -136,15 +141,18 @@ struct gated_silu {
   template <typename Real>
   OMNIBAL_ON_LANES static void forward(const lanes& group, std::size_t width, const Real* in,
                                        Real* out) {
-    group.each(width, [&](std::size_t i) { out[i] = in[i] * sigmoid(in[i]) * in[width + i]; });
+    group.each(width, [&](std::size_t i) {
+      const wide<Real> gate = in[i];
+      out[i] = gate * sigmoid(gate) * in[width + i];
+    });
   }
 
   template <typename Real>
   OMNIBAL_ON_LANES static void backward(const lanes& group, std::size_t width, Real* in,
                                         const Real* given) {
     group.each(width, [&](std::size_t i) {
-      const Real gate = in[i];
-      const Real share = sigmoid(gate);
+      const wide<Real> gate = in[i];
+      const wide<Real> share = sigmoid(gate);
       in[i] = given[i] * in[width + i] * share * (1 + gate * (1 - share));
       in[width + i] = given[i] * gate * share;
     });

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <numbers>
@@ -20,11 +21,31 @@ namespace omnibal::trainer {
 
 /// Numbers that are trained. Gradients are added to until the optimizer's step sets them to 0.
 template <typename Real>
-struct layer_parameter {
+struct trained_parameter {
   std::string name = {};
   matrix<Real> value = {};
   matrix<Real> gradient = {};
 };
+
+/// A parameter of a layer that computes in a format: trained in floats where that is bf16.
+template <typename Real>
+struct layer_parameter : trained_parameter<wide<Real>> {
+  matrix<Real> rounded = {};  ///< What is computed with; not there where that is the value.
+
+  [[nodiscard]] matrix_view<const Real> used() const noexcept {
+    if constexpr (std::same_as<Real, wide<Real>>)
+      return this->value;
+    else
+      return rounded;
+  }
+};
+
+/// After a change of the value.
+template <typename Real>
+void round_value(machine& on, layer_parameter<Real>& of) {
+  if constexpr (!std::same_as<Real, wide<Real>>)
+    convert<Real, wide<Real>>(on, of.value, of.rounded);
+}
 
 /// Initial values of the parameters of one layer: they depend on the seed, the layer's index in the
 /// model and the order of the calls, not on the stage that the layer is in.
@@ -68,11 +89,13 @@ class initial_values {
   template <typename Real>
   [[nodiscard]] layer_parameter<Real> made(std::string name, std::size_t rows, std::size_t columns,
                                            const std::vector<double>& values) {
-    layer_parameter<Real> result{
-        .name = std::move(name),
-        .value = matrix<Real>(*on_, rows, columns, memory_use::parameters),
-        .gradient = matrix<Real>(*on_, rows, columns, memory_use::parameters)};
+    layer_parameter<Real> result;
+    result.name = std::move(name);
+    result.value = matrix<wide<Real>>(*on_, rows, columns, memory_use::parameters);
+    result.gradient = matrix<wide<Real>>(*on_, rows, columns, memory_use::parameters);
     copy_in(*on_, std::span<const double>(values), result.value.view().data);
+    if constexpr (!std::same_as<Real, wide<Real>>)
+      result.rounded = matrix<Real>(*on_, rows, columns, memory_use::parameters);
     return result;
   }
 
@@ -86,7 +109,7 @@ template <typename Real>
 [[nodiscard]] matrix<Real> times(machine& on, const matrix<Real>& x,
                                  const layer_parameter<Real>& w) {
   matrix<Real> y(on, x.rows(), w.value.columns());
-  product<Real>(on, y, {x}, {w.value});
+  product<Real>(on, y, {x}, {w.used()});
   return y;
 }
 
@@ -95,7 +118,7 @@ template <typename Real>
 [[nodiscard]] matrix<Real> times_transposed(machine& on, const matrix<Real>& dy,
                                             const layer_parameter<Real>& w) {
   matrix<Real> dx(on, dy.rows(), w.value.rows());
-  product<Real>(on, dx, {dy}, {w.value, true});
+  product<Real>(on, dx, {dy}, {w.used(), true});
   return dx;
 }
 
@@ -103,7 +126,7 @@ template <typename Real>
 template <typename Real>
 void add_weight_gradient(machine& on, layer_parameter<Real>& w, const matrix<Real>& x,
                          const matrix<Real>& dy) {
-  product<Real>(on, w.gradient, {x, true}, {dy}, 1);
+  product<wide<Real>, Real>(on, w.gradient, {x, true}, {dy}, 1);
 }
 
 }  // namespace omnibal::trainer

@@ -68,7 +68,7 @@ class patch_embedding {
 
   [[nodiscard]] matrix<Real> forward(placed_batch& batch, matrix<Real>, recompute_kind, saved&) {
     matrix<Real> y = times(*batch.on, detail::patches_of<Real>(batch, tiles_), weights_);
-    detail::add_positions<Real>(*batch.on, y, positions_.value);
+    detail::add_positions<Real>(*batch.on, y, positions_.used());
     return y;
   }
 

@@ -24,7 +24,7 @@ struct tile_attention {
   }
   [[nodiscard]] within_tile mask(const placed_batch&) const noexcept { return {patches}; }
   template <typename Real>
-  void turn(const placed_batch&, matrix<Real>&, const head_shape&, Real) const {}
+  void turn(const placed_batch&, matrix<Real>&, const head_shape&, wide<Real>) const {}
 };
 
 /// Causal attention within documents, with rotary positions.
@@ -38,7 +38,7 @@ struct document_attention {
   /// Turns queries and keys by their positions, or back where direction is −1.
   template <typename Real>
   void turn(const placed_batch& batch, matrix<Real>& qkv, const head_shape& shape,
-            Real direction) const {
+            wide<Real> direction) const {
     rotate(*batch.on, qkv, shape, batch.position_ids, rotary_base, direction);
   }
 };
@@ -70,7 +70,7 @@ class self_attention {
     if (!of.normed) of.normed = normalized(on, of.input, norm_);
     if (of.qkv) return;
     of.qkv = times(on, of.normed, qkv_);
-    pattern_.turn(batch, of.qkv, shape_, Real{1});
+    pattern_.turn(batch, of.qkv, shape_, 1);
     of.heads = attend(on, of.qkv, shape_, pattern_.mask(batch));
   }
 
@@ -93,7 +93,7 @@ class self_attention {
     machine& on = *batch.on;
     of.qkv_gradient = attention_gradient(on, of.qkv, of.heads, times_transposed(on, dy, out_),
                                          shape_, pattern_.mask(batch));
-    pattern_.turn(batch, of.qkv_gradient, shape_, Real{-1});
+    pattern_.turn(batch, of.qkv_gradient, shape_, -1);
     of.qkv = {};
     of.heads.log_sums = {};
     matrix<Real> dx = copy_of(on, dy);
@@ -114,9 +114,10 @@ class self_attention {
   [[nodiscard]] std::int64_t saved_bytes(const workload& work, recompute_kind kind) const {
     std::size_t columns = columns_;
     if (kind == recompute_kind::none) columns += columns_;
-    if (kind != recompute_kind::full)
-      columns += shape_.columns() + shape_.query_columns() + shape_.heads;
-    return detail::bytes_of<Real>(rows(work), columns);
+    if (kind == recompute_kind::full) return detail::bytes_of<Real>(rows(work), columns);
+    columns += shape_.columns() + shape_.query_columns();
+    return detail::bytes_of<Real>(rows(work), columns) +
+           detail::bytes_of<wide<Real>>(rows(work), shape_.heads);
   }
   [[nodiscard]] std::int64_t waiting_bytes(const workload& work) const {
     return detail::bytes_of<Real>(rows(work),

@@ -4,7 +4,8 @@
 /// it. The vision block and the decoder block are of this form.
 ///
 /// Saved per row, in numbers, with d columns, h heads, qkv and o columns of queries, keys and
-/// values and of the heads' outputs, f of the feed-forward and i inputs per activation:
+/// values and of the heads' outputs, f of the feed-forward and i inputs per activation; the h are
+/// wide:
 ///
 ///     none       4 d + qkv + o + h + (i + 1) f
 ///     selective  2 d + qkv + o + h + i f         norms and activations are computed again

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstring>
 #include <new>
+#include <string>
 
 #include "openblas.hpp"
 #include "product.hpp"
@@ -16,6 +17,11 @@
 #define OMNIBAL_ON_LANES
 
 namespace omnibal::trainer {
+
+/// Chooses the device of the calling thread among those of this kind: there is one.
+inline void use_device(std::size_t) {}
+
+[[nodiscard]] inline std::string device_name() { return "cpu"; }
 
 /// Memory and order of work. Everything that is asked for is done when the call returns.
 class device {
@@ -95,13 +101,14 @@ void run_rows(device&, std::size_t rows, const Body& body) {
 }
 
 template <typename Real>
-void run_column_sums(device&, Real* sums, const Real* x, std::size_t rows, std::size_t columns) {
+void run_column_sums(device&, wide<Real>* sums, const Real* x, std::size_t rows,
+                     std::size_t columns) {
   for (std::size_t row = 0; row < rows; ++row)
     for (std::size_t c = 0; c < columns; ++c) sums[c] += x[row * columns + c];
 }
 
-template <typename Real>
-void run_product(device&, const product_arguments<Real>& of) {
+template <typename Out, typename In>
+void run_product(device&, const product_arguments<Out, In>& of) {
   openblas_product(of);
 }
 

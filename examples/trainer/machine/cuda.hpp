@@ -38,6 +38,23 @@
 
 namespace omnibal::trainer {
 
+/// Chooses the GPU of the calling thread: ranks take turns. Throws gpu::cuda_error where there is
+/// none.
+inline void use_device(std::size_t rank) {
+  int devices = 0;
+  gpu::require(cudaGetDeviceCount(&devices), "machine: GPUs");
+  gpu::require(cudaSetDevice(static_cast<int>(rank) % devices), "machine: GPU");
+}
+
+/// Of the GPU of the calling thread.
+[[nodiscard]] inline std::string device_name() {
+  int which = 0;
+  cudaDeviceProp properties{};
+  gpu::require(cudaGetDevice(&which), "machine: GPU");
+  gpu::require(cudaGetDeviceProperties(&properties, which), "machine: GPU");
+  return properties.name;
+}
+
 /// Memory and order of work of one stage. Throws gpu::cuda_error.
 class device {
  public:
@@ -100,6 +117,10 @@ class device {
   void open() {
     require(cublasCreate(&products_));
     require(cublasSetStream(products_, stream_));
+    // Where a product is split, its parts are added as floats.
+    require(cublasSetMathMode(
+        products_, static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH |
+                                             CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)));
     keep_freed_memory();
   }
   /// For the next allocations: otherwise every finish() gives it back to the driver.
@@ -182,11 +203,11 @@ __global__ void row_kernel(std::size_t rows, Body body) {
 }
 
 template <typename Real>
-__global__ void column_sum_kernel(Real* sums, const Real* x, std::size_t rows,
+__global__ void column_sum_kernel(wide<Real>* sums, const Real* x, std::size_t rows,
                                   std::size_t columns) {
   const std::size_t c = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (c >= columns) return;
-  Real sum = sums[c];
+  wide<Real> sum = sums[c];
   for (std::size_t row = 0; row < rows; ++row) sum += x[row * columns + c];
   sums[c] = sum;
 }
@@ -210,7 +231,8 @@ void run_rows(device& on, std::size_t rows, const Body& body) {
 }
 
 template <typename Real>
-void run_column_sums(device& on, Real* sums, const Real* x, std::size_t rows, std::size_t columns) {
+void run_column_sums(device& on, wide<Real>* sums, const Real* x, std::size_t rows,
+                     std::size_t columns) {
   const cudaLaunchConfig_t config = launch_for(on, columns);
   gpu::require(cudaLaunchKernelEx(&config, column_sum_kernel<Real>, sums, x, rows, columns),
                "machine: column sums");
@@ -218,30 +240,32 @@ void run_column_sums(device& on, Real* sums, const Real* x, std::size_t rows, st
 
 #if defined(OMNIBAL_TRAINER_EMULATED)
 
-template <typename Real>
-void run_product(device& on, const product_arguments<Real>& of) {
+template <typename Out, typename In>
+void run_product(device& on, const product_arguments<Out, In>& of) {
   on.finish();
   openblas_product(of);
 }
 
 #else
 
-/// cuBLAS stores matrices column by column and so computes outᵀ = rightᵀ · leftᵀ.
 template <typename Real>
-void run_product(device& on, const product_arguments<Real>& of) {
-  constexpr auto gemm = [] {
-    if constexpr (std::same_as<Real, float>)
-      return &cublasSgemm;
-    else
-      return &cublasDgemm;
-  }();
+[[nodiscard]] constexpr cudaDataType_t data_type_of() {
+  if constexpr (std::same_as<Real, bf16_number>) return CUDA_R_16BF;
+  return std::same_as<Real, float> ? CUDA_R_32F : CUDA_R_64F;
+}
+
+/// cuBLAS stores matrices column by column and so computes outᵀ = rightᵀ · leftᵀ.
+template <typename Out, typename In>
+void run_product(device& on, const product_arguments<Out, In>& of) {
+  constexpr auto sums = std::same_as<In, double> ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F;
   const auto order = [](bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
   const auto size = [](std::size_t count) { return static_cast<int>(count); };
-  const Real one = 1;
-  device::require(gemm(on.products(), order(of.right_transposed), order(of.left_transposed),
-                       size(of.columns), size(of.rows), size(of.inner), &one, of.right,
-                       size(of.right_columns()), of.left, size(of.left_columns()), &of.keep, of.out,
-                       size(of.columns)));
+  const wide<Out> one = 1;
+  device::require(cublasGemmEx(on.products(), order(of.right_transposed), order(of.left_transposed),
+                               size(of.columns), size(of.rows), size(of.inner), &one, of.right,
+                               data_type_of<In>(), size(of.right_columns()), of.left,
+                               data_type_of<In>(), size(of.left_columns()), &of.keep, of.out,
+                               data_type_of<Out>(), size(of.columns), sums, CUBLAS_GEMM_DEFAULT));
 }
 
 #endif

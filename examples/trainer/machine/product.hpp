@@ -5,21 +5,23 @@
 
 #include <cstddef>
 
+#include "number.hpp"
+
 namespace omnibal::trainer::detail {
 
 /// out = left · right + keep · out. Matrices are stored row by row, without gaps; a transposed
-/// factor has as many columns in memory as it has rows in the product.
-template <typename Real>
+/// factor has as many columns in memory as it has rows in the product. Sums are wide.
+template <typename Out, typename In = Out>
 struct product_arguments {
   std::size_t rows = 0;     ///< Of out.
   std::size_t columns = 0;  ///< Of out.
   std::size_t inner = 0;    ///< Columns of left and rows of right, at least 1.
-  const Real* left = nullptr;
+  const In* left = nullptr;
   bool left_transposed = false;
-  const Real* right = nullptr;
+  const In* right = nullptr;
   bool right_transposed = false;
-  Real keep = 0;
-  Real* out = nullptr;
+  wide<Out> keep = 0;
+  Out* out = nullptr;
 
   /// Columns in memory.
   [[nodiscard]] std::size_t left_columns() const noexcept { return left_transposed ? rows : inner; }

@@ -27,12 +27,12 @@ struct bf16 {
   friend bool operator==(const bf16&, const bf16&) = default;
 };
 
-[[nodiscard]] inline float to_float(bf16 value) noexcept {
+[[nodiscard]] constexpr float to_float(bf16 value) noexcept {
   return std::bit_cast<float>(std::uint32_t{value.bits} << 16U);
 }
 
 /// Rounds to nearest, ties to even; a NaN stays one.
-[[nodiscard]] inline bf16 to_bf16(float value) noexcept {
+[[nodiscard]] constexpr bf16 to_bf16(float value) noexcept {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   if (value != value) return {static_cast<std::uint16_t>(bits >> 16U | 0x40U)};
   return {static_cast<std::uint16_t>((bits + 0x7fffU + (bits >> 16U & 1U)) >> 16U)};
