@@ -21,6 +21,17 @@ foreach(wrapped_source IN LISTS kernel_tests)
 endforeach()
 omnibal_add_catch_tests(emulated LABEL emulated SOURCES ${sources} LIBRARIES omnibal_emulator)
 
+# The C interface of the device forms, over the emulator.
+set(wrapped_source "${PROJECT_SOURCE_DIR}/examples/c/omnibal_c_gpu.cu")
+set(wrap "${CMAKE_CURRENT_BINARY_DIR}/emulated/omnibal_c_gpu.cpp")
+configure_file(gpu_host_wrap.cpp.in "${wrap}" @ONLY)
+add_library(omnibal_c_emulated STATIC EXCLUDE_FROM_ALL "${wrap}")
+target_link_libraries(
+  omnibal_c_emulated
+  PUBLIC omnibal::compiled omnibal_emulator
+  PRIVATE omnibal_warnings)
+target_link_libraries(emulated_c_device_test PRIVATE omnibal_c_emulated)
+
 # The trainer's layers with a warp of lanes, as on a GPU; products are OpenBLAS's.
 if(TARGET omnibal_trainer_parts)
   add_library(omnibal_trainer_emulated STATIC EXCLUDE_FROM_ALL

@@ -64,6 +64,12 @@ if(OMNIBAL_GPU)
       endif()
     endif()
   endforeach()
+
+  # The C interface of the device forms.
+  add_library(omnibal_c_device STATIC EXCLUDE_FROM_ALL
+                                      "${PROJECT_SOURCE_DIR}/examples/c/omnibal_c_gpu.cu")
+  target_link_libraries(omnibal_c_device PUBLIC omnibal::gpu PRIVATE omnibal_warnings)
+  target_link_libraries(gpu_c_device_test PRIVATE omnibal_c_device)
 endif()
 
 if(TARGET omnibal_trainer_cuda)

@@ -2,106 +2,30 @@
 // The library omnibal_c: the C interface over the host forms of the module indices.
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
-#include <exception>
 #include <iterator>
 #include <span>
-#include <string>
 #include <vector>
 
 #include <omnibal/c/omnibal.h>
 #include <omnibal/core.hpp>
 #include <omnibal/indices.hpp>
 
+#include "arguments.hpp"
+
 using namespace omnibal;
+using namespace omnibal::examples;
 using namespace omnibal::indices;
 
 namespace {
-
-/// 0, or 1 with the message of what was thrown.
-template <typename Function>
-std::int32_t guarded(omnibal_error* error, const Function& function) noexcept {
-  try {
-    function();
-    return 0;
-  } catch (const std::exception& thrown) {
-    if (error != nullptr) {
-      const std::size_t length = std::min(std::strlen(thrown.what()), sizeof error->text - 1);
-      std::memcpy(error->text, thrown.what(), length);
-      error->text[length] = '\0';
-    }
-    return 1;
-  }
-}
-
-/// A pointer that may be null, as a span that may be empty.
-template <typename Value>
-std::span<Value> span_of(Value* values, std::int64_t count, const char* field) {
-  if (count < 0) throw invalid_input(field, count, "entries: must not be negative");
-  return values == nullptr ? std::span<Value>()
-                           : std::span(values, static_cast<std::size_t>(count));
-}
-
-template <typename Value>
-std::span<const Value> need_span(const Value* values, std::int64_t count, const char* field) {
-  if (values == nullptr && count > 0) throw invalid_input(field, "null", "must be given");
-  return span_of(values, count, field);
-}
-
-template <typename Struct>
-const Struct& need(const Struct* given, const char* field) {
-  if (given == nullptr) throw invalid_input(field, "null", "must be given");
-  return *given;
-}
 
 laid_documents lay(const omnibal_row& row) {
   return lay_row(need_span(row.lengths, row.documents, "lengths"), row.slots, row.multiple);
 }
 
-/// Calls function(split, slots of a rank) with the split of a row.
-template <typename Function>
-void with_split(const omnibal_row& row, const document_row& documents, const Function& function) {
-  if (row.ranks < 1 || row.ranks > 1 << 20)
-    throw invalid_input("ranks", row.ranks, "must be at least 1 and at most 2^20");
-  if (row.rank < 0 || row.rank >= row.ranks)
-    throw invalid_input("rank", row.rank, "must be at least 0 and less than the number of ranks");
-  const auto need_multiple = [&](std::int64_t value, const char* field, std::int64_t of) {
-    if (value % of != 0)
-      throw invalid_input(field, value, "must be a multiple of " + std::to_string(of));
-  };
-  const std::int64_t chunks = 2 * row.ranks;
-  switch (row.split) {
-    case OMNIBAL_WHOLE:
-      if (row.ranks != 1) throw invalid_input("ranks", row.ranks, "must be 1 for a whole row");
-      return function(whole{row.slots});
-    case OMNIBAL_CONTIGUOUS:
-      need_multiple(row.slots, "slots", row.ranks);
-      return function(contiguous{row.slots, row.ranks});
-    case OMNIBAL_STRIPED:
-      need_multiple(row.slots, "slots", row.ranks);
-      return function(striped{row.slots, row.ranks});
-    case OMNIBAL_ZIGZAG_ROW:
-      need_multiple(row.slots, "slots", chunks);
-      return function(zigzag_row{row.slots, row.ranks});
-    case OMNIBAL_ZIGZAG:
-      need_multiple(row.multiple, "multiple", chunks);
-      if (documents.cu_seqlens_padded[documents.documents] != row.slots)
-        throw invalid_input("slots", row.slots, "must be those of the padded documents: no tail");
-      return function(zigzag{documents, row.ranks});
-    default: throw invalid_input("split", row.split, "is not known");
-  }
-}
-
-token_inputs inputs_of(const omnibal_token_inputs& given, const omnibal_row& row) {
-  if (given.mask < 0 || given.mask > 6) throw invalid_input("mask", given.mask, "must be 0 to 6");
-  return {
-      .labels = span_of(given.labels, row.slots, "slots"),
-      .document_weight = span_of(given.document_weight, row.documents, "documents"),
-      .image_first = span_of(given.image_first, row.slots, "slots"),
-      .zero_in_padding = given.zero_in_padding != 0,
-      .label = {.shift = given.shifted_labels != 0 ? label_shift::shifted : label_shift::unshifted},
-      .mask = static_cast<mask_kind>(given.mask),
-      .mask_parameter = given.mask_parameter};
+/// Refuses a row with a tail, which zigzag of the documents would leave to nobody.
+void need_no_tail(const omnibal_row& row, const laid_documents& laid) {
+  if (row.split == OMNIBAL_ZIGZAG && laid.summary.tail != 0)
+    throw invalid_input("slots", row.slots, "must be those of the padded documents: no tail");
 }
 
 std::vector<image_grid> grids_of(const std::int32_t* grids, std::int64_t images,
@@ -138,12 +62,7 @@ std::int32_t omnibal_lay_documents(const std::int64_t* lengths, std::int64_t cou
                                    std::int32_t* cu_seqlens_padded,
                                    omnibal_document_summary* summary, omnibal_error* error) {
   return guarded(error, [&] {
-    const omnibal_document_layout& given = need(layout, "layout");
-    const document_layout shape{
-        .documents = given.documents,
-        .slots = given.slots,
-        .multiple = given.multiple,
-        .tail = given.tail_counted != 0 ? tail_policy::counted : tail_policy::left_out};
+    const document_layout shape = layout_of(need(layout, "layout"));
     const auto all = need_span(lengths, count, "lengths");
     document_summary found = lay_documents(all, shape);
     const auto entries = static_cast<std::int64_t>(offset_count(shape));
@@ -162,6 +81,7 @@ std::int32_t omnibal_fill_tokens(const omnibal_row* row, const omnibal_token_inp
     const laid_documents laid = lay(need(row, "row"));
     const omnibal_token_arrays& out = need(arrays, "arrays");
     const token_inputs given = inputs_of(need(inputs, "inputs"), *row);
+    need_no_tail(*row, laid);
     with_split(*row, laid.row(), [&](const auto& split) {
       const auto local = [&](auto* values) {
         return span_of(values, split.local_slots(), "slots");
@@ -237,11 +157,7 @@ std::int32_t omnibal_rope_positions(const omnibal_row* row, const omnibal_rope_i
   return guarded(error, [&] {
     const laid_documents laid = lay(need(row, "row"));
     const omnibal_rope_inputs& given = need(inputs, "inputs");
-    if (row->split != OMNIBAL_WHOLE)
-      throw invalid_input("split", row->split, "must be 0, a whole row");
-    if (axes != 3 && axes != 4) throw invalid_input("axes", axes, "must be 3 or 4");
-    if (given.variant < 0 || given.variant > 3)
-      throw invalid_input("variant", given.variant, "must be 0 to 3");
+    check_rope_arguments(*row, given, axes);
     std::vector<token_type> types;
     for (const std::uint8_t type : need_span(given.token_type, row->slots, "token_type"))
       types.push_back(static_cast<token_type>(type));

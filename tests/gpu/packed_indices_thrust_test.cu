@@ -48,7 +48,7 @@ scanned scan(const std::vector<std::int32_t>& lengths) {
   const auto documents = static_cast<std::int32_t>(lengths.size());
   const auto inputs = thrust::make_transform_iterator(
       thrust::make_counting_iterator(std::int32_t{0}),
-      detail::summarize_document{thrust::raw_pointer_cast(device_lengths.data())});
+      detail::summarize_document<>{thrust::raw_pointer_cast(device_lengths.data())});
   const detail::store_summary store{thrust::raw_pointer_cast(cu_seqlens.data()),
                                     thrust::raw_pointer_cast(summary.data()), documents};
   thrust::inclusive_scan(thrust::device, inputs, inputs + documents,

@@ -15,6 +15,7 @@
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
+#include <omnibal/gpu/detail/lengths.cuh>
 #include <omnibal/gpu/detail/scan.cuh>
 #include <omnibal/gpu/detail/wait.cuh>
 #include <omnibal/indices/cursor.hpp>
@@ -61,6 +62,13 @@ row_summary lay_documents(std::span<const std::int32_t> lengths,
                           const indices::document_layout& layout,
                           const device_document_arrays& arrays, cudaStream_t stream = nullptr);
 
+/// The same of lengths in host memory. What is_valid() would refuse is refused at once, and so are
+/// more than most_host_lengths.
+cudaError_t lay_documents_async(const host_lengths& lengths, const indices::document_layout& layout,
+                                const device_document_arrays& arrays, cudaStream_t stream) noexcept;
+row_summary lay_documents(const host_lengths& lengths, const indices::document_layout& layout,
+                          const device_document_arrays& arrays, cudaStream_t stream = nullptr);
+
 /// A view of a row with offsets in device memory, for fill_tokens. Without padding the second array
 /// may be left out.
 [[nodiscard]] inline indices::document_row row_of(const device_document_arrays& arrays,
@@ -75,9 +83,10 @@ row_summary lay_documents(std::span<const std::int32_t> lengths,
 
 namespace detail {
 
-/// Document → the summary of it alone.
+/// Document → the summary of it alone. Lengths are an address or lengths_in_parameters.
+template <typename Lengths>
 struct summarize_length {
-  const std::int32_t* lengths;
+  Lengths lengths;
   std::int64_t multiple;
 
   [[nodiscard]] OMNIBAL_HD constexpr row_summary operator()(std::int64_t document) const noexcept {
@@ -162,6 +171,24 @@ inline void check_documents(std::span<const std::int32_t> lengths,
   if (arrays.summary == nullptr) throw invalid_input("summary", "null", "must be device memory");
 }
 
+[[noreturn]] inline void refuse_slots(const row_summary& row,
+                                      const indices::document_layout& layout) {
+  throw invalid_input(
+      "slots", layout.slots,
+      "must be at least what the documents need, " + std::to_string(row.slots_used));
+}
+
+/// Throws for what is_valid() would refuse of lengths that the host knows.
+inline void check_documents(const host_lengths& given, const indices::document_layout& layout,
+                            const device_document_arrays& arrays) {
+  check_documents(given.lengths, layout, arrays);
+  check_host_lengths(given);
+  row_summary all;
+  for (const std::int32_t length : given.lengths)
+    all.slots_used += indices::round_up(length, layout.multiple);
+  if (!is_valid(all, layout)) refuse_slots(all, layout);
+}
+
 /// Throws for what is_valid() refuses.
 inline void require_valid(const row_summary& row, std::span<const std::int32_t> lengths,
                           const indices::document_layout& layout, cudaStream_t stream,
@@ -171,10 +198,21 @@ inline void require_valid(const row_summary& row, std::span<const std::int32_t> 
     throw invalid_input("lengths", document, fetch(&lengths[document], stream, operation),
                         "must not be negative");
   }
-  if (!is_valid(row, layout))
-    throw invalid_input(
-        "slots", layout.slots,
-        "must be at least what the documents need, " + std::to_string(row.slots_used));
+  if (!is_valid(row, layout)) refuse_slots(row, layout);
+}
+
+/// lay_documents_async of what has been checked.
+template <typename Lengths>
+cudaError_t lay_async(const Lengths& lengths, std::size_t count,
+                      const indices::document_layout& layout, const device_document_arrays& arrays,
+                      cudaStream_t stream) noexcept {
+  const auto documents = static_cast<std::int64_t>(count);
+  return scan_async<row_summary>(
+      summarize_length<Lengths>{lengths, layout.multiple}, append_row{}, documents,
+      store_offsets{wanted(arrays.cu_seqlens), wanted(arrays.cu_seqlens_padded), arrays.summary,
+                    documents, static_cast<std::int64_t>(indices::offset_count(layout)),
+                    layout.slots, layout.tail == indices::tail_policy::counted},
+      stream);
 }
 
 }  // namespace detail
@@ -186,14 +224,18 @@ inline cudaError_t lay_documents_async(std::span<const std::int32_t> lengths,
   const cudaError_t checked =
       detail::code_of([&] { detail::check_documents(lengths, layout, arrays); });
   if (checked != cudaSuccess) return checked;
-  const auto documents = static_cast<std::int64_t>(lengths.size());
-  return detail::scan_async<row_summary>(
-      detail::summarize_length{lengths.data(), layout.multiple}, detail::append_row{}, documents,
-      detail::store_offsets{detail::wanted(arrays.cu_seqlens),
-                            detail::wanted(arrays.cu_seqlens_padded), arrays.summary, documents,
-                            static_cast<std::int64_t>(indices::offset_count(layout)), layout.slots,
-                            layout.tail == indices::tail_policy::counted},
-      stream);
+  return detail::lay_async(lengths.data(), lengths.size(), layout, arrays, stream);
+}
+
+inline cudaError_t lay_documents_async(const host_lengths& lengths,
+                                       const indices::document_layout& layout,
+                                       const device_document_arrays& arrays,
+                                       cudaStream_t stream) noexcept {
+  const cudaError_t checked =
+      detail::code_of([&] { detail::check_documents(lengths, layout, arrays); });
+  if (checked != cudaSuccess) return checked;
+  return detail::lay_async(detail::in_parameters(lengths), lengths.lengths.size(), layout, arrays,
+                           stream);
 }
 
 inline row_summary lay_documents(std::span<const std::int32_t> lengths,
@@ -204,6 +246,14 @@ inline row_summary lay_documents(std::span<const std::int32_t> lengths,
   const row_summary row = detail::fetch(arrays.summary, stream, "lay_documents");
   detail::require_valid(row, lengths, layout, stream, "lay_documents");
   return row;
+}
+
+inline row_summary lay_documents(const host_lengths& lengths,
+                                 const indices::document_layout& layout,
+                                 const device_document_arrays& arrays, cudaStream_t stream) {
+  detail::check_documents(lengths, layout, arrays);
+  require(lay_documents_async(lengths, layout, arrays, stream), "lay_documents");
+  return detail::fetch(arrays.summary, stream, "lay_documents");
 }
 
 }  // namespace omnibal::inline v0::gpu

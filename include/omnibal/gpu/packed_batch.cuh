@@ -61,6 +61,16 @@ row_summary make_packed_batch(std::span<const std::int32_t> lengths,
                               const indices::packed_batch_options& options,
                               const device_packed_batch& batch, cudaStream_t stream = nullptr);
 
+/// The same of lengths in host memory; labels are device memory all the same. What is_valid() would
+/// refuse is refused at once, and so are more than most_host_lengths.
+cudaError_t make_packed_batch_async(const host_lengths& lengths,
+                                    std::span<const std::int64_t> labels,
+                                    const indices::packed_batch_options& options,
+                                    const device_packed_batch& batch, cudaStream_t stream) noexcept;
+row_summary make_packed_batch(const host_lengths& lengths, std::span<const std::int64_t> labels,
+                              const indices::packed_batch_options& options,
+                              const device_packed_batch& batch, cudaStream_t stream = nullptr);
+
 /// The layout that the options describe.
 [[nodiscard]] constexpr indices::document_layout layout_of(
     const indices::packed_batch_options& options) noexcept {
@@ -84,9 +94,10 @@ struct visit_label {
   }
 };
 
-inline void check_batch(std::span<const std::int32_t> lengths,
-                        const indices::packed_batch_options& options,
-                        const device_packed_batch& batch) {
+/// Lengths are device memory, or host_lengths.
+template <typename Lengths>
+void check_batch(const Lengths& lengths, const indices::packed_batch_options& options,
+                 const device_packed_batch& batch) {
   indices::detail::check_consumer(options);
   check_documents(lengths, layout_of(options), batch.documents);
   const std::size_t offsets = indices::offset_count(layout_of(options));
@@ -108,18 +119,14 @@ template <typename... Steps>
   return code;
 }
 
-}  // namespace detail
-
-inline cudaError_t make_packed_batch_async(std::span<const std::int32_t> lengths,
-                                           std::span<const std::int64_t> labels,
-                                           const indices::packed_batch_options& options,
-                                           const device_packed_batch& batch,
-                                           cudaStream_t stream) noexcept {
+/// make_packed_batch_async of what has been checked.
+template <typename Lengths>
+cudaError_t batch_async(const Lengths& lengths, std::size_t documents,
+                        std::span<const std::int64_t> labels,
+                        const indices::packed_batch_options& options,
+                        const device_packed_batch& batch, cudaStream_t stream) noexcept {
   using indices::batch_consumer;
-  const cudaError_t checked =
-      detail::code_of([&] { detail::check_batch(lengths, options, batch); });
-  if (checked != cudaSuccess) return checked;
-  const indices::document_row row = row_of(batch.documents, lengths.size(), options.slots);
+  const indices::document_row row = row_of(batch.documents, documents, options.slots);
   const bool is_split = options.ranks > 1;
   const bool is_flex = options.consumer == batch_consumer::flex_attention;
   indices::token_inputs inputs{.mask = options.mask, .mask_parameter = options.mask_parameter};
@@ -131,11 +138,10 @@ inline cudaError_t make_packed_batch_async(std::span<const std::int32_t> lengths
   const auto spread_labels = [&] {
     if (!indices::takes_labels(options.consumer)) return cudaSuccess;
     inputs.labels = batch.label_of_slot;
-    return detail::fill_async(
-        detail::start::overlapping, {row.cu_seqlens_padded, row.documents, row.slots},
-        detail::visit_label{row, labels.data(), static_cast<std::int64_t>(labels.size()),
-                            batch.label_of_slot.data()},
-        stream);
+    return fill_async(start::overlapping, {row.cu_seqlens_padded, row.documents, row.slots},
+                      visit_label{row, labels.data(), static_cast<std::int64_t>(labels.size()),
+                                  batch.label_of_slot.data()},
+                      stream);
   };
   const auto weigh = [&] {
     if (!indices::weighs_losses(options.consumer)) return cudaSuccess;
@@ -144,30 +150,53 @@ inline cudaError_t make_packed_batch_async(std::span<const std::int32_t> lengths
                                  batch.weights, stream);
   };
   const auto fill = [&] {
+    indices::token_arrays arrays = batch.tokens;
+    if (is_flex) {
+      arrays.first_query = batch.first_query;
+      arrays.limit_query = batch.limit_query;
+    }
     if (!is_split)
-      return fill_tokens_async(row, indices::whole{row.slots}, 0, inputs, batch.tokens, stream);
+      return fill_tokens_async(row, indices::whole{row.slots}, 0, inputs, arrays, stream);
     // The tail is split as one more document.
     indices::document_row with_tail = row;
     ++with_tail.documents;
     return fill_tokens_async(row, indices::zigzag{with_tail, options.ranks}, options.rank, inputs,
-                             batch.tokens, stream);
+                             arrays, stream);
   };
   const auto lay_local = [&] {
     if (!is_split) return cudaSuccess;
     return lay_rank_async({row, options.ranks}, options.rank, batch.cu_seqlens_rank, stream);
-  };
-  const auto find_intervals = [&] {
-    if (!is_flex) return cudaSuccess;
-    return fill_tokens_async(row, indices::whole{row.slots}, 0, inputs,
-                             {.first_query = batch.first_query, .limit_query = batch.limit_query},
-                             stream);
   };
   const auto list = [&] {
     if (!is_flex) return cudaSuccess;
     return list_blocks_async(batch.first_query, batch.limit_query, options.block, options.block,
                              batch.blocks, stream);
   };
-  return detail::enqueue_all(lay, spread_labels, weigh, fill, lay_local, find_intervals, list);
+  return enqueue_all(lay, spread_labels, weigh, fill, lay_local, list);
+}
+
+}  // namespace detail
+
+inline cudaError_t make_packed_batch_async(std::span<const std::int32_t> lengths,
+                                           std::span<const std::int64_t> labels,
+                                           const indices::packed_batch_options& options,
+                                           const device_packed_batch& batch,
+                                           cudaStream_t stream) noexcept {
+  const cudaError_t checked =
+      detail::code_of([&] { detail::check_batch(lengths, options, batch); });
+  if (checked != cudaSuccess) return checked;
+  return detail::batch_async(lengths, lengths.size(), labels, options, batch, stream);
+}
+
+inline cudaError_t make_packed_batch_async(const host_lengths& lengths,
+                                           std::span<const std::int64_t> labels,
+                                           const indices::packed_batch_options& options,
+                                           const device_packed_batch& batch,
+                                           cudaStream_t stream) noexcept {
+  const cudaError_t checked =
+      detail::code_of([&] { detail::check_batch(lengths, options, batch); });
+  if (checked != cudaSuccess) return checked;
+  return detail::batch_async(lengths, lengths.lengths.size(), labels, options, batch, stream);
 }
 
 inline row_summary make_packed_batch(std::span<const std::int32_t> lengths,
@@ -179,6 +208,15 @@ inline row_summary make_packed_batch(std::span<const std::int32_t> lengths,
   const row_summary row = detail::fetch(batch.documents.summary, stream, "make_packed_batch");
   detail::require_valid(row, lengths, layout_of(options), stream, "make_packed_batch");
   return row;
+}
+
+inline row_summary make_packed_batch(const host_lengths& lengths,
+                                     std::span<const std::int64_t> labels,
+                                     const indices::packed_batch_options& options,
+                                     const device_packed_batch& batch, cudaStream_t stream) {
+  detail::check_batch(lengths, options, batch);
+  require(make_packed_batch_async(lengths, labels, options, batch, stream), "make_packed_batch");
+  return detail::fetch(batch.documents.summary, stream, "make_packed_batch");
 }
 
 }  // namespace omnibal::inline v0::gpu

@@ -20,6 +20,7 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/gpu/detail/fill.cuh>
 #include <omnibal/gpu/detail/launch.cuh>
+#include <omnibal/gpu/detail/lengths.cuh>
 #include <omnibal/gpu/detail/scan.cuh>
 #include <omnibal/gpu/detail/wait.cuh>
 #include <omnibal/gpu/error.cuh>
@@ -70,6 +71,17 @@ packed_summary packed_indices(std::span<const std::int32_t> lengths,
                               const packed_indices_arrays<Position>& arrays,
                               cudaStream_t stream = nullptr);
 
+/// The same of lengths in host memory. What is_valid() would refuse is refused at once, and so are
+/// more than most_host_lengths.
+template <typename Position>
+cudaError_t packed_indices_async(const host_lengths& lengths,
+                                 const packed_indices_arrays<Position>& arrays,
+                                 cudaStream_t stream) noexcept;
+template <typename Position>
+packed_summary packed_indices(const host_lengths& lengths,
+                              const packed_indices_arrays<Position>& arrays,
+                              cudaStream_t stream = nullptr);
+
 namespace detail {
 
 /// Throws unless the required arrays are given and all sizes are consistent.
@@ -95,29 +107,58 @@ void require_arrays(std::span<const std::int32_t> lengths,
                         "must be the size of position_ids, " + std::to_string(slots));
 }
 
+template <typename Position>
+[[noreturn]] void refuse_tokens(const packed_summary& pack,
+                                const packed_indices_arrays<Position>& arrays) {
+  throw invalid_input("sum of lengths", pack.tokens,
+                      "must be at most the number of slots, " + std::to_string(arrays.capacity()));
+}
+
+/// The same of lengths that the host knows, and whether they fit.
+template <typename Position>
+void require_arrays(const host_lengths& given, const packed_indices_arrays<Position>& arrays) {
+  require_arrays(given.lengths, arrays);
+  check_host_lengths(given);
+  packed_summary pack;
+  for (const std::int32_t length : given.lengths) pack.tokens += length;
+  if (!is_valid(pack, arrays.capacity())) refuse_tokens(pack, arrays);
+}
+
+/// packed_indices_async of what has been checked.
+template <typename Lengths, typename Position>
+cudaError_t indices_async(const Lengths& lengths, std::size_t count,
+                          const packed_indices_arrays<Position>& arrays,
+                          cudaStream_t stream) noexcept {
+  const auto documents = static_cast<std::int32_t>(count);
+  const cudaError_t scanned = scan_async<packed_summary>(
+      summarize_document<Lengths>{lengths}, append_summary{}, documents,
+      store_summary{arrays.cu_seqlens.data(), arrays.summary, documents}, stream);
+  if (scanned != cudaSuccess) return scanned;
+  const std::size_t slots = std::max(arrays.position_ids.size(), arrays.sequence_index.size());
+  return fill_async(
+      start::overlapping, {arrays.cu_seqlens.data(), documents, static_cast<std::int64_t>(slots)},
+      store_token<Position>{wanted(arrays.position_ids), wanted(arrays.sequence_index)}, stream);
+}
+
 }  // namespace detail
 
 template <typename Position>
 cudaError_t packed_indices_async(std::span<const std::int32_t> lengths,
                                  const packed_indices_arrays<Position>& arrays,
                                  cudaStream_t stream) noexcept {
-  try {
-    detail::require_arrays(lengths, arrays);
-  } catch (...) {
-    return cudaErrorInvalidValue;
-  }
-  const auto documents = static_cast<std::int32_t>(lengths.size());
-  const detail::summarize_document load{lengths.data()};
-  const detail::store_summary store{arrays.cu_seqlens.data(), arrays.summary, documents};
-  const cudaError_t scanned =
-      detail::scan_async<packed_summary>(load, detail::append_summary{}, documents, store, stream);
-  if (scanned != cudaSuccess) return scanned;
-  const std::size_t slots = std::max(arrays.position_ids.size(), arrays.sequence_index.size());
-  return detail::fill_async(detail::start::overlapping,
-                            {arrays.cu_seqlens.data(), documents, static_cast<std::int64_t>(slots)},
-                            detail::store_token<Position>{detail::wanted(arrays.position_ids),
-                                                          detail::wanted(arrays.sequence_index)},
-                            stream);
+  const cudaError_t checked = detail::code_of([&] { detail::require_arrays(lengths, arrays); });
+  if (checked != cudaSuccess) return checked;
+  return detail::indices_async(lengths.data(), lengths.size(), arrays, stream);
+}
+
+template <typename Position>
+cudaError_t packed_indices_async(const host_lengths& lengths,
+                                 const packed_indices_arrays<Position>& arrays,
+                                 cudaStream_t stream) noexcept {
+  const cudaError_t checked = detail::code_of([&] { detail::require_arrays(lengths, arrays); });
+  if (checked != cudaSuccess) return checked;
+  return detail::indices_async(detail::in_parameters(lengths), lengths.lengths.size(), arrays,
+                               stream);
 }
 
 template <typename Position>
@@ -132,11 +173,16 @@ packed_summary packed_indices(std::span<const std::int32_t> lengths,
                         detail::fetch(&lengths[document], stream, "packed_indices"),
                         "must not be negative");
   }
-  if (!is_valid(pack, arrays.capacity()))
-    throw invalid_input(
-        "sum of lengths", pack.tokens,
-        "must be at most the number of slots, " + std::to_string(arrays.capacity()));
+  if (!is_valid(pack, arrays.capacity())) detail::refuse_tokens(pack, arrays);
   return pack;
+}
+
+template <typename Position>
+packed_summary packed_indices(const host_lengths& lengths,
+                              const packed_indices_arrays<Position>& arrays, cudaStream_t stream) {
+  detail::require_arrays(lengths, arrays);
+  require(packed_indices_async(lengths, arrays, stream), "packed_indices");
+  return detail::fetch(arrays.summary, stream, "packed_indices");
 }
 
 }  // namespace omnibal::inline v0::gpu

@@ -31,9 +31,11 @@ struct packed_summary {
 
 namespace detail {
 
-/// Document number → the summary of this document alone.
+/// Document number → the summary of this document alone. Lengths are an address, or hold the
+/// lengths themselves.
+template <typename Lengths = const std::int32_t*>
 struct summarize_document {
-  const std::int32_t* lengths;
+  Lengths lengths;
 
   [[nodiscard]] OMNIBAL_HD constexpr packed_summary operator()(
       std::int64_t document) const noexcept {

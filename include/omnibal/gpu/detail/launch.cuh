@@ -4,6 +4,8 @@
 /// before them on the stream.
 #pragma once
 
+#include <cstddef>
+
 #include <cuda_runtime.h>
 
 #include <omnibal/config.hpp>
@@ -41,11 +43,25 @@ template <typename... Parameters>
          attributes.ptxVersion >= 90;
 }
 
+/// Bytes that a kernel's parameters take, each at a multiple of its alignment.
+template <typename... Parameters>
+[[nodiscard]] constexpr std::size_t parameter_bytes() noexcept {
+  std::size_t bytes = 0;
+  ((bytes = (bytes + alignof(Parameters) - 1) / alignof(Parameters) * alignof(Parameters) +
+            sizeof(Parameters)),
+   ...);
+  return bytes;
+}
+
+/// What every architecture takes; 32,764 bytes need compute capability 7.0 and CUDA 12.1.
+inline constexpr std::size_t most_parameter_bytes = 4096;
+
 /// Launches a kernel and returns its error; with the launch syntax <<<>>>, errors of earlier calls
 /// could not be distinguished from its own. Arguments are converted to the kernel's parameters.
 template <typename... Parameters, typename... Arguments>
 cudaError_t launch(start when, dim3 blocks, unsigned threads, cudaStream_t stream,
                    void (*kernel)(Parameters...), const Arguments&... arguments) noexcept {
+  static_assert(parameter_bytes<Parameters...>() <= most_parameter_bytes);
   cudaLaunchAttribute overlap{};
   overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   overlap.val.programmaticStreamSerializationAllowed = 1;
