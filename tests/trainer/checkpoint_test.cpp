@@ -48,6 +48,7 @@ layer_state state_of(std::size_t layer) {
 run_position position_at(std::uint64_t steps) {
   return {.model = "tiny",
           .seed = 3,
+          .task = (std::uint64_t{1} << 63U) + 5,
           .batch = 32,
           .steps = steps,
           .updates = steps,

@@ -34,7 +34,9 @@ std::vector<std::int32_t> answer_to(const question& asked,
   if (asked.words[0] == ask_count) {
     std::map<std::int32_t, std::int32_t> counts;
     for (const std::int32_t symbol : symbols) ++counts[symbol];
-    answer.push_back(counts.at(asked.words.at(1)));
+    const std::int32_t count = counts.at(asked.words.at(1));
+    if (count >= 10) answer.push_back(count / 10);
+    answer.push_back(count % 10);
   }
   if (asked.words[0] == ask_all) answer = symbols;
   answer.push_back(end_of_answer);
@@ -245,4 +247,92 @@ TEST_CASE("options out of range are refused by name") {
   CHECK_THROWS_AS(picture_task({.noise = -1}), invalid_input);
   CHECK_THROWS_WITH(picture_task({.questions = 0}), "questions = 0: must be from 1 to 3");
   CHECK_THROWS_AS(picture_task({.questions = 4}), invalid_input);
+}
+
+TEST_CASE("samples follow the lengths that are given") {
+  // As long as they are; too short for any question; text alone; more tiles than the task's own.
+  const std::vector<sample_lengths> lengths = {{2, 60}, {3, 1}, {0, 40}, {31, 200}, {0, 0}};
+  const picture_task task({.seed = 7, .lengths = lengths});
+  const std::size_t words = static_cast<std::size_t>(vocabulary_of(lengths));
+  CHECK(words == first_tile + 31);
+  std::map<std::int64_t, std::size_t> by_tiles;
+  for (std::uint32_t i = 0; i < 500; ++i) {
+    const picture shown = task.picture_of(i);
+    const auto [tiles, tokens] = task.size_of(i);
+    ++by_tiles[tiles];
+    for (const question& asked : shown.questions)
+      CHECK(asked.answer == answer_to(asked, shown.symbols));
+    const std::int64_t text = tokens - 4 * tiles;
+    const std::size_t own = trainer::detail::words_of(shown);
+    if (tiles == 2) CHECK(text == 60);
+    if (tiles == 31) CHECK(text == 200);
+    if (tiles == 3) {
+      CHECK(text == static_cast<std::int64_t>(own));
+      CHECK(shown.questions.size() == 1);
+    }
+    if (tiles == 0) CHECK((text == 40 || shown.questions.size() == 1));
+    // No further question has room: the longest has all symbols.
+    if (text > static_cast<std::int64_t>(own))
+      CHECK(text < static_cast<std::int64_t>(own + 3 + shown.symbols.size()));
+    const microbatch batch = make_microbatch(task, std::vector{i}, 1);
+    CHECK(batch.tokens() == static_cast<std::size_t>(tokens));
+    CHECK(batch.image_slots.size() == static_cast<std::size_t>(4 * tiles));
+    CHECK(batch.pixels.size() == static_cast<std::size_t>(256 * tiles));
+    CHECK(std::ranges::all_of(batch.token_ids, [&](std::int32_t id) {
+      return id >= 0 && static_cast<std::size_t>(id) < words;
+    }));
+    CHECK(std::ranges::count_if(batch.loss_weights, [](float weight) { return weight > 0; }) ==
+          task.label_tokens_of(i));
+    CHECK(exact_answers(batch, batch.targets) == shown.questions.size());
+  }
+  CHECK(by_tiles.size() == 4);
+  CHECK(by_tiles[0] > 100);
+}
+
+TEST_CASE("the symbols of a sample without tiles are told in words") {
+  const std::vector<sample_lengths> lengths = {{0, 0}};
+  const picture_task task({.seed = 7, .lengths = lengths});
+  const picture shown = task.picture_of(3);
+  const microbatch batch = make_microbatch(task, std::vector<std::uint32_t>{3}, 1);
+  for (std::size_t k = 0; k < shown.symbols.size(); ++k) {
+    CHECK(batch.token_ids[2 * k] == first_tile + static_cast<std::int32_t>(k));
+    CHECK(batch.token_ids[2 * k + 1] == shown.symbols[k]);
+  }
+}
+
+TEST_CASE("held-out samples have the tiles of the lengths, at least one, and one question") {
+  const std::vector<sample_lengths> lengths = {{2, 60}, {0, 40}};
+  const picture_task task(
+      {.seed = 7, .split = data_split::held_out, .questions = 1, .lengths = lengths});
+  std::set<std::size_t> tiles;
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    const picture shown = task.picture_of(i);
+    CHECK(shown.questions.size() == 1);
+    tiles.insert(shown.tiles());
+    CHECK(task.size_of(i)[1] ==
+          static_cast<std::int64_t>(4 * shown.tiles() + trainer::detail::words_of(shown)));
+  }
+  CHECK(tiles == std::set<std::size_t>{1, 2});
+}
+
+TEST_CASE("counts of ten and more are answered by two digits") {
+  random_stream random(1, 1);
+  const std::vector<std::int32_t> symbols(37, 5);
+  CHECK(trainer::detail::draw_question(random, ask_count, symbols).answer ==
+        std::vector<std::int32_t>{3, 7, end_of_answer});
+}
+
+TEST_CASE("lengths out of range are refused by index, and tasks differ by their fingerprint") {
+  const auto task_of = [](const std::vector<sample_lengths>& lengths) {
+    return picture_task({.lengths = lengths});
+  };
+  CHECK_THROWS_WITH(task_of({{1, 1}, {1025, 1}}),
+                    "lengths.tiles[1] = 1025: must be from 0 to 1024");
+  CHECK_THROWS_WITH(task_of({{1, -1}}), "lengths.text[0] = -1: must be from 0 to 1000000");
+  const std::vector<sample_lengths> some = {{1, 2}, {3, 4}};
+  const std::vector<sample_lengths> others = {{1, 2}, {3, 5}};
+  const std::set<std::uint64_t> different = {
+      fingerprint(task_options{}), fingerprint({.seed = 2}), fingerprint({.blind = true}),
+      fingerprint({.lengths = some}), fingerprint({.lengths = others})};
+  CHECK(different.size() == 5);
 }

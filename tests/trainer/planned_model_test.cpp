@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/thread_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
 #include <omnibal/pipeline/schedules.hpp>
@@ -119,31 +121,85 @@ struct no_update {
   void abort(std::string_view) {}
 };
 
+/// Gradients are summed over the replicas.
+class summing_update {
+ public:
+  summing_update(thread_channel& replicas, std::vector<model_stage<float>*> stages)
+      : replicas_(&replicas), stages_(std::move(stages)) {}
+
+  void reduce(std::uint32_t stage) {
+    for (const auto& each : stages_[stage]->parameters())
+      replicas_->all_reduce(view_of(each.gradient), reduction::sum).wait();
+  }
+  void clip() {}
+  void step(std::uint32_t) {}
+  void gather(std::uint32_t) {}
+  void abort(std::string_view reason) { replicas_->abort(reason); }
+
+ private:
+  thread_channel* replicas_;
+  std::vector<model_stage<float>*> stages_;
+};
+
+/// Where a stage reads rows of the micro-batch before, as from a buffer that was not written again.
+enum class stale { nothing, activation, gradient };
+
+class stage_under_test : public model_stage<float> {
+ public:
+  stage_under_test(const model_config& config, const stage_layout& layout, stale reads)
+      : model_stage(config, layout), reads_(reads) {}
+
+  void forward(std::size_t m, std::span<const float> in, std::span<float> out) {
+    model_stage::forward(m, read(m, in, stale::activation), out);
+  }
+  void backward(std::size_t m, std::span<const float> out_gradient, std::span<float> in_gradient) {
+    model_stage::backward(m, read(m, out_gradient, stale::gradient), in_gradient);
+  }
+
+ private:
+  /// What is read in place of these rows; in micro-batch 2 alone others.
+  [[nodiscard]] std::span<const float> read(std::size_t m, std::span<const float> rows,
+                                            stale kind) {
+    if (kind != reads_) return rows;
+    const std::vector<float> before = std::exchange(buffer_, {rows.begin(), rows.end()});
+    if (m == 2)
+      std::copy_n(before.begin(), std::min(before.size(), buffer_.size()), buffer_.begin());
+    return buffer_;
+  }
+
+  stale reads_;
+  std::vector<float> buffer_;
+};
+
 struct rank_outcome {
   gradients<float> of = {};
   step_log log = {};
   std::int64_t expected_peak = 0;  ///< Of saved bytes, from the order and what the stages say.
 };
 
-/// A step of the model on thread ranks.
-std::vector<rank_outcome> run_planned(const model_config& config, const execution_plan& plan) {
+/// A step of the model on thread ranks. `sums`: whether gradients are those of all replicas.
+std::vector<rank_outcome> run_planned(const model_config& config, const execution_plan& plan,
+                                      bool sums = false, stale reads = stale::nothing) {
   std::vector<rank_outcome> outcomes(plan.ranks());
   run_as_ranks(plan.ranks(), [&](thread_communicator& ranks) {
     thread_channel channel = open_thread_channel(
         ranks, {.rendezvous = true, .deadline = std::chrono::seconds(60), .name = "world"});
     const rank_step work = step_of(plan, 0, ranks.rank());
-    std::vector<std::unique_ptr<model_stage<float>>> owned;
+    thread_channel replicas = *channel.split(static_cast<int>(ranks.rank() % plan.devices), 0);
+    std::vector<std::unique_ptr<stage_under_test>> owned;
     std::vector<model_stage<float>*> stages(plan.stages.size());
+    std::vector<stage_under_test*> run_stages(plan.stages.size());
     for (std::size_t j = 0; j < stages.size(); ++j) {
       if (plan.stages[j].device != ranks.rank() % plan.devices) continue;
-      owned.push_back(std::make_unique<model_stage<float>>(config, layout_of(plan, j, 7)));
-      stages[j] = owned.back().get();
+      owned.push_back(std::make_unique<stage_under_test>(config, layout_of(plan, j, 7), reads));
+      stages[j] = run_stages[j] = owned.back().get();
       stages[j]->begin_step(microbatches_of(config, work.packs));
     }
-    no_update update;
-    engine<model_stage<float>, thread_channel> run(plan, channel, stages);
+    engine<stage_under_test, thread_channel> run(plan, channel, run_stages);
     rank_outcome& mine = outcomes[ranks.rank()];
-    mine.log = run(0, update);
+    no_update none;
+    summing_update all(replicas, stages);
+    mine.log = sums ? run(0, all) : run(0, none);
     mine.expected_peak = predicted_peak_saved(plan, 0, ranks.rank(), stages);
     for (auto& one : owned) {
       if (one->bytes_held() != 0) mine.expected_peak = -1;
@@ -178,4 +234,47 @@ TEST_CASE("the model has the gradients of one rank, to the bit, and the bytes of
           CHECK(found == expected.of);
         }
       }
+}
+
+TEST_CASE("two replicas have the sums of their gradients in the order of ranks, to the bit") {
+  const model_config config = micro_model();
+  for (const any_schedule& schedule : all_schedules)
+    for (const std::size_t devices : {1U, 2U}) {
+      INFO(schedule.name() << ", pp " << devices);
+      const execution_plan plan = plan_of(config, schedule, devices, 1);
+      const auto outcomes = run_planned(config, plan, true);
+      const auto of = [&](std::span<const std::uint32_t> packs) {
+        return run_step<float>(config, one_stage(config), microbatches_of(config, packs)).of;
+      };
+      gradients<float> folded = of(plan.assignment[0]);
+      for (const auto& [name, second] : of(plan.assignment[1]))
+        for (std::size_t i = 0; i < second.size(); ++i) folded.at(name)[i] += second[i];
+      const gradients<float> whole = of(plan.assignment.indices());
+      for (std::size_t replica = 0; replica < 2; ++replica) {
+        gradients<float> found;
+        for (std::size_t d = 0; d < devices; ++d)
+          found.insert(outcomes[replica * devices + d].of.begin(),
+                       outcomes[replica * devices + d].of.end());
+        CHECK(found == folded);
+        CHECK(difference(found, whole) < 1e-6);
+      }
+    }
+}
+
+TEST_CASE("a stage that reads rows of the micro-batch before is found") {
+  const model_config config = micro_model();
+  for (const any_schedule& schedule : all_schedules) {
+    INFO(schedule.name());
+    const execution_plan plan = plan_of(config, schedule, 2, 0);
+    const auto expected =
+        run_step<float>(config, one_stage(config), microbatches_of(config, plan.assignment[0]));
+    for (const stale reads : {stale::nothing, stale::activation, stale::gradient}) {
+      const auto outcomes = run_planned(config, plan, false, reads);
+      gradients<float> found;
+      for (std::size_t d = 0; d < 2; ++d)
+        found.insert(outcomes[d].of.begin(), outcomes[d].of.end());
+      CHECK((found == expected.of) == (reads == stale::nothing));
+      CHECK((difference(found, expected.of) > 1e-4) == (reads != stale::nothing));
+    }
+  }
 }
