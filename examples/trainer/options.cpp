@@ -88,6 +88,7 @@ void add_files(CLI::App& program, program_options& options) {
   program.add_option("--resume", options.resume, "Folder whose newest checkpoint to go on from");
   program.add_option("--trace", options.trace, "File for a trace of all steps");
   program.add_option("--picture", options.picture, "File for a picture of the last step, SVG");
+  program.add_option("--report", options.report, "File for a page about the run, HTML");
   program.add_option("--out", options.out, "File for the result as JSON");
   program.add_flag("--progress", options.progress, "Show progress though this is no terminal");
 }
@@ -99,6 +100,7 @@ void add_files(CLI::App& program, program_options& options) {
   for (const auto& [option, file] : {std::pair{"--costs", &options.costs},
                                      {"--trace", &options.trace},
                                      {"--picture", &options.picture},
+                                     {"--report", &options.report},
                                      {"--out", &options.out}})
     if (!file->empty()) files.outputs.push_back({option, *file});
   return files;

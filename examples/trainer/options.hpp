@@ -27,6 +27,7 @@ struct program_options {
   std::string resume = {};
   std::string trace = {};
   std::string picture = {};
+  std::string report = {};
   std::string out = {};
   std::uint64_t checkpoint_every = 50;
   double deadline = 300;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <omnibal/interop/svg.hpp>
 #include <omnibal/pipeline/execution_item.hpp>
 #include <omnibal/pipeline/simulate_items.hpp>
+#include <omnibal/pipeline/timeline.hpp>
 #include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/replay.hpp>
 
@@ -28,8 +30,13 @@ namespace omnibal::trainer {
                                           std::span<const std::vector<step_log>> logs,
                                           std::uint64_t first_step);
 
-/// A step of the first replica as SVG: as predicted, and as its measured operations replayed.
+/// A step of the first replica: as predicted, as its measured operations replayed, and as it was.
 /// O(items · log items).
+[[nodiscard]] std::vector<timeline> timelines_of(const execution_plan& plan,
+                                                 std::span<const std::vector<step_log>> logs,
+                                                 std::uint64_t first_step, std::size_t index);
+
+/// The first two of these as SVG.
 [[nodiscard]] std::string picture_of(const execution_plan& plan,
                                      std::span<const std::vector<step_log>> logs,
                                      std::uint64_t first_step, std::size_t index);
@@ -136,16 +143,54 @@ inline std::string chrome_trace_of(const execution_plan& plan,
   return writer.text();
 }
 
-inline std::string picture_of(const execution_plan& plan,
-                              std::span<const std::vector<step_log>> logs, std::uint64_t first_step,
-                              std::size_t index) {
+namespace detail {
+
+/// The operations of the first replica by the clock, from the first one on.
+[[nodiscard]] inline timeline measured_timeline(const execution_plan& plan,
+                                                std::span<const std::vector<step_log>> logs,
+                                                std::size_t index) {
+  timeline drawn{.devices = plan.devices};
+  std::int64_t first = std::numeric_limits<std::int64_t>::max();
+  for (std::size_t device = 0; device < plan.devices; ++device) {
+    const step_log& log = logs[device][index];
+    for (std::size_t i = 0; i < log.items.size(); ++i) {
+      const execution_item& item = log.items[i];
+      if (!is_operation(item.kind)) continue;
+      first = std::min(first, log.times[i].begin);
+      drawn.bars.push_back(
+          {.device = device,
+           .begin = log.times[i].begin,
+           .end = log.times[i].end,
+           .work = {static_cast<operation_kind>(item.kind), item.stage, item.microbatch}});
+    }
+  }
+  for (timeline_bar& bar : drawn.bars) {
+    bar.begin -= first;
+    bar.end -= first;
+  }
+  return drawn;
+}
+
+}  // namespace detail
+
+inline std::vector<timeline> timelines_of(const execution_plan& plan,
+                                          std::span<const std::vector<step_log>> logs,
+                                          std::uint64_t first_step, std::size_t index) {
   const std::size_t step = first_step + index;
   const replayed_step replayed = replay(plan, step, detail::durations_of(logs, index));
   std::vector<timeline> timelines = {replayed_timeline(plan, replayed, replayed.predicted, 0),
-                                     replayed_timeline(plan, replayed, replayed.measured, 0)};
+                                     replayed_timeline(plan, replayed, replayed.measured, 0),
+                                     detail::measured_timeline(plan, logs, index)};
   timelines[0].title = "step " + std::to_string(step) + ", predicted";
   timelines[1].title = "step " + std::to_string(step) + ", measured operations";
-  return timelines_svg(timelines);
+  timelines[2].title = "step " + std::to_string(step) + ", as it was";
+  return timelines;
+}
+
+inline std::string picture_of(const execution_plan& plan,
+                              std::span<const std::vector<step_log>> logs, std::uint64_t first_step,
+                              std::size_t index) {
+  return timelines_svg(std::span(timelines_of(plan, logs, first_step, index)).first(2));
 }
 
 }  // namespace omnibal::trainer

@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -26,6 +27,7 @@
 #include "progress.hpp"
 #include "ranks.hpp"
 #include "report.hpp"
+#include "run_page.hpp"
 #include "setup.hpp"
 #include "strategy_run.hpp"
 #include "trace.hpp"
@@ -33,6 +35,10 @@
 
 namespace omnibal::trainer {
 namespace {
+
+[[nodiscard]] std::string strategy_name(strategy how) {
+  return std::string(strategy_names[static_cast<std::size_t>(how)]);
+}
 
 /// A run of the program, with what all of its strategies share.
 class program_run {
@@ -64,6 +70,8 @@ class program_run {
     }
     if (!options_.out.empty() && ranks_.is_first())
       cli::write_file(options_.out, result.dump(1) + "\n");
+    if (!options_.report.empty() && ranks_.is_first())
+      cli::write_file(options_.report, run_page(result, last_steps_));
   }
 
  private:
@@ -82,7 +90,7 @@ class program_run {
 
   /// A strategy among several that has no plan: the others are compared.
   [[nodiscard]] nlohmann::json left_out(strategy how, const std::string& refusal) const {
-    const std::string name(strategy_names[static_cast<std::size_t>(how)]);
+    const std::string name = strategy_name(how);
     if (ranks_.is_first()) std::printf("%s: %s\n", name.c_str(), refusal.c_str());
     return {{"strategy", name}, {"refusal", refusal}};
   }
@@ -109,19 +117,24 @@ class program_run {
     return to_json(report, planned);
   }
 
-  void show(const training_run& run, const strategy_report& report) const {
+  void show(const training_run& run, const strategy_report& report) {
     const execution_plan& plan = run.planned.plan;
     const held_out_result& held_out = report.ranks[0].held_out;
     std::printf("%s: loss %.4f, held-out answers exact %u of %u (%.1f %%), %.1f s, %.0f tokens/s\n",
-                std::string(strategy_names[static_cast<std::size_t>(report.how)]).c_str(),
+                strategy_name(report.how).c_str(),
                 report.ranks[0].losses.empty() ? 0.0 : report.ranks[0].losses.back(),
                 held_out.exact, held_out.samples, 100 * held_out.share(), report.seconds,
                 report.tokens_per_second);
     if (!options_.trace.empty())
       cli::write_file(options_.trace, chrome_trace_of(plan, report.logs, report.first_step));
-    if (!options_.picture.empty() && !report.logs[0].empty())
-      cli::write_file(options_.picture,
-                      picture_of(plan, report.logs, report.first_step, report.logs[0].size() - 1));
+    if (report.logs[0].empty()) return;  // resumed at its end
+    const std::size_t last = report.logs[0].size() - 1;
+    for (timeline& each : timelines_of(plan, report.logs, report.first_step, last)) {
+      each.title = strategy_name(report.how) + ", " + each.title;
+      last_steps_.push_back(std::move(each));
+    }
+    if (!options_.picture.empty())
+      cli::write_file(options_.picture, picture_of(plan, report.logs, report.first_step, last));
   }
 
   [[nodiscard]] adamw_options optimizer() const {
@@ -153,6 +166,7 @@ class program_run {
   run_setup setup_;
   model_config model_;
   picture_task task_;
+  std::vector<timeline> last_steps_;
 };
 
 [[nodiscard]] std::unique_ptr<training_ranks> start_ranks(const std::string& kind) {

@@ -290,6 +290,32 @@ class TrainerTest(unittest.TestCase):
         for each in events:
             self.assertGreaterEqual(each["dur"], 0)
 
+    # ---- the page ----
+
+    def test_the_page_shows_losses_the_last_step_and_memory_and_needs_no_other_file(self):
+        path = os.path.join(self.folder.name, "page.html")
+        result = self.train("--baseline", "all", "--steps", "3", "--report", path)
+        with open(path) as file:
+            page = file.read()
+        self.assertEqual(page.count("<polyline"), 4)
+        for strategy in ["naive", "unbalanced", "paper", "planned"]:
+            for what in ["predicted", "measured operations", "as it was"]:
+                self.assertEqual(page.count(f">{strategy}, step 2, {what}<"), 1)
+        self.assertIn(f"{result['loss'][-1]:.4f}", page)
+        for rank in result["ranks"]:
+            self.assertIn(f"{rank['peak_bytes'] / 2**20:.2f} MiB", page)
+        for row in result["ablation"]:
+            self.assertIn(f"<span>{row['name']}</span>", page)
+        self.assertNotRegex(page, r"\{\{|(src|href)=|@import")
+        # A point per step, in the order of the steps, from left to right.
+        points = re.findall(r"points='([^']*)'", page)[3].split()
+        self.assertEqual(len(points), 3)
+        across = [float(point.split(",")[0]) for point in points]
+        self.assertEqual(across, sorted(across))
+        heights = [float(point.split(",")[1]) for point in points]
+        self.assertEqual(sorted(range(3), key=lambda i: -heights[i]),
+                         sorted(range(3), key=lambda i: result["loss"][i]))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -3,9 +3,9 @@
 
 # >>> docs/trainer.md
 omnibal-trainer --steps 10 --batch 8 --pp 2 --schedule zbh1 --costs costs.json \
-  --out result.json --trace trace.json --picture step.svg
+  --out result.json --trace trace.json --picture step.svg --report page.html
 # <<<
-test -s result.json -a -s trace.json -a -s step.svg
+test -s result.json -a -s trace.json -a -s step.svg -a -s page.html
 
 # >>> docs/trainer.md
 printf 'vit_num,token_num\n1,300\n4,1063\n0,52\n' >lengths.csv
