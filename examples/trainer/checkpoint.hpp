@@ -232,6 +232,8 @@ inline run_position read_position(const std::filesystem::path& folder) {
     const auto json = nlohmann::json::parse(file);
     if (json.at("format") != "omnibal-checkpoint" || json.at("version") != 2)
       throw checkpoint_error(path, "is no checkpoint of version 2");
+    if (json.at("losses").size() != json.at("steps"))
+      throw checkpoint_error(path, "is damaged: it has not one loss per step");
     return run_position{.model = json.at("model"),
                         .seed = json.at("seed"),
                         .task = json.at("task"),

@@ -2,12 +2,17 @@
 #include "options.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
+#include <cstring>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 #include <omnibal/pipeline/schedules.hpp>
 
@@ -38,7 +43,8 @@ void add_run(CLI::App& program, program_options& options) {
   program.add_flag("--blind", options.blind, "The model sees no pictures");
   program.add_option("--learning-rate", options.learning_rate, "The highest [0.002]")
       ->check(CLI::PositiveNumber);
-  program.add_option("--held-out", options.held_out, "Questions at the end [512]");
+  program.add_option("--held-out", options.held_out, "Questions at the end [512]")
+      ->check(CLI::Range(0, 1'000'000));
 }
 
 void add_lengths(CLI::App& program, lengths_files& lengths) {
@@ -62,14 +68,16 @@ void add_ranks(CLI::App& program, program_options& options) {
   program
       .add_option("--deadline", options.deadline,
                   "Seconds that a rank waits for another before it fails [300]")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(0.001, 1e7));
   program.add_option("--pp", shape.devices, "Pipeline ranks of a replica [2]")
-      ->check(CLI::PositiveNumber);
-  program.add_option("--dp", shape.replicas, "Replicas [1]")->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 4096));
+  program.add_option("--dp", shape.replicas, "Replicas [1]")->check(CLI::Range(1, 4096));
   program.add_option("--schedule", options.schedule, "Pipeline schedule [1f1b]")
       ->check(among(schedule_names()));
-  program.add_option("--virtual-stages", shape.virtual_stages, "Per rank [by the schedule]");
-  program.add_option("--microbatches", shape.microbatches, "Per rank and step, about [4 · pp]");
+  program.add_option("--virtual-stages", shape.virtual_stages, "Per rank [by the schedule]")
+      ->check(CLI::Range(1, 4096));
+  program.add_option("--microbatches", shape.microbatches, "Per rank and step, about [4 · pp]")
+      ->check(CLI::Range(1, 1'000'000));
   program.add_option("--memory", shape.memory, "Bytes per rank, as in 64MiB [no limit]")
       ->transform(CLI::AsSizeValue(false));
   program
@@ -97,13 +105,25 @@ void add_files(CLI::App& program, program_options& options) {
   cli::given_files files;
   for (const std::string& file : options.lengths.tables.files)
     files.inputs.push_back({"--lengths", file});
-  for (const auto& [option, file] : {std::pair{"--costs", &options.costs},
-                                     {"--trace", &options.trace},
+  for (const auto& [option, file] : {std::pair{"--trace", &options.trace},
                                      {"--picture", &options.picture},
                                      {"--report", &options.report},
                                      {"--out", &options.out}})
     if (!file->empty()) files.outputs.push_back({option, *file});
+  if (!options.costs.empty())
+    (std::filesystem::exists(options.costs) ? files.inputs : files.outputs)
+        .push_back({"--costs", options.costs});
   return files;
+}
+
+/// A folder that can be made is made.
+void expect_folder(const std::string& path) {
+  if (path.empty()) return;
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw program_error(bad_input, "--checkpoint " + path + ": " + error.message());
+  if (::access(path.c_str(), W_OK | X_OK) != 0)
+    throw program_error(bad_input, "--checkpoint " + path + ": " + std::strerror(errno));
 }
 
 }  // namespace
@@ -121,6 +141,7 @@ void validate(const program_options& options) {
   for (const cli::given_file& each : files.outputs) cli::expect_writable(each.path);
   if (options.baseline == "all" && !(options.checkpoint + options.resume).empty())
     throw program_error(bad_input, "--baseline all: has no checkpoints, leave them out");
+  expect_folder(options.checkpoint);
 }
 
 std::vector<strategy> strategies_of(const program_options& options) {

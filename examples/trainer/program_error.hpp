@@ -4,6 +4,7 @@
 #pragma once
 
 #include <exception>
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -26,6 +27,13 @@ class program_error : public std::runtime_error {
  private:
   exit_status status_;
 };
+
+/// What ended the program, in words.
+[[nodiscard]] inline std::string reason_of(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
+    return "out of memory: fewer --steps, a smaller --batch or --size need less";
+  return error.what();
+}
 
 [[nodiscard]] inline exit_status status_of(const std::exception& error) {
   if (const auto* known = dynamic_cast<const program_error*>(&error)) return known->status();

@@ -71,7 +71,7 @@ namespace {
             {"resume", resume.string()},
             {"costs", costs_to_json(costs_for(options, resume, lengths))}};
   } catch (const std::exception& error) {
-    return {{"status", status_of(error)}, {"error", error.what()}};
+    return {{"status", status_of(error)}, {"error", reason_of(error)}};
   }
 }
 

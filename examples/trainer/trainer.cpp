@@ -176,7 +176,9 @@ class program_run {
   return ranks;
 }
 
-void print_failure(const char* reason) { std::fprintf(stderr, "omnibal-trainer: %s\n", reason); }
+void print_failure(const std::string& reason) {
+  std::fprintf(stderr, "omnibal-trainer: %s\n", reason.c_str());
+}
 
 /// Every process meets a wrong input, and the first says so; other failures are those of a rank.
 exit_status run_on(training_ranks& ranks, const program_options& options) {
@@ -185,7 +187,7 @@ exit_status run_on(training_ranks& ranks, const program_options& options) {
     return done;
   } catch (const std::exception& error) {
     const exit_status status = status_of(error);
-    if (ranks.is_first() || status == failed) print_failure(error.what());
+    if (ranks.is_first() || status == failed) print_failure(reason_of(error));
     ranks.leave(status);
     return status;
   }
@@ -200,7 +202,7 @@ exit_status end_at_options(const CLI::App& program, const std::exception& error)
     if (is_first) program.exit(*asked);
     return done;
   }
-  if (is_first) print_failure(error.what());
+  if (is_first) print_failure(reason_of(error));
   if (ranks) ranks->leave(bad_input);
   return bad_input;
 }
@@ -220,7 +222,7 @@ exit_status run_program(int argc, char** argv) {
     const auto ranks = start_ranks(options.ranks);
     return run_on(*ranks, options);
   } catch (const std::exception& error) {
-    print_failure(error.what());
+    print_failure(reason_of(error));
     return status_of(error);
   }
 }

@@ -314,6 +314,9 @@ class rank_trainer {
     const run_position position = read_position(run_.resume);
     require_same("model", position.model, run_.model.shape.id);
     require_same("seed", std::to_string(position.seed), std::to_string(run_.seed));
+    if (position.steps > plan_.steps())
+      throw invalid_input("steps of the checkpoint", position.steps,
+                          "this run has fewer, " + std::to_string(plan_.steps()));
     require_same("batch", std::to_string(position.batch), std::to_string(run_.batch));
     if (position.task != fingerprint(run_.task.options()))
       throw checkpoint_error(run_.resume, "has learned another task: --blind or --lengths differ");

@@ -8,6 +8,8 @@ import json
 import os
 import random
 import re
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +76,8 @@ class TrainerTest(unittest.TestCase):
                     for rank in result["ranks"]:
                         self.assertEqual(rank["peak_saved_bytes"],
                                          rank["predicted_peak_saved_bytes"])
+                        apart = abs(rank["peak_bytes"] - rank["predicted_peak_bytes"])
+                        self.assertLessEqual(apart, 0.02 * rank["predicted_peak_bytes"])
 
     def test_replicas_and_other_packs_change_the_order_of_sums_alone(self):
         for arguments in [["--dp", "2", "--pp", "1"], ["--dp", "2", "--pp", "2"],
@@ -202,6 +206,8 @@ class TrainerTest(unittest.TestCase):
                    "--batch", "4")
         self.fails(2, r".*step-000002 = 10: layers: the model small has 17", "--resume", folder,
                    "--size", "small")
+        self.fails(2, r"steps of the checkpoint = 2: this run has fewer, 1", "--resume", folder,
+                   "--steps", "1")
         self.fails(2, r".*step-000002: has learned another task: --blind or --lengths differ",
                    "--resume", folder, "--blind")
         with open(os.path.join(folder, "step-000002", "layer-0003.bin"), "r+b") as file:
@@ -209,6 +215,23 @@ class TrainerTest(unittest.TestCase):
             file.write(b"damaged")
         self.fails(2, r".*step-000002/layer-0003.bin: is damaged: its contents have another hash",
                    "--resume", folder)
+
+    def test_a_full_disk_leaves_the_checkpoint_before_it(self):
+        folder = os.path.join(self.folder.name, "full disk")
+        whole = self.train("--checkpoint", folder, "--checkpoint-every", "5")
+        shutil.rmtree(os.path.join(folder, "step-000012"))
+
+        def small_files():  # as a disk that has no room for a layer
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+        ended = subprocess.run(self.command("--checkpoint", folder, "--resume", folder),
+                               capture_output=True, text=True, timeout=120, preexec_fn=small_files)
+        self.assertEqual(ended.returncode, 2, ended.stderr)
+        self.assertRegex(ended.stderr, r"\Aomnibal-trainer: .*layer-\d+.bin: cannot be written.*\n\Z")
+        self.assertIn("step-000010", os.listdir(folder))
+        self.assertNotIn("step-000012", os.listdir(folder))
+        self.assertEqual(self.train("--resume", folder)["loss"], whole["loss"])
 
     # ---- memory ----
 
@@ -256,6 +279,13 @@ class TrainerTest(unittest.TestCase):
                 (r".*--nonsense.*", ["--nonsense"]),
                 (r"--ranks: nccl not in \{threads,mpi\}", ["--ranks", "nccl"]),
                 (r"--deadline: .*0.*", ["--deadline", "0"]),
+                (r"--deadline: .*1e300.*", ["--deadline", "1e300"]),
+                (r"--held-out: .*4294967295.*", ["--held-out", "4294967295"]),
+                (r"--microbatches: .*99999999999.*", ["--microbatches", "99999999999"]),
+                (r"--pp: .*99999999999.*", ["--pp", "99999999999"]),
+                (r"--learning-rate: .*nan.*|schedule.peak = .*", ["--learning-rate", "inf"]),
+                (r"--checkpoint .*text/runs: Not a directory",
+                 ["--checkpoint", os.path.join(text, "runs")]),
                 (r".*missing: has no checkpoint", ["--resume", missing]),
                 (r".*missing/out.json: cannot be written: there is no folder .*missing",
                  ["--out", os.path.join(missing, "out.json")]),
