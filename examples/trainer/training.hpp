@@ -15,7 +15,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,6 +32,7 @@
 #include "checkpoint.hpp"
 #include "data.hpp"
 #include "engine.hpp"
+#include "held_out.hpp"
 #include "model.hpp"
 #include "model_stage.hpp"
 #include "optimizer.hpp"
@@ -67,15 +67,6 @@ struct training_run {
   std::filesystem::path resume = {};       ///< The folder of a checkpoint; empty: from the start.
   /// Called on every rank after each step, by its thread.
   std::function<void(std::size_t rank, const step_report&)> after_step = {};
-};
-
-struct held_out_result {
-  std::uint32_t samples = 0;
-  std::uint32_t exact = 0;
-
-  [[nodiscard]] double share() const noexcept {
-    return samples == 0 ? 0 : static_cast<double>(exact) / samples;
-  }
 };
 
 /// What a rank ends with; losses and held_out are the same on all.
@@ -117,43 +108,6 @@ namespace detail {
   return 1.0F / static_cast<float>(tokens);
 }
 
-/// Stages pass micro-batches on, forward only, one after the other.
-template <tensor_channel Channel>
-class forward_pipeline {
- public:
-  forward_pipeline(const execution_plan& plan, Channel& channel,
-                   std::span<model_stage<float>* const> stages)
-      : plan_(&plan), channel_(&channel), stages_(stages) {}
-
-  /// The stages have begun a step with the micro-batch; the last has its result afterwards.
-  void run(std::size_t m) {
-    std::vector<float> rows;
-    for (std::size_t j = 0; j < stages_.size(); ++j) {
-      if (stages_[j] == nullptr) continue;
-      if (j > 0 && stages_[j - 1] == nullptr) {
-        rows.resize(stages_[j]->input(m).size());
-        if (!rows.empty()) channel_->receive(view_of(rows), rank_of(j - 1)).wait();
-      }
-      std::vector<float> output(stages_[j]->output(m).size());
-      stages_[j]->forward(m, rows, output);
-      stages_[j]->forget(m);
-      rows = std::move(output);
-      const bool passes = j + 1 < stages_.size() && stages_[j + 1] == nullptr;
-      if (passes && !rows.empty())
-        channel_->send(view_of(std::as_const(rows)), rank_of(j + 1)).wait();
-    }
-  }
-
- private:
-  [[nodiscard]] std::size_t rank_of(std::size_t j) const {
-    return channel_->rank() / plan_->devices * plan_->devices + plan_->stages[j].device;
-  }
-
-  const execution_plan* plan_;
-  Channel* channel_;
-  std::span<model_stage<float>* const> stages_;
-};
-
 template <tensor_channel Channel>
 class rank_trainer {
  public:
@@ -174,7 +128,10 @@ class rank_trainer {
       if (!run_.checkpoints.empty() && (last || (step + 1) % run_.checkpoint_every == 0))
         at(step, "checkpoint", [&] { save(step + 1); });
     }
-    at(plan_.steps(), "held-out questions", [&] { report_.held_out = ask_held_out(); });
+    at(plan_.steps(), "held-out questions", [&] {
+      report_.held_out = ask_held_out(world_, plan_, std::span<model_stage<float>* const>(stages_),
+                                      run_.task, {.samples = run_.held_out, .batch = run_.batch});
+    });
     report_.parameter_bytes = optimizer_.bytes_held();
     for_own_stages(
         [&](std::uint32_t j) { report_.parameter_bytes += stages_[j]->parameter_bytes(); });
@@ -341,33 +298,6 @@ class rank_trainer {
   void meet() {
     std::vector<double> token = {0};
     world_.all_reduce(view_of(token), reduction::sum).wait();
-  }
-
-  // ---- held-out questions ----
-
-  [[nodiscard]] held_out_result ask_held_out() {
-    task_options options = run_.task.options();
-    options.split = data_split::held_out;
-    options.questions = 1;
-    const picture_task task(options);
-    std::vector<microbatch> batches;
-    for (std::uint32_t first = 0, turn = 0; first < run_.held_out; first += run_.batch, ++turn) {
-      if (turn % plan_.replicas != world_.rank() / plan_.devices) continue;
-      std::vector<std::uint32_t> samples(std::min(run_.batch, run_.held_out - first));
-      std::iota(samples.begin(), samples.end(), first);
-      batches.push_back(make_microbatch(task, samples, 0));
-    }
-    begin_step(batches);
-    forward_pipeline<Channel> pipeline(plan_, world_, stages_);
-    std::vector<double> exact = {0};
-    for (std::size_t m = 0; m < batches.size(); ++m) {
-      pipeline.run(m);
-      if (stages_.back() != nullptr)
-        exact[0] +=
-            static_cast<double>(exact_answers(batches[m], stages_.back()->result(m).predictions));
-    }
-    world_.all_reduce(view_of(exact), reduction::sum).wait();
-    return {.samples = run_.held_out, .exact = static_cast<std::uint32_t>(exact[0])};
   }
 
   Channel& world_;
