@@ -48,6 +48,7 @@ struct run_position {
   std::string model = {};
   std::uint64_t seed = 0;
   std::uint64_t task = 0;     ///< Its fingerprint.
+  std::string frozen = {};    ///< Which layers are not trained.
   std::uint64_t batch = 0;    ///< Samples per step.
   std::uint64_t steps = 0;    ///< Done.
   std::uint64_t updates = 0;  ///< Of the optimizer.
@@ -198,10 +199,10 @@ inline void finish_checkpoint(const std::filesystem::path& runs,
     std::ofstream file(path);
     file << nlohmann::json{{"format", "omnibal-checkpoint"}, {"version", 2},
                            {"model", position.model},        {"seed", position.seed},
-                           {"task", position.task},          {"batch", position.batch},
-                           {"steps", position.steps},        {"updates", position.updates},
-                           {"layers", position.layers},      {"losses", position.losses},
-                           {"costs", position.costs}}
+                           {"task", position.task},          {"frozen", position.frozen},
+                           {"batch", position.batch},        {"steps", position.steps},
+                           {"updates", position.updates},    {"layers", position.layers},
+                           {"losses", position.losses},      {"costs", position.costs}}
                 .dump(1)
          << '\n';
     if (!file.flush()) throw checkpoint_error(path, "cannot be written");
@@ -237,6 +238,7 @@ inline run_position read_position(const std::filesystem::path& folder) {
     return run_position{.model = json.at("model"),
                         .seed = json.at("seed"),
                         .task = json.at("task"),
+                        .frozen = json.at("frozen"),
                         .batch = json.at("batch"),
                         .steps = json.at("steps"),
                         .updates = json.at("updates"),

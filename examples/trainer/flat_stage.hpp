@@ -24,12 +24,13 @@ struct parameter_view {
   std::span<float> gradient = {};
 };
 
-/// The views of any stage's parameters, in their order.
+/// The views of any stage's parameters that are trained, in their order: those that have gradients.
 template <typename Stage>
 [[nodiscard]] std::vector<parameter_view> views_of(Stage& stage) {
   std::vector<parameter_view> views;
   for (const auto& each : stage.parameters())
-    views.push_back({.layer = each.layer, .value = each.value, .gradient = each.gradient});
+    if (!each.gradient.empty())
+      views.push_back({.layer = each.layer, .value = each.value, .gradient = each.gradient});
   return views;
 }
 

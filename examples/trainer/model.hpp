@@ -20,9 +20,11 @@
 
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/core/error.hpp>
+#include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/cost/model.hpp>
 #include <omnibal/cost/own_chain.hpp>
 #include <omnibal/cost/workload.hpp>
+#include <omnibal/pipeline/frozen.hpp>
 #include <omnibal/pipeline/layer_kind.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
 
@@ -42,11 +44,19 @@ struct model_config {
   /// What layers compute with and save: f32, or bf16 with sums and parameters in f32. What passes
   /// between layers is f32.
   element_type numbers = element_type::f32;
+  frozen_part frozen = frozen_part::none;  ///< The layers that are not trained.
 
   [[nodiscard]] std::size_t vocabulary() const noexcept {
     return static_cast<std::size_t>(shape.language.vocabulary);
   }
 };
+
+/// The names of what may be frozen.
+inline constexpr std::array<std::string_view, 3> frozen_names = {"none", "vision", "language"};
+
+[[nodiscard]] constexpr std::string_view to_string(frozen_part part) noexcept {
+  return frozen_names[static_cast<std::size_t>(part)];
+}
 
 /// The names that model_of() knows.
 inline constexpr std::array<std::string_view, 3> model_names = {"tiny", "small", "1b"};
@@ -67,6 +77,10 @@ enum class model_layer { patch_embedding, vision, projector, embedding, language
 
 /// What the layer of this index is. Throws invalid_input beyond the last.
 [[nodiscard]] model_layer layer_at(const model_config& config, std::size_t index);
+
+/// Which gradients each layer computes: those below the lowest layer that is trained none, frozen
+/// ones above it those of their inputs.
+[[nodiscard]] std::vector<gradient_needs> gradients_of(const model_config& config);
 
 /// What the planner takes a layer for.
 [[nodiscard]] layer_kind kind_of(model_layer layer) noexcept;
@@ -257,6 +271,21 @@ inline model_layer layer_at(const model_config& config, std::size_t index) {
   if (index == projector_at) return model_layer::projector;
   if (index == projector_at + 1) return model_layer::embedding;
   return index < head_at ? model_layer::language : model_layer::head;
+}
+
+inline std::vector<gradient_needs> gradients_of(const model_config& config) {
+  const auto is_frozen = [&](layer_kind kind) {
+    switch (config.frozen) {
+      case frozen_part::none: return false;
+      case frozen_part::vision: return kind == layer_kind::vision;
+      case frozen_part::language: break;
+    }
+    return kind != layer_kind::vision && kind != layer_kind::projector;
+  };
+  std::vector<layer_training> training;
+  for (std::size_t l = 0; l < layer_count(config); ++l)
+    training.push_back({.trainable = !is_frozen(kind_of(layer_at(config, l)))});
+  return gradients_of(training);
 }
 
 inline layer_kind kind_of(model_layer layer) noexcept {

@@ -61,8 +61,13 @@ template <typename Real>
 model_stage<Real>::model_stage(model_config config, stage_layout layout)
     : config_(std::move(config)), layout_(std::move(layout)) {
   validate(config_, layout_);
-  for (std::size_t l = layout_.first_layer; l < layout_.end_layer; ++l)
+  const std::vector<gradient_needs> needs = gradients_of(config_);
+  for (std::size_t l = layout_.first_layer; l < layout_.end_layer; ++l) {
     layers_.push_back(make_layer<Real>(*on_, config_, l, layout_.seed));
+    needs_.push_back(needs[l]);
+    for (layer_parameter<Real>* one : layers_.back()->parameters())
+      if (!needs[l].of_weights) one->gradient = {};
+  }
 }
 
 template <typename Real>
@@ -72,7 +77,8 @@ void model_stage<Real>::begin_step(std::span<const microbatch> microbatches) {
     microbatches_.push_back({.batch = place(*on_, one, config_.tiles, config_.vocabulary())});
   for (auto& layer : layers_) layer->start(microbatches.size());
   for (auto& layer : layers_)
-    for (trained_parameter<Real>* one : layer->parameters()) set_zero(*on_, one->gradient.view());
+    for (trained_parameter<Real>* one : layer->parameters())
+      if (one->is_trained()) set_zero(*on_, one->gradient.view());
   on_->finish();  // ranks without micro-batches read the gradients at once
   on_->restart_peak(memory_use::activations);
   peak_saved_ = bytes_held();
@@ -96,8 +102,10 @@ void model_stage<Real>::forward(std::size_t microbatch, std::span<const Real> in
                                 std::span<Real> out) {
   running& now = in_progress(microbatch, progress::started, "forward");
   matrix<Real> rows = received(in, input(microbatch), "in");
-  for (std::size_t l = 0; l < layers_.size(); ++l)
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
     rows = layers_[l]->forward(now.batch, microbatch, std::move(rows), layout_.kinds[l]);
+    if (!needs_[l].any()) layers_[l]->forget(microbatch);
+  }
   pass_on(rows, out, output(microbatch), "out");
   rows = {};
   now.after = progress::forward_done;
@@ -108,8 +116,9 @@ template <typename Real>
 void model_stage<Real>::backward(std::size_t microbatch, std::span<const Real> out_gradient,
                                  std::span<Real> in_gradient) {
   running& now = in_progress(microbatch, progress::forward_done, "backward");
-  matrix<Real> rows = received(out_gradient, output(microbatch), "out_gradient");
-  for (std::size_t l = layers_.size(); l-- > 0;) {
+  const extent size = needs_.back().any() ? output(microbatch) : extent{};
+  matrix<Real> rows = received(out_gradient, size, "out_gradient");
+  for (std::size_t l = layers_.size(); l-- > 0 && needs_[l].any();) {
     rows = layers_[l]->backward(now.batch, microbatch, std::move(rows));
     if (!waits(l)) layers_[l]->weight_gradient(now.batch, microbatch);
   }
@@ -160,7 +169,7 @@ template <typename Real>
 std::int64_t model_stage<Real>::saved_bytes(const workload& work) const {
   std::int64_t sum = 0;
   for (std::size_t l = 0; l < layers_.size(); ++l)
-    sum += layers_[l]->saved_bytes(work, layout_.kinds[l]);
+    if (needs_[l].any()) sum += layers_[l]->saved_bytes(work, layout_.kinds[l]);
   return sum;
 }
 

@@ -22,6 +22,7 @@
 
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/workload.hpp>
+#include <omnibal/pipeline/frozen.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
 #include <omnibal/run/execution_plan.hpp>
 
@@ -52,7 +53,7 @@ struct stage_parameter {
   std::size_t layer = 0;  ///< In the chain.
   std::size_t rows = 0;   ///< Of the value; 1 of gains and biases.
   std::span<Real> value = {};
-  std::span<Real> gradient = {};
+  std::span<Real> gradient = {};  ///< Empty where the layer is frozen.
 };
 
 /// Used by one thread at a time. Calls that do not fit throw invalid_input: a micro-batch that was
@@ -127,7 +128,8 @@ class model_stage {
                std::string_view field);
   /// Whether the weight gradient of this layer waits for weight_gradient().
   [[nodiscard]] bool waits(std::size_t l) const noexcept {
-    return layout_.splits_backward && layout_.kinds[l] == recompute_kind::none;
+    return layout_.splits_backward && needs_[l].of_weights &&
+           layout_.kinds[l] == recompute_kind::none;
   }
   void note_saved() noexcept { peak_saved_ = std::max(peak_saved_, bytes_held()); }
 
@@ -135,6 +137,7 @@ class model_stage {
   stage_layout layout_;
   std::unique_ptr<machine> on_ = std::make_unique<machine>();
   std::vector<std::unique_ptr<any_layer<Real>>> layers_ = {};
+  std::vector<gradient_needs> needs_ = {};  // of each layer
   std::vector<running> microbatches_ = {};
   std::int64_t peak_saved_ = 0;
 };

@@ -40,6 +40,10 @@ void add_run(CLI::App& program, program_options& options) {
   program.add_option("--steps", shape.steps, "Steps in all [300]")->check(CLI::PositiveNumber);
   program.add_option("--batch", shape.batch, "Samples per step [24]")->check(CLI::PositiveNumber);
   program.add_option("--seed", shape.seed, "Of the weights and the data [1]");
+  program
+      .add_option("--freeze", options.freeze,
+                  "Layers that are not trained: none, vision or language [none]")
+      ->check(among({frozen_names.begin(), frozen_names.end()}));
   program.add_flag("--blind", options.blind, "The model sees no pictures");
   program.add_option("--learning-rate", options.learning_rate, "The highest [0.002]")
       ->check(CLI::PositiveNumber);

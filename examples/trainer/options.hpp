@@ -20,6 +20,7 @@ struct program_options {
   std::string size = "tiny";
   std::string schedule = "1f1b";
   std::string baseline = "planned";
+  std::string freeze = "none";
   std::string ranks = "threads";
   lengths_files lengths = {};
   std::string costs = {};

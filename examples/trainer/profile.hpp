@@ -52,15 +52,14 @@ struct profile_options {
 inline constexpr std::array recompute_kinds = {recompute_kind::none, recompute_kind::selective,
                                                recompute_kind::full};
 
-/// What the model says of its layers, whoever measured them: their kinds, and the bytes of their
-/// parameters with the optimizer's state sharded over this number of replicas. Precondition: as
-/// many layers as the model has.
+/// What the model says of its layers, whoever measured them: their kinds, whether they are trained,
+/// and the bytes of their parameters with the optimizer's state sharded over this number of
+/// replicas. Precondition: as many layers as the model has.
 void describe_layers(std::vector<layer_cost>& chain, const model_config& config,
                      std::size_t replicas);
 
-/// The costs of all layers, in their order, measured. Uses one thread.
-[[nodiscard]] std::vector<layer_cost> measured_chain(const model_config& config,
-                                                     const picture_task& task,
+/// The costs of all layers, in their order, measured as if all were trained. Uses one thread.
+[[nodiscard]] std::vector<layer_cost> measured_chain(model_config config, const picture_task& task,
                                                      const profile_options& options = {});
 
 // ---- implementation ----------------------------------------------------------------------------
@@ -240,14 +239,19 @@ inline void keep_useful_modes(layer_cost& layer, const declared_layer& declared)
 
 inline void describe_layers(std::vector<layer_cost>& chain, const model_config& config,
                             std::size_t replicas) {
+  const std::vector<gradient_needs> needs = gradients_of(config);
   for (std::size_t l = 0; l < chain.size(); ++l) {
     chain[l].kind = kind_of(layer_at(config, l));
-    chain[l].static_bytes = chain[l].parameters * bytes_per_parameter(replicas);
+    chain[l].trainable = needs[l].of_weights;
+    chain[l].static_bytes =
+        chain[l].parameters * (chain[l].trainable ? bytes_per_parameter(replicas)
+                                                  : static_cast<std::int64_t>(sizeof(float)));
   }
 }
 
-inline std::vector<layer_cost> measured_chain(const model_config& config, const picture_task& task,
+inline std::vector<layer_cost> measured_chain(model_config config, const picture_task& task,
                                               const profile_options& options) {
+  const frozen_part frozen = std::exchange(config.frozen, frozen_part::none);
   const std::vector<std::size_t> first = detail::first_of_kind(config);
   std::vector<own_layer> layers;
   std::vector<detail::declared_layer> declared;
@@ -264,6 +268,7 @@ inline std::vector<layer_cost> measured_chain(const model_config& config, const 
     chain[l].name = names[l];
     detail::keep_useful_modes(chain[l], declared[l]);
   }
+  config.frozen = frozen;
   describe_layers(chain, config, options.replicas);
   return chain;
 }

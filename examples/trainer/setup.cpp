@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "setup.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -78,7 +79,10 @@ namespace {
 }  // namespace
 
 model_config model_of(const program_options& options, const std::vector<sample_lengths>& lengths) {
-  return model_of(options.size, vocabulary_of(lengths));
+  model_config model = model_of(options.size, vocabulary_of(lengths));
+  const auto* const frozen = std::ranges::find(frozen_names, options.freeze);
+  model.frozen = static_cast<frozen_part>(frozen - frozen_names.begin());
+  return model;
 }
 
 picture_task task_of(const program_options& options, const std::vector<sample_lengths>& lengths) {

@@ -64,6 +64,7 @@ class program_run {
     result["model"] = options_.size;
     result["seed"] = options_.shape.seed;
     result["blind"] = options_.blind;
+    result["frozen"] = options_.freeze;
     if (strategies.size() > 1) {
       compare(strategies);
       result["strategies"] = strategies;

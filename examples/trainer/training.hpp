@@ -249,8 +249,9 @@ class rank_trainer {
     meet();
     folder = writing_folder(run_.checkpoints, steps);
     for_own_stages([&](std::uint32_t j) {
-      for (const layer_state& state : optimizer_.states(j))
-        if (world_.rank() < plan_.devices) write_layer(folder, state);
+      for (const auto& states : {optimizer_.states(j), frozen_states(*stages_[j])})
+        for (const layer_state& state : states)
+          if (world_.rank() < plan_.devices) write_layer(folder, state);
     });
     meet();
     if (world_.rank() == 0)
@@ -258,6 +259,7 @@ class rank_trainer {
                         {.model = run_.model.shape.id,
                          .seed = run_.seed,
                          .task = fingerprint(run_.task.options()),
+                         .frozen = std::string(to_string(run_.model.frozen)),
                          .batch = run_.batch,
                          .steps = steps,
                          .updates = optimizer_.updates(),
@@ -266,7 +268,24 @@ class rank_trainer {
                          .costs = run_.costs});
   }
 
-  /// Returns the first step to run.
+  /// Layers that are not trained, with moments of 0: a checkpoint has the whole model.
+  [[nodiscard]] static std::vector<layer_state> frozen_states(model_stage<float>& stage) {
+    std::vector<layer_state> states;
+    for (const auto& each : stage.parameters()) {
+      if (!each.gradient.empty()) continue;
+      if (states.empty() || states.back().layer != each.layer)
+        states.push_back({.layer = each.layer});
+      std::vector<float>& values = states.back().values;
+      values.insert(values.end(), each.value.begin(), each.value.end());
+    }
+    for (layer_state& state : states) {
+      state.first_moments.resize(state.values.size());
+      state.second_moments.resize(state.values.size());
+    }
+    return states;
+  }
+
+  /// Returns the first step to run. Frozen layers are those of the initial weights.
   [[nodiscard]] std::uint64_t resume() {
     const run_position position = read_position(run_.resume);
     require_same("model", position.model, run_.model.shape.id);
@@ -275,12 +294,14 @@ class rank_trainer {
       throw invalid_input("steps of the checkpoint", position.steps,
                           "this run has fewer, " + std::to_string(plan_.steps()));
     require_same("batch", std::to_string(position.batch), std::to_string(run_.batch));
+    require_same("frozen layers", position.frozen, std::string(to_string(run_.model.frozen)));
     if (position.task != fingerprint(run_.task.options()))
       throw checkpoint_error(run_.resume, "has learned another task: --blind or --lengths differ");
+    const std::vector<gradient_needs> needs = gradients_of(run_.model);
     for_own_stages([&](std::uint32_t j) {
       std::vector<layer_state> states;
       for (std::uint32_t l = plan_.stages[j].first_layer; l < plan_.stages[j].end_layer; ++l)
-        states.push_back(read_layer(run_.resume, l));
+        if (needs[l].of_weights) states.push_back(read_layer(run_.resume, l));
       optimizer_.restore(j, states);
     });
     optimizer_.restore_updates(position.updates);

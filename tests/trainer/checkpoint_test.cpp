@@ -49,6 +49,7 @@ run_position position_at(std::uint64_t steps) {
   return {.model = "tiny",
           .seed = 3,
           .task = (std::uint64_t{1} << 63U) + 5,
+          .frozen = "vision",
           .batch = 32,
           .steps = steps,
           .updates = steps,

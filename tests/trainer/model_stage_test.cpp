@@ -239,6 +239,34 @@ TEST_CASE("saved and waiting bytes are those that layers say, to the byte") {
   }
 }
 
+TEST_CASE("frozen layers take the bytes of their weights, and save nothing below what is trained") {
+  model_config config = micro_model();
+  const std::size_t layers = layer_count(config);
+  for (const frozen_part frozen : {frozen_part::vision, frozen_part::language})
+    for (const recompute_kind kind : all_kinds)
+      for (std::size_t l = 0; l < layers; ++l) {
+        INFO(to_string(frozen) << ", layer " << l);
+        const stage_layout layout{.first_layer = l, .end_layer = l + 1, .kinds = {kind}};
+        config.frozen = frozen_part::none;
+        const model_stage<float> trained(config, layout);
+        config.frozen = frozen;
+        model_stage<float> stage(config, layout);
+        const omnibal::gradient_needs needs = gradients_of(config)[l];
+        CHECK(stage.parameter_bytes() == trained.parameter_bytes() / (needs.of_weights ? 1 : 2));
+        const workload work{.tiles = 3, .tokens = 95};
+        CHECK(stage.saved_bytes(work) == (needs.any() ? trained.saved_bytes(work) : 0));
+        stage.begin_step(some_batches(config));
+        std::vector<float> in(stage.input(2).size(), 0.5F);
+        std::vector<float> out(stage.output(2).size());
+        stage.forward(2, in, out);
+        CHECK(stage.bytes_held() == stage.saved_bytes({.tiles = 4,
+                                                       .tokens = static_cast<std::int64_t>(
+                                                           some_batches(config)[2].tokens())}));
+        stage.backward(2, needs.any() ? out : std::vector<float>(), {});
+        CHECK(stage.bytes_held() == 0);
+      }
+}
+
 TEST_CASE("saved bytes are linear in the workload, and what waits is a part of them") {
   const model_config config = micro_model();
   for (std::size_t l = 0; l < layer_count(config); ++l) {

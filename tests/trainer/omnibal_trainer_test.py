@@ -257,6 +257,42 @@ class TrainerTest(unittest.TestCase):
         modes = {layer["mode"] for stage in tight["stages"] for layer in stage["layers"]}
         self.assertIn("full", modes)
 
+    # ---- frozen layers ----
+
+    def layer_values(self, folder, layer):
+        with open(os.path.join(folder, "step-000012", f"layer-{layer:04}.bin"), "rb") as file:
+            header, values = file.read(32), file.read()
+        return values[:int.from_bytes(header[16:24], "little") * 4]
+
+    def test_frozen_layers_stay_as_they_were_and_memory_is_predicted(self):
+        names = ["patch_embedding", "vision0", "vision1", "projector", "embedding", "language0",
+                 "language1", "language2", "language3", "head"]
+        start = os.path.join(self.folder.name, "at the start")
+        self.train("--learning-rate", "1e-30", "--checkpoint", start)
+        for freeze in ["vision", "language"]:
+            frozen = [name for name in names if name.startswith("vision") or
+                      name == "patch_embedding"] if freeze == "vision" else names[4:]
+            folder = os.path.join(self.folder.name, "frozen " + freeze)
+            run = ["--freeze", freeze, "--checkpoint", folder, "--checkpoint-every", "5"]
+            for schedule in ["1f1b", "zbh1", "zbv"]:
+                with self.subTest(freeze=freeze, schedule=schedule):
+                    result = self.train("--schedule", schedule, "--pp", "2", "--microbatches", "4",
+                                        *run)
+                    one = self.train("--pp", "1", "--freeze", freeze)
+                    self.assertEqual(result["loss"], one["loss"])
+                    for rank in result["ranks"]:
+                        self.assertEqual(rank["peak_saved_bytes"],
+                                         rank["predicted_peak_saved_bytes"])
+                    for layer, name in enumerate(names):
+                        same = self.layer_values(folder, layer) == self.layer_values(start, layer)
+                        self.assertEqual(same, name in frozen, name)
+            shutil.rmtree(os.path.join(folder, "step-000012"))
+            self.assertEqual(self.train("--freeze", freeze, "--pp", "2",
+                                        "--microbatches", "4", "--resume", folder)["loss"],
+                             one["loss"])
+            self.fails(2, rf"frozen layers of the checkpoint = {freeze}: this run has none",
+                       "--resume", folder)
+
     # ---- failures ----
 
     def test_a_failure_names_rank_step_and_item(self):

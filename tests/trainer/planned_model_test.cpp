@@ -49,6 +49,7 @@ std::vector<layer_cost> chain_of(const model_config& config) {
   for (std::size_t l = 0; l < names.size(); ++l) {
     layer_cost layer{.name = names[l],
                      .parameters = 1,
+                     .trainable = gradients_of(config)[l].of_weights,
                      .forward_time = cost_per({.tile = 20, .token = 10}),
                      .backward_time = cost_per({.tile = 40, .token = 20}),
                      .weight_gradient_time = cost_per({.tile = 20, .token = 10}),
@@ -277,4 +278,27 @@ TEST_CASE("a stage that reads rows of the micro-batch before is found") {
       CHECK((difference(found, expected.of) > 1e-4) == (reads != stale::nothing));
     }
   }
+}
+
+TEST_CASE("frozen layers have no gradients, and the others those of a model that is all trained") {
+  for (const frozen_part frozen : {frozen_part::vision, frozen_part::language})
+    for (const any_schedule& schedule : all_schedules)
+      for (const std::size_t devices : {1U, 2U, 4U}) {
+        INFO(to_string(frozen) << ", " << schedule.name() << ", pp " << devices);
+        model_config config = micro_model();
+        const model_config trained = config;
+        config.frozen = frozen;
+        const execution_plan plan = plan_of(config, schedule, devices, 1);
+        validate(plan);
+        const auto needs = gradients_of(config);
+        const auto outcomes = run_planned(config, plan);
+        const auto expected = run_step<float>(trained, one_stage(trained),
+                                              microbatches_of(trained, plan.assignment[0]));
+        for (std::size_t d = 0; d < devices; ++d) {
+          CHECK(outcomes[d].log.peak_saved_bytes == outcomes[d].expected_peak);
+          for (const auto& [name, gradient] : outcomes[d].of)
+            CHECK(gradient ==
+                  (needs[name.first].of_weights ? expected.of.at(name) : std::vector<float>()));
+        }
+      }
 }

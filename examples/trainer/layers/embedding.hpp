@@ -76,7 +76,7 @@ class embedding {
   }
 
   [[nodiscard]] matrix<Real> backward(placed_batch& batch, matrix<Real> dy, saved&) {
-    detail::add_table_gradient<Real>(batch, dy, table_.gradient);
+    if (table_.is_trained()) detail::add_table_gradient<Real>(batch, dy, table_.gradient);
     matrix<Real> dx(*batch.on, batch.image_slots.size(), columns_);
     detail::gather_image_gradients<Real>(batch, dy, dx);
     return dx;

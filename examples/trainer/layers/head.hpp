@@ -121,6 +121,7 @@ class head {
   }
 
   void weight_gradient(placed_batch& batch, saved& of) {
+    if (!weights_.is_trained()) return;
     const matrix_view<const Real> normed = std::as_const(of.normed).view();
     for_chunks(batch, of.normed, [&](std::size_t first, const matrix<Real>& slopes) {
       product<wide<Real>, Real>(*batch.on, weights_.gradient,

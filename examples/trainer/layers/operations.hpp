@@ -49,7 +49,7 @@ template <typename Real>
   return y;
 }
 
-/// For y = normalized(x): adds the gradient of the gain, and to dx that of x.
+/// For y = normalized(x): adds the gradient of the gain, if it is trained, and to dx that of x.
 template <typename Real>
 void add_norm_gradients(machine& on, matrix<Real>& dx, layer_parameter<Real>& gain,
                         const matrix<Real>& x, const matrix<Real>& dy) {
@@ -71,7 +71,7 @@ void add_norm_gradients(machine& on, matrix<Real>& dx, layer_parameter<Real>& ga
       rows_of_gain[row][i] = dys[i] * xs[i] * scale;
     });
   });
-  add_column_sums<wide<Real>>(on, gain.gradient, of_gain);
+  if (gain.is_trained()) add_column_sums<wide<Real>>(on, gain.gradient, of_gain);
 }
 
 // ---- addition -----------------------------------------------------------------------------------

@@ -19,12 +19,15 @@
 
 namespace omnibal::trainer {
 
-/// Numbers that are trained. Gradients are added to until the optimizer's step sets them to 0.
+/// Numbers that are trained. Gradients are added to until the optimizer's step sets them to 0;
+/// those of a frozen layer are not there, and nothing is added.
 template <typename Real>
 struct trained_parameter {
   std::string name = {};
   matrix<Real> value = {};
   matrix<Real> gradient = {};
+
+  [[nodiscard]] bool is_trained() const noexcept { return bool(gradient); }
 };
 
 /// A parameter of a layer that computes in a format: trained in floats where that is bf16.
@@ -126,7 +129,7 @@ template <typename Real>
 template <typename Real>
 void add_weight_gradient(machine& on, layer_parameter<Real>& w, const matrix<Real>& x,
                          const matrix<Real>& dy) {
-  product<wide<Real>, Real>(on, w.gradient, {x, true}, {dy}, 1);
+  if (w.is_trained()) product<wide<Real>, Real>(on, w.gradient, {x, true}, {dy}, 1);
 }
 
 }  // namespace omnibal::trainer
