@@ -65,7 +65,7 @@ model_stage<Real>::model_stage(model_config config, stage_layout layout)
   for (std::size_t l = layout_.first_layer; l < layout_.end_layer; ++l) {
     layers_.push_back(make_layer<Real>(*on_, config_, l, layout_.seed));
     needs_.push_back(needs[l]);
-    for (layer_parameter<Real>* one : layers_.back()->parameters())
+    for (trained_parameter<Real>* one : layers_.back()->parameters())
       if (!needs[l].of_weights) one->gradient = {};
   }
 }

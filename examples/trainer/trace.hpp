@@ -190,7 +190,8 @@ inline std::vector<timeline> timelines_of(const execution_plan& plan,
 inline std::string picture_of(const execution_plan& plan,
                               std::span<const std::vector<step_log>> logs, std::uint64_t first_step,
                               std::size_t index) {
-  return timelines_svg(std::span(timelines_of(plan, logs, first_step, index)).first(2));
+  const std::vector<timeline> timelines = timelines_of(plan, logs, first_step, index);
+  return timelines_svg(std::span(timelines).first(2));
 }
 
 }  // namespace omnibal::trainer
