@@ -10,6 +10,7 @@
 #include <omnibal/gpu/blocks.cuh>
 #include <omnibal/gpu/documents.cuh>
 #include <omnibal/gpu/images.cuh>
+#include <omnibal/gpu/offsets.cuh>
 #include <omnibal/gpu/rope.cuh>
 #include <omnibal/gpu/tokens.cuh>
 

@@ -18,6 +18,7 @@
 
 using namespace omnibal::trainer;
 using namespace omnibal::trainer::tests;
+using omnibal::frozen_part;
 using omnibal::recompute_kind;
 using omnibal::workload;
 
