@@ -143,7 +143,7 @@ TEST_CASE("random micro-batches are padded to their longest sample, and no other
   }
 }
 
-TEST_CASE("naive stages have the vision tower first and equal language layers; others do not") {
+TEST_CASE("naive stages have the vision tower first and equal language layers, others not") {
   model_config config = narrow_model();
   config.shape.language.layers = 5;
   const auto chain = made_up_chain(config);
