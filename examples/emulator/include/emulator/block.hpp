@@ -150,8 +150,9 @@ class block_run {
     thread& self = *running_;
     self.call = call;
     if (((call.mask >> lane(self)) & 1U) == 0)
-      finding_ = std::string(call.operation) + " by a lane that is not in its mask, at " +
-                 described(call.where);
+      finding_ = std::string(call.operation)
+                     .append(" by a lane that is not in its mask, at ")
+                     .append(described(call.where));
     wait(waits_for::warp);
     return self.result;
   }
