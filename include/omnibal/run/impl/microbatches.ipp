@@ -284,6 +284,20 @@ inline void assign_evenly(batch_plan& plan, std::span<const vision_language_samp
   measure(plan, options);
 }
 
+/// The same packs, all in one step.
+[[nodiscard]] inline batch_plan in_one_step(batch_plan plan,
+                                            std::span<const vision_language_sample> samples,
+                                            const loads<2>& capacity,
+                                            const batch_options& options) {
+  const std::size_t each = options.ranks * options.microbatch_multiple;
+  const std::size_t turns = count_of_parts(plan.packing.packs.size(), each);
+  batch_plan whole{.packing = std::move(plan.packing),
+                   .most_samples_per_pack = plan.most_samples_per_pack,
+                   .microbatches_per_rank = turns * options.microbatch_multiple};
+  assign_evenly(whole, samples, capacity, options);
+  return whole;
+}
+
 /// The packs rearranged for so many full steps of so many samples together.
 [[nodiscard]] inline std::optional<packs_of_steps> rearranged_for(
     const grouping<std::uint32_t>& packs, const batch_options& options, std::size_t full_steps,
@@ -448,6 +462,8 @@ OMNIBAL_INLINE batch_plan balanced_batches(std::span<const vision_language_sampl
     exact = {.packing = detail::pack_all(samples, capacity, options)};
     steps = detail::rearranged_for_batch(exact.packing.packs, options);
   }
+  if (!steps && meets_batch(options, static_cast<double>(samples.size())))
+    return detail::in_one_step(std::move(plan), samples, capacity, options);
   if (!steps) return plan;
   exact.packing.packs = std::move(steps->packs);
   exact.packing.objective = exact.packing.packs.size();
