@@ -25,7 +25,7 @@ foreach(source IN LISTS mpi_tests)
     add_test(NAME "${test}" COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${processes}
                                     $<TARGET_FILE:mpi_${name}>)
     set_tests_properties("${test}" PROPERTIES ENVIRONMENT "${mpi_environment}" LABELS mpi
-                                              PROCESSORS ${processes} TIMEOUT 300)
+                                              PROCESSORS ${processes} TIMEOUT 900)
   endforeach()
 endforeach()
 
