@@ -100,6 +100,20 @@ indices::token_inputs inputs_of(const omnibal_token_inputs& given, const Row& ro
           .mask_parameter = given.mask_parameter};
 }
 
+/// Outputs of a rank with so many slots; those that are null are left out.
+inline indices::token_arrays outputs_of(const omnibal_token_arrays& arrays, std::int64_t slots) {
+  const auto local = [&](auto* values) { return span_of(values, slots, "slots"); };
+  return {.position_ids = local(arrays.position_ids),
+          .sequence_index = local(arrays.sequence_index),
+          .padding_mask = local(arrays.padding_mask),
+          .source_slot = local(arrays.source_slot),
+          .global_slot = local(arrays.global_slot),
+          .labels = local(arrays.labels),
+          .loss_weights = local(arrays.loss_weights),
+          .first_query = local(arrays.first_query),
+          .limit_query = local(arrays.limit_query)};
+}
+
 /// Refuses what neither form of rotary positions takes.
 template <typename Row>
 void check_rope_arguments(const Row& row, const omnibal_rope_inputs& given, std::int32_t axes) {

@@ -83,19 +83,7 @@ std::int32_t omnibal_fill_tokens(const omnibal_row* row, const omnibal_token_inp
     const token_inputs given = inputs_of(need(inputs, "inputs"), *row);
     need_no_tail(*row, laid);
     with_split(*row, laid.row(), [&](const auto& split) {
-      const auto local = [&](auto* values) {
-        return span_of(values, split.local_slots(), "slots");
-      };
-      fill_tokens(laid.row(), split, row->rank, given,
-                  {.position_ids = local(out.position_ids),
-                   .sequence_index = local(out.sequence_index),
-                   .padding_mask = local(out.padding_mask),
-                   .source_slot = local(out.source_slot),
-                   .global_slot = local(out.global_slot),
-                   .labels = local(out.labels),
-                   .loss_weights = local(out.loss_weights),
-                   .first_query = local(out.first_query),
-                   .limit_query = local(out.limit_query)});
+      fill_tokens(laid.row(), split, row->rank, given, outputs_of(out, split.local_slots()));
     });
   });
 }

@@ -97,18 +97,7 @@ std::int32_t omnibal_device_fill_tokens(const omnibal_device_row* row,
     const omnibal_token_arrays& out = need(arrays, "arrays");
     const indices::token_inputs given = inputs_of(need(inputs, "inputs"), *row);
     with_split(*row, documents, [&](const auto& split) {
-      const auto local = [&](auto* values) {
-        return span_of(values, split.local_slots(), "slots");
-      };
-      const indices::token_arrays outputs{.position_ids = local(out.position_ids),
-                                          .sequence_index = local(out.sequence_index),
-                                          .padding_mask = local(out.padding_mask),
-                                          .source_slot = local(out.source_slot),
-                                          .global_slot = local(out.global_slot),
-                                          .labels = local(out.labels),
-                                          .loss_weights = local(out.loss_weights),
-                                          .first_query = local(out.first_query),
-                                          .limit_query = local(out.limit_query)};
+      const indices::token_arrays outputs = outputs_of(out, split.local_slots());
       indices::detail::check_tokens(documents, split.local_slots(), given, outputs);
       gpu::require(
           gpu::fill_tokens_async(documents, split, row->rank, given, outputs, stream_of(stream)),

@@ -119,12 +119,14 @@ template <typename... Steps>
   return code;
 }
 
-/// make_packed_batch_async of what has been checked.
+/// make_packed_batch_async of lengths in either memory.
 template <typename Lengths>
 cudaError_t batch_async(const Lengths& lengths, std::size_t documents,
                         std::span<const std::int64_t> labels,
                         const indices::packed_batch_options& options,
                         const device_packed_batch& batch, cudaStream_t stream) noexcept {
+  const cudaError_t checked = code_of([&] { check_batch(lengths, options, batch); });
+  if (checked != cudaSuccess) return checked;
   using indices::batch_consumer;
   const indices::document_row row = row_of(batch.documents, documents, options.slots);
   const bool is_split = options.ranks > 1;
@@ -182,9 +184,6 @@ inline cudaError_t make_packed_batch_async(std::span<const std::int32_t> lengths
                                            const indices::packed_batch_options& options,
                                            const device_packed_batch& batch,
                                            cudaStream_t stream) noexcept {
-  const cudaError_t checked =
-      detail::code_of([&] { detail::check_batch(lengths, options, batch); });
-  if (checked != cudaSuccess) return checked;
   return detail::batch_async(lengths, lengths.size(), labels, options, batch, stream);
 }
 
@@ -193,9 +192,6 @@ inline cudaError_t make_packed_batch_async(const host_lengths& lengths,
                                            const indices::packed_batch_options& options,
                                            const device_packed_batch& batch,
                                            cudaStream_t stream) noexcept {
-  const cudaError_t checked =
-      detail::code_of([&] { detail::check_batch(lengths, options, batch); });
-  if (checked != cudaSuccess) return checked;
   return detail::batch_async(lengths, lengths.lengths.size(), labels, options, batch, stream);
 }
 
