@@ -62,13 +62,14 @@ void check_virtual_stages(const plan_arguments& arguments) {
 
 void check_ends_of_steps(const plan_arguments& arguments) {
   const auto splits = [](const any_schedule& one) { return one.capabilities().splits_backward; };
-  std::vector<any_schedule> splitting;
-  std::copy_if(all_schedules.begin(), all_schedules.end(), std::back_inserter(splitting), splits);
-  if (arguments.recompute_for_w && !splits(arguments.schedule))
+  if (arguments.recompute_for_w && !splits(arguments.schedule)) {
+    std::vector<any_schedule> splitting;
+    std::copy_if(all_schedules.begin(), all_schedules.end(), std::back_inserter(splitting), splits);
     throw usage_error(
         "--recompute-for-w has no meaning with --schedule " +
         std::string(arguments.schedule.name()) +
         ", which does not split the backward; others do: " + joined_names(splitting, ", "));
+  }
   if (arguments.overlap.gather && !arguments.shard_optimizer)
     throw usage_error(
         "--gather overlapped needs --shard-optimizer: without it no parameters are gathered");

@@ -564,14 +564,15 @@ class least_overrun_search {
 [[nodiscard]] inline bool has_cuts(const joint_result& found) { return !found.plan.cuts.empty(); }
 [[nodiscard]] inline bool has_cuts(const cut_plan& found) { return !found.cuts.empty(); }
 
-/// What search(starts) finds from even cuts or, where that is nothing, from the partition of least
-/// overrun if it fits; otherwise why nothing fits, unless a stop was asked for.
+/// What a search finds, and why nothing fits where that is known.
 template <typename Found>
 struct found_or_why {
   Found found;
   infeasibility why = {};
 };
 
+/// What search(starts) finds from even cuts or, where that is nothing, from the partition of least
+/// overrun if it fits; otherwise why nothing fits, unless a stop was asked for.
 template <typename Search>
 [[nodiscard]] auto search_or_explain(const pipeline_problem& problem, interleaved_stages& stages,
                                      const search_control& control, const Search& search) {

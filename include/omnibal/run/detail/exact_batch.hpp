@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
@@ -44,7 +45,16 @@ class exact_batch {
   /// Preconditions: a full step at least, and fewer samples in full steps than in all packs. Keeps
   /// a reference to the packs.
   exact_batch(const grouping<std::uint32_t>& packs, const exact_batch_options& options)
-      : packs_(packs), options_(options) {}
+      : packs_(packs), options_(options) {
+    auto& [drawn, fewest_first, most_first] = orders_;
+    drawn.resize(packs.size());
+    std::iota(drawn.begin(), drawn.end(), 0U);
+    random_stream random = stream_for(options.seed, random_purpose::dispatch_epoch, 0);
+    shuffle_randomly(drawn, random);
+    fewest_first = drawn;
+    std::ranges::stable_sort(fewest_first, {}, [&](std::uint32_t k) { return packs[k].size(); });
+    most_first.assign(fewest_first.rbegin(), fewest_first.rend());
+  }
 
   /// The packs with the fewest micro-batches per rank, or none where there is no such number.
   /// O(packs · log packs · log samples).
@@ -76,15 +86,9 @@ class exact_batch {
   /// leaves too many to the others or cannot take enough samples, those of fewest or of most
   /// samples.
   [[nodiscard]] std::optional<chosen_packs> last_step(std::size_t packs_per_step) const {
-    std::vector<std::uint32_t> order(packs_.size());
-    std::iota(order.begin(), order.end(), 0U);
-    random_stream random = stream_for(options_.seed, random_purpose::dispatch_epoch, 0);
-    shuffle_randomly(order, random);
-    if (const auto chosen = last_step(order, packs_per_step)) return chosen;
-    std::ranges::stable_sort(order, {}, [&](std::uint32_t k) { return packs_[k].size(); });
-    if (const auto chosen = last_step(order, packs_per_step)) return chosen;
-    std::ranges::reverse(order);
-    return last_step(order, packs_per_step);
+    for (const std::vector<std::uint32_t>& order : orders_)
+      if (auto chosen = last_step(order, packs_per_step)) return chosen;
+    return std::nullopt;
   }
 
   [[nodiscard]] std::optional<chosen_packs> last_step(std::span<const std::uint32_t> order,
@@ -126,6 +130,9 @@ class exact_batch {
 
   const grouping<std::uint32_t>& packs_;
   exact_batch_options options_;
+  /// Packs in the orders in which the last step may take them: a random draw, those of fewest
+  /// samples first, those of most first.
+  std::array<std::vector<std::uint32_t>, 3> orders_;
 };
 
 }  // namespace omnibal::inline v0::detail
