@@ -34,7 +34,7 @@ class hash_stream {
     length_ += bytes.size();
     while (!bytes.empty()) {
       const std::size_t taken = std::min(bytes.size(), stripe_.size() - filled_);
-      std::ranges::copy(bytes.first(taken), stripe_.begin() + static_cast<std::ptrdiff_t>(filled_));
+      std::copy_n(bytes.begin(), taken, stripe_.begin() + static_cast<std::ptrdiff_t>(filled_));
       filled_ += taken;
       bytes = bytes.subspan(taken);
       if (filled_ == stripe_.size()) consume_stripe();

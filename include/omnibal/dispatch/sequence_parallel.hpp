@@ -95,7 +95,7 @@ class group_balancer {
   // second, …; in each round all partners shift by one.
   void pair_groups(std::size_t r, std::size_t round) {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
-    std::ranges::sort(order_, [&](std::size_t a, std::size_t b) {
+    std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
       return sums_[a][r] != sums_[b][r] ? sums_[a][r] < sums_[b][r] : a < b;
     });
     const std::size_t groups = order_.size();

@@ -108,7 +108,7 @@ requires std::is_invocable_r_v<packing_result, const Pack&, std::span<const load
   }
   result.packs = detail::with_ids(result.packs, drawn);
   for (std::uint32_t& id : result.oversize) id = drawn[id];
-  std::ranges::sort(result.oversize);
+  std::sort(result.oversize.begin(), result.oversize.end());
   result.oversize.erase(std::unique(result.oversize.begin(), result.oversize.end()),
                         result.oversize.end());
   return result;

@@ -31,7 +31,8 @@ class step_balancer {
     assign_most_expensive_first();
     exchange_packs();
     for (std::vector<place_cost>& places : assigned_)
-      std::ranges::sort(places, {}, &place_cost::place);
+      std::sort(places.begin(), places.end(),
+                [](const place_cost& a, const place_cost& b) { return a.place < b.place; });
   }
 
   /// The packs assigned to a rank, by place among the packs of the step, ascending.
@@ -50,12 +51,12 @@ class step_balancer {
 
   // Assigns every pack to the rank of least cost among those that may take one more.
   void assign_most_expensive_first() {
-    std::ranges::fill(costs_of_ranks_, 0);
+    std::fill(costs_of_ranks_.begin(), costs_of_ranks_.end(), 0);
     for (auto& places : assigned_) places.clear();
     order_.clear();
     for (std::uint32_t place = 0; place < packs_.size(); ++place)
       order_.push_back({.cost = costs_[packs_[place]], .place = place});
-    std::ranges::sort(order_, [](const place_cost& a, const place_cost& b) {
+    std::sort(order_.begin(), order_.end(), [](const place_cost& a, const place_cost& b) {
       return a.cost != b.cost ? a.cost > b.cost : a.place < b.place;
     });
     const std::size_t share = packs_.size() / ranks();
@@ -83,9 +84,10 @@ class step_balancer {
     for (std::size_t turn = 0; turn < turns_per_rank * ranks(); ++turn) {
       sort_by_cost();
       const std::uint32_t slowest = by_cost_.back();
-      const bool exchanged = std::ranges::any_of(by_cost_, [&](std::uint32_t other) {
-        return costs_of_ranks_[other] < costs_of_ranks_[slowest] && exchange(slowest, other);
-      });
+      const bool exchanged =
+          std::any_of(by_cost_.begin(), by_cost_.end(), [&](std::uint32_t other) {
+            return costs_of_ranks_[other] < costs_of_ranks_[slowest] && exchange(slowest, other);
+          });
       if (!exchanged) return;
     }
   }

@@ -76,7 +76,7 @@ class step_assignment {
     std::vector<std::uint32_t> places(order_.size());
     std::iota(places.begin(), places.end(), 0U);
     const auto split = places.begin() + static_cast<std::ptrdiff_t>(first);
-    std::ranges::nth_element(places, split, [&](std::uint32_t a, std::uint32_t b) {
+    std::nth_element(places.begin(), split, places.end(), [&](std::uint32_t a, std::uint32_t b) {
       const auto [left, right] = std::pair(costs_[order_[a]], costs_[order_[b]]);
       return left != right ? left > right : a < b;
     });
@@ -89,7 +89,7 @@ class step_assignment {
   void drop_rest() {
     const std::size_t full = order_.size() - order_.size() % per_step_;
     dropped_.assign(order_.begin() + static_cast<std::ptrdiff_t>(full), order_.end());
-    std::ranges::sort(dropped_);
+    std::sort(dropped_.begin(), dropped_.end());
     order_.resize(full);
   }
 
@@ -102,7 +102,9 @@ class step_assignment {
     if (full <= first) return;
     const std::uint64_t steps = (full - first) / per_step_;
     const auto packs = std::span(order_).subspan(first, full - first);
-    std::ranges::stable_sort(packs, {}, [&](std::uint32_t pack) { return options.strata[pack]; });
+    std::stable_sort(packs.begin(), packs.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return options.strata[a] < options.strata[b];
+    });
     const std::vector<std::uint32_t> sorted(packs.begin(), packs.end());
     std::vector<std::uint32_t> turns(steps);
     std::iota(turns.begin(), turns.end(), 0U);
@@ -127,15 +129,15 @@ class step_assignment {
   // steps and the packs of each step.
   void assign_window(std::uint64_t first, std::uint64_t steps) {
     const auto packs = std::span(order_).subspan(first * per_step_, steps * per_step_);
-    std::ranges::stable_sort(packs, std::ranges::greater{},
-                             [&](std::uint32_t pack) { return costs_[pack]; });
+    std::stable_sort(packs.begin(), packs.end(),
+                     [&](std::uint32_t a, std::uint32_t b) { return costs_[a] > costs_[b]; });
     const std::vector<std::uint32_t> sorted(packs.begin(), packs.end());
     std::vector<std::uint32_t> turns(steps);
     std::iota(turns.begin(), turns.end(), 0U);
     shuffle_randomly(turns, random_);
     for (std::size_t k = 0; k < steps; ++k) {
       const auto step = packs.subspan(k * per_step_, per_step_);
-      std::ranges::copy(std::span(sorted).subspan(turns[k] * per_step_, per_step_), step.begin());
+      std::copy_n(sorted.data() + turns[k] * per_step_, per_step_, step.begin());
       shuffle_randomly(step, random_);
     }
   }

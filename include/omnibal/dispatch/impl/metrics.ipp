@@ -24,7 +24,7 @@ OMNIBAL_INLINE std::size_t packs_in_full_step(const dispatch_plan& plan) {
 
 OMNIBAL_INLINE wide_integer least_slowest_rank(std::span<wide_integer> costs, std::uint32_t ranks) {
   if (costs.empty()) return 0;
-  std::ranges::sort(costs, std::ranges::greater{});
+  std::sort(costs.begin(), costs.end(), std::greater<>{});
   const auto sum_of = [](std::span<const wide_integer> some) {
     return std::accumulate(some.begin(), some.end(), wide_integer{0});
   };

@@ -16,7 +16,7 @@ OMNIBAL_INLINE void list_places(std::span<const std::uint32_t> packs,
                                 std::vector<std::pair<std::uint32_t, std::uint32_t>>& places) {
   places.clear();
   for (std::uint32_t k = 0; k < packs.size(); ++k) places.emplace_back(packs[k], k);
-  std::ranges::sort(places);
+  std::sort(places.begin(), places.end());
 }
 
 }  // namespace omnibal::inline v0::detail

@@ -36,7 +36,7 @@ OMNIBAL_INLINE std::uint64_t step_fingerprint(const dispatch_plan& plan) {
     const std::uint64_t first = plan.groups.offsets()[k * plan.ranks];
     for (const std::uint32_t pack : plan.packs(k))
       step.emplace_back(pack, plan.mask.empty() ? 1 : plan.mask[first + step.size()]);
-    std::ranges::sort(step);
+    std::sort(step.begin(), step.end());
     add_to_hash(hash, step.size());
     for (const auto& [pack, real] : step) add_to_hash(hash, 2 * std::uint64_t{pack} + real);
   }

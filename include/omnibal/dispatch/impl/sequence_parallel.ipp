@@ -49,7 +49,7 @@ OMNIBAL_INLINE dispatch_plan plan_of_packs(const dispatch_plan& plan,
   }
   for (const std::uint32_t group : plan.dropped)
     append_group(group, [&](std::uint32_t pack) { packs.dropped.push_back(pack); });
-  std::ranges::sort(packs.dropped);
+  std::sort(packs.dropped.begin(), packs.dropped.end());
   return packs;
 }
 

@@ -91,7 +91,7 @@ class buffer_values {
       if (looser(tightest[0], tightest[1])) std::swap(tightest[0], tightest[1]);
       if (looser(tightest[1], r)) tightest[1] = r;
     }
-    std::ranges::sort(tightest);
+    std::sort(tightest.begin(), tightest.end());
     return {capacity_, tightest[0], tightest[1]};
   }
 

@@ -23,7 +23,9 @@ OMNIBAL_INLINE load_histogram::load_histogram(std::vector<load_rank> counts)
 }
 
 OMNIBAL_INLINE std::uint64_t load_histogram::at_least(std::uint64_t load) const noexcept {
-  const auto rank = std::ranges::lower_bound(ranks_, load, {}, &load_rank::load);
+  const auto rank =
+      std::lower_bound(ranks_.begin(), ranks_.end(), load,
+                       [](const load_rank& one, std::uint64_t least) { return one.load < least; });
   return rank == ranks_.end() ? 0 : rank->samples;
 }
 
@@ -36,7 +38,7 @@ OMNIBAL_INLINE load_histogram load_counter::finish() {
   std::vector<load_rank> counts;
   for (std::size_t load = 1; load < tally_.size(); ++load)
     if (tally_[load] != 0) counts.push_back({.load = load, .samples = tally_[load]});
-  std::ranges::sort(loads_);
+  std::sort(loads_.begin(), loads_.end());
   for (const std::uint64_t load : loads_) {
     if (load == 0) continue;
     if (counts.empty() || counts.back().load != load) counts.push_back({.load = load});

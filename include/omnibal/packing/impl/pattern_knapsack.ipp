@@ -26,12 +26,12 @@ OMNIBAL_INLINE std::int32_t plane_knapsack::most_copies(std::size_t k) const noe
 }
 
 OMNIBAL_INLINE void plane_knapsack::solve_within(std::span<const std::int64_t> item_values) {
-  std::ranges::fill(best_, 0);
+  std::fill(best_.begin(), best_.end(), 0);
   raise(item_values);
 }
 
 OMNIBAL_INLINE void plane_knapsack::solve_exactly(std::span<const std::int64_t> item_values) {
-  std::ranges::fill(best_, unreachable);
+  std::fill(best_.begin(), best_.end(), unreachable);
   best_[0] = 0;
   raise(item_values);
 }
