@@ -411,6 +411,9 @@ class MainJob(MainJobTest):
         self.assertEqual((report["reason"], report["nearest_batch"]), ("global_batch", 8))
         self.assertIn("raise the capacity of packs", report["suggestion"])
         alike[alike.index("images=1,tokens=1000")] = "images=2,tokens=2000"
+        few = self.succeed(*job("--shard-optimizer", "--oversize", "skip", capacity="images=1,tokens=300", batch=256), status=3)
+        self.assertRegex(few["suggestion"], r"raise the capacity of packs, beyond which [0-9,]+ of 4,000 samples are skipped")
+        self.assertNotIn("fewer data-parallel ranks", few["suggestion"])
         self.assertAlmostEqual(self.succeed(*alike)["planned"]["samples_per_step"]["mean"], 12, delta=1.2)
         for tolerance in ("-1", "101%", "2", "x", "", "%"):
             self.expect_failure(*job("--batch-tolerance", tolerance), naming="--batch-tolerance")

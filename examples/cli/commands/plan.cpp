@@ -19,6 +19,7 @@
 #include "files/given_names.hpp"
 #include "options/options.hpp"
 #include "options/units.hpp"
+#include "reports/text.hpp"
 
 namespace omnibal::cli {
 namespace {
@@ -203,6 +204,19 @@ std::string alternatives(const std::vector<std::string>& ways) {
   return text;
 }
 
+/// What lets steps have more samples.
+std::string larger_batch(const plan_arguments& arguments, std::size_t samples,
+                         std::size_t skipped) {
+  const bool is_fixed = arguments.capacity != "auto";
+  if (std::cmp_less(samples, arguments.global_batch)) return "give a table of more samples";
+  if (std::cmp_less(samples - skipped, arguments.global_batch))
+    return std::string(is_fixed ? "raise the capacity of packs" : "give devices more memory") +
+           ", beyond which " + value_text(skipped) + " of " + value_text(samples) +
+           " samples are skipped";
+  return std::string(is_fixed ? "raise the capacity of packs, " : "") +
+         "use fewer data-parallel ranks";
+}
+
 }  // namespace
 
 std::string suggestion(const infeasibility& why) {
@@ -215,14 +229,11 @@ std::string suggestion(const infeasibility& why) {
 }
 
 std::string suggestion(const infeasibility& why, const plan_arguments& arguments,
-                       std::size_t samples) {
+                       std::size_t samples, std::size_t skipped) {
   if (why.reason == infeasibility::cause::global_batch)
     return "ask for a --global-batch of " + std::to_string(why.nearest_batch) +
            ", the nearest that this shape and table allow, " +
-           (std::cmp_less(samples, arguments.global_batch)
-                ? "give a table of more samples"
-                : std::string(arguments.capacity == "auto" ? "" : "raise the capacity of packs, ") +
-                      "use fewer data-parallel ranks") +
+           larger_batch(arguments, samples, skipped) +
            ", or allow the difference with --batch-tolerance";
   if (why.reason != infeasibility::cause::memory) return suggestion(why);
   std::vector<std::string> ways = {

@@ -89,8 +89,9 @@ struct plan_arguments {
 /// What a person can do about layers that do not make so many stages.
 [[nodiscard]] std::string suggestion(const infeasibility& why);
 
-/// What a person can do about a run of so many samples that has no plan.
+/// What a person can do about a run that has no plan, for so many samples, of which some are
+/// skipped.
 [[nodiscard]] std::string suggestion(const infeasibility& why, const plan_arguments& arguments,
-                                     std::size_t samples);
+                                     std::size_t samples, std::size_t skipped);
 
 }  // namespace omnibal::cli

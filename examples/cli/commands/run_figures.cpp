@@ -79,7 +79,8 @@ epoch_figures figures_of(const plan_subject& subject, const run_strategy& strate
   return figures;
 }
 
-strategy_report strategy_of(const plan_subject& subject, const run_strategy& strategy) {
+strategy_report strategy_of(const plan_subject& subject, const run_strategy& strategy,
+                            std::size_t skipped) {
   if (strategy.status != search_status::infeasible) return figures_of(subject, strategy);
   const infeasibility& why = strategy.why;
   if (why.reason == infeasibility::cause::none)
@@ -88,7 +89,7 @@ strategy_report strategy_of(const plan_subject& subject, const run_strategy& str
         .reason = "the limit was reached before any plan was found",
         .suggestion = subject.arguments.time_limit ? "allow more seconds with --time-limit" : ""};
   no_answer answer{.reason = std::string(to_string(why.reason)),
-                   .suggestion = suggestion(why, subject.arguments, subject.samples)};
+                   .suggestion = suggestion(why, subject.arguments, subject.samples, skipped)};
   if (why.reason == infeasibility::cause::rules && subject.nearest_vision_stages)
     answer.suggestion = "ask for --vision-stages " +
                         std::to_string(*subject.nearest_vision_stages) +
@@ -251,18 +252,19 @@ std::vector<Trial> trials_of(const std::vector<Candidate>& candidates, const Des
 }
 
 run_gain gain_of(const plan_subject& subject, const run_result& plan) {
-  return {
-      .naive = strategy_of(subject, plan.naive),
-      .unbalanced = strategy_of(subject, plan.unbalanced),
-      .published = strategy_of(subject, plan.published),
-      .current = plan.current ? std::optional(strategy_of(subject, *plan.current)) : std::nullopt,
-      .bound_seconds = static_cast<double>(plan.bound) * seconds_per_nanosecond,
-      .fill_and_drain_seconds =
-          static_cast<double>(plan.bound_fill_and_drain) * seconds_per_nanosecond,
-      .compared_per_sample = differs_in_batch(plan, subject.arguments.batch_tolerance),
-      .ablation = ablation_of(plan),
-      .capacities = trials_of(plan.capacities),
-      .assumptions = assumptions(subject, plan)};
+  const std::size_t skipped = plan.skipped.size();
+  return {.naive = strategy_of(subject, plan.naive, skipped),
+          .unbalanced = strategy_of(subject, plan.unbalanced, skipped),
+          .published = strategy_of(subject, plan.published, skipped),
+          .current = plan.current ? std::optional(strategy_of(subject, *plan.current, skipped))
+                                  : std::nullopt,
+          .bound_seconds = static_cast<double>(plan.bound) * seconds_per_nanosecond,
+          .fill_and_drain_seconds =
+              static_cast<double>(plan.bound_fill_and_drain) * seconds_per_nanosecond,
+          .compared_per_sample = differs_in_batch(plan, subject.arguments.batch_tolerance),
+          .ablation = ablation_of(plan),
+          .capacities = trials_of(plan.capacities),
+          .assumptions = assumptions(subject, plan)};
 }
 
 }  // namespace
@@ -296,7 +298,7 @@ run_report report_of(const plan_subject& subject, const run_result& plan) {
                     .setting = setting_of(subject),
                     .samples = subject.samples,
                     .skipped = plan.skipped,
-                    .planned = strategy_of(subject, plan.planned)};
+                    .planned = strategy_of(subject, plan.planned, plan.skipped.size())};
   if (plan.planned.status != search_status::infeasible) report.gain = gain_of(subject, plan);
   return report;
 }

@@ -12,11 +12,15 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <ranges>
+#include <string>
+#include <string_view>
 #include <type_traits>
 
 #include <omnibal/config.hpp>
+#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
 
@@ -31,6 +35,16 @@ inline constexpr bool is_loads = false;
 template <std::integral Integer, std::size_t Resources>
 inline constexpr bool is_loads<std::array<Integer, Resources>> =
     Resources > 0 && !std::same_as<Integer, bool>;
+
+/// The error of a sample whose load of a resource is beyond the capacity and may not be.
+template <std::integral Integer>
+[[nodiscard]] invalid_input load_beyond_capacity(std::string_view resource, std::size_t sample,
+                                                 Integer load, std::int64_t capacity) {
+  return {resource, sample, load,
+          std::string("exceeds the capacity ")
+              .append(std::to_string(capacity))
+              .append("; raise it, or choose to skip such samples or to give them own packs")};
+}
 
 }  // namespace detail
 

@@ -91,10 +91,7 @@ void check_unfit(const Loads& sample, std::size_t id, const pack_limits<Resource
   for (std::size_t r = 0; r < Resources; ++r)
     if (limits.oversize == oversize_policy::reject &&
         std::cmp_greater(sample[r], limits.capacity[r]))
-      throw invalid_input(limits.name(r), id, sample[r],
-                          "exceeds the capacity " + std::to_string(limits.capacity[r]) +
-                              "; raise it, or choose to skip such samples or to give them own "
-                              "packs");
+      throw load_beyond_capacity(limits.name(r), id, sample[r], limits.capacity[r]);
 }
 
 /// The samples with ids begin … end − 1.

@@ -33,10 +33,7 @@ inline void refuse_oversize(const run_problem& problem) {
   for (std::size_t id = 0; id < problem.samples.size(); ++id)
     for (std::size_t r = 0; r < names.size(); ++r)
       if (problem.samples[id][r] > (*problem.capacity)[r])
-        throw invalid_input(names[r], id, problem.samples[id][r],
-                            "exceeds the capacity " + std::to_string((*problem.capacity)[r]) +
-                                "; raise it, or choose to skip such samples or to give them own "
-                                "packs");
+        throw load_beyond_capacity(names[r], id, problem.samples[id][r], (*problem.capacity)[r]);
 }
 
 /// Plans the run of the samples that are not skipped; packs name them by their ids among all.
