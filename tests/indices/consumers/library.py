@@ -36,6 +36,13 @@ class BlockArrays(ctypes.Structure):
                 for part in ("_num_blocks", "_indices")]
 
 
+class RopeInputs(ctypes.Structure):
+    _fields_ = [("variant", ctypes.c_int32), ("merge", ctypes.c_int64), ("token_type", ctypes.c_void_p),
+                ("image_grids", ctypes.c_void_p), ("images", ctypes.c_int64), ("video_grids", ctypes.c_void_p),
+                ("videos", ctypes.c_int64), ("tokens_per_second", ctypes.c_float),
+                ("seconds_per_grid", ctypes.c_void_p)]
+
+
 def address(tensor):
     assert tensor.is_contiguous() and tensor.dtype in TYPES
     return ctypes.c_void_p(tensor.data_ptr())
@@ -59,6 +66,27 @@ class Library:
         arrays = TokenArrays(first_query=address(first), limit_query=address(limit))
         self.call("omnibal_fill_tokens", ctypes.byref(row), ctypes.byref(inputs), ctypes.byref(arrays))
         return first, limit
+
+    def position_ids(self, lengths, slots):
+        """Of each slot of a packed row, counted from its document's begin."""
+        given = torch.tensor(lengths, dtype=torch.int64)
+        row = Row(lengths=given.data_ptr(), documents=len(lengths), slots=slots, multiple=1, ranks=1)
+        positions = torch.empty(slots, dtype=torch.int64)
+        arrays = TokenArrays(position_ids=address(positions))
+        self.call("omnibal_fill_tokens", ctypes.byref(row), ctypes.byref(TokenInputs()), ctypes.byref(arrays))
+        return positions
+
+    def rope_positions(self, types, grids, merge):
+        """Qwen2.5-VL's three axes for a row of one document; types: 0 text, 1 image."""
+        length = torch.tensor([len(types)], dtype=torch.int64)
+        row = Row(lengths=length.data_ptr(), documents=1, slots=len(types), multiple=1, ranks=1)
+        inputs = RopeInputs(variant=1, merge=merge, token_type=types.data_ptr(), image_grids=grids.data_ptr(),
+                            images=len(grids), tokens_per_second=2)
+        positions = torch.empty(3, len(types), dtype=torch.int64)
+        delta = torch.empty(1, dtype=torch.int64)
+        self.call("omnibal_rope_positions", ctypes.byref(row), ctypes.byref(inputs), 3, address(positions),
+                  address(delta))
+        return positions
 
     def blocks(self, first, limit, block):
         """The eight arrays of a BlockMask."""
