@@ -52,6 +52,7 @@ outcome run_channels(std::size_t size, const thread_channel_options& options, co
 }
 
 constexpr auto short_wait = std::chrono::milliseconds(200);
+constexpr auto long_wait = std::chrono::seconds(20);
 
 }  // namespace
 
@@ -156,6 +157,24 @@ TEST_CASE("an exception on one rank and an abort end the others at once") {
   });
   for (const std::string& error : aborted.errors)
     CHECK_THAT(error, ContainsSubstring("rank 1 aborted: a spike of the loss"));
+}
+
+TEST_CASE("a channel destroyed within a group ends the others with the reason") {
+  for (const bool rendezvous : {false, true})
+    for (const bool by_exception : {false, true}) {
+      std::vector<std::string> errors(3);
+      omnibal::run_as_ranks(3, [&](omnibal::thread_communicator& ranks) {
+        errors[ranks.rank()] = channel_checks::error_of_destroyed_group(
+            [&] {
+              return omnibal::open_thread_channel(
+                  ranks, {.rendezvous = rendezvous, .deadline = long_wait});
+            },
+            by_exception);
+      });
+      for (const std::size_t r : {1U, 2U})
+        CHECK_THAT(errors[r],
+                   ContainsSubstring(channel_checks::expected_of_destroyed_group(by_exception)));
+    }
 }
 
 TEST_CASE("a rank that fails and leaves is missed with its reason, not for having left") {

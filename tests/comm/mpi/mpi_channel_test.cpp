@@ -101,12 +101,24 @@ void check_missing_rank() {
   if (world_rank() != 1) expect_error(error, "rank 1 did not come within 200 ms");
 }
 
+void check_destroyed_group() {
+  for (const bool by_exception : {false, true}) {
+    MPI_Barrier(MPI_COMM_WORLD);
+    const std::string error = channel_checks::error_of_destroyed_group(
+        [] { return mpi_channel(MPI_COMM_WORLD, {.deadline = std::chrono::seconds(20)}); },
+        by_exception);
+    if (world_rank() != 0)
+      expect_error(error, channel_checks::expected_of_destroyed_group(by_exception));
+  }
+}
+
 void run_checks() {
   check_all();
   check_messages_in_pieces();
   check_other_sizes();
   check_other_types();
   check_missing_rank();
+  check_destroyed_group();
 }
 
 }  // namespace
