@@ -222,6 +222,19 @@ void check_open_group(Channel& channel) {
   expect(received == elements_of<float>(3, (channel.rank() + size - 1) % size, 5), "open group");
 }
 
+/// A negative deadline is refused, and the channel goes on; the longest one does not overflow.
+template <omnibal::tensor_channel Channel>
+void check_deadlines(Channel& channel) {
+  using std::chrono::milliseconds;
+  std::vector<float> sum(1, 1.0F);
+  auto ticket = channel.all_reduce(view_of(sum), reduction::sum, {});
+  for (const auto wait : {milliseconds(-1), milliseconds::min()})
+    expect_throw<omnibal::invalid_input>([&] { ticket.wait(wait); }, "a negative deadline");
+  ticket.wait(milliseconds::max());
+  ticket.wait(milliseconds(0));
+  expect(sum[0] == static_cast<float>(channel.size()), "sum");
+}
+
 /// A channel that rank 0 destroys within a group ends with an error on the others. Called by all
 /// ranks with a function that opens a channel; returns the error of this one.
 template <typename Open>
@@ -297,7 +310,10 @@ void check_split(Channel& channel) {
 template <omnibal::tensor_channel Channel>
 void check_channel(Channel& channel, std::uint64_t rounds) {
   check_preconditions(channel);
-  if constexpr (Channel::space == omnibal::memory_space::host) check_open_group(channel);
+  if constexpr (Channel::space == omnibal::memory_space::host) {
+    check_open_group(channel);
+    check_deadlines(channel);
+  }
   for (std::uint64_t seed = 1; seed <= rounds; ++seed) {
     check_element<std::byte>(channel, seed);
     check_element<omnibal::bf16>(channel, seed);

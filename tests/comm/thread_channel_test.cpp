@@ -7,6 +7,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <omnibal/comm/detail/letter_board.hpp>
@@ -175,6 +176,28 @@ TEST_CASE("a channel destroyed within a group ends the others with the reason") 
         CHECK_THAT(errors[r],
                    ContainsSubstring(channel_checks::expected_of_destroyed_group(by_exception)));
     }
+}
+
+TEST_CASE("channels with a negative deadline are refused, and may wait for ever") {
+  constexpr auto negative = std::chrono::milliseconds(-1);
+  CHECK_THROWS_WITH(omnibal::make_thread_channels(2, {.deadline = negative}),
+                    ContainsSubstring("deadline = -1: milliseconds must not be negative"));
+  std::vector<int> refused(2);
+  omnibal::run_as_ranks(2, [&](omnibal::thread_communicator& ranks) {
+    try {
+      (void)omnibal::open_thread_channel(ranks, {.deadline = negative});
+    } catch (const omnibal::invalid_input&) {
+      refused[ranks.rank()] = 1;
+    }
+  });
+  CHECK(refused == std::vector<int>{1, 1});
+  const outcome patient =
+      run_channels(2, {.deadline = std::chrono::milliseconds::max()}, [](thread_channel& channel) {
+        if (channel.rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        std::vector<float> sum(1);
+        channel.all_reduce(view_of(sum), reduction::sum).wait();
+      });
+  CHECK(patient.errors == std::vector<std::string>(2));
 }
 
 TEST_CASE("a rank that fails and leaves is missed with its reason, not for having left") {

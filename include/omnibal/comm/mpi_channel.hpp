@@ -42,7 +42,8 @@ namespace omnibal::inline v0 {
 struct mpi_channel_options {
   /// The most bytes per message, 1 … INT_MAX; where ranks differ, the least of theirs.
   std::size_t largest_message = INT_MAX;
-  /// Of construction and split, and of a ticket whose wait() has no deadline of its own.
+  /// Of construction and split, and of a ticket whose wait() has no deadline of its own: 0 or more,
+  /// max() for ever.
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
   /// Whether operation, type and size of a message are compared before it is sent. Equal on all
   /// ranks.
@@ -191,7 +192,8 @@ class mpi_transport final : public channel_transport {
 /// abort() and log(); see mpi_communicator for the thread level.
 class mpi_channel : public detail::host_channel {
  public:
-  /// To be called by all ranks of `parent`, which is duplicated.
+  /// To be called by all ranks of `parent`, which is duplicated. Throws invalid_input as
+  /// mpi_communicator does.
   explicit mpi_channel(MPI_Comm parent = MPI_COMM_WORLD, const mpi_channel_options& options = {})
       : mpi_channel(mpi_communicator(parent, {.largest_message = options.largest_message,
                                               .deadline = options.deadline}),

@@ -39,7 +39,8 @@ struct host_stream {};
 ///
 /// - `done()`: whether the operation has ended. Does not block.
 /// - `wait()`, `wait(deadline)`: blocks until it has ended. Throws communication_error, and aborts
-///   the channel, when it does not end within the deadline or fails.
+///   the channel, when it does not end within the deadline or fails. A deadline is 0 or more, max()
+///   for ever; a negative one throws invalid_input.
 /// - `after(stream)`: work that is given to the stream from now on begins after the operation. On a
 ///   host stream that means to wait; on a device stream it returns at once.
 template <typename Type, typename Stream>

@@ -23,6 +23,7 @@
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/config.hpp>
+#include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0::detail {
@@ -43,12 +44,15 @@ OMNIBAL_INLINE bool host_ticket::done() {
 OMNIBAL_INLINE void host_ticket::wait() { wait(core_->deadline()); }
 
 OMNIBAL_INLINE void host_ticket::wait(std::chrono::milliseconds deadline) {
+  require_waiting_time("deadline", deadline);
   core_->wait(sequence_, deadline);
 }
 
 OMNIBAL_INLINE host_channel::host_channel(std::unique_ptr<channel_transport> transport,
                                           std::string name, std::chrono::milliseconds deadline)
-    : core_(std::make_shared<host_channel_core>(std::move(transport), std::move(name), deadline)) {}
+    : core_(std::make_shared<host_channel_core>(std::move(transport), std::move(name), deadline)) {
+  require_waiting_time("deadline", deadline);
+}
 
 OMNIBAL_INLINE host_channel::~host_channel() {
   if (!core_) return;

@@ -18,6 +18,7 @@
 #include <omnibal/comm/thread_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
 #include <omnibal/config.hpp>
+#include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
@@ -136,6 +137,7 @@ OMNIBAL_INLINE std::vector<thread_channel> make_thread_channels(
 
 OMNIBAL_INLINE thread_channel open_thread_channel(thread_communicator& ranks,
                                                   const thread_channel_options& options) {
+  require_waiting_time("deadline", options.deadline);
   using board_pointer = std::shared_ptr<detail::letter_board>;
   // All ranks see the same memory: rank 0 lends its pointer until all have copied it.
   board_pointer board;
