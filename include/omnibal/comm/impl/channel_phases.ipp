@@ -29,11 +29,14 @@ struct channel_phase {
 }
 
 [[nodiscard]] inline channel_message message_to(std::size_t peer, const_tensor_view sent) {
-  return {.peer = peer, .sent = not_null(sent.data), .bytes = sent.bytes(), .type = sent.type};
+  return {.peer = peer,
+          .sent = not_null(sent.data),
+          .header = {.bytes = sent.bytes(), .type = sent.type}};
 }
 [[nodiscard]] inline channel_message message_from(std::size_t peer, tensor_view received) {
-  return {
-      .peer = peer, .received = received.data, .bytes = received.bytes(), .type = received.type};
+  return {.peer = peer,
+          .received = received.data,
+          .header = {.bytes = received.bytes(), .type = received.type}};
 }
 
 template <typename View>

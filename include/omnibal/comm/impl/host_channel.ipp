@@ -25,6 +25,7 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
+#include <omnibal/core/hash.hpp>
 
 namespace omnibal::inline v0::detail {
 
@@ -66,13 +67,13 @@ OMNIBAL_INLINE channel_transport& host_channel::transport() noexcept { return co
 
 OMNIBAL_INLINE host_ticket host_channel::send(const_tensor_view sent, std::size_t to, host_stream) {
   require_peer("to", to, rank(), size());
-  return core_->add_message(channel_operation::send, sent, message_to(to, sent));
+  return core_->add_message(sent, message_to(to, sent));
 }
 
 OMNIBAL_INLINE host_ticket host_channel::receive(tensor_view received, std::size_t from,
                                                  host_stream) {
   require_peer("from", from, rank(), size());
-  return core_->add_message(channel_operation::receive, received, message_from(from, received));
+  return core_->add_message(received, message_from(from, received));
 }
 
 OMNIBAL_INLINE host_ticket host_channel::all_reduce(tensor_view values, reduction how,
@@ -82,7 +83,10 @@ OMNIBAL_INLINE host_ticket host_channel::all_reduce(tensor_view values, reductio
   const std::vector<std::size_t> shards = phases.even_shards(values.count);
   const tensor_view own = part_of(values, shards, rank());
   return core_->add_collective(
-      channel_operation::all_reduce, values, values.count, {},
+      {.operation = channel_operation::all_reduce,
+       .view = values,
+       .count = values.count,
+       .how = how},
       {phases.reduce(values, own, shards, how), phases.gather(own, values, shards)});
 }
 
@@ -95,7 +99,11 @@ OMNIBAL_INLINE host_ticket host_channel::reduce_scatter(const_tensor_view sent,
   require_counts("counts", counts, size(), sent.count);
   require_own_count(counts, rank(), received.count, "received");
   return core_->add_collective(
-      channel_operation::reduce_scatter, sent, sent.count, {},
+      {.operation = channel_operation::reduce_scatter,
+       .view = sent,
+       .count = sent.count,
+       .how = how,
+       .parts = plan_hash(counts)},
       {phases_of_rank(rank(), size()).reduce(sent, received, counts, how)});
 }
 
@@ -105,14 +113,20 @@ OMNIBAL_INLINE host_ticket host_channel::all_gather(const_tensor_view sent, tens
   require_same_type(sent, received);
   require_counts("counts", counts, size(), received.count);
   require_own_count(counts, rank(), sent.count, "sent");
-  return core_->add_collective(channel_operation::all_gather, received, received.count, {},
+  return core_->add_collective({.operation = channel_operation::all_gather,
+                                .view = received,
+                                .count = received.count,
+                                .parts = plan_hash(counts)},
                                {phases_of_rank(rank(), size()).gather(sent, received, counts)});
 }
 
 OMNIBAL_INLINE host_ticket host_channel::broadcast(tensor_view values, std::size_t root,
                                                    host_stream) {
   require_rank("root", root, size());
-  return core_->add_collective(channel_operation::broadcast, values, values.count, root,
+  return core_->add_collective({.operation = channel_operation::broadcast,
+                                .view = values,
+                                .count = values.count,
+                                .root = static_cast<std::uint32_t>(root)},
                                phases_of_rank(rank(), size()).broadcast(values, root));
 }
 
@@ -129,7 +143,7 @@ OMNIBAL_INLINE host_ticket host_channel::all_to_all(const_tensor_view sent,
         "received_counts", rank(), received_counts[rank()],
         "must be what this rank sends itself, " + std::to_string(sent_counts[rank()]));
   return core_->add_collective(
-      channel_operation::all_to_all, sent, 0, {},
+      {.operation = channel_operation::all_to_all, .view = sent},
       {phases_of_rank(rank(), size()).all_to_all(sent, sent_counts, received, received_counts)});
 }
 

@@ -23,6 +23,7 @@
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/comm/detail/channel_transport.hpp>
 #include <omnibal/comm/detail/host_channel.hpp>
+#include <omnibal/comm/detail/message_header.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/impl/channel_phases.ipp>
 #include <omnibal/comm/tensor.hpp>
@@ -36,15 +37,34 @@ namespace omnibal::inline v0::detail {
 struct channel_work {
   std::uint64_t first = 0;
   std::uint64_t last = 0;
-  channel_operation operation = channel_operation::send;
   std::string description = {};
   std::vector<channel_phase> phases = {};
 };
 
-[[nodiscard]] inline std::string operation_text(channel_operation operation, element_type type,
-                                                std::size_t bytes) {
-  return std::string(name_of(operation)) + " of " + std::to_string(bytes) + " bytes of " +
-         std::string(name_of(type));
+/// A collective operation as a rank calls it.
+struct collective_call {
+  channel_operation operation = channel_operation::barrier;
+  const_tensor_view view = {};
+  std::size_t count = 0;  // as in flight_entry
+  std::optional<std::uint32_t> root = {};
+  std::optional<reduction> how = {};
+  std::uint64_t parts = 0;  // as in message_header
+
+  [[nodiscard]] message_header header(std::uint64_t order) const {
+    return {.order = order,
+            .count = count,
+            .parts = parts,
+            .root = root.value_or(message_header::no_root),
+            .operation = operation,
+            .type = view.type,
+            .how = how ? static_cast<std::uint8_t>(*how) : message_header::no_reduction};
+  }
+};
+
+[[nodiscard]] inline std::string operation_text(channel_operation operation,
+                                                const_tensor_view view) {
+  return std::string(name_of(operation)) + " of " + std::to_string(view.bytes()) + " bytes of " +
+         std::string(name_of(view.type));
 }
 
 class host_channel_core : public std::enable_shared_from_this<host_channel_core> {
@@ -64,17 +84,19 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
     return sequence == nothing || ended_ > sequence;
   }
 
-  host_ticket add_message(channel_operation operation, const_tensor_view view,
-                          const channel_message& message) {
-    const bool receives = operation == channel_operation::receive;
-    auto& order = receives ? received_[message.peer] : sent_[message.peer];
-    const std::uint64_t sequence = note(operation, view, view.count, message.peer, order++);
+  host_ticket add_message(const_tensor_view view, channel_message message) {
+    const bool receives = message.receives();
+    message.header.order = (receives ? received_ : sent_)[message.peer]++;
+    message.header.count = view.count;
+    const auto operation = receives ? channel_operation::receive : channel_operation::send;
+    const std::uint64_t sequence =
+        note(operation, view, view.count, message.peer, message.header.order);
     if (group_) {
       group_->phases[0].messages.push_back(message);
       return {shared_from_this(), sequence};
     }
-    std::string text = operation_text(operation, message.type, message.bytes) +
-                       (receives ? " from " : " to ") + on_rank(message.peer);
+    std::string text =
+        operation_text(operation, view) + (receives ? " from " : " to ") + on_rank(message.peer);
     add({.first = sequence,
          .last = sequence,
          .description = std::move(text),
@@ -82,15 +104,21 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
     return {shared_from_this(), sequence};
   }
 
-  host_ticket add_collective(channel_operation operation, const_tensor_view view, std::size_t count,
-                             std::optional<std::uint64_t> root, std::vector<channel_phase> phases) {
+  host_ticket add_collective(const collective_call& call, std::vector<channel_phase> phases) {
     if (group_)
-      throw invalid_input("group", name_of(operation), "groups hold sends and receives alone");
-    const std::uint64_t sequence = note(operation, view, count, root, collectives_++);
+      throw invalid_input("group", name_of(call.operation), "groups hold sends and receives alone");
+    const message_header header = call.header(collectives_++);
+    const std::uint64_t sequence =
+        note(call.operation, call.view, call.count, call.root, header.order);
+    for (channel_phase& phase : phases)
+      for (channel_message& message : phase.messages) {
+        const std::uint64_t bytes = message.header.bytes;
+        message.header = header;
+        message.header.bytes = bytes;
+      }
     add({.first = sequence,
          .last = sequence,
-         .operation = operation,
-         .description = operation_text(operation, view.type, view.bytes()),
+         .description = operation_text(call.operation, call.view),
          .phases = std::move(phases)});
     return {shared_from_this(), sequence};
   }
@@ -249,7 +277,7 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
   void start(channel_work& work) {
     if (phase_ == 0)
       for (std::uint64_t s = work.first; s <= work.last; ++s) recorder_.start(s);
-    transport_->start(work.phases[phase_].messages, work.operation);
+    transport_->start(work.phases[phase_].messages);
     started_ = true;
   }
 
