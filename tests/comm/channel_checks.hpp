@@ -5,12 +5,14 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <random>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -197,6 +199,73 @@ void check_element(Channel& channel, std::uint64_t seed) {
   }
 }
 
+/// The messages of an open group have not begun: who waits for one is told so, and the group goes
+/// on.
+template <omnibal::tensor_channel Channel>
+void check_open_group(Channel& channel) {
+  const std::size_t size = channel.size();
+  if (size == 1) return;
+  const auto sent = elements_of<float>(3, channel.rank(), 5);
+  std::vector<float> received(5);
+  std::vector<float> sum(1, 1.0F);
+  auto before = channel.all_reduce(view_of(sum), reduction::sum, {});
+  channel.begin_group();
+  auto send = channel.send(view_of(sent), (channel.rank() + 1) % size, {});
+  auto receive = channel.receive(view_of(received), (channel.rank() + size - 1) % size, {});
+  expect_throw<omnibal::invalid_input>([&] { send.wait(); }, "wait() in an open group");
+  expect_throw<omnibal::invalid_input>([&] { receive.wait(std::chrono::milliseconds(50)); },
+                                       "wait(deadline) in an open group");
+  expect_throw<omnibal::invalid_input>([&] { (void)receive.done(); }, "done() in an open group");
+  before.wait();
+  channel.end_group().wait();
+  expect(send.done() && receive.done(), "the group has ended");
+  expect(received == elements_of<float>(3, (channel.rank() + size - 1) % size, 5), "open group");
+}
+
+/// A negative deadline is refused, and the channel goes on; the longest one does not overflow.
+template <omnibal::tensor_channel Channel>
+void check_deadlines(Channel& channel) {
+  using std::chrono::milliseconds;
+  std::vector<float> sum(1, 1.0F);
+  auto ticket = channel.all_reduce(view_of(sum), reduction::sum, {});
+  for (const auto wait : {milliseconds(-1), milliseconds::min()})
+    expect_throw<omnibal::invalid_input>([&] { ticket.wait(wait); }, "a negative deadline");
+  ticket.wait(milliseconds::max());
+  ticket.wait(milliseconds(0));
+  expect(sum[0] == static_cast<float>(channel.size()), "sum");
+}
+
+/// A channel that rank 0 destroys within a group ends with an error on the others. Called by all
+/// ranks with a function that opens a channel; returns the error of this one.
+template <typename Open>
+std::string error_of_destroyed_group(const Open& open, bool by_exception) {
+  std::string error;
+  std::vector<float> values(4);
+  const auto run = [&](auto& channel) {
+    if (channel.rank() == 0) {
+      channel.begin_group();
+      channel.send(view_of(values), 1, {});
+      if (by_exception) throw std::domain_error("the loss is not a number");
+      return;
+    }
+    if (channel.rank() == 1) channel.receive(view_of(values), 0, {}).wait();
+    channel.all_reduce(view_of(values), reduction::sum, {}).wait();
+  };
+  try {
+    auto channel = open();
+    run(channel);
+  } catch (const omnibal::communication_error& thrown) {
+    error = thrown.what();
+  } catch (const std::domain_error&) {
+  }
+  return error;
+}
+
+inline std::string expected_of_destroyed_group(bool by_exception) {
+  return by_exception ? "rank 0 aborted: an exception"
+                      : "rank 0 aborted: its channel was destroyed within a group";
+}
+
 /// Arguments that are wrong by themselves throw, and the channel goes on.
 template <omnibal::tensor_channel Channel>
 void check_preconditions(Channel& channel) {
@@ -241,6 +310,10 @@ void check_split(Channel& channel) {
 template <omnibal::tensor_channel Channel>
 void check_channel(Channel& channel, std::uint64_t rounds) {
   check_preconditions(channel);
+  if constexpr (Channel::space == omnibal::memory_space::host) {
+    check_open_group(channel);
+    check_deadlines(channel);
+  }
   for (std::uint64_t seed = 1; seed <= rounds; ++seed) {
     check_element<std::byte>(channel, seed);
     check_element<omnibal::bf16>(channel, seed);

@@ -12,10 +12,12 @@
 #include <numeric>
 #include <random>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <omnibal/comm/agreement.hpp>
 #include <omnibal/comm/balanced_exchange.hpp>
 #include <omnibal/comm/gradient_reduction.hpp>
 #include <omnibal/comm/sharded_step.hpp>
@@ -228,6 +230,83 @@ void check_exchange(Communicator& ranks, Channel& channel, std::uint64_t seed) {
                                        "no such field");
 }
 
+/// Calls the action, which throws plan_divergence that names the last rank.
+template <typename Action>
+void expect_last_differs(std::size_t ranks, const Action& action, const std::string& what) {
+  try {
+    action();
+  } catch (const omnibal::plan_divergence& error) {
+    return expect(error.ranks() == std::vector<std::size_t>{ranks - 1}, what + ": who differs");
+  }
+  throw std::logic_error(what + ": nothing was thrown");
+}
+
+/// Two plans with the same bytes from rank to rank that move another sample: a rank that holds the
+/// other plan, passes another field, or calls the reverse, is found before bytes move.
+template <omnibal::communicator Communicator, omnibal::tensor_channel Channel>
+void check_other_exchange(Communicator& ranks, Channel& channel) {
+  if (ranks.size() == 1) return;
+  const bool owns = ranks.rank() == 0;
+  const bool is_last = ranks.rank() + 1 == ranks.size();
+  const auto samples_of = [&](std::int64_t first, std::int64_t second) {
+    omnibal::exchange_samples samples{.bytes = std::vector<std::vector<std::int64_t>>(2)};
+    if (owns) samples = {.costs = {first, second}, .bytes = {{8, 8}, {8, 8}}};
+    return samples;
+  };
+  const auto plan = omnibal::plan_exchange(ranks, samples_of(6, 7));
+  const auto other = omnibal::plan_exchange(ranks, samples_of(7, 6));
+  expect(plan.hash() != other.hash(), "plans that move another sample");
+  const std::vector<std::byte> content(owns ? 16 : 0, std::byte{1});
+  const std::array<omnibal::field_bytes, 1> field = {{{0, content}}};
+  const std::array<omnibal::field_bytes, 1> other_field = {{{1, content}}};
+  expect_last_differs(
+      ranks.size(), [&] { (void)omnibal::exchange(channel, is_last ? other : plan, field); },
+      "another plan");
+  expect_last_differs(
+      ranks.size(), [&] { (void)omnibal::exchange(channel, plan, is_last ? other_field : field); },
+      "another field");
+  const auto moved = omnibal::exchange(channel, plan, field);
+  expect_last_differs(
+      ranks.size(),
+      [&] {
+        if (is_last)
+          (void)omnibal::exchange_back(channel, plan,
+                                       std::array<omnibal::field_bytes, 1>{{{0, moved.at(0)}}});
+        else
+          (void)omnibal::exchange(channel, plan, field);
+      },
+      "the other direction");
+}
+
+/// A rank whose field has other bytes says so, and the others do not wait for it.
+template <omnibal::communicator Communicator, omnibal::tensor_channel Channel>
+void check_invalid_exchange(Communicator& ranks, Channel& channel) {
+  if (ranks.size() == 1) return;
+  const bool is_last = ranks.rank() + 1 == ranks.size();
+  const auto plan = omnibal::plan_exchange(ranks, {.costs = {1}, .bytes = {{4}}});
+  const std::vector<std::byte> content(is_last ? 3 : 4);
+  const std::array<omnibal::field_bytes, 1> field = {{{0, content}}};
+  const auto call = [&] { (void)omnibal::exchange(channel, plan, field); };
+  if (is_last)
+    expect_throw<omnibal::invalid_input>(call, "a field of other bytes");
+  else
+    expect_last_differs(ranks.size(), call, "a field of other bytes elsewhere");
+}
+
+/// A rank that plans with other options.
+template <omnibal::communicator Communicator>
+void check_other_options(Communicator& ranks) {
+  if (ranks.size() == 1) return;
+  const omnibal::exchange_samples samples{
+      .costs = std::vector<std::int64_t>(20, 5 + 5 * (ranks.rank() == 0)),
+      .bytes = {std::vector<std::int64_t>(20, 8)}};
+  omnibal::rebalance_options options;
+  if (ranks.rank() + 1 == ranks.size()) options.tolerance = 4'000'000'000;
+  expect_last_differs(
+      ranks.size(), [&] { (void)omnibal::plan_exchange(ranks, samples, options); },
+      "other options");
+}
+
 template <omnibal::communicator Communicator, omnibal::tensor_channel Channel>
 void check_reductions(Communicator& ranks, Channel& channel, std::uint64_t rounds) {
   for (std::uint64_t seed = 1; seed <= rounds; ++seed) {
@@ -235,6 +314,9 @@ void check_reductions(Communicator& ranks, Channel& channel, std::uint64_t round
     check_buckets(channel, seed);
     check_exchange(ranks, channel, seed);
   }
+  check_other_exchange(ranks, channel);
+  check_invalid_exchange(ranks, channel);
+  check_other_options(ranks);
   for (const std::size_t elements : {0U, 1U, 1024U, 5000U})
     check_sharded_step(channel, elements, elements);
 }

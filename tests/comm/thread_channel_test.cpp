@@ -7,6 +7,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <omnibal/comm/detail/letter_board.hpp>
@@ -16,6 +17,7 @@
 
 #include "catch.hpp"
 #include "comm/channel_checks.hpp"
+#include "comm/mismatch_checks.hpp"
 
 namespace {
 
@@ -52,6 +54,7 @@ outcome run_channels(std::size_t size, const thread_channel_options& options, co
 }
 
 constexpr auto short_wait = std::chrono::milliseconds(200);
+constexpr auto long_wait = std::chrono::seconds(20);
 
 }  // namespace
 
@@ -84,43 +87,47 @@ TEST_CASE("both send first: fine with mailboxes, the deadline in rendezvous mode
   CHECK(at_deadline >= 1);
 }
 
-TEST_CASE("messages that differ in size, type or operation are an error on all ranks") {
-  const auto errors_of = [](const body& run) {
-    const outcome result = run_channels(3, {}, [&](thread_channel& channel) {
-      if (channel.rank() < 2) run(channel);
-      std::vector<float> sum(1);
-      channel.all_reduce(view_of(sum), reduction::sum).wait();
-    });
-    for (const std::string& error : result.errors) CHECK_FALSE(error.empty());
-    CHECK(omnibal::first_difference(result.logs));
-    return result.errors[1];
+TEST_CASE(
+    "calls that differ between ranks are an error on all of them that says what each called") {
+  for (const auto& differing : mismatch_checks::mismatches<thread_channel>())
+    for (const bool rendezvous : {false, true})
+      for (const std::size_t size : {2U, 4U}) {
+        if (rendezvous && differing.name == "roots that both send") continue;
+        INFO(differing.name << ", rendezvous " << rendezvous << ", ranks " << size);
+        const outcome result = run_channels(
+            size, {.rendezvous = rendezvous, .deadline = long_wait},
+            [&](thread_channel& channel) { mismatch_checks::run(differing, channel); });
+        for (std::size_t r = 0; r < size; ++r)
+          CHECK(mismatch_checks::complaint(differing, r, result.errors[r]) == "");
+      }
+}
+
+TEST_CASE("roots that differ are an error at the deadline where none can be found before") {
+  const auto errors_of = [](std::size_t first, std::size_t second, bool rendezvous) {
+    return run_channels(
+               2, {.rendezvous = rendezvous, .deadline = short_wait},
+               [=](thread_channel& channel) {
+                 std::vector<float> values(5);
+                 channel.broadcast(view_of(values), channel.rank() == 0 ? first : second).wait();
+               })
+        .errors;
   };
-  CHECK_THAT(errors_of([](thread_channel& channel) {
-               std::vector<float> values(channel.rank() == 0 ? 3 : 4);
-               if (channel.rank() == 0)
-                 channel.send(view_of(values), 1);
-               else
-                 channel.receive(view_of(values), 0).wait();
-             }),
-             ContainsSubstring("rank 0 sends 12 bytes of f32 in send to rank 1, which expects 16 "
-                               "bytes of f32 in send"));
-  CHECK_THAT(errors_of([](thread_channel& channel) {
-               std::vector<float> singles(4);
-               std::vector<double> doubles(2);
-               if (channel.rank() == 0)
-                 channel.send(view_of(singles), 1);
-               else
-                 channel.receive(view_of(doubles), 0).wait();
-             }),
-             ContainsSubstring("16 bytes of f32 in send to rank 1, which expects 16 bytes of f64"));
-  CHECK_THAT(errors_of([](thread_channel& channel) {
-               std::vector<float> values(1);
-               if (channel.rank() == 0)
-                 channel.send(view_of(values), 1).wait();
-               else
-                 channel.broadcast(view_of(values), 0).wait();
-             }),
-             ContainsSubstring("in send to rank 1, which expects 4 bytes of f32 in broadcast"));
+  // One of them may have failed and left before the other one's deadline.
+  for (const auto& errors : {errors_of(0, 1, true), errors_of(1, 0, true), errors_of(1, 0, false)})
+    for (const std::string& error : errors) {
+      CHECK_THAT(error, ContainsSubstring("broadcast of 20 bytes of f32 #0"));
+      CHECK_THAT(error, ContainsSubstring("did not come within 200 ms"));
+    }
+}
+
+TEST_CASE("bytes of another call are not received") {
+  std::vector<float> received(4, -1.0F);
+  run_channels(2, {}, [&](thread_channel& channel) {
+    const std::vector<double> doubles(2, 3.0);
+    if (channel.rank() == 0) channel.send(view_of(doubles), 1);
+    if (channel.rank() == 1) channel.receive(view_of(received), 0).wait();
+  });
+  CHECK(received == std::vector<float>(4, -1.0F));
 }
 
 TEST_CASE("a sum of integers that overflows is an error on all ranks, not another number") {
@@ -158,10 +165,51 @@ TEST_CASE("an exception on one rank and an abort end the others at once") {
     CHECK_THAT(error, ContainsSubstring("rank 1 aborted: a spike of the loss"));
 }
 
+TEST_CASE("a channel destroyed within a group ends the others with the reason") {
+  for (const bool rendezvous : {false, true})
+    for (const bool by_exception : {false, true}) {
+      std::vector<std::string> errors(3);
+      omnibal::run_as_ranks(3, [&](omnibal::thread_communicator& ranks) {
+        errors[ranks.rank()] = channel_checks::error_of_destroyed_group(
+            [&] {
+              return omnibal::open_thread_channel(
+                  ranks, {.rendezvous = rendezvous, .deadline = long_wait});
+            },
+            by_exception);
+      });
+      for (const std::size_t r : {1U, 2U})
+        CHECK_THAT(errors[r],
+                   ContainsSubstring(channel_checks::expected_of_destroyed_group(by_exception)));
+    }
+}
+
+TEST_CASE("channels with a negative deadline are refused, and may wait for ever") {
+  constexpr auto negative = std::chrono::milliseconds(-1);
+  CHECK_THROWS_WITH(omnibal::make_thread_channels(2, {.deadline = negative}),
+                    ContainsSubstring("deadline = -1: milliseconds must not be negative"));
+  std::vector<int> refused(2);
+  omnibal::run_as_ranks(2, [&](omnibal::thread_communicator& ranks) {
+    try {
+      (void)omnibal::open_thread_channel(ranks, {.deadline = negative});
+    } catch (const omnibal::invalid_input&) {
+      refused[ranks.rank()] = 1;
+    }
+  });
+  CHECK(refused == std::vector<int>{1, 1});
+  const outcome patient =
+      run_channels(2, {.deadline = std::chrono::milliseconds::max()}, [](thread_channel& channel) {
+        if (channel.rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        std::vector<float> sum(1);
+        channel.all_reduce(view_of(sum), reduction::sum).wait();
+      });
+  CHECK(patient.errors == std::vector<std::string>(2));
+}
+
 TEST_CASE("a rank that fails and leaves is missed with its reason, not for having left") {
   omnibal::detail::letter_board board(2);
-  omnibal::detail::channel_message wanted{.peer = 1, .bytes = 4, .type = element_type::f32};
-  const auto take = [&] { return board.take(0, wanted, omnibal::channel_operation::receive); };
+  omnibal::detail::channel_message wanted{.peer = 1,
+                                          .header = {.bytes = 4, .type = element_type::f32}};
+  const auto take = [&] { return board.take(0, wanted); };
   CHECK_FALSE(take());
   board.fail("rank 1 aborted: no memory");
   board.leave(1);

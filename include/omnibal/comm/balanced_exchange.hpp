@@ -12,16 +12,19 @@
 ///     const auto embeddings = exchange_back(channel, plan, outputs);  // of its own samples
 ///
 /// Costs and sizes of all samples and fields are gathered once; every rank computes the same plan
-/// from them (rebalance.hpp); all fields move in one all_to_all. Ranks without samples take part.
+/// from them (rebalance.hpp), and fingerprints of it are compared; all fields move in one
+/// all_to_all. Ranks without samples take part.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <omnibal/comm/agreement.hpp>
 #include <omnibal/comm/collectives.hpp>
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/comm/tensor.hpp>
@@ -65,12 +68,7 @@ class exchange_plan {
   };
 
   exchange_plan(std::size_t rank, std::size_t ranks, std::size_t fields, std::vector<place> places,
-                rebalance_result balance)
-      : rank_(rank),
-        ranks_(ranks),
-        fields_(fields),
-        places_(std::move(places)),
-        balance_(std::move(balance)) {}
+                rebalance_result balance);
 
   [[nodiscard]] std::size_t rank() const noexcept { return rank_; }
   [[nodiscard]] std::size_t ranks() const noexcept { return ranks_; }
@@ -79,6 +77,8 @@ class exchange_plan {
   [[nodiscard]] const std::vector<place>& places() const noexcept { return places_; }
   /// What rebalancing found: costs, bytes and bounds.
   [[nodiscard]] const rebalance_result& balance() const noexcept { return balance_; }
+  /// Of ranks, fields and places: equal on ranks that hold the same plan.
+  [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
 
   /// The samples that this rank processes, by owner and number.
   [[nodiscard]] std::vector<exchanged_sample> received() const;
@@ -89,6 +89,7 @@ class exchange_plan {
   std::size_t fields_;
   std::vector<place> places_;
   rebalance_result balance_;
+  std::uint64_t hash_;
 };
 
 namespace detail {
@@ -106,13 +107,16 @@ namespace detail {
 
 /// Gathers costs and sizes and plans the exchange; called by all ranks. Throws invalid_input when a
 /// field does not have one size per sample, for negative costs and sizes, and when ranks differ in
-/// the number of fields. Blocks; two messages. The bytes of a move are those of all fields.
+/// the number of fields; plan_divergence when they planned differently, as with other options or a
+/// limit of time. Blocks; three messages. The bytes of a move are those of all fields.
 template <communicator Communicator>
 [[nodiscard]] exchange_plan plan_exchange(Communicator& ranks, const exchange_samples& samples,
                                           const rebalance_options& options = {}) {
   const std::size_t fields = samples.bytes.size();
   const values_by_rank<std::int64_t> all = all_gather_variable(ranks, detail::table_of(samples));
-  return detail::planned_exchange(ranks.rank(), fields, all, options);
+  exchange_plan plan = detail::planned_exchange(ranks.rank(), fields, all, options);
+  require_agreement(ranks, "the plan of an exchange", plan.hash());
+  return plan;
 }
 
 namespace detail {
@@ -151,6 +155,21 @@ class field_exchange {
   std::vector<std::size_t> received_counts_;  // bytes by rank
 };
 
+/// Of what must be equal on all ranks before bytes move.
+[[nodiscard]] std::uint64_t hash_of_exchange(const exchange_plan& plan,
+                                             std::span<const field_bytes> fields,
+                                             exchange_direction direction);
+
+/// The hashes of all ranks.
+template <tensor_channel Channel>
+[[nodiscard]] std::vector<std::uint64_t> gather_hashes(Channel& channel, std::uint64_t hash) {
+  const std::vector<std::int64_t> own = {static_cast<std::int64_t>(hash)};
+  std::vector<std::int64_t> gathered(channel.size());
+  const std::vector<std::size_t> counts(channel.size(), 1);
+  channel.all_gather(view_of(own), view_of(gathered), counts, {}).wait();
+  return {gathered.begin(), gathered.end()};
+}
+
 template <tensor_channel Channel>
 requires(Channel::space == memory_space::host)
     [[nodiscard]] std::vector<std::vector<std::byte>> exchange_fields(
@@ -159,8 +178,19 @@ requires(Channel::space == memory_space::host)
   if (channel.size() != plan.ranks() || channel.rank() != plan.rank())
     throw invalid_input("channel.size()", channel.size(),
                         "must have the ranks of the plan, " + std::to_string(plan.ranks()));
-  const field_exchange moves(plan, fields, direction);
-  const std::vector<std::byte> sent = moves.pack();
+  const std::uint64_t hash = hash_of_exchange(plan, fields, direction);
+  std::optional<field_exchange> prepared;
+  std::vector<std::byte> sent;
+  try {
+    prepared.emplace(plan, fields, direction);
+    sent = prepared->pack();
+  } catch (...) {
+    (void)gather_hashes(channel, ~hash);  // the others do not wait for this rank
+    throw;
+  }
+  if (auto different = other_than_most(gather_hashes(channel, hash)); !different.empty())
+    throw plan_divergence("an exchange", std::move(different), channel.size());
+  const field_exchange& moves = *prepared;
   std::size_t received_bytes = 0;
   for (const std::size_t count : moves.received_counts()) received_bytes += count;
   std::vector<std::byte> received(received_bytes);
@@ -175,8 +205,11 @@ requires(Channel::space == memory_space::host)
 
 /// Sends fields of this rank's own samples, each in the order of the samples, to the ranks that
 /// process them; returns these fields of plan.received(), in its order. Called by all ranks with
-/// the same fields; blocks; one all_to_all. Throws invalid_input when a field has other bytes than
-/// the plan says.
+/// the same fields; blocks; one all_gather of eight bytes per rank, then one all_to_all.
+///
+/// Throws plan_divergence on all ranks, before bytes move, where they hold different plans, pass
+/// other fields, or one calls exchange_back(). Throws invalid_input when a field has other bytes
+/// than the plan says; on the other ranks that is a plan_divergence. The channel goes on.
 template <tensor_channel Channel>
 [[nodiscard]] std::vector<std::vector<std::byte>> exchange(Channel& channel,
                                                            const exchange_plan& plan,

@@ -42,7 +42,7 @@ struct mpi_communicator_options {
   /// The most bytes per message, 1 … INT_MAX; where ranks differ, the least of theirs. Larger
   /// buffers are sent in pieces.
   std::size_t largest_message = INT_MAX;
-  /// How long a rank waits for the others at an operation.
+  /// How long a rank waits for the others at an operation: 0 or more, max() for ever.
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
 };
 
@@ -60,12 +60,13 @@ struct mpi_communicator_options {
 class mpi_communicator {
  public:
   /// To be called by all ranks of `parent`, between MPI_Init and MPI_Finalize. Throws invalid_input
-  /// when MPI is not running or not on this thread.
+  /// when MPI is not running or not on this thread, and for options out of their range.
   explicit mpi_communicator(MPI_Comm parent = MPI_COMM_WORLD,
                             const mpi_communicator_options& options = {})
       : options_(options) {
     if (options.largest_message == 0 || options.largest_message > INT_MAX)
       throw invalid_input("largest_message", options.largest_message, "must be 1 ... INT_MAX");
+    require_waiting_time("deadline", options.deadline);
     detail::require_mpi_on_this_thread();
     duplicate(parent);
     agree_on_largest_message();

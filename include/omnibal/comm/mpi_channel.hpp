@@ -5,17 +5,19 @@
 ///
 ///     mpi_channel channel(MPI_COMM_WORLD, {.deadline = std::chrono::seconds(60)});
 ///
-/// A message shorter or longer than expected is an error on its receiver, which reports it to
-/// all others; in checked mode 16 bytes ahead of each message also contain operation and type. MPI
-/// moves bytes while the rank calls into the channel, and so does Open MPI for large messages in
-/// general.
+/// Every message begins with 40 bytes that tell what its sender called: operation, its number,
+/// element type, counts, reduction, root. Where its receiver called something else it is an error
+/// there, which is reported to all others, and no byte of it is taken. MPI moves bytes while the
+/// rank calls into the channel, and so does Open MPI for large messages in general.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +33,7 @@
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/comm/detail/channel_transport.hpp>
 #include <omnibal/comm/detail/host_channel.hpp>
+#include <omnibal/comm/detail/message_header.hpp>
 #include <omnibal/comm/detail/mpi_requests.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/mpi.hpp>
@@ -40,13 +43,12 @@
 namespace omnibal::inline v0 {
 
 struct mpi_channel_options {
-  /// The most bytes per message, 1 … INT_MAX; where ranks differ, the least of theirs.
+  /// The most bytes of a tensor per message of MPI, 1 … INT_MAX; where ranks differ, the least of
+  /// theirs.
   std::size_t largest_message = INT_MAX;
-  /// Of construction and split, and of a ticket whose wait() has no deadline of its own.
+  /// Of construction and split, and of a ticket whose wait() has no deadline of its own: 0 or more,
+  /// max() for ever.
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
-  /// Whether operation, type and size of a message are compared before it is sent. Equal on all
-  /// ranks.
-  bool checked = false;
   /// In the log.
   std::string name = "channel";
 };
@@ -56,11 +58,11 @@ namespace detail {
 /// The transport of one rank over a communicator of its own.
 class mpi_transport final : public channel_transport {
  public:
-  mpi_transport(mpi_communicator lane, bool checked) : lane_(std::move(lane)), checked_(checked) {}
+  explicit mpi_transport(mpi_communicator lane) : lane_(std::move(lane)) {}
   /// After a failure messages may still come, and MPI would deliver them to the next communicator
   /// that gets the number of one that was freed.
   ~mpi_transport() override {
-    requests_.reset();
+    if (requests_) give_up();
     if (reported_) (void)lane_.release();
   }
 
@@ -68,25 +70,23 @@ class mpi_transport final : public channel_transport {
   [[nodiscard]] std::size_t size() const noexcept override { return lane_.size(); }
   [[nodiscard]] mpi_communicator& lane() noexcept { return lane_; }
 
-  void start(std::span<const channel_message> messages, channel_operation operation) override {
-    messages_.assign(messages.begin(), messages.end());
+  void start(std::span<const channel_message> messages) override {
     require_mpi_on_this_thread();
-    if (checked_)
-      start_headers(operation);
-    else
-      start_bytes();
+    requests_ = std::make_unique<mpi_requests>(lane_.handle(), lane_.options().largest_message);
+    envelopes_ = std::make_unique<envelopes>();
+    looks_ = {};
+    for (const channel_message& message : messages)
+      if (message.receives())
+        receive(message, tag_of(received_[message.peer]++));
+      else
+        send(message, tag_of(sent_[message.peer]++));
   }
 
   [[nodiscard]] bool test() override {
     if (!requests_->test()) return false;
     if (requests_->failure()) throw std::runtime_error(*requests_->failure());
-    if (!headers_.empty()) {
-      require_equal_headers();
-      headers_.clear();
-      start_bytes();
-      return test();
-    }
     requests_.reset();
+    envelopes_.reset();
     return true;
   }
 
@@ -94,7 +94,10 @@ class mpi_transport final : public channel_transport {
     return requests_ ? requests_->missing() : std::vector<std::size_t>();
   }
   void pause() override { looks_.pause(); }
-  void give_up() override { requests_.reset(); }
+  void give_up() override {
+    requests_.reset();
+    (void)envelopes_.release();  // MPI may still read what was to be sent
+  }
   void leave() override {}
   void report(std::string_view reason) override {
     if (!reported_) mpi_notices::send(lane_.handle(), rank(), size(), reason);
@@ -108,77 +111,63 @@ class mpi_transport final : public channel_transport {
   }
 
  private:
-  /// What both ends of a message must agree on.
-  struct header {
-    std::uint32_t operation = 0;
-    std::uint32_t type = 0;
-    std::uint64_t bytes = 0;
+  /// A header and the first bytes of its message; what does not fit follows by itself.
+  struct envelope {
+    // With the header less than what libraries of MPI send ahead of the receive.
+    static constexpr std::size_t most = 3960;
 
-    friend bool operator==(const header&, const header&) = default;
+    message_header header = {};
+    std::array<std::byte, most> first;
+
+    envelope() {}  // leaves the bytes as they are
   };
-  static_assert(sizeof(header) == 16);
+  using envelopes = std::deque<envelope>;
 
-  void start_headers(channel_operation operation) {
-    headers_.clear();
-    for (const channel_message& message : messages_)
-      headers_.emplace_back(header{static_cast<std::uint32_t>(operation),
-                                   static_cast<std::uint32_t>(message.type), message.bytes},
-                            header{});
-    reset_requests();
-    for (std::size_t i = 0; i < messages_.size(); ++i) {
-      auto& [own, other] = headers_[i];
-      const std::span sent(&own, 1);
-      const std::span received(&other, 1);
-      if (messages_[i].receives())
-        requests_->receive(std::as_writable_bytes(received), messages_[i].peer, tag_header);
-      else
-        requests_->send(std::as_bytes(sent), messages_[i].peer, tag_header);
-    }
+  /// The bytes of a message that its envelope has.
+  [[nodiscard]] std::size_t bytes_within(std::size_t bytes) const {
+    return std::min({bytes, envelope::most, lane_.options().largest_message});
   }
 
-  void require_equal_headers() const {
-    for (std::size_t i = 0; i < messages_.size(); ++i)
-      if (messages_[i].receives() && headers_[i].first != headers_[i].second)
-        throw std::runtime_error(on_rank(messages_[i].peer) + " sends " +
-                                 text_of(headers_[i].second) + " to " + on_rank(rank()) +
-                                 ", which expects " + text_of(headers_[i].first));
+  void send(const channel_message& message, int tag) {
+    envelope& sent = envelopes_->emplace_back();
+    const std::size_t within = bytes_within(message.bytes());
+    sent.header = message.header;
+    std::copy_n(message.sent, within, sent.first.begin());
+    requests_->send_whole(
+        {reinterpret_cast<const std::byte*>(&sent), sizeof(message_header) + within}, message.peer,
+        tag_envelope);
+    if (within < message.bytes())
+      requests_->send(std::span(message.sent, message.bytes()).subspan(within), message.peer, tag);
   }
 
-  [[nodiscard]] static std::string text_of(const header& call) {
-    if (call.operation >= channel_operation_names.size()) return "something unknown";
-    return std::to_string(call.bytes) + " bytes of " +
-           std::string(name_of(static_cast<element_type>(call.type))) + " in " +
-           std::string(name_of(static_cast<channel_operation>(call.operation)));
+  /// The rest of a message is received once its envelope has come and fits.
+  void receive(const channel_message& message, int tag) {
+    envelope& came = envelopes_->emplace_back();
+    requests_->receive_whole(
+        {reinterpret_cast<std::byte*>(&came), sizeof(envelope)}, message.peer, tag_envelope,
+        [this, &came, message, tag](std::size_t bytes) {
+          const std::size_t within = bytes_within(message.bytes());
+          if (came.header != message.header || bytes != sizeof(message_header) + within)
+            throw std::runtime_error(
+                mismatch_text(message.peer, came.header, rank(), message.header));
+          std::copy_n(came.first.begin(), within, message.received);
+          if (within < message.bytes())
+            requests_->receive(std::span(message.received, message.bytes()).subspan(within),
+                               message.peer, tag);
+        });
   }
 
-  void start_bytes() {
-    reset_requests();
-    for (const channel_message& message : messages_)
-      if (message.receives())
-        requests_->receive({message.received, message.bytes}, message.peer,
-                           tag_of(received_[message.peer]++));
-      else
-        requests_->send({message.sent, message.bytes}, message.peer, tag_of(sent_[message.peer]++));
-  }
-
-  void reset_requests() {
-    requests_ = std::make_unique<mpi_requests>(lane_.handle(), lane_.options().largest_message);
-    looks_ = {};
-  }
-
-  /// Each message has a tag of its own, so that one with a piece too many does not fill the next.
+  /// The rest of each message has a tag of its own: envelopes may be looked at in any order.
   [[nodiscard]] static int tag_of(std::uint64_t number) {
     return first_tag + static_cast<int>(number % 16384);
   }
 
-  static constexpr int tag_header = 15;
+  static constexpr int tag_envelope = 15;
   static constexpr int first_tag = 16;
 
   mpi_communicator lane_;
-  bool checked_;
   bool reported_ = false;
-  std::vector<channel_message> messages_;
-  std::vector<std::pair<header, header>> headers_;  // own, the other's
+  std::unique_ptr<envelopes> envelopes_;  // outlives the requests
   std::unique_ptr<mpi_requests> requests_;
   std::map<std::size_t, std::uint64_t> sent_;
   std::map<std::size_t, std::uint64_t> received_;
@@ -191,7 +180,8 @@ class mpi_transport final : public channel_transport {
 /// abort() and log(); see mpi_communicator for the thread level.
 class mpi_channel : public detail::host_channel {
  public:
-  /// To be called by all ranks of `parent`, which is duplicated.
+  /// To be called by all ranks of `parent`, which is duplicated. Throws invalid_input as
+  /// mpi_communicator does.
   explicit mpi_channel(MPI_Comm parent = MPI_COMM_WORLD, const mpi_channel_options& options = {})
       : mpi_channel(mpi_communicator(parent, {.largest_message = options.largest_message,
                                               .deadline = options.deadline}),
@@ -206,8 +196,8 @@ class mpi_channel : public detail::host_channel {
 
  private:
   mpi_channel(mpi_communicator lane, const mpi_channel_options& options)
-      : host_channel(std::make_unique<detail::mpi_transport>(std::move(lane), options.checked),
-                     options.name, options.deadline),
+      : host_channel(std::make_unique<detail::mpi_transport>(std::move(lane)), options.name,
+                     options.deadline),
         options_(options) {}
 
   mpi_channel_options options_;

@@ -66,6 +66,15 @@ enum class element_type : std::uint8_t { byte, bf16, f32, f64, i64 };
 /// single precision and rounded once.
 enum class reduction : std::uint8_t { sum, smallest, largest };
 
+[[nodiscard]] constexpr std::string_view name_of(reduction how) noexcept {
+  switch (how) {
+    case reduction::sum: return "sum";
+    case reduction::smallest: return "smallest";
+    case reduction::largest: return "largest";
+  }
+  return "?";
+}
+
 /// Elements that a channel reads. Its maker keeps the memory until the ticket is done.
 struct const_tensor_view {
   const std::byte* data = nullptr;

@@ -39,8 +39,8 @@ struct host_stream {};
 ///
 /// - `done()`: whether the operation has ended. Does not block.
 /// - `wait()`, `wait(deadline)`: blocks until it has ended. Throws communication_error, and aborts
-/// the
-///   channel, when it does not end within the deadline or fails.
+///   the channel, when it does not end within the deadline or fails. A deadline is 0 or more, max()
+///   for ever; a negative one throws invalid_input.
 /// - `after(stream)`: work that is given to the stream from now on begins after the operation. On a
 ///   host stream that means to wait; on a device stream it returns at once.
 template <typename Type, typename Stream>
@@ -69,18 +69,19 @@ struct channel_watch_point {
 ///
 /// - `send(sent, to)`, `receive(received, from)`: equal types and counts; between two calls of
 ///   begin_group() and end_group() all messages are one operation, so that ranks may call them in
-///   any order, and end_group() returns its ticket.
+///   any order, and end_group() returns its ticket. On host memory, tickets of its messages throw
+///   invalid_input until the group has ended, and a channel that is destroyed within a group
+///   aborts.
 /// - `all_reduce(values, how)`: in place.
 /// - `reduce_scatter(sent, received, counts, how)`: rank r receives the reduced part r, of
-/// counts[r]
-///   elements. `counts` is the same on all ranks.
+///   counts[r] elements. `counts` is the same on all ranks.
 /// - `all_gather(sent, received, counts)`: `sent` may be its part of `received`.
 /// - `broadcast(values, root)`.
 /// - `all_to_all(sent, sent_counts, received, received_counts)`.
 /// - `split(color, key)`: as for a communicator; blocks.
 /// - `abort(reason)`: every operation of every rank ends with an error.
-/// - `log()`: the last operations. `watch_point()`: the channel for other threads; see
-/// watchdog.hpp.
+/// - `log()`: the last operations. `watch_point()`: the channel for other threads, as watchdog.hpp
+///   has one.
 ///
 /// Arguments that are invalid by themselves throw invalid_input, and the channel remains usable.
 template <typename Type>

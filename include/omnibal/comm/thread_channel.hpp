@@ -27,7 +27,8 @@ namespace omnibal::inline v0 {
 struct thread_channel_options {
   /// Whether a send ends only when its bytes are received.
   bool rendezvous = false;
-  /// How long a ticket waits where its wait() has no deadline of its own.
+  /// How long a ticket waits where its wait() has no deadline of its own: 0 or more, max() for
+  /// ever.
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
   /// In the log.
   std::string name = "channel";
@@ -55,11 +56,13 @@ class thread_channel : public detail::host_channel {
   std::uint64_t splits_ = 0;
 };
 
-/// The channels of `size` ranks, rank r at index r. Throws invalid_input for size 0.
+/// The channels of `size` ranks, rank r at index r. Throws invalid_input for size 0 and
+/// a negative deadline.
 [[nodiscard]] std::vector<thread_channel> make_thread_channels(
     std::size_t size, const thread_channel_options& options = {});
 
-/// A channel between the ranks of a communicator of threads; called by all of them.
+/// A channel between the ranks of a communicator of threads; called by all of them. Throws
+/// invalid_input for a negative deadline.
 [[nodiscard]] thread_channel open_thread_channel(thread_communicator& ranks,
                                                  const thread_channel_options& options = {});
 

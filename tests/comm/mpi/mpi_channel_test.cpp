@@ -2,8 +2,10 @@
 /// @file
 /// Run by several processes; exits with 1 when a check fails on any of them.
 #include <chrono>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <thread>
@@ -14,6 +16,7 @@
 #include <omnibal/comm/mpi_channel.hpp>
 
 #include "comm/channel_checks.hpp"
+#include "comm/mismatch_checks.hpp"
 #include "comm/mpi_program.hpp"
 
 namespace {
@@ -50,10 +53,8 @@ void expect_error(const std::string& error, const std::string& part) {
 }
 
 void check_all() {
-  for (const bool checked : {false, true}) {
-    mpi_channel channel(MPI_COMM_WORLD, {.checked = checked});
-    channel_checks::check_channel(channel, 3);
-  }
+  mpi_channel channel;
+  channel_checks::check_channel(channel, 3);
 }
 
 void check_messages_in_pieces() {
@@ -61,34 +62,33 @@ void check_messages_in_pieces() {
   channel_checks::check_channel(channel, 1);
 }
 
-/// Fewer or more bytes than expected, and none.
-void check_other_sizes() {
-  for (const bool checked : {false, true})
-    for (const std::size_t sent : {0U, 2U, 8U}) {
-      const std::string error = error_of({.checked = checked}, [&](mpi_channel& channel) {
-        std::vector<float> values(channel.rank() == 0 ? sent : 4);
-        if (channel.rank() == 0) channel.send(view_of(values), 1);
-        if (channel.rank() == 1) channel.receive(view_of(values), 0);
-        std::vector<float> sum(1);
-        channel.all_reduce(view_of(sum), reduction::sum).wait();
-      });
-      expect_error(error, "rank 1");
-      if (checked || sent < 4) expect_error(error, std::to_string(4 * sent) + " bytes");
-    }
+/// Also where messages are cut in pieces.
+void check_mismatches(std::size_t largest_message) {
+  const mpi_channel_options options{.largest_message = largest_message,
+                                    .deadline = std::chrono::seconds(30)};
+  for (const auto& differing : mismatch_checks::mismatches<mpi_channel>()) {
+    const std::string error =
+        error_of(options, [&](mpi_channel& channel) { mismatch_checks::run(differing, channel); });
+    const std::string wrong = mismatch_checks::complaint(differing, world_rank(), error);
+    expect(wrong.empty(), wrong);
+  }
 }
 
-/// As many bytes of another type: only checked mode can see that.
-void check_other_types() {
-  const std::string error = error_of({.checked = true}, [](mpi_channel& channel) {
-    std::vector<float> singles(4);
-    std::vector<double> doubles(2);
-    if (channel.rank() == 0) channel.send(view_of(singles), 1);
-    if (channel.rank() == 1) channel.receive(view_of(doubles), 0);
-    channel.all_reduce(view_of(doubles), reduction::sum).wait();
-  });
-  expect_error(error,
-               "rank 0 sends 16 bytes of f32 in send to rank 1, which expects 16 bytes of "
-               "f64 in send");
+/// More than an int counts: 2³¹ + 64 bytes. Only where the environment variable OMNIBAL_LARGE is
+/// set, since each of the first two processes needs as much memory.
+void check_more_than_int_counts() {
+  if (std::getenv("OMNIBAL_LARGE") == nullptr) return;
+  mpi_channel channel;
+  if (channel.rank() > 1) return;
+  const std::size_t count = (std::size_t{1} << 28) + 8;
+  std::vector<std::int64_t> values(count, static_cast<std::int64_t>(channel.rank()));
+  if (channel.rank() == 0) {
+    values.back() = 17;
+    channel.send(view_of(values), 1).wait();
+  } else {
+    channel.receive(view_of(values), 0).wait();
+    expect(values[count / 2] == 0 && values.back() == 17, "a message of more than 2^31 bytes");
+  }
 }
 
 void check_missing_rank() {
@@ -101,12 +101,25 @@ void check_missing_rank() {
   if (world_rank() != 1) expect_error(error, "rank 1 did not come within 200 ms");
 }
 
+void check_destroyed_group() {
+  for (const bool by_exception : {false, true}) {
+    MPI_Barrier(MPI_COMM_WORLD);
+    const std::string error = channel_checks::error_of_destroyed_group(
+        [] { return mpi_channel(MPI_COMM_WORLD, {.deadline = std::chrono::seconds(20)}); },
+        by_exception);
+    if (world_rank() != 0)
+      expect_error(error, channel_checks::expected_of_destroyed_group(by_exception));
+  }
+}
+
 void run_checks() {
   check_all();
   check_messages_in_pieces();
-  check_other_sizes();
-  check_other_types();
+  check_mismatches(INT_MAX);
+  check_mismatches(96);
+  check_more_than_int_counts();
   check_missing_rank();
+  check_destroyed_group();
 }
 
 }  // namespace

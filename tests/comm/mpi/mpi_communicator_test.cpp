@@ -46,6 +46,11 @@ void check_limits_of_messages() {
   for (const std::size_t limit : {std::size_t{0}, std::size_t{INT_MAX} + 1})
     expect_throw<omnibal::invalid_input>(
         [&] { mpi_communicator(MPI_COMM_WORLD, {.largest_message = limit}); }, "largest_message");
+  expect_throw<omnibal::invalid_input>(
+      [] { mpi_communicator(MPI_COMM_WORLD, {.deadline = std::chrono::milliseconds(-1)}); },
+      "deadline");
+  mpi_communicator patient(MPI_COMM_WORLD, {.deadline = std::chrono::milliseconds::max()});
+  omnibal::barrier(patient);
 }
 
 void check_part_of_the_ranks() {

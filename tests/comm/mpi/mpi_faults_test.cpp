@@ -76,16 +76,16 @@ class alarm_clock {
   std::thread thread_;
 };
 
-std::vector<mpi_channel> open_channels(MPI_Comm comm, bool checked) {
+std::vector<mpi_channel> open_channels(MPI_Comm comm) {
   std::vector<mpi_channel> all;
   for (const char* name : fault_checks::channel_names)
-    all.emplace_back(comm, omnibal::mpi_channel_options{.checked = checked, .name = name});
+    all.emplace_back(comm, omnibal::mpi_channel_options{.name = name});
   return all;
 }
 
-outcome run(const scenario& given, MPI_Comm comm, bool checked) {
+outcome run(const scenario& given, MPI_Comm comm) {
   try {
-    auto all = open_channels(comm, checked);
+    auto all = open_channels(comm);
     return fault_checks::faulty_program(given, all).run();
   } catch (const omnibal::communication_error& error) {
     return {.error = error.what()};  // another rank has gone on, and failed, while this one opened
@@ -117,12 +117,11 @@ void run_faults() {
   for (std::uint64_t seed = 0; seed < fault_checks::number_of_faults(); ++seed) {
     alarm.start(seed);
     scenario given = fault_checks::random_scenario(seed, world_size());
-    const bool checked = given.rendezvous || given.wrong == fault::other_operation;
     given.rendezvous = false;  // MPI sends small messages ahead
     MPI_Comm part = MPI_COMM_NULL;
     MPI_Comm_split(MPI_COMM_WORLD, world_rank() < given.ranks ? 0 : MPI_UNDEFINED, 0, &part);
     if (part == MPI_COMM_NULL) continue;
-    const outcome own = run(given, part, checked);
+    const outcome own = run(given, part);
     if (world_rank() != given.rank) slowest = std::max<long long>(slowest, own.waited.count());
     const std::string wrong = fault_checks::complaint(given, gather(part, own.error, given.ranks),
                                                       is_seen_at_once(given.wrong));
@@ -140,7 +139,7 @@ void run_faults() {
   const scenario given{
       .seed = step, .ranks = world_size(), .wrong = fault::is_killed, .rank = rank, .step = step};
   const alarm_clock alarm;
-  auto all = open_channels(MPI_COMM_WORLD, false);
+  auto all = open_channels(MPI_COMM_WORLD);
   const outcome own = fault_checks::faulty_program(given, all).run();
   std::printf("%s; %lld ms after the call\n", own.error.c_str(),
               static_cast<long long>(own.waited.count()));

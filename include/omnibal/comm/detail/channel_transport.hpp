@@ -11,21 +11,22 @@
 #include <string_view>
 #include <vector>
 
-#include <omnibal/comm/flight_recorder.hpp>
-#include <omnibal/comm/tensor.hpp>
+#include <omnibal/comm/detail/message_header.hpp>
 #include <omnibal/config.hpp>
 
 namespace omnibal::inline v0::detail {
 
-/// One message of a phase: bytes from or to a peer.
+/// One message of a phase: header.bytes bytes from or to a peer.
 struct channel_message {
   std::size_t peer = 0;
   const std::byte* sent = nullptr;
   std::byte* received = nullptr;  // where it is not a send
-  std::size_t bytes = 0;
-  element_type type = element_type::byte;
+  message_header header = {};
 
   [[nodiscard]] bool receives() const noexcept { return sent == nullptr; }
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return static_cast<std::size_t>(header.bytes);
+  }
 };
 
 /// Moves the messages of one phase at a time. Used by the thread of its rank, apart from report()
@@ -39,8 +40,9 @@ class channel_transport {
 
   [[nodiscard]] virtual std::size_t rank() const noexcept = 0;
   [[nodiscard]] virtual std::size_t size() const noexcept = 0;
-  virtual void start(std::span<const channel_message> messages, channel_operation operation) = 0;
-  /// Whether the messages have ended. Throws std::runtime_error when one of them fails.
+  virtual void start(std::span<const channel_message> messages) = 0;
+  /// Whether the messages have ended. Throws std::runtime_error when one of them fails, or comes
+  /// with another header than the receiver's.
   [[nodiscard]] virtual bool test() = 0;
   /// The ranks whose messages have not ended, ascending.
   [[nodiscard]] virtual std::vector<std::size_t> missing() const = 0;

@@ -60,7 +60,8 @@ class host_channel {
                std::chrono::milliseconds deadline);
   host_channel(host_channel&&) noexcept = default;
   host_channel& operator=(host_channel&&) = delete;
-  /// Waits for what was sent, unless an exception passes, which is reported to the other ranks.
+  /// Waits for what was called, unless an exception passes or a group is open, which is reported to
+  /// the other ranks.
   ~host_channel();
 
   [[nodiscard]] std::size_t rank() const noexcept;

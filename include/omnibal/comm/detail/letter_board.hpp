@@ -19,8 +19,7 @@
 #include <vector>
 
 #include <omnibal/comm/detail/channel_transport.hpp>
-#include <omnibal/comm/flight_recorder.hpp>
-#include <omnibal/comm/tensor.hpp>
+#include <omnibal/comm/detail/message_header.hpp>
 #include <omnibal/config.hpp>
 
 namespace omnibal::inline v0::detail {
@@ -28,8 +27,7 @@ namespace omnibal::inline v0::detail {
 /// A message on its way from one thread to another.
 struct letter {
   std::size_t from = 0;
-  channel_operation operation = channel_operation::send;
-  element_type type = element_type::byte;
+  message_header header = {};
   std::span<const std::byte> bytes = {};
   std::vector<std::byte> copy = {};  // in a mailbox
   bool is_copied_now = false;
@@ -45,10 +43,9 @@ class letter_board {
 
   void post(std::size_t to, const std::shared_ptr<letter>& posted);
 
-  /// Copies the next letter from a rank, if there is one. Throws std::runtime_error when it is not
-  /// what is expected.
-  [[nodiscard]] bool take(std::size_t to, const channel_message& expected,
-                          channel_operation operation);
+  /// Copies the next letter from a rank, if there is one. Throws std::runtime_error, and copies
+  /// nothing, when it is not what is expected.
+  [[nodiscard]] bool take(std::size_t to, const channel_message& expected);
 
   [[nodiscard]] bool is_taken(const letter& sent) const;
 

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <functional>
 #include <new>
 #include <optional>
 #include <span>
@@ -87,13 +88,16 @@ class mpi_requests {
   /// Sends bytes, which must stay until the messages have ended: one message, also of no bytes, or
   /// several for more than the largest.
   void send(std::span<const std::byte> bytes, std::size_t to, int tag) {
-    do {
-      const auto piece = take_piece(bytes);
-      MPI_Request request = MPI_REQUEST_NULL;
-      note(MPI_Isend(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, static_cast<int>(to),
-                     tag, comm_, &request));
-      add(request, {.peer = to, .bytes = piece.size(), .receives = false});
-    } while (!bytes.empty());
+    do send_whole(take_piece(bytes), to, tag);
+    while (!bytes.empty());
+  }
+
+  /// The same as one message, of at most INT_MAX bytes.
+  void send_whole(std::span<const std::byte> bytes, std::size_t to, int tag) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    note(MPI_Isend(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, static_cast<int>(to),
+                   tag, comm_, &request));
+    add(request, {.peer = to, .bytes = bytes.size()});
   }
 
   void receive(std::span<std::byte> bytes, std::size_t from, int tag) {
@@ -106,6 +110,17 @@ class mpi_requests {
     } while (!bytes.empty());
   }
 
+  /// Receives one message of up to bytes.size() bytes and calls `arrived` with their number, which
+  /// may add messages and throw.
+  void receive_whole(std::span<std::byte> bytes, std::size_t from, int tag,
+                     std::function<void(std::size_t)> arrived) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    note(MPI_Irecv(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, static_cast<int>(from),
+                   tag, comm_, &request));
+    add(request,
+        {.peer = from, .bytes = bytes.size(), .receives = true, .arrived = std::move(arrived)});
+  }
+
   /// Whether all messages have ended, or one has failed. Does not wait.
   [[nodiscard]] bool test() {
     for (std::size_t i = 0; i < requests_.size() && !failure_; ++i) {
@@ -114,7 +129,7 @@ class mpi_requests {
       MPI_Status status{};
       const int code = MPI_Test(&requests_[i], &ended, &status);
       if (code != MPI_SUCCESS) fail(i, code);
-      if (code == MPI_SUCCESS && ended != 0 && messages_[i].receives) require_size(i, status);
+      if (code == MPI_SUCCESS && ended != 0 && messages_[i].receives) end_receive(i, status);
     }
     return failure_ || std::ranges::all_of(requests_, [](MPI_Request request) {
              return request == MPI_REQUEST_NULL;
@@ -134,9 +149,10 @@ class mpi_requests {
 
  private:
   struct message {
-    std::size_t peer;
-    std::size_t bytes;
-    bool receives;
+    std::size_t peer = 0;
+    std::size_t bytes = 0;
+    bool receives = false;
+    std::function<void(std::size_t)> arrived = {};  // else the bytes must be as many as those
   };
 
   template <typename Byte>
@@ -146,9 +162,9 @@ class mpi_requests {
     return piece;
   }
 
-  void add(MPI_Request request, const message& added) {
+  void add(MPI_Request request, message added) {
     requests_.push_back(request);
-    messages_.push_back(added);
+    messages_.push_back(std::move(added));
   }
 
   void note(int code) {
@@ -163,9 +179,11 @@ class mpi_requests {
                " bytes: " + mpi_error_text(code);
   }
 
-  void require_size(std::size_t i, const MPI_Status& status) {
+  void end_receive(std::size_t i, const MPI_Status& status) {
     int bytes = 0;
     MPI_Get_count(&status, MPI_BYTE, &bytes);
+    if (const auto arrived = std::exchange(messages_[i].arrived, {}))
+      return arrived(static_cast<std::size_t>(bytes));
     if (static_cast<std::size_t>(bytes) != messages_[i].bytes)
       failure_ = "rank " + std::to_string(messages_[i].peer) + " sends " + std::to_string(bytes) +
                  " bytes, expected are " + std::to_string(messages_[i].bytes);

@@ -14,9 +14,29 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/core/error.hpp>
+#include <omnibal/core/hash.hpp>
 #include <omnibal/rebalance/rebalance.hpp>
 
 namespace omnibal::inline v0 {
+
+OMNIBAL_INLINE exchange_plan::exchange_plan(std::size_t rank, std::size_t ranks, std::size_t fields,
+                                            std::vector<place> places, rebalance_result balance)
+    : rank_(rank),
+      ranks_(ranks),
+      fields_(fields),
+      places_(std::move(places)),
+      balance_(std::move(balance)) {
+  hash_stream hash;
+  add_to_hash(hash, ranks_);
+  add_to_hash(hash, fields_);
+  for (const place& each : places_) {
+    add_to_hash(hash, each.owner);
+    add_to_hash(hash, each.number);
+    add_to_hash(hash, each.target);
+    add_to_hash(hash, each.bytes);
+  }
+  hash_ = hash.value();
+}
 
 OMNIBAL_INLINE std::vector<exchanged_sample> exchange_plan::received() const {
   std::vector<exchanged_sample> samples;
@@ -89,6 +109,14 @@ OMNIBAL_INLINE exchange_plan planned_exchange(std::size_t rank, std::size_t fiel
 
 inline void copy_bytes(const std::byte* from, std::byte* to, std::size_t bytes) {
   if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+OMNIBAL_INLINE std::uint64_t hash_of_exchange(const exchange_plan& plan,
+                                              std::span<const field_bytes> fields,
+                                              exchange_direction direction) {
+  std::vector<std::size_t> numbers;
+  for (const field_bytes& field : fields) numbers.push_back(field.field);
+  return plan_hash(plan.hash(), numbers, direction);
 }
 
 OMNIBAL_INLINE field_exchange::field_exchange(const exchange_plan& plan,

@@ -16,26 +16,10 @@
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/comm/detail/channel_transport.hpp>
 #include <omnibal/comm/detail/letter_board.hpp>
-#include <omnibal/comm/flight_recorder.hpp>
-#include <omnibal/comm/tensor.hpp>
+#include <omnibal/comm/detail/message_header.hpp>
 #include <omnibal/config.hpp>
 
 namespace omnibal::inline v0::detail {
-
-/// Throws std::runtime_error unless a letter to a rank is what that expects.
-inline void require_match(const letter& sent, std::size_t to, const channel_message& expected,
-                          channel_operation operation) {
-  if (sent.operation == operation && sent.type == expected.type &&
-      sent.bytes.size() == expected.bytes)
-    return;
-  const auto text = [](channel_operation what, element_type type, std::size_t bytes) {
-    return std::to_string(bytes) + " bytes of " + std::string(name_of(type)) + " in " +
-           std::string(name_of(what));
-  };
-  throw std::runtime_error(
-      on_rank(sent.from) + " sends " + text(sent.operation, sent.type, sent.bytes.size()) + " to " +
-      on_rank(to) + ", which expects " + text(operation, expected.type, expected.bytes));
-}
 
 OMNIBAL_INLINE void letter_board::post(std::size_t to, const std::shared_ptr<letter>& posted) {
   const std::scoped_lock lock(mutex_);
@@ -43,8 +27,7 @@ OMNIBAL_INLINE void letter_board::post(std::size_t to, const std::shared_ptr<let
   note_change();
 }
 
-OMNIBAL_INLINE bool letter_board::take(std::size_t to, const channel_message& expected,
-                                       channel_operation operation) {
+OMNIBAL_INLINE bool letter_board::take(std::size_t to, const channel_message& expected) {
   std::unique_lock lock(mutex_);
   auto& box = boxes_[{expected.peer, to}];
   if (box.empty()) {
@@ -52,11 +35,13 @@ OMNIBAL_INLINE bool letter_board::take(std::size_t to, const channel_message& ex
     return false;
   }
   const std::shared_ptr<letter> taken = box.front();
-  require_match(*taken, to, expected, operation);
+  if (taken->header != expected.header)
+    throw std::runtime_error(mismatch_text(taken->from, taken->header, to, expected.header));
   box.pop_front();
   taken->is_copied_now = true;
   lock.unlock();
-  if (expected.bytes > 0) std::memcpy(expected.received, taken->bytes.data(), taken->bytes.size());
+  if (!taken->bytes.empty())
+    std::memcpy(expected.received, taken->bytes.data(), taken->bytes.size());
   lock.lock();
   taken->is_copied_now = false;
   taken->taken = true;

@@ -18,6 +18,7 @@
 #include <omnibal/comm/thread_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
 #include <omnibal/config.hpp>
+#include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0 {
@@ -33,8 +34,7 @@ class thread_transport final : public channel_transport {
   [[nodiscard]] std::size_t rank() const noexcept override { return rank_; }
   [[nodiscard]] std::size_t size() const noexcept override { return board_->size(); }
 
-  void start(std::span<const channel_message> messages, channel_operation operation) override {
-    operation_ = operation;
+  void start(std::span<const channel_message> messages) override {
     for (const channel_message& message : messages)
       if (message.receives())
         expected_.push_back(message);
@@ -47,7 +47,7 @@ class thread_transport final : public channel_transport {
     std::vector<std::size_t> behind;
     std::erase_if(expected_, [&](const channel_message& message) {
       if (std::ranges::find(behind, message.peer) != behind.end()) return false;
-      if (board_->take(rank_, message, operation_)) return true;
+      if (board_->take(rank_, message)) return true;
       behind.push_back(message.peer);
       return false;
     });
@@ -78,10 +78,8 @@ class thread_transport final : public channel_transport {
 
  private:
   void post(const channel_message& message) {
-    const auto posted = std::make_shared<letter>(letter{.from = rank_,
-                                                        .operation = operation_,
-                                                        .type = message.type,
-                                                        .bytes = {message.sent, message.bytes}});
+    const auto posted = std::make_shared<letter>(
+        letter{.from = rank_, .header = message.header, .bytes = {message.sent, message.bytes()}});
     if (rendezvous_) {
       sent_.emplace_back(message.peer, posted);
     } else {
@@ -94,7 +92,6 @@ class thread_transport final : public channel_transport {
   std::shared_ptr<letter_board> board_;
   std::size_t rank_;
   bool rendezvous_;
-  channel_operation operation_ = channel_operation::send;
   std::vector<channel_message> expected_;
   std::vector<std::pair<std::size_t, std::shared_ptr<letter>>> sent_;
   std::uint64_t seen_ = 0;
@@ -136,6 +133,7 @@ OMNIBAL_INLINE std::vector<thread_channel> make_thread_channels(
 
 OMNIBAL_INLINE thread_channel open_thread_channel(thread_communicator& ranks,
                                                   const thread_channel_options& options) {
+  require_waiting_time("deadline", options.deadline);
   using board_pointer = std::shared_ptr<detail::letter_board>;
   // All ranks see the same memory: rank 0 lends its pointer until all have copied it.
   board_pointer board;
