@@ -114,11 +114,14 @@ inline indices::token_arrays outputs_of(const omnibal_token_arrays& arrays, std:
           .limit_query = local(arrays.limit_query)};
 }
 
+inline void check_axes(std::int32_t axes) {
+  if (axes != 3 && axes != 4) throw invalid_input("axes", axes, "must be 3 or 4");
+}
+
 /// Refuses what neither form of rotary positions takes.
 template <typename Row>
-void check_rope_arguments(const Row& row, const omnibal_rope_inputs& given, std::int32_t axes) {
+void check_rope_arguments(const Row& row, const omnibal_rope_inputs& given) {
   if (row.split != OMNIBAL_WHOLE) throw invalid_input("split", row.split, "must be 0, a whole row");
-  if (axes != 3 && axes != 4) throw invalid_input("axes", axes, "must be 3 or 4");
   if (given.variant < 0 || given.variant > 3)
     throw invalid_input("variant", given.variant, "must be 0 to 3");
 }

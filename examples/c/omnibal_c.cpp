@@ -39,6 +39,24 @@ std::vector<image_grid> grids_of(const std::int32_t* grids, std::int64_t images,
   return all;
 }
 
+/// The images of a row; the rope_row is no view of the inputs.
+rope_row place(const omnibal_row& row, const document_row& laid, const omnibal_rope_inputs& given) {
+  check_rope_arguments(row, given);
+  std::vector<token_type> types;
+  for (const std::uint8_t type : need_span(given.token_type, row.slots, "token_type"))
+    types.push_back(static_cast<token_type>(type));
+  const auto images = grids_of(given.image_grids, given.images, "image_grids");
+  const auto videos = grids_of(given.video_grids, given.videos, "video_grids");
+  return place_images(
+      laid, {.variant = static_cast<rope_variant>(given.variant),
+             .merge = given.merge,
+             .types = types,
+             .images = images,
+             .videos = videos,
+             .tokens_per_second = given.tokens_per_second,
+             .seconds_per_grid = span_of(given.seconds_per_grid, given.videos, "videos")});
+}
+
 /// Offsets into an array of any number of entries from theirs on, which repeats the last one.
 void copy_offsets(const std::vector<std::int32_t>& offsets, std::span<std::int32_t> output,
                   const char* field) {
@@ -144,23 +162,22 @@ std::int32_t omnibal_rope_positions(const omnibal_row* row, const omnibal_rope_i
                                     std::int64_t* delta, omnibal_error* error) {
   return guarded(error, [&] {
     const laid_documents laid = lay(need(row, "row"));
-    const omnibal_rope_inputs& given = need(inputs, "inputs");
-    check_rope_arguments(*row, given, axes);
-    std::vector<token_type> types;
-    for (const std::uint8_t type : need_span(given.token_type, row->slots, "token_type"))
-      types.push_back(static_cast<token_type>(type));
-    const auto images = grids_of(given.image_grids, given.images, "image_grids");
-    const auto videos = grids_of(given.video_grids, given.videos, "video_grids");
-    const rope_row placed = place_images(
-        laid.row(), {.variant = static_cast<rope_variant>(given.variant),
-                     .merge = given.merge,
-                     .types = types,
-                     .images = images,
-                     .videos = videos,
-                     .tokens_per_second = given.tokens_per_second,
-                     .seconds_per_grid = span_of(given.seconds_per_grid, given.videos, "videos")});
+    check_axes(axes);
+    const rope_row placed = place(*row, laid.row(), need(inputs, "inputs"));
     if (position_ids != nullptr)
       fill_rope_positions(laid.row(), placed, span_of(position_ids, axes * row->slots, "slots"));
     if (delta != nullptr) std::ranges::copy(placed.delta, delta);
+  });
+}
+
+std::int32_t omnibal_image_groups(const omnibal_row* row, const omnibal_rope_inputs* inputs,
+                                  std::int32_t* image_group, std::int32_t* image_first,
+                                  omnibal_error* error) {
+  return guarded(error, [&] {
+    const laid_documents laid = lay(need(row, "row"));
+    const rope_row placed = place(*row, laid.row(), need(inputs, "inputs"));
+    fill_image_groups(laid.row(), placed,
+                      {.image_group = span_of(image_group, row->slots, "slots"),
+                       .image_first = span_of(image_first, row->slots, "slots")});
   });
 }

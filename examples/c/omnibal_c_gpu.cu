@@ -192,7 +192,8 @@ std::int32_t omnibal_device_rope_positions(const omnibal_device_row* row,
     const indices::document_row documents = row_of(need(row, "row"));
     const omnibal_rope_inputs& given = need(inputs, "inputs");
     const omnibal_device_rope_arrays& out = need(arrays, "arrays");
-    check_rope_arguments(*row, given, axes);
+    check_rope_arguments(*row, given);
+    check_axes(axes);
     const indices::rope_inputs all{
         .variant = static_cast<indices::rope_variant>(given.variant),
         .merge = given.merge,
@@ -218,7 +219,9 @@ std::int32_t omnibal_device_rope_positions(const omnibal_device_row* row,
         .tiles = span_of(as<gpu::mark_counts>(out.workspace),
                          omnibal_device_rope_workspace(row->slots) / 2, "slots"),
         .delta = span_of(out.delta, row->documents, "documents"),
-        .source_row = span_of(out.source_row, row->slots, "slots")};
+        .source_row = span_of(out.source_row, row->slots, "slots"),
+        .groups = {.image_group = span_of(out.image_group, row->slots, "slots"),
+                   .image_first = span_of(out.image_first, row->slots, "slots")}};
     gpu::detail::check_rope(documents, all, outputs);
     gpu::require(gpu::place_images_async(documents, all, outputs, stream_of(stream)),
                  "place_images");

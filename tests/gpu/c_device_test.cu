@@ -230,20 +230,28 @@ TEST_CASE("C: arrays of a vision tower and rotary positions on the device are th
   const device_array<std::int64_t> of_positions(4 * 48), delta(5), source(48);
   const device_array<omnibal_rope_summary> rope(1);
   const device_array<std::int32_t> cells(3), advances(3), no_cells(1), no_advances(1);
+  const device_array<std::int32_t> group(48), image_first(48);
   const device_array<std::int32_t> workspace(
       static_cast<std::size_t>(omnibal_device_rope_workspace(48)));
   omnibal_rope_inputs inputs{
       0, 2, given_types.span().data(), given.span().data(), 2, nullptr, 0, 1, nullptr};
   const omnibal_device_rope_arrays outputs{
-      of_positions.span().data(), rope.span().data(),     cells.span().data(),
-      advances.span().data(),     no_cells.span().data(), no_advances.span().data(),
-      workspace.span().data(),    delta.span().data(),    source.span().data()};
+      of_positions.span().data(), rope.span().data(),       cells.span().data(),
+      advances.span().data(),     no_cells.span().data(),   no_advances.span().data(),
+      workspace.span().data(),    delta.span().data(),      source.span().data(),
+      group.span().data(),        image_first.span().data()};
   const omnibal_device_row whole = made.row();
   require_done(omnibal_device_rope_positions(&whole, &inputs, 4, &outputs, nullptr, &error), error);
   CHECK(of_positions.get() == positions);
   CHECK(delta.get() == placed.delta);
   CHECK(source.get()[14] == 5);
   CHECK(source.get()[28] == 6);
+  std::vector<std::int32_t> host_group(48), host_first(48);
+  indices::fill_image_groups(row.row(), placed, {host_group, host_first});
+  CHECK(group.get() == host_group);
+  CHECK(image_first.get() == host_first);
+  CHECK(host_group[14] == 0);
+  CHECK(host_first[14] == 9);
   CHECK(rope.get()[0].first_bad == INT32_MAX);
   inputs.variant = 4;
   CHECK(omnibal_device_rope_positions(&whole, &inputs, 4, &outputs, nullptr, &error) == 1);

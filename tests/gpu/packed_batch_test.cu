@@ -114,8 +114,12 @@ void compare_batches(const indices::packed_batch_options& options, std::uint32_t
   const device_array<std::int32_t> given(lengths);
   const device_array<std::int64_t> given_labels(labels);
   const batch_on_device device(options, lengths.size());
+  const device_array<std::int32_t> image_first(
+      std::vector<std::int32_t>(options.image_first.begin(), options.image_first.end()));
+  indices::packed_batch_options on_device = options;
+  on_device.image_first = image_first.span();
   const gpu::row_summary row =
-      gpu::make_packed_batch(given.span(), given_labels.span(), options, device.arrays(options));
+      gpu::make_packed_batch(given.span(), given_labels.span(), on_device, device.arrays(options));
   REQUIRE(row.tokens == host.summary.tokens);
   REQUIRE(device.cu_seqlens.get() == host.cu_seqlens);
   REQUIRE(device.cu_seqlens_padded.get() == host.cu_seqlens_padded);
@@ -157,6 +161,22 @@ TEST_CASE("kernels make the batch of every consumer") {
                        .mask_parameter = 40,
                        .block = 16},
                       ++seed);
+}
+
+TEST_CASE("kernels make the masks of images") {
+  std::vector<std::int32_t> image_first(700);
+  for (std::int32_t slot = 0; slot < 700; ++slot)
+    image_first[static_cast<std::size_t>(slot)] = slot % 50 < 30 ? slot / 50 * 50 : slot;
+  for (const auto mask : {indices::mask_kind::prefix, indices::mask_kind::prefix_window})
+    compare_batches({.consumer = batch_consumer::flex_attention,
+                     .slots = 700,
+                     .documents = 8,
+                     .multiple = 2,
+                     .mask = mask,
+                     .mask_parameter = mask == indices::mask_kind::prefix ? 0 : 20,
+                     .image_first = image_first,
+                     .block = 16},
+                    77);
 }
 
 TEST_CASE("each rank of megatron has its part") {

@@ -108,6 +108,8 @@ struct placed_on_device {
         tiles(gpu::mark_tiles(row.laid.row().slots)),
         delta(row.laid.cu_seqlens.size() - 1, 1),
         source_row(row.types.size()),
+        group(row.types.size()),
+        first(row.types.size()),
         summary(1) {
     types.set(row.types);
     indices::document_row on_device = row.laid.row();
@@ -119,9 +121,16 @@ struct placed_on_device {
     given.videos = videos.span();
     given.seconds_per_grid = seconds.span();
     gpu::place_images(on_device, given,
-                      {positions.span(), summary.span().data(), image_cells.span(),
-                       image_positions.span(), video_cells.span(), video_positions.span(),
-                       tiles.span(), delta.span(), source_row.span()});
+                      {positions.span(),
+                       summary.span().data(),
+                       image_cells.span(),
+                       image_positions.span(),
+                       video_cells.span(),
+                       video_positions.span(),
+                       tiles.span(),
+                       delta.span(),
+                       source_row.span(),
+                       {group.span(), first.span()}});
   }
 
   device_array<std::int32_t> plain, padded;
@@ -132,6 +141,7 @@ struct placed_on_device {
   device_array<std::int32_t> image_cells, image_positions, video_cells, video_positions;
   device_array<gpu::mark_counts> tiles;
   device_array<std::int64_t> delta, source_row;
+  device_array<std::int32_t> group, first;
   device_array<gpu::rope_summary> summary;
 };
 
@@ -159,6 +169,12 @@ void compare_places(const image_text_row& row, std::size_t axes) {
   for (const token_type type : row.types)
     source.push_back(type == token_type::text ? -1 : found[static_cast<std::size_t>(type)]++);
   REQUIRE(device.source_row.get() == source);
+  std::vector<std::int32_t> group(row.types.size()), first(row.types.size());
+  indices::fill_image_groups(row.laid.row(), host, {.image_group = group, .image_first = first});
+  REQUIRE(device.group.get() == group);
+  REQUIRE(device.group.surroundings_untouched());
+  REQUIRE(device.first.get() == first);
+  REQUIRE(device.first.surroundings_untouched());
 }
 
 bool is_refused_on_host(const image_text_row& row) {

@@ -10,8 +10,10 @@
 #include <omnibal/indices/documents.hpp>
 #include <omnibal/indices/images.hpp>
 #include <omnibal/indices/interpolation.hpp>
+#include <omnibal/indices/intervals.hpp>
 #include <omnibal/indices/rope.hpp>
 #include <omnibal/indices/rows.hpp>
+#include <omnibal/indices/tokens.hpp>
 
 #include "catch.hpp"
 
@@ -208,6 +210,84 @@ TEST_CASE("rotary positions equal a walk from token to token") {
     more.images = images;
     REQUIRE_THROWS_AS(place_images(laid.row(), more), invalid_input);
   }
+}
+
+TEST_CASE("image groups equal runs written down slot by slot, and give the masks of images") {
+  std::mt19937 random(21);
+  for (int round = 0; round < 2000; ++round) {
+    const auto variant = static_cast<rope_variant>(random() % 4);
+    const bool by_frame = variant == rope_variant::qwen3_vl || variant == rope_variant::glm4v;
+    std::vector<image_grid> images, videos;
+    std::vector<token_type> types;
+    std::vector<std::int32_t> group, first, video_of;
+    integers lengths;
+    for (std::size_t d = random() % 4; d-- > 0;) {
+      const std::size_t begin = types.size();
+      for (std::size_t part = random() % 6; part-- > 0;) {
+        if (random() % 3 == 0) {
+          types.push_back(token_type::text), video_of.push_back(-1);
+          first.push_back(static_cast<std::int32_t>(group.size())), group.push_back(-1);
+          continue;
+        }
+        const bool video = random() % 3 == 0;
+        auto& grids = video ? videos : images;
+        if (random() % 6 == 0) grids.push_back({1, 0, 4});  // has no slots, but a number
+        grids.push_back({video ? 1 + static_cast<std::int32_t>(random() % 3) : 1,
+                         static_cast<std::int32_t>(1 + random() % 3), 2});
+        const image_grid& grid = grids.back();
+        const auto number = static_cast<std::int32_t>(grids.size()) - 1;
+        const auto at = static_cast<std::int32_t>(group.size());
+        for (std::int32_t cell = 0; cell < grid.t * grid.h * grid.w; ++cell) {
+          types.push_back(video ? token_type::video : token_type::image);
+          group.push_back(number), video_of.push_back(video ? number : -1);
+          const std::int32_t frame = grid.h * grid.w;
+          first.push_back(at + (video && by_frame ? cell / frame * frame : 0));
+        }
+      }
+      lengths.push_back(static_cast<std::int64_t>(types.size() - begin));
+    }
+    for (std::size_t s = 0; s < group.size(); ++s)
+      if (video_of[s] >= 0) group[s] += static_cast<std::int32_t>(images.size());
+    for (std::size_t tail = random() % 3; tail-- > 0;) {
+      types.push_back(token_type::text);
+      first.push_back(static_cast<std::int32_t>(group.size())), group.push_back(-1);
+    }
+    const auto laid = lay_row(lengths, static_cast<std::int64_t>(types.size()));
+    const rope_row placed = place_images(
+        laid.row(),
+        {.variant = variant, .merge = 1, .types = types, .images = images, .videos = videos});
+    std::vector<std::int32_t> found_group(types.size(), 77), found_first(types.size(), 77);
+    fill_image_groups(laid.row(), placed, {.image_group = found_group});
+    fill_image_groups(laid.row(), placed, {.image_first = found_first});
+    REQUIRE(found_group == group);
+    REQUIRE(found_first == first);
+    if (!by_frame) {
+      std::vector<std::int32_t> starts(types.size());
+      find_image_starts(found_group, starts);
+      REQUIRE(starts == first);
+    }
+    // Gemma-3's global layers: causal, or of the same image.
+    std::vector<std::int32_t> begin(types.size()), limit(types.size());
+    fill_tokens(laid.row(), {.image_first = found_first, .mask = mask_kind::prefix},
+                {.first_query = begin, .limit_query = limit});
+    for (std::size_t q = 0; q < types.size(); ++q)
+      for (std::size_t k = 0; k < types.size(); ++k) {
+        const auto document = [&](std::size_t s) {
+          return cursor_at(laid.row(), static_cast<std::int64_t>(s)).begin;
+        };
+        const bool sees =
+            document(q) == document(k) &&
+            (k <= q || (group[k] >= 0 && group[k] == group[q] && first[k] == first[q]));
+        const auto query = static_cast<std::int32_t>(q);
+        REQUIRE((begin[k] <= query && query < limit[k]) == sees);
+      }
+  }
+  const auto one = lay_row(integers{2});
+  std::vector<std::int32_t> wrong(3);
+  const std::vector<token_type> text(2);
+  const rope_row placed = place_images(one.row(), {.types = text});
+  CHECK_THROWS_AS(fill_image_groups(one.row(), placed, {.image_group = wrong}), invalid_input);
+  CHECK_THROWS_AS(fill_image_groups(one.row(), placed, {.image_first = wrong}), invalid_input);
 }
 
 TEST_CASE("images that leave their document are refused") {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdint>
 #include <set>
+#include <span>
 #include <vector>
 
 #include <omnibal/core/error.hpp>
@@ -82,6 +84,30 @@ TEST_CASE("a block mask comes with the batch of flex_attention") {
   REQUIRE(batch.blocks);
   CHECK(batch.blocks->kv.count == std::vector<std::int32_t>{1, 2, 1});
   CHECK(batch.labels.empty());
+}
+
+TEST_CASE("a block mask of images follows from their first slots") {
+  std::vector<std::int32_t> image_first(12);
+  for (std::int32_t slot = 0; slot < 12; ++slot)
+    image_first[static_cast<std::size_t>(slot)] = slot >= 1 && slot < 4 ? 1 : slot;
+  packed_batch_options options{.consumer = batch_consumer::flex_attention,
+                               .slots = 12,
+                               .documents = 2,
+                               .mask = mask_kind::prefix,
+                               .image_first = image_first,
+                               .block = 2};
+  const auto batch = make_packed_batch(pack, tokens, {}, options);
+  // Slot 1 sees slots 2 and 3 of its image.
+  REQUIRE(batch.blocks);
+  CHECK(std::ranges::equal(batch.blocks->kv.line(0), std::vector<std::int32_t>{0, 1}));
+  options.image_first = {};
+  CHECK(std::ranges::equal(make_packed_batch(pack, tokens, {}, options).blocks->kv.line(0),
+                           std::vector<std::int32_t>{0}));
+  options.image_first = std::span<const std::int32_t>(image_first).first(11);
+  CHECK_THROWS_AS(make_packed_batch(pack, tokens, {}, options), invalid_input);
+  options.image_first = image_first;
+  options.mask = mask_kind::causal;
+  CHECK_THROWS_AS(make_packed_batch(pack, tokens, {}, options), invalid_input);
 }
 
 TEST_CASE("batches without documents, and what is refused") {

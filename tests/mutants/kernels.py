@@ -76,6 +76,8 @@ KERNELS = {
         kernel("empty documents have no delta", "rope.cuh", "row.cu_seqlens[d + 1] ? 0 : INT64_MIN;",
                "row.cu_seqlens[d + 1] ? INT64_MIN : INT64_MIN;", ROPE),
         kernel("positions of padding count", "rope.cuh", "if (wants_delta && !at.is_padding())", "if (wants_delta && !at.in_tail)", ROPE),
+        kernel("image groups of text", "rope.cuh", "if (image_group != nullptr) image_group[slot] = image.group;",
+               "if (image_group != nullptr) image_group[slot] = image.group + (at.is_padding() ? 1 : 0);", ROPE),
         kernel("grids before forgotten", "rope.cuh", "    before = append_grids{}(before, found.all);\n", "",
                ("gpu/rope", "more grids than threads of a block")),
     ],

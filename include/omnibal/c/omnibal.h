@@ -167,6 +167,14 @@ OMNIBAL_C_API int32_t omnibal_rope_positions(const omnibal_row* row,
                                              int64_t* position_ids, int64_t* delta,
                                              omnibal_error* error);
 
+/** Which image each slot belongs to, by its inputs of M-RoPE (variants differ in whether frames of
+ * videos are grids of their own). Each array [slots], or null. `image_group`: number of the slot's
+ * grid among the images, then the videos, -1 for text. `image_first`: first slot of its image or
+ * frame, the slot itself for text; omnibal_token_inputs takes it. The row is whole. */
+OMNIBAL_C_API int32_t omnibal_image_groups(const omnibal_row* row,
+                                           const omnibal_rope_inputs* inputs, int32_t* image_group,
+                                           int32_t* image_first, omnibal_error* error);
+
 /* Device forms, of the library omnibal_c_gpu, which is built where there is a CUDA toolkit. No
  * header of it is needed here. Arrays, also those in structs, are device memory; structs themselves
  * are the host's, and so are numbers. `stream` is a cudaStream_t. Every function enqueues kernels
@@ -275,7 +283,7 @@ typedef struct omnibal_rope_summary {
   int32_t reserved;
 } omnibal_rope_summary;
 
-/** All but the last two are needed. */
+/** Position ids, and what follows the workspace, may be null. */
 typedef struct omnibal_device_rope_arrays {
   int64_t* position_ids; /**< [axes * slots] */
   omnibal_rope_summary* summary;
@@ -286,6 +294,8 @@ typedef struct omnibal_device_rope_arrays {
   int32_t* workspace;       /**< [omnibal_device_rope_workspace(slots)] */
   int64_t* delta;           /**< [documents] */
   int64_t* source_row; /**< [slots] number of an image or video token among its kind, -1 for text */
+  int32_t* image_group; /**< [slots] as omnibal_image_groups */
+  int32_t* image_first; /**< [slots] */
 } omnibal_device_rope_arrays;
 
 /** Entries of the workspace. */

@@ -109,6 +109,8 @@ void check_batch(const Lengths& lengths, const indices::packed_batch_options& op
   if (options.consumer != indices::batch_consumer::flex_attention) return;
   require_entries(batch.first_query.size(), slots, "first_query");
   require_entries(batch.limit_query.size(), slots, "limit_query");
+  if (!options.image_first.empty())
+    require_entries(options.image_first.size(), slots, "image_first");
 }
 
 /// Calls each step until one fails.
@@ -131,7 +133,9 @@ cudaError_t batch_async(const Lengths& lengths, std::size_t documents,
   const indices::document_row row = row_of(batch.documents, documents, options.slots);
   const bool is_split = options.ranks > 1;
   const bool is_flex = options.consumer == batch_consumer::flex_attention;
-  indices::token_inputs inputs{.mask = options.mask, .mask_parameter = options.mask_parameter};
+  indices::token_inputs inputs{.image_first = options.image_first,
+                               .mask = options.mask,
+                               .mask_parameter = options.mask_parameter};
   if (options.consumer == batch_consumer::megatron)
     inputs.label.shift = indices::label_shift::shifted;
   const auto lay = [&] {

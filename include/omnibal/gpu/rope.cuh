@@ -36,7 +36,8 @@ struct rope_summary {
          row.first_bad_video == INT32_MAX;
 }
 
-/// Outputs of place_images in device memory, all needed but the last two.
+/// Outputs of place_images in device memory. The summary and the five arrays after it are needed;
+/// of the others an empty span is not written.
 struct device_rope_arrays {
   std::span<std::int64_t> position_ids = {};  ///< [3 × slots], or [4 × slots] with the positions in
                                               ///< the document before them
@@ -49,11 +50,12 @@ struct device_rope_arrays {
   std::span<std::int64_t> delta = {};            ///< [documents] as rope_row::delta
   std::span<std::int64_t> source_row = {};  ///< [slots] number of an image token or a video token
                                             ///< among its kind, −1 for text
+  indices::image_group_arrays groups = {};
 };
 
-/// Places the images of a row as indices::place_images and indices::fill_rope_positions do; the
-/// row's offsets and all spans of `inputs` are device memory. Enqueues two kernels on `stream`,
-/// allocates nothing and may be captured.
+/// Places the images of a row as indices::place_images, indices::fill_rope_positions and
+/// indices::fill_image_groups do; the row's offsets and all spans of `inputs` are device memory.
+/// Enqueues two kernels on `stream`, allocates nothing and may be captured.
 ///
 /// Returns cudaErrorInvalidValue for sizes that are wrong. Unless is_valid(*summary), token types
 /// and grids do not agree, and positions from the first such slot on mean nothing.
@@ -207,6 +209,8 @@ struct store_rope {
   std::int64_t* position_ids;
   std::int64_t* of_axes;  ///< the first of the three axes
   std::int64_t* source_row;
+  std::int32_t* image_group;
+  std::int32_t* image_first;
   bool wants_delta;
   rope_summary* summary;
   const tile_marks* marks;
@@ -228,14 +232,19 @@ struct store_rope {
       return;
     }
     const indices::rope_position found = functor(at, type, counted, {opened.first, opened.second});
-    of_axes[slot] = found.t;
-    of_axes[row.slots + slot] = found.h;
-    of_axes[2 * row.slots + slot] = found.w;
+    if (of_axes != nullptr) {
+      of_axes[slot] = found.t;
+      of_axes[row.slots + slot] = found.h;
+      of_axes[2 * row.slots + slot] = found.w;
+    }
     if (position_ids != nullptr) position_ids[slot] = at.offset();
     if (source_row != nullptr)
       source_row[slot] = type == indices::token_type::text    ? -1
                          : type == indices::token_type::image ? counted.images
                                                               : counted.videos;
+    const indices::image_place image = functor.image_of(slot, type, counted);
+    if (image_group != nullptr) image_group[slot] = image.group;
+    if (image_first != nullptr) image_first[slot] = static_cast<std::int32_t>(image.first);
     if (wants_delta && !at.is_padding()) largest->add(document, found.largest() + 1 - at.length);
   }
 };
@@ -245,6 +254,8 @@ struct rope_outputs {
   std::int64_t* position_ids;
   std::int64_t* of_axes;
   std::int64_t* source_row;
+  std::int32_t* image_group;
+  std::int32_t* image_first;
   std::int64_t* delta;
   rope_summary* summary;
 };
@@ -265,11 +276,12 @@ __global__ void __launch_bounds__(Threads)
   const mark_counts before_open = marks_before(mark, tiles, row.cu_seqlens_padded[open], sums);
   largest_position largest{outputs.delta};
   if (row.slots > 0)
-    visit_tile({row.cu_seqlens_padded, row.documents, row.slots},
-               store_rope{row, mark, functor, outputs.position_ids, outputs.of_axes,
-                          outputs.source_row, outputs.delta != nullptr, outputs.summary, &marks,
-                          before_open, tile_begin, &largest},
-               storage);
+    visit_tile(
+        {row.cu_seqlens_padded, row.documents, row.slots},
+        store_rope{row, mark, functor, outputs.position_ids, outputs.of_axes, outputs.source_row,
+                   outputs.image_group, outputs.image_first, outputs.delta != nullptr,
+                   outputs.summary, &marks, before_open, tile_begin, &largest},
+        storage);
   largest.finish();
   if (blockIdx.x + 1 == gridDim.x && threadIdx.x == 0 &&
       (through.first < functor.images.cu_cells[functor.images.count] ||
@@ -283,7 +295,7 @@ inline void check_rope(const indices::document_row& row, const indices::rope_inp
   if (inputs.merge < 1 || inputs.merge > 32768)
     throw invalid_input("merge", inputs.merge, "must be 1 … 32768");
   require_entries(inputs.types.size(), slots, "token_type");
-  if (arrays.position_ids.size() != 4 * slots)
+  if (!arrays.position_ids.empty() && arrays.position_ids.size() != 4 * slots)
     require_entries(arrays.position_ids.size(), 3 * slots, "position_ids");
   if (arrays.summary == nullptr) throw invalid_input("summary", "null", "must be device memory");
   require_entries(arrays.image_cells.size(), inputs.images.size() + 1, "image_cells");
@@ -296,6 +308,9 @@ inline void check_rope(const indices::document_row& row, const indices::rope_inp
   if (!arrays.delta.empty())
     require_entries(arrays.delta.size(), static_cast<std::size_t>(row.documents), "delta");
   if (!arrays.source_row.empty()) require_entries(arrays.source_row.size(), slots, "source_row");
+  const indices::image_group_arrays& groups = arrays.groups;
+  if (!groups.image_group.empty()) require_entries(groups.image_group.size(), slots, "image_group");
+  if (!groups.image_first.empty()) require_entries(groups.image_first.size(), slots, "image_first");
   if (!(inputs.tokens_per_second >= 0 && inputs.tokens_per_second <= 1e6F))
     throw invalid_input("tokens_per_second", std::to_string(inputs.tokens_per_second),
                         "must be between 0 and 1000000");
@@ -350,13 +365,14 @@ inline cudaError_t place_images_async(const indices::document_row& row,
   if (counted != cudaSuccess) return counted;
   const auto slots = static_cast<std::size_t>(row.slots);
   const bool has_four = arrays.position_ids.size() == 4 * slots;
-  std::int64_t* const all = arrays.position_ids.data();
-  return detail::launch(detail::start::overlapping, tiles == 0 ? 1 : tiles, detail::fill_threads,
-                        stream, detail::fill_rope<detail::fill_threads>, row, mark, functor,
-                        arrays.tiles.data(),
-                        detail::rope_outputs{has_four ? all : nullptr, has_four ? all + slots : all,
-                                             detail::wanted(arrays.source_row),
-                                             detail::wanted(arrays.delta), arrays.summary});
+  std::int64_t* const all = detail::wanted(arrays.position_ids);
+  return detail::launch(
+      detail::start::overlapping, tiles == 0 ? 1 : tiles, detail::fill_threads, stream,
+      detail::fill_rope<detail::fill_threads>, row, mark, functor, arrays.tiles.data(),
+      detail::rope_outputs{
+          has_four ? all : nullptr, has_four ? all + slots : all, detail::wanted(arrays.source_row),
+          detail::wanted(arrays.groups.image_group), detail::wanted(arrays.groups.image_first),
+          detail::wanted(arrays.delta), arrays.summary});
 }
 
 inline void place_images(const indices::document_row& row, const indices::rope_inputs& inputs,

@@ -37,6 +37,8 @@ struct packed_batch_options {
   loss_weighting weighting = loss_weighting::token;  ///< for internvl and megatron
   mask_kind mask = mask_kind::causal;                ///< for flex_attention
   std::int64_t mask_parameter = 0;
+  /// [slots], for masks with images: fill_image_groups; empty: no images.
+  std::span<const std::int32_t> image_first = {};
   std::int64_t block = 128;  ///< for flex_attention
 };
 

@@ -34,6 +34,7 @@ struct rope_span {
   std::int64_t position = 0;  ///< p at its first slot
   std::int32_t height = 0;    ///< in cells; 0 for text
   std::int32_t width = 0;     ///< in cells; 0 for text and for the tail
+  std::int32_t group = -1;    ///< number of its grid, videos after all images; −1 for text
   float step = 1.0F;          ///< positions a frame
   bool in_tail = false;
 };
@@ -92,6 +93,21 @@ struct rope_row {
 /// document before them, as transformers' packed path takes them. O(slots).
 void fill_rope_positions(const document_row& row, const rope_row& placed,
                          std::span<std::int64_t> position_ids);
+
+/// Outputs of fill_image_groups, each optional: an empty span is not written.
+struct image_group_arrays {
+  /// [slots] number of the slot's grid among the images, then the videos; −1 for text.
+  std::span<std::int32_t> image_group = {};
+  /// [slots] first slot of the slot's image, the slot itself for text: token_inputs::image_first of
+  /// masks in which images see themselves both ways. Frames that are grids of their own have first
+  /// slots of their own.
+  std::span<std::int32_t> image_first = {};
+};
+
+/// Writes which image each slot belongs to. Throws invalid_input for arrays of another size.
+/// O(slots).
+void fill_image_groups(const document_row& row, const rope_row& placed,
+                       const image_group_arrays& arrays);
 
 }  // namespace omnibal::inline v0::indices
 

@@ -52,6 +52,10 @@ struct grid_sequence {
     const std::int64_t frames = by_frame ? next.cell / (next.height * next.width) : 0;
     return cu_positions[next.grid] + frames * larger(next.height, next.width);
   }
+  /// Cells of the grid, or of the frame where frames are grids, before this one.
+  [[nodiscard]] OMNIBAL_HD constexpr std::int64_t begun(const grid_cell& cell) const noexcept {
+    return by_frame ? cell.cell % (cell.height * cell.width) : cell.cell;
+  }
   [[nodiscard]] OMNIBAL_HD constexpr float step(std::int32_t grid) const noexcept {
     return seconds == nullptr ? rate : rate * seconds[grid];
   }
@@ -89,7 +93,14 @@ struct rope_position {
   }
 };
 
-/// A slot → its position, and whether its kind may be there.
+/// The number of a slot's grid among the images, then the videos (−1 for text), and the first slot
+/// of its image, or of its frame where frames are grids.
+struct image_place {
+  std::int32_t group = -1;
+  std::int64_t first = 0;
+};
+
+/// A slot → its position, its image, and whether its kind may be there.
 struct rope_slot {
   grid_sequence images = {};
   grid_sequence videos = {};
@@ -116,6 +127,16 @@ struct rope_slot {
             p + in_frame % cell.width};
   }
 
+  /// The image of a slot that holds `type`, with the tokens before it.
+  [[nodiscard]] OMNIBAL_HD constexpr image_place image_of(
+      std::int64_t slot, token_type type, const token_counts& before) const noexcept {
+    if (type == token_type::text) return {.first = slot};
+    const bool is_image = type == token_type::image;
+    const grid_sequence& grids = is_image ? images : videos;
+    const grid_cell cell = grids.at(is_image ? before.images : before.videos);
+    return {.group = (is_image ? 0 : images.count) + cell.grid, .first = slot - grids.begun(cell)};
+  }
+
   /// Whether the slot's token can follow a token of type `left` of its document (text before its
   /// first): padding holds text, a grid is there, and goes on where it has begun.
   [[nodiscard]] OMNIBAL_HD constexpr bool is_legal(const token_cursor& at, token_type type,
@@ -126,8 +147,7 @@ struct rope_slot {
     const grid_sequence& grids = type == token_type::image ? images : videos;
     const grid_cell cell = grids.at(type == token_type::image ? before.images : before.videos);
     if (cell.grid == grids.count) return false;
-    const std::int64_t begun = grids.by_frame ? cell.cell % (cell.height * cell.width) : cell.cell;
-    return begun == 0 || left == type;
+    return grids.begun(cell) == 0 || left == type;
   }
 };
 

@@ -35,6 +35,10 @@ OMNIBAL_INLINE void check_consumer(const packed_batch_options& options) {
   require_at_least(options.rank, 0, "rank");
   if (options.rank >= options.ranks)
     throw invalid_input("rank", options.rank, "must be less than the number of ranks");
+  if (!options.image_first.empty() &&
+      (options.consumer != batch_consumer::flex_attention || !has_images(options.mask)))
+    throw invalid_input("image_first", options.image_first.size(),
+                        "entries are given: only masks with images for flex_attention take them");
   if (options.ranks == 1) return;
   if (options.consumer != batch_consumer::megatron)
     throw invalid_input("ranks", options.ranks, "must be 1: only megatron's row is split");
@@ -121,7 +125,10 @@ OMNIBAL_INLINE packed_batch make_packed_batch(std::span<const std::uint32_t> pac
   if (options.consumer == batch_consumer::flex_attention) {
     std::vector<std::int32_t> first(static_cast<std::size_t>(options.slots));
     std::vector<std::int32_t> limit(first.size());
-    fill_tokens(row, {.mask = options.mask, .mask_parameter = options.mask_parameter},
+    fill_tokens(row,
+                {.image_first = options.image_first,
+                 .mask = options.mask,
+                 .mask_parameter = options.mask_parameter},
                 {.first_query = first, .limit_query = limit});
     batch.blocks = list_blocks(first, limit, options.block, options.block);
   }

@@ -23,8 +23,11 @@ namespace detail {
 /// The grids of one kind, in order, with their steps.
 class grid_queue {
  public:
-  grid_queue(std::span<const image_grid> grids, std::int64_t merge, const char* field)
-      : grids_(grids), merge_(merge), field_(field) {
+  /// `before` grids of another kind have smaller numbers.
+  grid_queue(std::span<const image_grid> grids, std::int64_t merge, const char* field,
+             std::size_t before)
+      : grids_(grids), merge_(merge), field_(field), before_(before) {
+    static_cast<void>(narrow(static_cast<std::int64_t>(before + grids.size()), "number of grids"));
     for (std::size_t i = 0; i < grids.size(); ++i) check_grid(grids[i], i, merge);
   }
 
@@ -46,6 +49,7 @@ class grid_queue {
             .position = position,
             .height = static_cast<std::int32_t>(grids_[at_].h / merge_),
             .width = static_cast<std::int32_t>(grids_[at_].w / merge_),
+            .group = static_cast<std::int32_t>(before_ + at_),
             .step = step()};
   }
   /// Cells of the grid that `next` showed, which is then used up.
@@ -78,6 +82,7 @@ class grid_queue {
   std::span<const image_grid> grids_;
   std::int64_t merge_;
   const char* field_;
+  std::size_t before_;
   bool by_frame_ = false;
   bool stepped_ = false;
   std::span<const float> seconds_;
@@ -92,8 +97,8 @@ class rope_reader {
   rope_reader(const document_row& row, const rope_inputs& inputs)
       : row_(row),
         types_(inputs.types),
-        images_(inputs.images, inputs.merge, "image"),
-        videos_(inputs.videos, inputs.merge, "video") {
+        images_(inputs.images, inputs.merge, "image", 0),
+        videos_(inputs.videos, inputs.merge, "video", inputs.images.size()) {
     const bool by_frame =
         inputs.variant == rope_variant::qwen3_vl || inputs.variant == rope_variant::glm4v;
     if (by_frame) videos_.split_frames();
@@ -193,6 +198,15 @@ OMNIBAL_INLINE void check_rope_inputs(const document_row& row, const rope_inputs
   for (const float seconds : inputs.seconds_per_grid) check(seconds, "seconds_per_grid");
 }
 
+/// Calls write(span, slot) for every slot of a row.
+template <typename Write>
+void for_each_slot(const document_row& row, const rope_row& placed, const Write& write) {
+  for (std::size_t i = 0; i < placed.spans.size(); ++i) {
+    const std::int64_t end = i + 1 < placed.spans.size() ? placed.begins[i + 1] : row.slots;
+    for (std::int64_t slot = placed.begins[i]; slot < end; ++slot) write(placed.spans[i], slot);
+  }
+}
+
 }  // namespace detail
 
 OMNIBAL_INLINE rope_position_of rope_row::positions() const noexcept {
@@ -217,13 +231,23 @@ OMNIBAL_INLINE void fill_rope_positions(const document_row& row, const rope_row&
     fill_tokens(row, {}, {.position_ids = position_ids.first(slots)});
     position_ids = position_ids.subspan(slots);
   }
-  for (std::size_t i = 0; i < placed.spans.size(); ++i) {
-    const std::int64_t end = i + 1 < placed.spans.size() ? placed.begins[i + 1] : row.slots;
-    for (std::size_t axis = 0; axis < 3; ++axis)
-      for (std::int64_t slot = placed.begins[i]; slot < end; ++slot)
-        position_ids[axis * slots + static_cast<std::size_t>(slot)] =
-            rope_position_of::in_span(placed.spans[i], slot, static_cast<int>(axis));
-  }
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    detail::for_each_slot(row, placed, [&](const rope_span& span, std::int64_t slot) {
+      position_ids[axis * slots + static_cast<std::size_t>(slot)] =
+          rope_position_of::in_span(span, slot, static_cast<int>(axis));
+    });
+}
+
+OMNIBAL_INLINE void fill_image_groups(const document_row& row, const rope_row& placed,
+                                      const image_group_arrays& arrays) {
+  detail::require_size(arrays.image_group, row.slots, "image_group");
+  detail::require_size(arrays.image_first, row.slots, "image_first");
+  detail::for_each_slot(row, placed, [&](const rope_span& span, std::int64_t slot) {
+    const auto at = static_cast<std::size_t>(slot);
+    if (!arrays.image_group.empty()) arrays.image_group[at] = span.group;
+    if (!arrays.image_first.empty())
+      arrays.image_first[at] = static_cast<std::int32_t>(span.group < 0 ? slot : span.begin);
+  });
 }
 
 }  // namespace omnibal::inline v0::indices
