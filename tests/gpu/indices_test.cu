@@ -13,6 +13,7 @@
 
 #include <omnibal/core/error.hpp>
 #include <omnibal/gpu/documents.cuh>
+#include <omnibal/gpu/laid_tokens.cuh>
 #include <omnibal/gpu/tokens.cuh>
 #include <omnibal/indices/documents.hpp>
 #include <omnibal/indices/split.hpp>
@@ -187,6 +188,34 @@ void compare_tokens(const random_row& row, laid_row& laid, std::int64_t ranks,
   }
 }
 
+/// Documents and tokens in one launch, or in two beyond what one launch takes.
+void compare_laid_tokens(const random_row& row, indices::token_inputs inputs) {
+  laid_row laid(row);
+  const auto host_summary = indices::lay_documents(wide(row.lengths), row.layout,
+                                                   {laid.host_offsets[0], laid.host_offsets[1]});
+  const indices::document_row on_host{.cu_seqlens = laid.host_offsets[0].data(),
+                                      .cu_seqlens_padded = laid.host_offsets[1].data(),
+                                      .documents = static_cast<std::int32_t>(row.lengths.size()),
+                                      .slots = row.layout.slots};
+  host_tokens host(static_cast<std::size_t>(row.layout.slots));
+  const device_tokens device(static_cast<std::size_t>(row.layout.slots));
+  const device_array<std::int64_t> labels(row.labels);
+  inputs.labels = row.labels;
+  indices::fill_tokens(on_host, indices::whole{row.layout.slots}, 0, inputs, host.arrays());
+  inputs.labels = labels.span();
+  const gpu::row_summary found = gpu::lay_and_fill_tokens(laid.lengths.span(), row.layout,
+                                                          laid.arrays(), inputs, device.arrays());
+  device.require_equal(host);
+  REQUIRE(laid.cu_seqlens.get() == laid.host_offsets[0]);
+  REQUIRE(laid.cu_seqlens_padded.get() == laid.host_offsets[1]);
+  REQUIRE(laid.cu_seqlens.surroundings_untouched());
+  REQUIRE(laid.cu_seqlens_padded.surroundings_untouched());
+  REQUIRE(found.tokens == host_summary.tokens);
+  REQUIRE(found.slots_used == host_summary.slots_used);
+  REQUIRE(found.longest == host_summary.longest);
+  REQUIRE(found.first_negative == -1);
+}
+
 }  // namespace
 
 TEST_CASE("documents and tokens of random rows are those of the host") {
@@ -204,8 +233,55 @@ TEST_CASE("documents and tokens of random rows are those of the host") {
           .mask = static_cast<indices::mask_kind>(seed % 5),
           .mask_parameter = 7};
       compare_tokens(row, laid, 1, inputs, [](const auto& on) { return indices::whole{on.slots}; });
+      compare_laid_tokens(row, inputs);
     }
   }
+}
+
+TEST_CASE("documents and tokens in one launch are those of the host, at the borders too") {
+  for (const std::int32_t size : {32, 2048, 4096})
+    for (const std::int32_t off : {-1, 0, 1}) {
+      random_row row{.lengths = {size + off, 1, size, 0, 5}, .layout = {}, .labels = {}};
+      row.layout.documents = 6;
+      row.layout.slots = 2 * size + off + 6;
+      row.labels.assign(static_cast<std::size_t>(row.layout.slots), 1);
+      compare_laid_tokens(row, {});
+    }
+  for (const std::size_t documents : {255U, 256U, 257U, 2047U, 2048U, 2049U})
+    for (const std::uint32_t longest : {0U, 5U})
+      compare_laid_tokens(make_row(documents, longest, longest == 0 ? 1 : 4, 1, 9), {});
+}
+
+TEST_CASE("one launch refuses what two refuse, and leaves readers in bounds") {
+  random_row row{.lengths = {4, -3, 2}, .layout = {}, .labels = {}};
+  row.layout.documents = 3;
+  row.layout.slots = 5;
+  const laid_row laid(row);
+  const device_tokens tokens(5);
+  const indices::token_arrays wanted{.sequence_index = tokens.sequence_index.span()};
+  CHECK_THROWS_WITH(
+      gpu::lay_and_fill_tokens(laid.lengths.span(), row.layout, laid.arrays(), {}, wanted),
+      "lengths[1] = -3: must not be negative");
+  CHECK(laid.cu_seqlens.get() == std::vector<std::int32_t>{0, 4, 4, 5, 5});
+  CHECK(tokens.sequence_index.get() == std::vector<std::int32_t>{0, 0, 0, 0, 2});
+  const auto refused = [&](const indices::document_layout& layout,
+                           const gpu::device_document_arrays& documents) {
+    CHECK(gpu::lay_and_fill_tokens_async(laid.lengths.span(), layout, documents, {}, wanted,
+                                         nullptr) == cudaErrorInvalidValue);
+    CHECK_THROWS_AS(gpu::lay_and_fill_tokens(laid.lengths.span(), layout, documents, {}, wanted),
+                    invalid_input);
+  };
+  gpu::device_document_arrays without = laid.arrays();
+  without.cu_seqlens = {};
+  refused(row.layout, without);
+  indices::document_layout padded = row.layout;
+  padded.multiple = 2;
+  without = laid.arrays();
+  without.cu_seqlens_padded = {};
+  refused(padded, without);
+  indices::document_layout longer = row.layout;
+  longer.slots = 6;
+  refused(longer, laid.arrays());
 }
 
 TEST_CASE("tiles, blocks and warps end where documents do, and one before and behind") {

@@ -207,6 +207,28 @@ TEST_CASE("batches whose options do not go together are refused") {
                     Catch::Matchers::Contains("cu_seqlens_padded"));
 }
 
+TEST_CASE("a batch without labels takes one kernel, up to 2,048 documents") {
+  for (const std::size_t documents : {2048U, 2049U}) {
+    const indices::packed_batch_options options{.slots = 4096,
+                                                .documents = static_cast<std::int64_t>(documents)};
+    const device_array<std::int32_t> given(std::vector<std::int32_t>(documents, 1));
+    const batch_on_device device(options, documents);
+    cudaStream_t stream = nullptr;
+    cudaGraph_t graph = nullptr;
+    gpu::require(cudaStreamCreate(&stream), "stream");
+    gpu::require(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "begin");
+    gpu::require(
+        gpu::make_packed_batch_async(given.span(), {}, options, device.arrays(options), stream),
+        "batch");
+    gpu::require(cudaStreamEndCapture(stream, &graph), "end");
+    std::size_t kernels = 0;
+    gpu::require(cudaGraphGetNodes(graph, nullptr, &kernels), "nodes");
+    CHECK(kernels == (documents == 2048 ? 1 : 2));
+    cudaGraphDestroy(graph);
+    cudaStreamDestroy(stream);
+  }
+}
+
 TEST_CASE("a captured batch takes other lengths") {
   const indices::packed_batch_options options{
       .consumer = batch_consumer::internvl, .slots = 512, .documents = 3};

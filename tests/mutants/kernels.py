@@ -12,6 +12,7 @@ BLOCKS = ("gpu/blocks", "random intervals give the blocks of the host")
 WEIGHTS = ("gpu/weights", "labels of random documents are counted and weighed as on the host")
 ROPE = ("gpu/rope", "kernels place images as the host does")
 REFUSED = ("gpu/rope", "kernels refuse the rows that the host refuses")
+ONE_LAUNCH = ("gpu/indices", "documents and tokens in one launch are those of the host, at the borders too")
 UNPAD = ("gpu/unpad", "set slots of random masks are found as on the host")
 SCATTER = ("gpu/unpad", "image tokens take the rows of used tiles as on the host")
 MOVES = ("gpu/rows", "rows of several tensors are gathered and scattered as on the host")
@@ -29,7 +30,7 @@ KERNELS = {
     "detail/fill.cuh": [
         kernel("last slot of a tile forgotten", "detail/fill.cuh", "warp_begin + slots_of_warp : tile_end;",
                "warp_begin + slots_of_warp : tile_end - 1;", TOKENS),
-        kernel("last offset not staged", "detail/fill.cuh", "i <= last;", "i < last;", TILES),
+        kernel("last offset not staged", "detail/fill.cuh", "i <= slice.last;", "i < slice.last;", TILES),
         kernel("last visit forgotten", "detail/fill.cuh", "if (i < count) visit(i);", "if (i + 1 < count) visit(i);", TREE),
         kernel("document of a slot one early", "detail/fill.cuh", "if (offsets[middle + 1] <= slot)",
                "if (offsets[middle + 1] < slot)", TOKENS),
@@ -68,6 +69,14 @@ KERNELS = {
         kernel("tile before forgotten", "detail/marks.cuh", "i < tile; i += fill_threads)", "i + 1 < tile; i += fill_threads)", UNPAD),
         kernel("a slot's own mark is before it", "detail/marks.cuh", "    own[i] = through;\n    through += found;",
                "    through += found;\n    own[i] = through;", SCATTER),
+    ],
+    "laid_tokens.cuh": [
+        kernel("last documents of a block's scan forgotten", "laid_tokens.cuh", "(store.documents + fill_threads - 1) / fill_threads",
+               "store.documents / fill_threads", ONE_LAUNCH),
+        kernel("offsets read while they are written", "laid_tokens.cuh",
+               "store.finish(sums.all, threadIdx.x, fill_threads);\n  __syncthreads();", "store.finish(sums.all, threadIdx.x, fill_threads);",
+               ONE_LAUNCH),
+        kernel("offsets of the tile's first document", "laid_tokens.cuh", "kept.padded + slice.first", "kept.padded", ONE_LAUNCH),
     ],
     "rope.cuh": [
         kernel("document open before the tile forgotten", "rope.cuh", "begin < tile_begin ? before_open :", "begin < 0 ? before_open :",

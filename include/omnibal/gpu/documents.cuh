@@ -201,18 +201,26 @@ inline void require_valid(const row_summary& row, std::span<const std::int32_t> 
   if (!is_valid(row, layout)) refuse_slots(row, layout);
 }
 
+[[nodiscard]] inline store_offsets store_offsets_of(std::int64_t documents,
+                                                    const indices::document_layout& layout,
+                                                    const device_document_arrays& arrays) noexcept {
+  return {.cu_seqlens = wanted(arrays.cu_seqlens),
+          .cu_seqlens_padded = wanted(arrays.cu_seqlens_padded),
+          .summary = arrays.summary,
+          .documents = documents,
+          .entries = static_cast<std::int64_t>(indices::offset_count(layout)),
+          .slots = layout.slots,
+          .counts_tail = layout.tail == indices::tail_policy::counted};
+}
+
 /// lay_documents_async of what has been checked.
 template <typename Lengths>
 cudaError_t lay_async(const Lengths& lengths, std::size_t count,
                       const indices::document_layout& layout, const device_document_arrays& arrays,
                       cudaStream_t stream) noexcept {
   const auto documents = static_cast<std::int64_t>(count);
-  return scan_async<row_summary>(
-      summarize_length<Lengths>{lengths, layout.multiple}, append_row{}, documents,
-      store_offsets{wanted(arrays.cu_seqlens), wanted(arrays.cu_seqlens_padded), arrays.summary,
-                    documents, static_cast<std::int64_t>(indices::offset_count(layout)),
-                    layout.slots, layout.tail == indices::tail_policy::counted},
-      stream);
+  return scan_async<row_summary>(summarize_length<Lengths>{lengths, layout.multiple}, append_row{},
+                                 documents, store_offsets_of(documents, layout, arrays), stream);
 }
 
 }  // namespace detail

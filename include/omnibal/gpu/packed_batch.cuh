@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include <cuda_runtime.h>
 
@@ -17,6 +18,7 @@
 #include <omnibal/gpu/blocks.cuh>
 #include <omnibal/gpu/detail/wait.cuh>
 #include <omnibal/gpu/documents.cuh>
+#include <omnibal/gpu/laid_tokens.cuh>
 #include <omnibal/gpu/offsets.cuh>
 #include <omnibal/gpu/tokens.cuh>
 #include <omnibal/gpu/weights.cuh>
@@ -44,9 +46,11 @@ struct device_packed_batch {
 
 /// Makes the arrays of a pack whose documents have these lengths; `labels` has one label for each
 /// token of the pack, in its order (entries behind the last token are not read). Both are device
-/// memory; [documents] are as many as lengths. Enqueues one kernel for the offsets, one for all
-/// arrays with an entry per slot, a memset and three more for labels with weights, two for lists of
-/// blocks; allocates nothing and may be captured. max_seqlen is the host's bound: the slots.
+/// memory; [documents] are as many as lengths. Enqueues one kernel for the offsets and all arrays
+/// with an entry per slot (two for consumers that take labels, more documents than
+/// most_documents_of_one_launch and lengths in host memory), a memset and three more for labels
+/// with weights, two for lists of blocks; allocates nothing and may be captured. max_seqlen is the
+/// host's bound: the slots.
 ///
 /// Returns cudaErrorInvalidValue for what indices::make_packed_batch refuses and for sizes that are
 /// wrong. Unless is_valid(*documents.summary, layout), the lengths were not legal.
@@ -138,7 +142,11 @@ cudaError_t batch_async(const Lengths& lengths, std::size_t documents,
                                .mask_parameter = options.mask_parameter};
   if (options.consumer == batch_consumer::megatron)
     inputs.label.shift = indices::label_shift::shifted;
+  // Consumers that take labels spread them between the two.
+  constexpr bool in_device_memory = std::is_same_v<Lengths, std::span<const std::int32_t>>;
+  const bool is_fused = in_device_memory && !is_split && !indices::takes_labels(options.consumer);
   const auto lay = [&] {
+    if (is_fused) return cudaSuccess;
     return lay_documents_async(lengths, layout_of(options), batch.documents, stream);
   };
   const auto spread_labels = [&] {
@@ -161,6 +169,10 @@ cudaError_t batch_async(const Lengths& lengths, std::size_t documents,
       arrays.first_query = batch.first_query;
       arrays.limit_query = batch.limit_query;
     }
+    if constexpr (in_device_memory)
+      if (is_fused)
+        return lay_and_fill_tokens_async(lengths, layout_of(options), batch.documents, inputs,
+                                         arrays, stream);
     if (!is_split)
       return fill_tokens_async(row, indices::whole{row.slots}, 0, inputs, arrays, stream);
     // The tail is split as one more document.

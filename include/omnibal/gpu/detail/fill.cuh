@@ -67,30 +67,44 @@ struct tile_storage {
   std::int32_t staged[fill_tile + 1];
 };
 
-/// Calls visit(slot, document, begin, end) for each slot of the tile of this block; the document's
-/// slots are begin … end − 1. A block behind the last slot visits nothing.
-template <typename Visit>
-__device__ void visit_tile(const ragged_row& row, const Visit& visit, tile_storage& storage) {
-  const std::int64_t tile_begin = std::int64_t{blockIdx.x} * fill_tile;
-  const std::int64_t tile_end =
-      tile_begin + fill_tile < row.slots ? tile_begin + fill_tile : row.slots;
+/// The slots of a block.
+struct slot_tile {
+  std::int64_t begin;
+  std::int64_t end;
+};
+[[nodiscard]] inline __device__ slot_tile tile_of_block(const ragged_row& row) {
+  const std::int64_t begin = std::int64_t{blockIdx.x} * fill_tile;
+  return {begin, begin + fill_tile < row.slots ? begin + fill_tile : row.slots};
+}
+
+/// Documents first … first + last of a row.
+struct document_slice {
+  std::int32_t first;
+  std::int32_t last;
+};
+
+/// The documents that overlap the tile of this block; all threads wait for each other.
+[[nodiscard]] inline __device__ document_slice documents_of_tile(const ragged_row& row,
+                                                                 std::int32_t (&of_ends)[2]) {
+  const slot_tile tile = tile_of_block(row);
   const unsigned warp = threadIdx.x / warp_lanes;
   if (warp < 2) {
-    const std::int32_t found = find_document(row, warp == 0 ? tile_begin : tile_end - 1);
-    if (threadIdx.x % warp_lanes == 0) storage.documents_of_ends[warp] = found;
+    const std::int32_t found = find_document(row, warp == 0 ? tile.begin : tile.end - 1);
+    if (threadIdx.x % warp_lanes == 0) of_ends[warp] = found;
   }
   __syncthreads();
-  const std::int32_t first = storage.documents_of_ends[0];
-  const std::int32_t last = storage.documents_of_ends[1] - first;
-  const std::int32_t* offsets = row.offsets + first;
-  // Empty documents can make the slice longer than the tile; then it stays where it is.
-  if (last <= static_cast<std::int32_t>(fill_tile)) {
-    for (std::int32_t i = static_cast<std::int32_t>(threadIdx.x); i <= last;
-         i += static_cast<std::int32_t>(fill_threads))
-      storage.staged[i] = offsets[i];
-    offsets = storage.staged;
-    __syncthreads();
-  }
+  return {of_ends[0], of_ends[1] - of_ends[0]};
+}
+
+/// Calls visit(slot, document, begin, end) for each slot of the tile of this block; the document's
+/// slots are begin … end − 1. `offsets` are those of the slice. A block behind the last slot visits
+/// nothing.
+template <typename Visit>
+__device__ void visit_slots(const ragged_row& row, const document_slice& slice,
+                            const std::int32_t* offsets, const Visit& visit) {
+  const auto [first, last] = slice;
+  const auto [tile_begin, tile_end] = tile_of_block(row);
+  const unsigned warp = threadIdx.x / warp_lanes;
   // The end of the last document may be behind the tile, and with it outside the slice.
   const std::int64_t last_end =
       first + last < row.documents ? row.offsets[first + last + 1] : row.slots;
@@ -106,6 +120,22 @@ __device__ void visit_tile(const ragged_row& row, const Visit& visit, tile_stora
     visit(slot, first + document, std::int64_t{offsets[document]},
           document < last ? std::int64_t{offsets[document + 1]} : last_end);
   }
+}
+
+/// The same with the documents looked up, and their offsets staged in shared memory.
+template <typename Visit>
+__device__ void visit_tile(const ragged_row& row, const Visit& visit, tile_storage& storage) {
+  const document_slice slice = documents_of_tile(row, storage.documents_of_ends);
+  const std::int32_t* offsets = row.offsets + slice.first;
+  // Empty documents can make the slice longer than the tile; then it stays where it is.
+  if (slice.last <= static_cast<std::int32_t>(fill_tile)) {
+    for (std::int32_t i = static_cast<std::int32_t>(threadIdx.x); i <= slice.last;
+         i += static_cast<std::int32_t>(fill_threads))
+      storage.staged[i] = offsets[i];
+    offsets = storage.staged;
+    __syncthreads();
+  }
+  visit_slots(row, slice, offsets, visit);
 }
 
 /// Visits every slot of the row.
