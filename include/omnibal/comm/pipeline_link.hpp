@@ -24,7 +24,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,6 +31,7 @@
 #include <string>
 #include <utility>
 
+#include <omnibal/comm/detail/give_up.hpp>
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/config.hpp>
@@ -105,7 +105,8 @@ class pipeline_link {
   pipeline_link& operator=(pipeline_link&&) = delete;
   ~pipeline_link() {
     for (auto& [passed, each] : buffers_)
-      if (each.message) give_up(*each.message);
+      if (each.message)
+        detail::give_up(*channel_, *each.message, "messages of a pipeline are given up");
   }
 
   /// Issues a send of a buffer that was filled, or a receive into a new one; nothing where bytes is
@@ -251,17 +252,6 @@ class pipeline_link {
     if (released->second.message) end(released->second);
     held_bytes_ -= bytes_of(released->second);
     buffers_.erase(released);
-  }
-
-  /// An aborted channel leaves the memory alone once it has thrown.
-  void give_up(typename Channel::ticket& message) noexcept {
-    try {
-      if (message.done()) return;
-      channel_->abort("messages of a pipeline are given up");
-      message.wait();
-    } catch (const std::exception&) {
-      // It has failed: that is what was waited for.
-    }
   }
 
   Channel* channel_;

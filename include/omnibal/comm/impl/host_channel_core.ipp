@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -149,6 +150,7 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
 
   /// Carries the operations on as far as possible without waiting.
   void progress() {
+    user_ = std::this_thread::get_id();
     if (queue_.empty()) return require_usable("progress", ended_);
     while (!queue_.empty()) {
       channel_work& work = queue_.front();
@@ -181,13 +183,14 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
     }
   }
 
-  /// From any thread: the thread of this rank reports to the others when it looks next.
+  /// From any thread. Where the transport belongs to the thread of this rank, that reports to the
+  /// others at once, and for another thread when it looks next.
   void abort(std::string_view reason) noexcept {
     const std::scoped_lock lock(mutex_);
     if (!failure_.empty()) return;
     failure_ = on_rank(transport_->rank()) + " aborted: " + std::string(reason);
     has_failed_ = true;
-    if (transport_->reports_from_any_thread())
+    if (transport_->reports_from_any_thread() || user_ == std::this_thread::get_id())
       transport_->report(failure_);
     else
       must_report_ = true;
@@ -306,6 +309,7 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
   std::atomic<bool> has_failed_ = false;
   std::atomic<bool> must_report_ = false;
   std::atomic<bool> is_closed_ = false;
+  std::atomic<std::thread::id> user_ = std::this_thread::get_id();  // who called last
 };
 
 }  // namespace omnibal::inline v0::detail
