@@ -139,6 +139,7 @@ class pipeline_link {
     const auto found = buffers_.find(detail::passage_into(item));
     if (found == buffers_.end()) return {.type = options_.type};
     if (found->second.message) found->second.message->after(reader);
+    found->second.is_read = true;
     (void)has_ended(found->second);
     return found->second.view;
   }
@@ -151,10 +152,15 @@ class pipeline_link {
   }
 
   /// The operation has read its input, or on a device the work that reads it has been given to the
-  /// stream.
+  /// stream. Throws invalid_input, and keeps the buffer, while a message is under way that input()
+  /// has not waited for: the channel would go on writing into memory that is gone, or reading it.
   void release_input(const execution_item& item) {
     const auto found = buffers_.find(detail::passage_into(item));
-    if (found != buffers_.end()) release(found);
+    if (found == buffers_.end()) return;
+    if (!found->second.is_read && !has_ended(found->second))
+      throw invalid_input("buffer", to_string(found->first),
+                          "has a message under way; call input() before release_input()");
+    release(found);
   }
 
   /// Notes which messages have ended and releases what was sent. A channel over host memory
@@ -190,6 +196,7 @@ class pipeline_link {
     std::optional<typename Channel::ticket> message = {};  // until its end is seen
     std::function<void()> on_end = {};
     bool is_sent = false;
+    bool is_read = false;  // input() has waited for the message
   };
   using buffers = std::map<detail::pipeline_passage, buffer>;
 
