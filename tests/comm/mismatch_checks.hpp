@@ -102,7 +102,7 @@ std::vector<mismatch<C>> mismatches() {
       {"an operation", all_reduce<float, C>(6), all_gather<C>(0), "all_reduce #0 of 6 f32, sum",
        "all_gather #0 of "},
       {"a message and a broadcast", message<float, C>(6), broadcast<float, C>(6, 0),
-       "send #0 of 6 f32", "broadcast #0 of 6 f32, from rank 0"},
+       "rank 0 sends ", "broadcast #0 of 6 f32, from rank 0"},
       {"the type of a reduction", all_reduce<double, C>(6), all_reduce<std::int64_t, C>(6),
        "all_reduce #0 of 6 f64, sum", "all_reduce #0 of 6 i64, sum"},
       {"the type of a message", message<float, C>(6), message<double, C>(3), "send #0 of 6 f32",
