@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <cstdlib>
 #include <random>
+#include <regex>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -35,13 +37,16 @@ enum class fault {
   leaves,
   is_late,
   other_operation,
+  other_type,
+  other_reduction,
   sends_more,
   sends_fewer,
   other_plan,
   aborts,
+  aborts_busy_channels,
   is_killed  // not among the random ones: it takes the process along
 };
-constexpr std::size_t random_faults = 9;
+constexpr std::size_t random_faults = 12;
 
 struct scenario {
   std::uint64_t seed = 0;
@@ -61,6 +66,12 @@ inline scenario random_scenario(std::uint64_t seed, std::size_t most_ranks = 4) 
   made.rank = random() % made.ranks;
   made.step = 2 * (random() % (steps / 2));
   return made;
+}
+
+/// What the ranks do at a step: 0 all_reduce, 1 broadcast, 2 messages around the ring.
+inline std::uint64_t kind_of(const scenario& given, std::size_t step) {
+  if (given.wrong == fault::other_reduction && step == given.step) return 0;
+  return (given.seed + step) % 3;
 }
 
 /// As many as the environment variable OMNIBAL_FAULTS says, or 60.
@@ -96,6 +107,8 @@ class faulty_program {
   void run_steps() {
     for (std::size_t step = 0; step < steps; ++step) {
       const bool is_wrong = all_[0].rank() == given_.rank && step == given_.step;
+      if (given_.wrong == fault::aborts_busy_channels && step == given_.step)
+        return abort_busy_channels();
       if (!is_wrong || given_.wrong == fault::none)
         carry_out(step, 0);
       else if (given_.wrong == fault::leaves)
@@ -117,6 +130,10 @@ class faulty_program {
         carry_out(step, 0);
         break;
       case fault::other_operation: gather(step); break;
+      case fault::other_type: carry_out_as<double>(step, count_of(step) / 2); break;
+      case fault::other_reduction:
+        carry_out_as<float>(step, count_of(step), omnibal::reduction::largest);
+        break;
       case fault::sends_more: carry_out(step, 1); break;
       case fault::sends_fewer: carry_out(step, -1); break;
       case fault::other_plan:
@@ -132,24 +149,30 @@ class faulty_program {
   /// Two steps in a row are on the same channel, with different sizes.
   [[nodiscard]] Channel& channel_of(std::size_t step) { return all_[step / 2 % channels]; }
 
+  [[nodiscard]] static std::size_t count_of(std::size_t step) { return 6 + 4 * step; }
+
   void carry_out(std::size_t step, int change) {
+    carry_out_as<float>(step, static_cast<std::size_t>(static_cast<int>(count_of(step)) + change));
+  }
+
+  /// Sends this many elements; receives as many as are right.
+  template <typename Element>
+  void carry_out_as(std::size_t step, std::size_t changed,
+                    omnibal::reduction how = omnibal::reduction::sum) {
     Channel& channel = channel_of(step);
-    const std::size_t count = 6 + 4 * step;
-    const auto changed = static_cast<std::size_t>(static_cast<int>(count) + change);
-    const std::uint64_t kind = (given_.seed + step) % 3;
-    const auto number = static_cast<float>(step + 1);
-    std::vector<float> values(changed, number);
+    const auto number = static_cast<Element>(step + 1);
+    std::vector<Element> values(changed, number);
     const auto view = omnibal::view_of(values);
     const std::size_t size = channel.size();
-    if (kind == 0) {
-      wait(channel.all_reduce(view, omnibal::reduction::sum));
-      return require(values, number * static_cast<float>(size));
+    if (kind_of(given_, step) == 0) {
+      wait(channel.all_reduce(view, how));
+      return require(values, number * static_cast<Element>(size));
     }
-    if (kind == 1) {
+    if (kind_of(given_, step) == 1) {
       wait(channel.broadcast(view, step % given_.ranks));
       return require(values, number);
     }
-    std::vector<float> received(count);
+    std::vector<Element> received(count_of(step));
     wait(omnibal::in_group(channel, [&] {
       channel.send(view, (channel.rank() + 1) % size);
       channel.receive(omnibal::view_of(received), (channel.rank() + size - 1) % size);
@@ -158,9 +181,39 @@ class faulty_program {
   }
 
   /// An operation ends with an error or the right numbers.
-  static void require(const std::vector<float>& values, float number) {
-    for (const float value : values)
+  template <typename Element>
+  static void require(const std::vector<Element>& values, Element number) {
+    for (const Element value : values)
       if (value != number) throw std::logic_error("wrong numbers without an error");
+  }
+
+  /// Every rank but the one at fault has an operation under way on each channel: all end.
+  void abort_busy_channels() {
+    constexpr std::string_view reason = "a spike of the loss";
+    if (all_[0].rank() == given_.rank) {
+      for (Channel& channel : all_) channel.abort(reason);
+      return;
+    }
+    std::vector<float> values(channels);
+    std::vector<typename Channel::ticket> tickets;
+    std::vector<std::string> errors;
+    const auto note = [&](const auto& action) {
+      try {
+        action();
+      } catch (const omnibal::communication_error& error) {
+        errors.emplace_back(error.what());
+      }
+    };
+    for (std::size_t c = 0; c < channels; ++c)
+      note([&] {
+        tickets.push_back(
+            all_[c].all_reduce(omnibal::view_of(values).part(c, 1), omnibal::reduction::sum));
+      });
+    for (auto& ticket : tickets) note([&] { wait(ticket); });
+    for (const std::string& error : errors)
+      if (error.find(reason) == std::string::npos) throw std::logic_error(error);
+    if (errors.size() != channels) throw std::logic_error("a busy channel was not aborted");
+    throw omnibal::communication_error(all_[0].rank(), "all_reduce", 0, errors[0]);
   }
 
   void gather(std::size_t step) {
@@ -180,42 +233,77 @@ class faulty_program {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-/// Whether "rank 2" or "ranks 0, 2" is in a text.
+/// Whether a text has "rank 2", or 2 in a list such as "ranks 0, 2".
 inline bool names(const std::string& text, std::size_t rank) {
-  if (text.find("rank " + std::to_string(rank)) != std::string::npos) return true;
-  const std::size_t list = text.find("ranks ");
-  if (list == std::string::npos) return false;
-  const std::string ranks =
-      text.substr(list + 6, text.find_first_not_of("0123456789, ", list + 6) - list - 6);
-  return (", " + ranks).find(", " + std::to_string(rank)) != std::string::npos;
+  static const std::regex list("ranks? ([0-9]+(, [0-9]+)*)");
+  for (auto found = std::sregex_iterator(text.begin(), text.end(), list);
+       found != std::sregex_iterator(); ++found)
+    if ((", " + (*found)[1].str() + ",").find(", " + std::to_string(rank) + ",") !=
+        std::string::npos)
+      return true;
+  return false;
 }
 
-/// Whether all may end well: without rendezvous, the messages of two operations in another order
-/// can fit, each to its own rank.
+/// Whether all may end well: without rendezvous, the messages of a broadcast and of a group in
+/// another order can fit, each to its own rank.
 inline bool may_fit(const scenario& given) {
-  return given.wrong == fault::other_plan && !given.rendezvous;
+  return given.wrong == fault::other_plan && !given.rendezvous && kind_of(given, given.step) == 1;
 }
 
-/// What is wrong with what the ranks say; empty where nothing is. Where a fault is seen at the
-/// deadline alone, a rank may wait for one that waits for the rank at fault, and be first.
+/// What some error must say of a fault, as a regular expression; empty for one that may be seen in
+/// several ways.
+inline std::string report_of(const scenario& given, bool is_seen_at_once) {
+  const std::string rank = "rank " + std::to_string(given.rank);
+  const std::string both = ".* sends [0-9]+ bytes to .*; .* expects [0-9]+ bytes in ";
+  if (!is_seen_at_once) return given.wrong == fault::other_plan ? "" : "did not come within 200 ms";
+  switch (given.wrong) {
+    case fault::throws: return rank + " aborted: an exception";
+    case fault::leaves: return rank + " has left";
+    case fault::other_operation:
+    case fault::other_type: return both;
+    case fault::other_reduction: return "all_reduce #[0-9]+ of [0-9]+ f32, largest";
+    case fault::sends_more:
+    case fault::sends_fewer: return both;
+    case fault::aborts:
+    case fault::aborts_busy_channels: return rank + " aborted: a spike of the loss";
+    default: return "";
+  }
+}
+
+/// What of the calls that differ an error must contain.
+inline std::string call_of(const scenario& given) {
+  if (given.wrong == fault::other_operation) return "all_gather #";
+  if (given.wrong == fault::other_type) return " f64";
+  return "";
+}
+
+/// What is wrong with what the ranks say; empty where nothing is. Every rank but the one at fault
+/// names itself, its operation and the number of that. Where a fault is seen at the deadline alone,
+/// a rank may wait for one that waits for the rank at fault, and be first.
 inline std::string complaint(const scenario& given, const std::vector<std::string>& errors,
                              bool is_seen_at_once) {
   const auto is_empty = [](const std::string& error) { return error.empty(); };
   if (may_fit(given) && std::ranges::all_of(errors, is_empty)) return "";
+  static const std::string operations =
+      "(send|receive|all_reduce|all_gather|broadcast|group)[a-z0-9 ]* #[0-9]+: ";
+  const std::regex report(report_of(given, is_seen_at_once));
   bool is_named = false;
+  bool is_told = false;
   for (std::size_t r = 0; r < given.ranks; ++r) {
     const std::string& error = errors[r];
     const std::string of_rank = "rank " + std::to_string(r) + " says \"" + error + "\"";
     if (given.wrong == fault::none && !error.empty()) return of_rank;
     if (given.wrong == fault::none || r == given.rank) continue;
-    if (error.find("rank " + std::to_string(r) + ", ") != 0) return of_rank;
-    const std::size_t sequence = error.find(" #");
-    if (sequence == std::string::npos) return of_rank;
-    is_named |= names(error.substr(sequence), given.rank);
-    is_named |= !is_seen_at_once && error.find("did not come") != std::string::npos;
+    const std::regex place("^rank " + std::to_string(r) + ", " + operations);
+    if (!std::regex_search(error, place)) return of_rank;
+    const std::string reason = std::regex_replace(error, place, "");
+    is_named |= names(reason, given.rank);
+    is_named |= !is_seen_at_once && reason.find("did not come") != std::string::npos;
+    is_told |=
+        std::regex_search(reason, report) && reason.find(call_of(given)) != std::string::npos;
   }
-  if (is_named || given.wrong == fault::none) return "";
-  std::string all = "nobody names the rank at fault:";
+  if ((is_named && is_told) || given.wrong == fault::none) return "";
+  std::string all = is_named ? "nobody tells the fault:" : "nobody names the rank at fault:";
   for (const std::string& error : errors) all += "\n" + error;
   return all;
 }

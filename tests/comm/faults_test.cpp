@@ -85,6 +85,38 @@ TEST_CASE("whatever one rank does wrong, every other one gets an error and none 
               static_cast<long long>(slowest.count()), static_cast<long long>(deadline.count()));
 }
 
+TEST_CASE("a rank whose error comes from another one says whom it waited for itself") {
+  // Rank 0 waits for rank 1, which waits for rank 2, which comes only once both have failed.
+  for (const bool rendezvous : {false, true}) {
+    std::vector<std::string> errors(3);
+    std::atomic<bool> waits = false;
+    std::atomic<int> failed = 0;
+    omnibal::run_as_ranks(3, [&](omnibal::thread_communicator& ranks) {
+      auto channel = omnibal::open_thread_channel(ranks, {.rendezvous = rendezvous});
+      std::vector<float> values(4);
+      try {
+        if (ranks.rank() == 1) {
+          auto receive = channel.receive(view_of(values), 2);
+          waits = true;
+          receive.wait(fault_checks::watchdog);
+        }
+        while (!waits) std::this_thread::yield();
+        if (ranks.rank() == 0) channel.receive(view_of(values), 1).wait(deadline);
+        while (failed != 2) std::this_thread::yield();
+      } catch (const omnibal::communication_error& error) {
+        errors[ranks.rank()] = error.what();
+        ++failed;
+      }
+    });
+    CHECK(errors[0] ==
+          "rank 0, receive of 16 bytes of f32 from rank 1 #0: rank 1 did not come "
+          "within 200 ms");
+    CHECK(errors[1] ==
+          "rank 1, receive of 16 bytes of f32 from rank 2 #0: rank 0: rank 1 did not "
+          "come within 200 ms; rank 1 waits for rank 2");
+  }
+}
+
 TEST_CASE("the watchdog ends three busy channels together and says what each waited for") {
   const auto directory =
       std::filesystem::temp_directory_path() / ("omnibal_flights_" + std::to_string(std::rand()));

@@ -23,6 +23,17 @@ TEST_CASE("reductions, sharded steps and exchanges over threads are those of one
     }));
 }
 
+TEST_CASE(
+    "gradient buckets that an exception destroys end their channel on all ranks, and no other") {
+  for (const bool rendezvous : {false, true})
+    for (const std::size_t ready : {1U, 2U, 3U, 4U})
+      REQUIRE_NOTHROW(omnibal::run_as_ranks(3, [&](omnibal::thread_communicator& ranks) {
+        auto channel = omnibal::open_thread_channel(ranks, {.rendezvous = rendezvous});
+        auto other = omnibal::open_thread_channel(ranks, {.rendezvous = rendezvous});
+        reduction_checks::check_destroyed_buckets(channel, other, ready);
+      }));
+}
+
 TEST_CASE("shards are whole blocks, in order, and differ by one block and the rest at most") {
   for (const std::size_t elements : {0U, 1U, 1023U, 1024U, 1025U, 9000U, 1000000U})
     for (std::size_t ranks = 1; ranks <= 9; ++ranks) {

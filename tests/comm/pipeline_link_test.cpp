@@ -137,6 +137,35 @@ TEST_CASE("items and bytes that do not fit are refused before anything is sent")
   CHECK(channels[0].log().entries.empty());
 }
 
+TEST_CASE("a buffer whose message is under way is not released before it was read") {
+  auto channels = omnibal::make_thread_channels(2, {.rendezvous = true});
+  const execution_item reads{.kind = item_kind::forward, .stage = 1, .microbatch = 2};
+  const execution_item received{
+      .kind = item_kind::receive_activation, .stage = 1, .microbatch = 2, .peer = 0};
+  thread_link one(channels[1]);
+  one.issue(received, 8);
+  constexpr const char* refusal =
+      "buffer = activation after stage 0, micro-batch 2: has a message under way; call input() "
+      "before release_input()";
+  CHECK_THROWS_WITH(one.release_input(reads), refusal);
+  CHECK(one.held_bytes() == 8);
+  const std::vector<float> sent = {3.0F, 4.0F};
+  auto sending = channels[0].send(omnibal::view_of(sent), 1);
+  CHECK(one.input(reads).count == 2);
+  one.release_input(reads);
+  sending.wait();
+  CHECK(one.held_bytes() == 0);
+
+  // A stage that reads what its own rank sends to another one.
+  thread_link other(channels[0]);
+  send(other, 3);
+  CHECK_THROWS_WITH(other.release_input({.kind = item_kind::forward, .stage = 1, .microbatch = 3}),
+                    ContainsSubstring("has a message under way"));
+  std::vector<float> arrived(1);
+  channels[1].receive(omnibal::view_of(arrived), 0).wait();
+  other.finish();
+}
+
 TEST_CASE("a link that an exception destroys leaves no message that points into its memory") {
   std::string error;
   std::atomic<bool> is_gone = false;

@@ -112,6 +112,61 @@ void check_buckets(Channel& channel, std::uint64_t seed) {
   expect_throw<omnibal::invalid_input>([&] { buckets.ready(counts.size()); }, "no such parameter");
 }
 
+/// A step of two buckets that the last rank leaves by an exception, after `ready` of its four
+/// parameters: the others learn the reason on this channel, and on no other one. After all four its
+/// reductions may have ended.
+template <omnibal::tensor_channel Channel>
+void check_destroyed_buckets(Channel& channel, Channel& other, std::size_t ready) {
+  const std::size_t last = channel.size() - 1;
+  if (last == 0) return;
+  const std::vector<std::size_t> counts(4, 100);
+  std::string error;
+  try {
+    std::vector<float> gradients(400, 1.0F);
+    omnibal::gradient_buckets buckets(channel, view_of(gradients), counts, {.bytes = 800});
+    for (std::size_t p = 4; p-- > 0;) {
+      if (channel.rank() == last && p + ready < 4) throw std::domain_error("not a number");
+      buckets.ready(p);
+    }
+    if (channel.rank() == last) throw std::domain_error("not a number");
+    buckets.finish();
+  } catch (const std::domain_error&) {
+  } catch (const omnibal::communication_error& thrown) {
+    error = thrown.what();
+  }
+  const std::string reason =
+      "rank " + std::to_string(last) + " aborted: an exception destroyed gradient buckets";
+  if (channel.rank() != last && (ready < 4 || !error.empty()))
+    expect(error.find(reason) != std::string::npos, "\"" + error + "\" has no \"" + reason + "\"");
+  std::vector<float> sum(1, 1.0F);
+  other.all_reduce(view_of(sum), reduction::sum, {}).wait();
+  expect(sum[0] == static_cast<float>(channel.size()), "another channel goes on");
+}
+
+/// Buckets whose step has not begun, or whose reductions have all ended, abort nothing.
+template <omnibal::tensor_channel Channel>
+void check_idle_buckets(Channel& channel) {
+  const std::vector<std::size_t> counts(4, 100);
+  std::vector<float> gradients(400, 1.0F);
+  try {
+    omnibal::gradient_buckets buckets(channel, view_of(gradients), counts, {.bytes = 800});
+    throw std::domain_error("not a number");
+  } catch (const std::domain_error&) {
+  }
+  try {
+    omnibal::gradient_buckets buckets(channel, view_of(gradients), counts, {.bytes = 800});
+    buckets.ready_without_backward();
+    std::vector<float> sum(1, 1.0F);
+    channel.all_reduce(view_of(sum), reduction::sum, {}).wait();
+    throw std::domain_error("not a number");
+  } catch (const std::domain_error&) {
+  }
+  std::vector<float> sum(1, 1.0F);
+  channel.all_reduce(view_of(sum), reduction::sum, {}).wait();
+  expect(sum[0] == static_cast<float>(channel.size()), "the channel goes on");
+  expect(gradients[0] == static_cast<float>(channel.size()), "reduced once");
+}
+
 /// SGD with momentum on a shard.
 struct momentum {
   std::vector<float> state;
@@ -314,6 +369,7 @@ void check_reductions(Communicator& ranks, Channel& channel, std::uint64_t round
     check_buckets(channel, seed);
     check_exchange(ranks, channel, seed);
   }
+  check_idle_buckets(channel);
   check_other_exchange(ranks, channel);
   check_invalid_exchange(ranks, channel);
   check_other_options(ranks);

@@ -14,13 +14,16 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <exception>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <omnibal/comm/collectives.hpp>
 #include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/detail/give_up.hpp>
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/config.hpp>
@@ -67,6 +70,11 @@ struct gradient_bucket_options {
 /// begins them in the same order, whatever the order of its gradients.
 ///
 /// The sum is not scaled: scale it once, after finish().
+///
+/// Destroyed between the first ready() of a step and its finish(), as by an exception, it aborts
+/// its channel, and no other one, unless all reductions have ended: the other ranks would wait for
+/// those that never begin, and those under way use memory that may go away. The reason, which the
+/// error of every other rank contains, names this rank. Channel and buffer outlive it.
 template <tensor_channel Channel>
 class gradient_buckets {
  public:
@@ -84,6 +92,16 @@ class gradient_buckets {
       throw invalid_input("sum of counts", total,
                           "must be the elements of the buffer, " + std::to_string(gradients.count));
     cut(counts, options.bytes);
+  }
+  gradient_buckets(gradient_buckets&&) = delete;
+  gradient_buckets& operator=(gradient_buckets&&) = delete;
+  ~gradient_buckets() {
+    if (std::find(is_ready_.begin(), is_ready_.end(), true) == is_ready_.end()) return;
+    const std::string_view reason = std::uncaught_exceptions() > exceptions_
+                                        ? "an exception destroyed gradient buckets in mid-step"
+                                        : "gradient buckets were destroyed without finish()";
+    if (begun_ < buckets_.size()) channel_->abort(reason);
+    for (auto& ticket : tickets_) detail::give_up(*channel_, ticket, reason);
   }
 
   [[nodiscard]] std::size_t buckets() const noexcept { return buckets_.size(); }
@@ -158,6 +176,7 @@ class gradient_buckets {
   std::vector<bool> is_ready_;          // by parameter
   std::vector<typename Channel::ticket> tickets_;
   std::size_t begun_ = 0;
+  int exceptions_ = std::uncaught_exceptions();  // when constructed
 };
 
 }  // namespace omnibal::inline v0

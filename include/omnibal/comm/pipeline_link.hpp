@@ -24,7 +24,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,6 +31,7 @@
 #include <string>
 #include <utility>
 
+#include <omnibal/comm/detail/give_up.hpp>
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
 #include <omnibal/config.hpp>
@@ -105,7 +105,8 @@ class pipeline_link {
   pipeline_link& operator=(pipeline_link&&) = delete;
   ~pipeline_link() {
     for (auto& [passed, each] : buffers_)
-      if (each.message) give_up(*each.message);
+      if (each.message)
+        detail::give_up(*channel_, *each.message, "messages of a pipeline are given up");
   }
 
   /// Issues a send of a buffer that was filled, or a receive into a new one; nothing where bytes is
@@ -138,6 +139,7 @@ class pipeline_link {
     const auto found = buffers_.find(detail::passage_into(item));
     if (found == buffers_.end()) return {.type = options_.type};
     if (found->second.message) found->second.message->after(reader);
+    found->second.is_read = true;
     (void)has_ended(found->second);
     return found->second.view;
   }
@@ -150,10 +152,15 @@ class pipeline_link {
   }
 
   /// The operation has read its input, or on a device the work that reads it has been given to the
-  /// stream.
+  /// stream. Throws invalid_input, and keeps the buffer, while a message is under way that input()
+  /// has not waited for: the channel would go on writing into memory that is gone, or reading it.
   void release_input(const execution_item& item) {
     const auto found = buffers_.find(detail::passage_into(item));
-    if (found != buffers_.end()) release(found);
+    if (found == buffers_.end()) return;
+    if (!found->second.is_read && !has_ended(found->second))
+      throw invalid_input("buffer", to_string(found->first),
+                          "has a message under way; call input() before release_input()");
+    release(found);
   }
 
   /// Notes which messages have ended and releases what was sent. A channel over host memory
@@ -189,6 +196,7 @@ class pipeline_link {
     std::optional<typename Channel::ticket> message = {};  // until its end is seen
     std::function<void()> on_end = {};
     bool is_sent = false;
+    bool is_read = false;  // input() has waited for the message
   };
   using buffers = std::map<detail::pipeline_passage, buffer>;
 
@@ -251,17 +259,6 @@ class pipeline_link {
     if (released->second.message) end(released->second);
     held_bytes_ -= bytes_of(released->second);
     buffers_.erase(released);
-  }
-
-  /// An aborted channel leaves the memory alone once it has thrown.
-  void give_up(typename Channel::ticket& message) noexcept {
-    try {
-      if (message.done()) return;
-      channel_->abort("messages of a pipeline are given up");
-      message.wait();
-    } catch (const std::exception&) {
-      // It has failed: that is what was waited for.
-    }
   }
 
   Channel* channel_;

@@ -79,7 +79,8 @@ struct channel_watch_point {
 /// - `broadcast(values, root)`.
 /// - `all_to_all(sent, sent_counts, received, received_counts)`.
 /// - `split(color, key)`: as for a communicator; blocks.
-/// - `abort(reason)`: every operation of every rank ends with an error.
+/// - `abort(reason)`: every operation of every rank ends with an error. Over MPI the thread of the
+///   channel reports it to the other ranks: at once, or when it looks next if another one aborts.
 /// - `log()`: the last operations. `watch_point()`: the channel for other threads, as watchdog.hpp
 ///   has one.
 ///

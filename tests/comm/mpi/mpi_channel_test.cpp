@@ -101,6 +101,29 @@ void check_missing_rank() {
   if (world_rank() != 1) expect_error(error, "rank 1 did not come within 200 ms");
 }
 
+/// Rank 0 waits for rank 1, which waits for the last one, which comes only once both have failed.
+void check_chain() {
+  int size = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  if (size < 3) return;
+  std::byte token{};
+  const std::string error = error_of({}, [&](mpi_channel& channel) {
+    std::vector<float> values(4);
+    if (channel.rank() == 1) {
+      auto receive = channel.receive(view_of(values), 2);
+      MPI_Send(&token, 1, MPI_BYTE, 0, 0, MPI_COMM_WORLD);
+      receive.wait();
+    } else if (channel.rank() == 0) {
+      MPI_Recv(&token, 1, MPI_BYTE, 1, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+      channel.receive(view_of(values), 1).wait(std::chrono::milliseconds(200));
+    } else {
+      channel.receive(view_of(values), 0).wait();
+    }
+  });
+  expect_error(error, "rank 1 did not come within 200 ms");
+  if (world_rank() == 1) expect_error(error, "; rank 1 waits for rank 2");
+}
+
 void check_destroyed_group() {
   for (const bool by_exception : {false, true}) {
     MPI_Barrier(MPI_COMM_WORLD);
@@ -119,6 +142,7 @@ void run_checks() {
   check_mismatches(96);
   check_more_than_int_counts();
   check_missing_rank();
+  check_chain();
   check_destroyed_group();
 }
 

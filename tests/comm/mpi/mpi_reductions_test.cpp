@@ -11,5 +11,9 @@ int main(int argc, char** argv) {
     omnibal::mpi_communicator ranks;
     omnibal::mpi_channel channel;
     reduction_checks::check_reductions(ranks, channel, 4);
+    for (const std::size_t ready : {1U, 2U, 3U, 4U}) {
+      omnibal::mpi_channel failing;
+      reduction_checks::check_destroyed_buckets(failing, channel, ready);
+    }
   });
 }

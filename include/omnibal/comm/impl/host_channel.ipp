@@ -38,7 +38,7 @@ inline void require_own_count(std::span<const std::size_t> counts, std::size_t r
 
 OMNIBAL_INLINE bool host_ticket::done() {
   core_->require_begun(sequence_);
-  if (!core_->ended(sequence_)) core_->progress();
+  if (!core_->ended(sequence_)) core_->progress(sequence_);
   return core_->ended(sequence_);
 }
 

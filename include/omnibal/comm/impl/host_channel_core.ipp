@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -61,10 +62,10 @@ struct collective_call {
   }
 };
 
-[[nodiscard]] inline std::string operation_text(channel_operation operation,
-                                                const_tensor_view view) {
-  return std::string(name_of(operation)) + " of " + std::to_string(view.bytes()) + " bytes of " +
-         std::string(name_of(view.type));
+[[nodiscard]] inline std::string operation_text(channel_operation operation, element_type type,
+                                                std::uint64_t bytes) {
+  return std::string(name_of(operation)) + " of " + std::to_string(bytes) + " bytes of " +
+         std::string(name_of(type));
 }
 
 class host_channel_core : public std::enable_shared_from_this<host_channel_core> {
@@ -95,8 +96,8 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
       group_->phases[0].messages.push_back(message);
       return {shared_from_this(), sequence};
     }
-    std::string text =
-        operation_text(operation, view) + (receives ? " from " : " to ") + on_rank(message.peer);
+    std::string text = operation_text(operation, view.type, view.bytes()) +
+                       (receives ? " from " : " to ") + on_rank(message.peer);
     add({.first = sequence,
          .last = sequence,
          .description = std::move(text),
@@ -118,7 +119,7 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
       }
     add({.first = sequence,
          .last = sequence,
-         .description = operation_text(call.operation, call.view),
+         .description = operation_text(call.operation, call.view.type, call.view.bytes()),
          .phases = std::move(phases)});
     return {shared_from_this(), sequence};
   }
@@ -147,9 +148,10 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
     return {shared_from_this(), last - 1};
   }
 
-  /// Carries the operations on as far as possible without waiting.
-  void progress() {
-    if (queue_.empty()) return require_usable("progress", ended_);
+  /// Carries the operations on as far as possible without waiting, for one that has not ended.
+  void progress(std::uint64_t asked) {
+    user_ = std::this_thread::get_id();
+    if (queue_.empty()) return require_usable(description_of(asked), asked);  // given up
     while (!queue_.empty()) {
       channel_work& work = queue_.front();
       require_usable(work.description, work.first);
@@ -169,8 +171,9 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
 
   void wait(std::uint64_t sequence, std::chrono::milliseconds deadline) {
     require_begun(sequence);
+    if (ended(sequence)) return;
     const auto until = deadline_after(deadline);
-    for (progress(); !ended(sequence); progress()) {
+    for (progress(sequence); !ended(sequence); progress(sequence)) {
       if (std::chrono::steady_clock::now() > until) {
         const channel_work& work = queue_.front();
         fail(work.description, work.first,
@@ -181,13 +184,14 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
     }
   }
 
-  /// From any thread: the thread of this rank reports to the others when it looks next.
+  /// From any thread. Where the transport belongs to the thread of this rank, that reports to the
+  /// others at once, and for another thread when it looks next.
   void abort(std::string_view reason) noexcept {
     const std::scoped_lock lock(mutex_);
     if (!failure_.empty()) return;
     failure_ = on_rank(transport_->rank()) + " aborted: " + std::string(reason);
     has_failed_ = true;
-    if (transport_->reports_from_any_thread())
+    if (transport_->reports_from_any_thread() || user_ == std::this_thread::get_id())
       transport_->report(failure_);
     else
       must_report_ = true;
@@ -234,8 +238,16 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
 
   void add(channel_work work) {
     require_usable(work.description, work.first);
+    const std::uint64_t first = work.first;
     queue_.push_back(std::move(work));
-    progress();
+    progress(first);
+  }
+
+  [[nodiscard]] std::string description_of(std::uint64_t sequence) const {
+    for (const flight_entry& entry : recorder_.entries())
+      if (entry.sequence == sequence)
+        return operation_text(entry.operation, entry.type, entry.bytes);
+    return "an old operation";
   }
 
   [[noreturn]] void fail(std::string_view operation, std::uint64_t sequence,
@@ -250,15 +262,25 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
   }
 
   void require_usable(std::string_view operation, std::uint64_t sequence) {
+    std::string own_wait;
     if (!has_failed_)
       if (auto reason = transport_->reported()) {
         const std::scoped_lock lock(mutex_);
         if (failure_.empty()) failure_ = std::move(*reason);
         has_failed_ = true;
+        own_wait = describe_wait();
       }
     if (!has_failed_) return;
     if (must_report_.exchange(false)) transport_->report(failure());
-    throw_and_give_up(operation, sequence, failure());
+    throw_and_give_up(operation, sequence, failure() + own_wait);
+  }
+
+  /// The rank that failed may have waited for this one, which waits for the rank at fault.
+  [[nodiscard]] std::string describe_wait() const {
+    const std::vector<std::size_t> missing = transport_->missing();
+    return missing.empty()
+               ? ""
+               : "; " + on_rank(transport_->rank()) + " waits for " + list_ranks(missing);
   }
 
   [[noreturn]] void throw_and_give_up(std::string_view operation, std::uint64_t sequence,
@@ -306,6 +328,7 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
   std::atomic<bool> has_failed_ = false;
   std::atomic<bool> must_report_ = false;
   std::atomic<bool> is_closed_ = false;
+  std::atomic<std::thread::id> user_ = std::this_thread::get_id();  // who called last
 };
 
 }  // namespace omnibal::inline v0::detail
