@@ -21,6 +21,7 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -59,7 +60,8 @@ struct work {
 /// The ranks of a communicator. Those of a part are complete once all ranks of the whole have
 /// called its split.
 struct clique {
-  std::vector<ncclComm_t> ranks = {};
+  std::vector<ncclComm_t> ranks = {};  // null before they came and after they left
+  std::size_t arrived = 0;
   std::map<int, std::size_t> split_calls = {};                        // by number of the split
   std::map<std::pair<int, int>, std::shared_ptr<clique>> parts = {};  // by split and color
   std::vector<std::pair<int, int>> order = {};                        // key and rank in the whole
@@ -77,7 +79,8 @@ struct world {
   int polls_in_progress = 1;  // looks before a call has ended
   bool moves_bytes = true;
   bool abort_hangs = false;
-  bool revoke_works = true;  // else as a NCCL that has no revoke
+  bool is_capturing = false;  // some thread captures a graph, in the global mode
+  bool revoke_works = true;   // else as a NCCL that has no revoke
   ncclResult_t call_result = ncclSuccess;
   cudaError_t copy_result = cudaSuccess;
   int finalized = 0;
@@ -95,6 +98,7 @@ struct world {
     polls_in_progress = 1;
     moves_bytes = true;
     abort_hangs = false;
+    is_capturing = false;
     revoke_works = true;
     call_result = ncclSuccess;
     copy_result = cudaSuccess;
@@ -109,6 +113,7 @@ using stream = std::deque<std::shared_ptr<work>>;
 struct thread_state {
   int device = 0;
   int group_depth = 0;
+  cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeGlobal;
   std::map<ncclComm_t, std::pair<std::shared_ptr<work>, cudaStream_t>> group = {};
 };
 inline thread_local thread_state here;
@@ -370,7 +375,7 @@ inline ncclResult_t call(ncclComm_t comm, cudaStream_t handle, const primitive& 
 inline bool others_came(ncclComm_t comm) {
   const auto& ranks = comm->clique->ranks;
   if (comm->whole) return comm->whole->split_calls[comm->split] == comm->whole->ranks.size();
-  if (!comm->is_made) return std::ranges::none_of(ranks, [](auto* each) { return !each; });
+  if (!comm->is_made) return comm->clique->arrived == ranks.size();
   if (!comm->is_finalized) return true;
   advance();
   return std::ranges::all_of(ranks, [](auto* each) {
@@ -417,6 +422,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int size, ncclUniqueId id,
   ranks->ranks.resize(static_cast<std::size_t>(size));
   *comm = new ncclComm{.clique = ranks, .rank = rank, .device = fake::here.device};
   ranks->ranks[static_cast<std::size_t>(rank)] = *comm;
+  ++ranks->arrived;
   fake::all.alive.insert(*comm);
   return fake::begun(*comm);
 }
@@ -635,7 +641,10 @@ cudaError_t cudaSetDevice(int device) {
   return cudaSuccess;
 }
 const char* cudaGetErrorString(cudaError_t) { return "a CUDA error"; }
-cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode*) { return cudaSuccess; }
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  std::swap(*mode, fake::here.capture_mode);
+  return cudaSuccess;
+}
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
   *memory = ::operator new(bytes);
   return cudaSuccess;
@@ -703,6 +712,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 /// As with CUDA, an event that was never recorded counts as ended.
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   const std::scoped_lock lock(fake::all.mutex);
+  if (fake::all.is_capturing && fake::here.capture_mode == cudaStreamCaptureModeGlobal)
+    fake::all.violations.emplace_back("a look at an event that ends the capture of a graph");
   fake::advance();
   const auto& marker = reinterpret_cast<fake::event*>(event)->marker;
   return !marker || marker->done ? cudaSuccess : cudaErrorNotReady;

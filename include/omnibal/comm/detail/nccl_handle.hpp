@@ -67,7 +67,8 @@ class nccl_handle {
   [[nodiscard]] ncclComm_t get() const noexcept { return shared_ ? shared_->get() : nullptr; }
   [[nodiscard]] int device() const noexcept { return shared_ ? shared_->device() : 0; }
   [[nodiscard]] const nccl_limits& limits() const noexcept { return limits_; }
-  /// Why the communicator was aborted; empty if it was not.
+  /// Why the communicator was aborted; empty if it was not. What has ended by then may have ended
+  /// without a result.
   [[nodiscard]] std::string failure() const { return shared_ ? shared_->failure() : std::string(); }
 
   /// From now on it fails with its set.
@@ -126,6 +127,7 @@ class nccl_handle {
       if (std::chrono::steady_clock::now() > end) fail(did_not_end(deadline), at);
     }
     require(state, at);
+    require_open(at);  // an abort ends the work as well
   }
 
   /// Aborts and throws when NCCL has reported an error.

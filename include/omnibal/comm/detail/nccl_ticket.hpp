@@ -35,6 +35,9 @@ namespace omnibal::inline v0::detail {
 /// thread.
 class nccl_operations {
  public:
+  /// The handle, of the same channel, outlives this.
+  explicit nccl_operations(const nccl_handle& handle) : handle_(handle) {}
+
   /// Forgets what has ended, at a cost that is constant an operation.
   void add(flight_entry entry, std::shared_ptr<nccl_event> event) {
     entry.issued = flight_recorder::now();
@@ -87,12 +90,15 @@ class nccl_operations {
   }
 
   void forget_ended() {
-    while (!unfinished_.empty() && has_ended(*unfinished_.front().event)) {
+    // The second question after the first: an abort ends the work before the event.
+    while (!unfinished_.empty() && has_ended(*unfinished_.front().event) &&
+           handle_.failure().empty()) {
       recorder_.end(unfinished_.front().entry.sequence);
       unfinished_.pop_front();
     }
   }
 
+  const nccl_handle& handle_;
   std::mutex mutex_;
   flight_recorder recorder_;
   std::deque<operation> unfinished_;
@@ -105,7 +111,7 @@ struct nccl_channel_state {
   std::size_t rank = 0;
   std::size_t size = 1;
   std::string name = {};
-  nccl_operations operations = {};
+  nccl_operations operations{handle};
   std::atomic<bool> is_closed = false;
 
   [[nodiscard]] flight_log log() {
@@ -134,6 +140,7 @@ class nccl_ticket {
     const cudaError_t result = event_->query();
     if (result == cudaErrorNotReady) return false;
     state_->handle.require(result, place());
+    state_->handle.require_open(place());  // an abort ends the work as well
     finish();
     return true;
   }
