@@ -231,7 +231,7 @@ void check_a_set_fails_together(bool can_revoke) {
     const auto set = std::make_shared<nccl_communicator_set>();
     stream first;
     stream second;
-    nccl_channel data = open(ranks, {.deadline = milliseconds(50), .name = "data", .set = set});
+    nccl_channel data = open(ranks, {.deadline = long_deadline, .name = "data", .set = set});
     nccl_channel pipeline =
         open(ranks, {.deadline = long_deadline, .name = "pipeline", .set = set});
     std::optional<nccl_channel> part = pipeline.split(0, 0);
@@ -240,7 +240,7 @@ void check_a_set_fails_together(bool can_revoke) {
     if (ranks.rank() == 0) {
       (void)pipeline.send(view_of(values), 1, second.handle);
       auto sum = data.all_reduce(view_of(values), reduction::sum, first.handle);
-      const std::string error = error_of([&] { sum.wait(); });
+      const std::string error = error_of([&] { sum.wait(milliseconds(50)); });
       expect_part(error, "rank 0, all_reduce #0: did not end within 50 ms");
       expect_part(error_of([&] { (void)pipeline.send(view_of(values), 1, nullptr); }), error);
       expect_part(error_of([&] { (void)part->send(view_of(values), 1, nullptr); }), error);
@@ -275,11 +275,11 @@ void check_channel_destroyed_within_a_group(bool by_exception) {
   on_ranks(2, [&](thread_communicator& ranks) {
     std::vector<float> values(4);
     try {
-      nccl_channel channel =
-          open(ranks, {.deadline = ranks.rank() == 0 ? long_deadline : milliseconds(100)});
+      nccl_channel channel = open(ranks, {.deadline = long_deadline});
       if (ranks.rank() == 1) {
         auto received = channel.receive(view_of(values), 0, nullptr);
-        expect_part(error_of([&] { received.wait(); }), "did not end within 100 ms");
+        expect_part(error_of([&] { received.wait(milliseconds(100)); }),
+                    "did not end within 100 ms");
         return;
       }
       channel.begin_group();
@@ -309,10 +309,11 @@ void check_exception_aborts_channels() {
 void check_copy_that_fails() {
   fake::all.reset();
   on_ranks(2, [&](thread_communicator& ranks) {
-    nccl_channel channel = open(ranks, {.deadline = milliseconds(100)});
+    nccl_channel channel = open(ranks, {.deadline = long_deadline});
     nccl_communicator other(omnibal::exchange_nccl_id(ranks), ranks.rank(), 2);
     omnibal::barrier(ranks);
-    fake::all.copy_result = cudaErrorUnknown;
+    if (ranks.rank() == 0) fake::all.copy_result = cudaErrorUnknown;
+    omnibal::barrier(ranks);
     std::vector<float> sent(4);
     std::vector<float> received(4);
     const std::vector<std::size_t> counts = {2, 2};
