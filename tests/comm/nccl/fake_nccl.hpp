@@ -79,8 +79,9 @@ struct world {
   int polls_in_progress = 1;  // looks before a call has ended
   bool moves_bytes = true;
   bool abort_hangs = false;
-  bool is_capturing = false;  // some thread captures a graph, in the global mode
-  bool revoke_works = true;   // else as a NCCL that has no revoke
+  bool holds_streams = false;  // nothing begins
+  bool is_capturing = false;   // some thread captures a graph, in the global mode
+  bool revoke_works = true;    // else as a NCCL that has no revoke
   ncclResult_t call_result = ncclSuccess;
   cudaError_t copy_result = cudaSuccess;
   int finalized = 0;
@@ -98,6 +99,7 @@ struct world {
     polls_in_progress = 1;
     moves_bytes = true;
     abort_hangs = false;
+    holds_streams = false;
     is_capturing = false;
     revoke_works = true;
     call_result = ncclSuccess;
@@ -296,7 +298,7 @@ inline bool retire(stream& line) {
 
 /// Everything that can go on goes on. Under the lock.
 inline void advance() {
-  for (bool moved = true; moved;) {
+  for (bool moved = !all.holds_streams; moved;) {
     moved = false;
     for (auto& [device, lines] : all.streams)
       for (stream* line : lines)

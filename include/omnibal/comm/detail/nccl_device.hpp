@@ -52,11 +52,13 @@ class capture_guard {
   cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
 };
 
-/// Looks often at first and then less: a sleep takes longer than most calls of NCCL.
+/// Looks often at first and then less: a sleep takes longer than most calls of NCCL, and so does a
+/// yield where other programs want the processor, which may then have it for milliseconds.
 class nccl_patience {
  public:
   void pause() {
     const auto waited = std::chrono::steady_clock::now() - begin_;
+    if (waited < std::chrono::microseconds(20)) return;
     if (waited < std::chrono::microseconds(100)) return std::this_thread::yield();
     std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
