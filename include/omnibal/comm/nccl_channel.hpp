@@ -48,6 +48,9 @@ struct nccl_channel_options {
   std::chrono::milliseconds deadline = std::chrono::minutes(5);
   /// In the flight record, and in NCCL's log from NCCL 2.27 on.
   std::string name = "channel";
+  /// Where the flight record is written when the channel fails, as <channel>.<rank>.json; empty for
+  /// nowhere.
+  std::string log_directory = {};
   /// How long NCCL may take to abort; after that the process ends with a message, its device lost.
   std::chrono::milliseconds abort_deadline = std::chrono::seconds(10);
   /// Channels of this rank that fail together; channels that are split off join it.
@@ -72,7 +75,8 @@ class nccl_channel {
   /// and for a negative deadline, communication_error when the ranks do not find each other.
   nccl_channel(const ncclUniqueId& id, std::size_t rank, std::size_t size,
                const nccl_channel_options& options = {})
-      : options_(checked(options)), core_(make(id, rank, size, options), rank, size, options.name) {
+      : options_(checked(options)),
+        core_(make(id, rank, size, options), rank, size, options.name, options.log_directory) {
     core_.handle().join_set();
   }
 
@@ -80,7 +84,8 @@ class nccl_channel {
   /// it.
   explicit nccl_channel(ncclComm_t lent, const nccl_channel_options& options = {})
       : options_(checked(options)),
-        core_(detail::nccl_handle(lent, false, limits(options)), 0, 1, options.name) {
+        core_(detail::nccl_handle(lent, false, limits(options)), 0, 1, options.name,
+              options.log_directory) {
     if (lent == nullptr) throw invalid_input("communicator", "null", "must be one of NCCL");
     core_.read_rank();
     core_.handle().join_set();
@@ -238,7 +243,7 @@ class nccl_channel {
 
  private:
   nccl_channel(detail::nccl_handle child, const nccl_channel_options& options)
-      : options_(options), core_(std::move(child), 0, 1, options.name) {
+      : options_(options), core_(std::move(child), 0, 1, options.name, options.log_directory) {
     core_.read_rank();
   }
 

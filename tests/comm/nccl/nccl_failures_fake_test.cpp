@@ -12,7 +12,9 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -374,6 +376,39 @@ void check_abort_by_another_thread() {
   });
 }
 
+/// The record of a channel that has failed is there before its rank does anything else, and that of
+/// another one of its set at its end.
+void check_flight_records_of_failures() {
+  fake::all.reset();
+  const auto folder = std::filesystem::temp_directory_path() /
+                      ("omnibal_nccl_failures_" + std::to_string(::getpid()));
+  std::filesystem::create_directory(folder);
+  const auto record = [&](const std::string& name) {
+    std::ifstream file(folder / name);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  on_ranks(2, [&](thread_communicator& ranks) {
+    const auto set = std::make_shared<nccl_communicator_set>();
+    const nccl_channel_options options{
+        .deadline = long_deadline, .name = "data", .log_directory = folder.string(), .set = set};
+    nccl_channel channel = open(ranks, options);
+    auto other_options = options;
+    other_options.name = "other";
+    const nccl_channel other = open(ranks, other_options);
+    std::vector<float> values(4);
+    if (ranks.rank() == 0) {
+      auto sum = channel.all_reduce(view_of(values), reduction::sum, nullptr);
+      (void)error_of([&] { sum.wait(milliseconds(50)); });
+      expect_part(record("data.0.json"), "\"failure\":\"rank 0, all_reduce #0: did not end within");
+      expect_part(record("data.0.json"), "\"operation\":\"all_reduce\"");
+    }
+    omnibal::barrier(ranks);
+  });
+  expect_part(record("other.0.json"), "\"failure\":\"rank 0, all_reduce #0: did not end within");
+  expect(!std::filesystem::exists(folder / "other.1.json"), "rank 1 has not failed");
+  std::filesystem::remove_all(folder);
+}
+
 // ---- checked mode of the communicator, deadlines ----
 
 /// Ranks that differ in a size learn it before NCCL sees the operation.
@@ -468,6 +503,7 @@ int run_checks() {
     check_copy_that_fails();
     check_own_part_of_another_size();
     check_abort_by_another_thread();
+    check_flight_records_of_failures();
     check_communicator_in_checked_mode();
     check_deadlines();
     return 0;

@@ -53,12 +53,15 @@ struct nccl_collective {
 
 class nccl_channel_core {
  public:
-  nccl_channel_core(nccl_handle handle, std::size_t rank, std::size_t size, std::string name)
+  nccl_channel_core(nccl_handle handle, std::size_t rank, std::size_t size, std::string name,
+                    std::string log_directory)
       : state_(std::make_shared<nccl_channel_state>()) {
     state_->handle = std::move(handle);
     state_->rank = rank;
     state_->size = size;
     state_->name = std::move(name);
+    state_->log_directory = std::move(log_directory);
+    state_->handle.on_failure([state = state_.get()] { state->write_log(); });
   }
   nccl_channel_core(nccl_channel_core&&) noexcept = default;
   nccl_channel_core& operator=(nccl_channel_core&&) = delete;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -59,6 +60,7 @@ class nccl_handle {
     std::swap(owned_, other.owned_);
     std::swap(limits_, other.limits_);
     std::swap(exceptions_, other.exceptions_);
+    std::swap(on_failure_, other.on_failure_);
     return *this;
   }
   ~nccl_handle() { close(); }
@@ -70,6 +72,10 @@ class nccl_handle {
   /// Why the communicator was aborted; empty if it was not. What has ended by then may have ended
   /// without a result.
   [[nodiscard]] std::string failure() const { return shared_ ? shared_->failure() : std::string(); }
+
+  /// Called when it has failed, while an abort goes on, and at its end at the latest; by any
+  /// thread, maybe more than once.
+  void on_failure(std::function<void()> action) { on_failure_ = std::move(action); }
 
   /// From now on it fails with its set.
   void join_set() {
@@ -169,6 +175,7 @@ class nccl_handle {
   void abort(std::string_view reason) const noexcept {
     if (!shared_) return;
     begin_abort(reason);
+    tell_failure();
     shared_->wait();
   }
 
@@ -177,10 +184,15 @@ class nccl_handle {
     if (!shared_) return;
     if (std::uncaught_exceptions() > exceptions_ && owned_) begin_abort("an exception");
     if (owned_ && !shared_->is_claimed()) finalize();
+    tell_failure();
     if (shared_->is_claimed()) shared_->wait();
   }
 
  private:
+  void tell_failure() const noexcept {
+    if (on_failure_ && !shared_->failure().empty()) on_failure_();
+  }
+
   void finalize() noexcept {
     const device_guard guard(device());
     ncclResult_t result = shared_->with([](ncclComm_t handle) {
@@ -233,6 +245,7 @@ class nccl_handle {
   bool owned_ = true;
   nccl_limits limits_;
   int exceptions_ = std::uncaught_exceptions();  // when constructed
+  std::function<void()> on_failure_;
 };
 
 }  // namespace omnibal::inline v0::detail

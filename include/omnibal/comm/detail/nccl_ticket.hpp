@@ -9,7 +9,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,6 +26,7 @@
 #include <omnibal/comm/detail/nccl_device.hpp>
 #include <omnibal/comm/detail/nccl_handle.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
+#include <omnibal/comm/watchdog.hpp>
 #include <omnibal/config.hpp>
 #include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
@@ -111,8 +114,21 @@ struct nccl_channel_state {
   std::size_t rank = 0;
   std::size_t size = 1;
   std::string name = {};
+  std::string log_directory = {};
   nccl_operations operations{handle};
   std::atomic<bool> is_closed = false;
+  std::atomic<bool> is_written = false;
+
+  /// Once, where a directory is given.
+  void write_log() noexcept {
+    if (log_directory.empty() || is_written.exchange(true)) return;
+    try {
+      if (write_flight_log(log(), log_directory)) return;
+    } catch (const std::exception&) {  // no memory
+    }
+    std::fprintf(stderr, "omnibal: a flight record cannot be written to %s\n",
+                 log_directory.c_str());
+  }
 
   [[nodiscard]] flight_log log() {
     return {.channel = name,
