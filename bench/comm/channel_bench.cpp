@@ -82,10 +82,21 @@ BENCHMARK_CAPTURE(reduce_gradients, in_buckets, true)
     ->MinTime(0.1)
     ->UseManualTime();
 
-/// Microseconds of computation per second of a watchdog over three channels that are idle.
+/// Microseconds of computation per second of a watchdog over as many channels that are idle, looked
+/// at every 100 ms or 10 ms. Their records are full.
 void watchdog_idle(benchmark::State& state) {
-  auto channels = make_thread_channels(3);
-  channel_watchdog watchdog({.interval = std::chrono::milliseconds(state.range(0))});
+  auto channels = make_thread_channels(static_cast<std::size_t>(state.range(0)));
+  std::vector<std::byte> nothing;
+  for (std::size_t i = 0; i < flight_recorder::capacity; ++i) {
+    std::vector<thread_channel::ticket> tickets;
+    for (thread_channel& each : channels) tickets.push_back(each.broadcast(view_of(nothing), 0));
+    for (bool is_done = false; !is_done;) {
+      is_done = true;
+      for (auto& each : tickets) is_done = each.done() && is_done;
+    }
+  }
+  channel_watchdog watchdog(
+      {.deadline = std::chrono::hours(1), .interval = std::chrono::milliseconds(state.range(1))});
   for (const thread_channel& channel : channels) watchdog.watch(channel);
   std::clock_t computed = 0;
   for (auto _ : state) {
@@ -96,6 +107,11 @@ void watchdog_idle(benchmark::State& state) {
   state.counters["us_per_s"] = 1e6 * static_cast<double>(computed) / CLOCKS_PER_SEC /
                                static_cast<double>(state.iterations());
 }
-BENCHMARK(watchdog_idle)->Arg(100)->Arg(10)->Iterations(3)->UseRealTime();
+BENCHMARK(watchdog_idle)
+    ->Args({1, 100})
+    ->Args({64, 100})
+    ->Args({64, 10})
+    ->Iterations(5)
+    ->UseRealTime();
 
 }  // namespace

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -46,6 +47,26 @@ void reduce_gradients(omnibal::thread_communicator& ranks, std::vector<float>& g
 
 }  // namespace tensors
 
+// One step on two channels.
+void train(omnibal::thread_channel& data, omnibal::thread_channel& pipeline) {
+  std::vector<float> values(4);
+  data.all_reduce(omnibal::view_of(values), omnibal::reduction::sum).wait();
+  pipeline.broadcast(omnibal::view_of(values), 0).wait();
+}
+
+// >>> docs/comm.md
+void train_watched(omnibal::thread_communicator& control, omnibal::thread_channel& data,
+                   omnibal::thread_channel& pipeline) {
+  omnibal::channel_watchdog watchdog(
+      {.deadline = std::chrono::minutes(2), .missing = [&] {
+         return omnibal::missing_ranks(control, std::vector{data.log(), pipeline.log()});
+       }});
+  watchdog.watch(data);
+  watchdog.watch(pipeline);
+  train(data, pipeline);
+}
+// <<<
+
 bool reduces_by_tokens() {
   std::vector<float> first;
   omnibal::run_as_ranks(2, [&](omnibal::thread_communicator& ranks) {
@@ -57,6 +78,15 @@ bool reduces_by_tokens() {
   return first == std::vector<float>(10, 2.0F);
 }
 
+bool trains_watched() {
+  omnibal::run_as_ranks(2, [&](omnibal::thread_communicator& ranks) {
+    auto data = omnibal::open_thread_channel(ranks);
+    auto pipeline = omnibal::open_thread_channel(ranks);
+    train_watched(ranks, data, pipeline);
+  });
+  return true;
+}
+
 int main() {
   std::vector<std::int64_t> tokens(4);
   // >>> docs/comm.md
@@ -64,5 +94,7 @@ int main() {
     tokens[ranks.rank()] = plan_epoch(ranks, 1024);
   });
   // <<<
-  return tokens == std::vector<std::int64_t>(4, 700'000) && reduces_by_tokens() ? 0 : 1;
+  return tokens == std::vector<std::int64_t>(4, 700'000) && reduces_by_tokens() && trains_watched()
+             ? 0
+             : 1;
 }

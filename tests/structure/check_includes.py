@@ -46,11 +46,11 @@ OUTSIDE = {
     "comm/mpi.hpp": r"mpi\.h",
     "comm/mpi_channel.hpp": r"mpi\.h",
     "comm/detail/mpi_requests.hpp": r"mpi\.h",
-    "comm/nccl.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
-    "comm/nccl_channel.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
-    "comm/detail/nccl_ticket.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
-    "comm/detail/nccl_handle.hpp": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h",
 }
+NCCL = ["nccl.hpp", "nccl_channel.hpp", "nccl_group.hpp", "nccl_id.hpp", "nccl_set.hpp"]
+NCCL += [f"detail/nccl_{part}.hpp" for part in ("abort", "calls", "channel_core", "device", "handle",
+                                                "host_copies", "ticket")]
+OUTSIDE |= {f"comm/{header}": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h" for header in NCCL}
 STANDARD = r"[a-z_0-9]+"  # the headers of the C++ standard library have neither / nor .
 INSIDE = ("detail", "impl")  # folders of a module closed to other modules
 

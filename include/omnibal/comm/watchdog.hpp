@@ -36,19 +36,31 @@ struct watchdog_options {
   std::chrono::milliseconds interval = std::chrono::milliseconds(100);
   /// Where flight records are written, as <channel>.<rank>.json; empty for nowhere.
   std::string log_directory = {};
-  /// Says which ranks are missing, for example asked over a communicator; called by the watchdog.
+  /// Says which ranks are missing, for example missing_ranks() over a communicator.
   std::function<std::string()> missing = {};
-  /// Gets the report, of several lines; by default it is printed on standard error.
+  /// Gets the report, of several lines; by default it is printed on standard error, as it is where
+  /// this throws or does not return.
   std::function<void(const std::string&)> report = {};
+  /// How long each of the two may take. They are called on a thread of their own, and what they
+  /// refer to outlives the watchdog: after this time the watchdog goes on without them.
+  std::chrono::milliseconds callback_deadline = std::chrono::seconds(10);
 };
 
 /// Writes the record of a channel as directory/<channel>.<rank>.json. Returns whether it could.
 bool write_flight_log(const flight_log& log, const std::string& directory);
 
-/// Looks at channels from a thread of its own until it is destroyed, at the cost of one lock
-/// per channel and interval.
+/// Looks at channels from a thread of its own until it is destroyed, at the cost of one lock per
+/// channel and interval, and for a channel over NCCL of one look at the event of its oldest
+/// operation. Tickets need not be waited for.
+///
+/// On expiry the report has a line per channel, of its oldest operation that has not ended: number,
+/// operation, elements, bytes, peer and age. Channels over NCCL are then ended by other threads, so
+/// a rank that waits in a call of the CUDA runtime goes on; a rank of a host channel finds out at
+/// its next call.
 class channel_watchdog {
  public:
+  /// Throws invalid_input for a deadline or an interval that is not positive, and for a
+  /// callback_deadline below 0.
   explicit channel_watchdog(watchdog_options options);
   channel_watchdog(channel_watchdog&&) = delete;
   channel_watchdog& operator=(channel_watchdog&&) = delete;
@@ -65,7 +77,8 @@ class channel_watchdog {
   /// Writes the records of all channels now.
   void write_logs() const;
 
-  /// The report, once an operation has not ended in time; empty until then.
+  /// The report, once an operation has not ended in time; empty until then. Complete when the
+  /// channels are aborted.
   [[nodiscard]] std::string report() const;
 
  private:
@@ -73,12 +86,14 @@ class channel_watchdog {
 
   [[nodiscard]] bool is_late() const;
 
-  void end_all();
+  /// Without the lock, but for adding to the report: callbacks may call the watchdog.
+  void end_all(const std::vector<channel_watch_point>& channels);
 
-  /// The channel that has waited longest first: its operation is the reason of the abort.
-  [[nodiscard]] std::string describe_all() const;
+  void add_to_report(const std::string& text);
 
-  void write_all() const;
+  void deliver_report() const;
+
+  void write_all(const std::vector<channel_watch_point>& channels) const;
 
   watchdog_options options_;
   mutable std::mutex mutex_;

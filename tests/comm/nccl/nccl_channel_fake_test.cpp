@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// nccl_channel against a fake NCCL and a fake CUDA runtime, which this program defines itself.
-/// Ranks are threads, and the fake moves bytes through a thread_channel in rendezvous mode: a send
-/// ends when it is received, operations of a communicator run one after the other, a group is one
-/// operation, and a stream or an event has ended when its operations have. So what hangs with NCCL
-/// hangs here.
+/// nccl_channel against the fake NCCL of fake_nccl.hpp, whose ranks are threads: what hangs with
+/// NCCL hangs here.
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <random>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -27,234 +25,16 @@
 #include <nccl.h>
 
 #include <omnibal/comm/nccl_channel.hpp>
-#include <omnibal/comm/thread_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
+#include <omnibal/comm/watchdog.hpp>
 
 #include "comm/channel_checks.hpp"
-
-namespace fake {
-
-using ticket = omnibal::thread_channel::ticket;
-
-/// Work in the order of a stream, of which a part may have ended.
-struct work_list {
-  std::vector<ticket> tickets;
-
-  cudaError_t query() {
-    try {
-      while (!tickets.empty() && tickets.front().done()) tickets.erase(tickets.begin());
-    } catch (const std::exception&) {
-      return cudaErrorNotReady;  // a kernel that waits for ever
-    }
-    return tickets.empty() ? cudaSuccess : cudaErrorNotReady;
-  }
-};
-
-thread_local omnibal::thread_communicator* ranks = nullptr;
-thread_local work_list default_stream;
-thread_local int group_depth = 0;
-thread_local ncclComm_t group_member = nullptr;
-thread_local cudaStream_t group_stream = nullptr;
-std::atomic<int> aborted = 0;
-std::atomic<int> finalized = 0;
-
-work_list& stream_of(cudaStream_t stream) {
-  return stream == nullptr ? default_stream : *reinterpret_cast<work_list*>(stream);
-}
-
-}  // namespace fake
-
-struct ncclComm {
-  omnibal::thread_channel channel;
-};
-
-namespace fake {
-
-omnibal::element_type type_of(ncclDataType_t type) {
-  switch (type) {
-    case ncclBfloat16: return omnibal::element_type::bf16;
-    case ncclFloat32: return omnibal::element_type::f32;
-    case ncclFloat64: return omnibal::element_type::f64;
-    case ncclInt64: return omnibal::element_type::i64;
-    default: return omnibal::element_type::byte;
-  }
-}
-
-omnibal::reduction reduction_of(ncclRedOp_t how) {
-  if (how == ncclMin) return omnibal::reduction::smallest;
-  return how == ncclMax ? omnibal::reduction::largest : omnibal::reduction::sum;
-}
-
-omnibal::tensor_view view(void* data, std::size_t count, ncclDataType_t type) {
-  return {static_cast<std::byte*>(data), count, type_of(type)};
-}
-omnibal::const_tensor_view view(const void* data, std::size_t count, ncclDataType_t type) {
-  return {static_cast<const std::byte*>(data), count, type_of(type)};
-}
-
-/// Sends and receives of a group begin at its end.
-template <typename Call>
-ncclResult_t message(ncclComm_t comm, cudaStream_t stream, const Call& call) {
-  if (group_depth > 0 && group_member == nullptr) {
-    group_member = comm;
-    group_stream = stream;
-    comm->channel.begin_group();
-  }
-  try {
-    const ticket begun = call();
-    if (group_depth == 0) stream_of(stream).tickets.push_back(begun);
-  } catch (const omnibal::communication_error&) {
-    return ncclRemoteError;
-  }
-  return ncclInProgress;
-}
-
-template <typename Call>
-ncclResult_t collective(cudaStream_t stream, const Call& call) {
-  try {
-    stream_of(stream).tickets.push_back(call());
-  } catch (const omnibal::communication_error&) {
-    return ncclRemoteError;
-  }
-  return ncclInProgress;
-}
-
-}  // namespace fake
-
-extern "C" {
-
-ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
-  *id = {};
-  return ncclSuccess;
-}
-const char* ncclGetErrorString(ncclResult_t) { return "an error of NCCL"; }
-const char* ncclGetLastError(ncclComm_t) { return ""; }
-ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int, ncclUniqueId, int,
-                                    ncclConfig_t* config) {
-  if (config->blocking != 0) return ncclInvalidArgument;
-  *comm = new ncclComm{omnibal::open_thread_channel(*fake::ranks, {.rendezvous = true})};
-  return ncclInProgress;
-}
-ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key, ncclComm_t* child, ncclConfig_t*) {
-  auto part =
-      comm->channel.split(color == NCCL_SPLIT_NOCOLOR ? std::nullopt : std::optional(color), key);
-  if (part) *child = new ncclComm{std::move(*part)};
-  return ncclInProgress;
-}
-ncclResult_t ncclCommFinalize(ncclComm_t) {
-  ++fake::finalized;
-  return ncclSuccess;
-}
-ncclResult_t ncclCommDestroy(ncclComm_t comm) {
-  delete comm;
-  return ncclSuccess;
-}
-ncclResult_t ncclCommAbort(ncclComm_t comm) {
-  ++fake::aborted;
-  comm->channel.abort("ncclCommAbort");
-  delete comm;
-  return ncclSuccess;
-}
-#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 28, 9)
-ncclResult_t ncclCommRevoke(ncclComm_t, int) { return ncclSuccess; }
-#endif
-ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* error) {
-  *error = ncclSuccess;
-  return ncclSuccess;
-}
-ncclResult_t ncclCommUserRank(const ncclComm_t comm, int* rank) {
-  *rank = static_cast<int>(comm->channel.rank());
-  return ncclSuccess;
-}
-ncclResult_t ncclCommCount(const ncclComm_t comm, int* size) {
-  *size = static_cast<int>(comm->channel.size());
-  return ncclSuccess;
-}
-ncclResult_t ncclGroupStart() {
-  ++fake::group_depth;
-  return ncclSuccess;
-}
-ncclResult_t ncclGroupEnd() {
-  if (--fake::group_depth > 0 || fake::group_member == nullptr) return ncclSuccess;
-  ncclComm_t comm = std::exchange(fake::group_member, nullptr);
-  return fake::collective(fake::group_stream, [&] { return comm->channel.end_group(); });
-}
-ncclResult_t ncclSend(const void* data, std::size_t count, ncclDataType_t type, int peer,
-                      ncclComm_t comm, cudaStream_t stream) {
-  return fake::message(comm, stream, [&] {
-    return comm->channel.send(fake::view(data, count, type), static_cast<std::size_t>(peer));
-  });
-}
-ncclResult_t ncclRecv(void* data, std::size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
-                      cudaStream_t stream) {
-  return fake::message(comm, stream, [&] {
-    return comm->channel.receive(fake::view(data, count, type), static_cast<std::size_t>(peer));
-  });
-}
-ncclResult_t ncclBroadcast(const void*, void* data, std::size_t count, ncclDataType_t type,
-                           int root, ncclComm_t comm, cudaStream_t stream) {
-  return fake::collective(stream, [&] {
-    return comm->channel.broadcast(fake::view(data, count, type), static_cast<std::size_t>(root));
-  });
-}
-ncclResult_t ncclAllReduce(const void*, void* data, std::size_t count, ncclDataType_t type,
-                           ncclRedOp_t how, ncclComm_t comm, cudaStream_t stream) {
-  return fake::collective(stream, [&] {
-    return comm->channel.all_reduce(fake::view(data, count, type), fake::reduction_of(how));
-  });
-}
-ncclResult_t ncclReduce(const void* sent, void* received, std::size_t count, ncclDataType_t type,
-                        ncclRedOp_t how, int root, ncclComm_t comm, cudaStream_t stream) {
-  std::vector<std::size_t> counts(comm->channel.size(), 0);
-  counts[static_cast<std::size_t>(root)] = count;
-  const bool is_root = comm->channel.rank() == static_cast<std::size_t>(root);
-  return fake::collective(stream, [&] {
-    return comm->channel.reduce_scatter(fake::view(sent, count, type),
-                                        fake::view(received, is_root ? count : 0, type), counts,
-                                        fake::reduction_of(how));
-  });
-}
-
-cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
-  return cudaSuccess;
-}
-cudaError_t cudaSetDevice(int) { return cudaSuccess; }
-const char* cudaGetErrorString(cudaError_t) { return "a CUDA error"; }
-cudaError_t cudaStreamQuery(cudaStream_t stream) { return fake::stream_of(stream).query(); }
-cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned int) {
-  auto& target = fake::stream_of(stream).tickets;
-  const auto& source = reinterpret_cast<fake::work_list*>(event)->tickets;
-  target.insert(target.end(), source.begin(), source.end());
-  return cudaSuccess;
-}
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int) {
-  *event = reinterpret_cast<cudaEvent_t>(new fake::work_list);
-  return cudaSuccess;
-}
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  delete reinterpret_cast<fake::work_list*>(event);
-  return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  *reinterpret_cast<fake::work_list*>(event) = fake::stream_of(stream);
-  return cudaSuccess;
-}
-cudaError_t cudaEventQuery(cudaEvent_t event) {
-  return reinterpret_cast<fake::work_list*>(event)->query();
-}
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
-                            cudaStream_t stream) {
-  while (fake::stream_of(stream).query() != cudaSuccess) {
-  }
-  std::memmove(to, from, bytes);
-  return cudaSuccess;
-}
-}
+#include "comm/nccl/fake_nccl.hpp"
 
 namespace {
 
 using channel_checks::expect;
+using channel_checks::expect_throw;
 using omnibal::nccl_channel;
 using omnibal::reduction;
 using omnibal::view_of;
@@ -262,21 +42,33 @@ using omnibal::view_of;
 static_assert(omnibal::tensor_channel<nccl_channel>);
 
 using body = std::function<void(nccl_channel&)>;
+using omnibal::thread_communicator;
+using std::chrono::milliseconds;
+
+/// Runs ranks, each on a device of its own, and expects that NCCL was used as it allows.
+void on_ranks(std::size_t size, const std::function<void(thread_communicator&)>& run) {
+  omnibal::run_as_ranks(size, [&](thread_communicator& ranks) {
+    fake::here = {.device = static_cast<int>(ranks.rank())};
+    run(ranks);
+  });
+  std::string violations;
+  for (const std::string& each : fake::all.violations) violations += each + "; ";
+  expect(violations.empty(), violations);
+}
+
+thread_local thread_communicator* control = nullptr;
 
 std::vector<std::string> errors_of(std::size_t size, const body& run) {
+  fake::all.reset();
   std::vector<std::string> errors(size);
-  omnibal::run_as_ranks(size, [&](omnibal::thread_communicator& ranks) {
-    fake::ranks = &ranks;
-    fake::default_stream.tickets.clear();
-    {
-      nccl_channel channel(omnibal::exchange_nccl_id(ranks), ranks.rank(), size,
-                           {.deadline = std::chrono::milliseconds(200)});
-      try {
-        run(channel);
-      } catch (const omnibal::communication_error& error) {
-        errors[ranks.rank()] = error.what();
-      }
-      fake::default_stream.tickets.clear();
+  on_ranks(size, [&](thread_communicator& ranks) {
+    control = &ranks;
+    nccl_channel channel(omnibal::exchange_nccl_id(ranks), ranks.rank(), size,
+                         {.deadline = std::chrono::minutes(2)});
+    try {
+      run(channel);
+    } catch (const omnibal::communication_error& error) {
+      errors[ranks.rank()] = error.what();
     }
   });
   return errors;
@@ -296,7 +88,7 @@ void check_all() {
     for (const std::string& error : errors) expect(error.empty(), error);
     expect(!omnibal::first_difference(logs), "the same operations on all ranks");
   }
-  expect(fake::aborted == 0 && fake::finalized > 0, "finalized, not aborted");
+  expect(fake::all.aborted == 0 && fake::all.finalized > 0, "finalized, not aborted");
 }
 
 /// Both ranks send first: with NCCL that hangs.
@@ -306,10 +98,10 @@ void check_order_that_hangs() {
     std::vector<float> other(8);
     const std::size_t peer = 1 - channel.rank();
     channel.send(view_of(own), peer, nullptr);
-    channel.receive(view_of(other), peer, nullptr).wait();
+    channel.receive(view_of(other), peer, nullptr).wait(milliseconds(200));
   });
   expect_part(errors[0] + errors[1], "receive #1: did not end within 200 ms");
-  expect(fake::aborted > 0, "aborted");
+  expect(fake::all.aborted > 0, "aborted");
 }
 
 /// A ticket of a message is not done before its group has ended.
@@ -320,7 +112,15 @@ void check_tickets_of_a_group() {
     channel.begin_group();
     auto sent = channel.send(view_of(own), 1 - channel.rank(), nullptr);
     auto received = channel.receive(view_of(other), 1 - channel.rank(), nullptr);
-    expect(!sent.done() && !received.done(), "nothing has begun");
+    for (auto* ticket : {&sent, &received}) {
+      const auto refuses = [&](auto call) {
+        expect_throw<omnibal::invalid_input>(call, "no work");
+      };
+      refuses([&] { (void)ticket->done(); });
+      refuses([&] { ticket->wait(); });
+      refuses([&] { ticket->wait(milliseconds(1)); });
+      refuses([&] { ticket->after(nullptr); });
+    }
     channel.end_group().wait();
     expect(sent.done() && received.done() && other == own, "all has ended");
   });
@@ -330,8 +130,8 @@ void check_tickets_of_a_group() {
 /// All ranks call `run` on a channel that compares their calls.
 std::vector<std::string> checked_errors_of(std::size_t size, const body& run) {
   return errors_of(size, [&](nccl_channel& channel) {
-    auto control = fake::ranks->split(0, static_cast<int>(channel.rank()));
-    channel.check_over(*control);
+    auto checks = control->split(0, static_cast<int>(channel.rank()));
+    channel.check_over(*checks);
     run(channel);
   });
 }
@@ -344,8 +144,7 @@ void check_checked_mode() {
       expect(error.empty(), error);
   collective_checks::expect_throw<omnibal::invalid_input>(
       [] {
-        omnibal::run_as_ranks(2, [](omnibal::thread_communicator& ranks) {
-          fake::ranks = &ranks;
+        on_ranks(2, [](thread_communicator& ranks) {
           nccl_channel channel(omnibal::exchange_nccl_id(ranks), ranks.rank(), 2);
           auto other = ranks.split(0, -static_cast<int>(ranks.rank()));
           channel.check_over(*other);
@@ -370,7 +169,7 @@ void check_differing_calls() {
   };
   const auto all_reduce = [](auto number, std::size_t count) {
     return [number, count](nccl_channel& channel) {
-      std::vector<decltype(number)> values(count);
+      std::vector values(count, number);
       channel.all_reduce(view_of(values), reduction::sum, nullptr).wait();
     };
   };
@@ -416,22 +215,22 @@ void check_differing_calls() {
 
 /// A channel over a communicator of somebody else leaves it as it is.
 void check_lent_communicator() {
-  fake::finalized = 0;
-  fake::aborted = 0;
-  omnibal::run_as_ranks(2, [&](omnibal::thread_communicator& ranks) {
-    fake::ranks = &ranks;
+  fake::all.reset();
+  on_ranks(2, [&](thread_communicator& ranks) {
+    const ncclUniqueId id = omnibal::exchange_nccl_id(ranks);
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     ncclComm_t lent = nullptr;
-    (void)ncclCommInitRankConfig(&lent, 2, {}, static_cast<int>(ranks.rank()), &config);
+    (void)ncclCommInitRankConfig(&lent, 2, id, static_cast<int>(ranks.rank()), &config);
+    for (ncclResult_t state = ncclInProgress; state == ncclInProgress;)
+      (void)ncclCommGetAsyncError(lent, &state);
     {
       nccl_channel channel(lent);
       std::vector<double> values = {1.0};
       channel.all_reduce(view_of(values), reduction::sum, nullptr).wait();
       expect(values[0] == 2.0 && channel.size() == 2, "the lent communicator works");
     }
-    expect(fake::finalized == 0 && fake::aborted == 0, "and still does");
-    fake::default_stream.tickets.clear();
+    expect(fake::all.finalized == 0 && fake::all.aborted == 0, "and still does");
     ncclCommDestroy(lent);
   });
 }

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// One ncclComm_t and everything that can go wrong with it: calls that do not end, errors after a
-/// call, and an abort that hangs itself.
+/// call, an abort by another thread, and an end that waits for ranks that have failed.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <exception>
-#include <future>
-#include <optional>
-#include <span>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -23,201 +19,214 @@
 #include <nccl.h>
 
 #include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/detail/nccl_abort.hpp>
+#include <omnibal/comm/detail/nccl_device.hpp>
+#include <omnibal/comm/nccl_set.hpp>
 #include <omnibal/config.hpp>
 #include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
 
-#if NCCL_VERSION_CODE < NCCL_VERSION(2, 18, 0)
-#error "omnibal::nccl needs NCCL 2.18 or newer: older ones cannot split a communicator"
-#endif
-
 namespace omnibal::inline v0::detail {
 
-/// Makes a device current, and the one before it at the end of the scope.
-class device_guard {
- public:
-  explicit device_guard(int device) noexcept {
-    cudaGetDevice(&before_);
-    if (device != before_) cudaSetDevice(device);
-  }
-  device_guard(device_guard&&) = delete;
-  device_guard& operator=(device_guard&&) = delete;
-  ~device_guard() { cudaSetDevice(before_); }
-
- private:
-  int before_ = 0;
+/// Where an error comes from.
+struct nccl_place {
+  std::size_t rank = 0;
+  std::string_view operation = {};
+  std::uint64_t sequence = 0;
 };
 
-/// Looks often at first and then less: a sleep takes longer than most calls of NCCL.
-class nccl_patience {
- public:
-  void pause() {
-    const auto waited = std::chrono::steady_clock::now() - begin_;
-    if (waited < std::chrono::microseconds(100)) return std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::microseconds(20));
-  }
-
- private:
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+/// What is the same for a communicator and those that are split off.
+struct nccl_limits {
+  std::chrono::milliseconds deadline = std::chrono::minutes(5);
+  std::chrono::milliseconds abort_deadline = std::chrono::seconds(10);
+  std::shared_ptr<nccl_communicator_set> set = {};
 };
-
-/// Aborts communicators all together: first every one is revoked, where NCCL can do that, so that
-/// no kernel of one keeps the memory that the abort of another waits for; then each is aborted on a
-/// thread of its own, since an abort waits for all ranks of its communicator. Where one has not
-/// ended by the deadline the process ends with the message: its device is lost.
-inline void abort_nccl(std::span<const std::pair<ncclComm_t, int>> communicators_and_devices,
-                       std::chrono::milliseconds deadline, std::string_view message) noexcept {
-#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 28, 9)
-  for (const auto& [communicator, device] : communicators_and_devices)
-    ncclCommRevoke(communicator, 0);
-#endif
-  std::vector<std::future<void>> aborts;
-  for (const auto& [communicator, device] : communicators_and_devices) {
-    std::packaged_task<void()> task([communicator = communicator, device = device] {
-      cudaSetDevice(device);
-      ncclCommAbort(communicator);
-    });
-    aborts.push_back(task.get_future());
-    std::thread(std::move(task)).detach();
-  }
-  const auto end = deadline_after(deadline);
-  for (const std::future<void>& abort : aborts)
-    if (abort.wait_until(end) != std::future_status::ready) {
-      std::fprintf(stderr, "omnibal: %.*s; NCCL did not abort either, the process ends\n",
-                   static_cast<int>(message.size()), message.data());
-      std::_Exit(EXIT_FAILURE);
-    }
-}
 
 /// A communicator of NCCL on its device, owned or lent. Every wait has a deadline; a failure aborts
-/// it.
+/// it, with all of its set. For the thread of the rank, but for abort() and what is const.
 class nccl_handle {
  public:
   nccl_handle() = default;
-  /// Takes the device that is current.
-  nccl_handle(ncclComm_t handle, bool owned, std::chrono::milliseconds deadline)
-      : handle_(handle), owned_(owned), deadline_(deadline) {
-    cudaGetDevice(&device_);
+  /// Takes the device that is current. It is in no set yet.
+  nccl_handle(ncclComm_t handle, bool owned, nccl_limits limits)
+      : owned_(owned), limits_(std::move(limits)) {
+    int device = 0;
+    cudaGetDevice(&device);
+    if (handle != nullptr) shared_ = std::make_shared<nccl_shared>(handle, device);
   }
-  nccl_handle(nccl_handle&& other) noexcept
-      : handle_(std::exchange(other.handle_, nullptr)),
-        owned_(other.owned_),
-        device_(other.device_),
-        deadline_(other.deadline_),
-        exceptions_(other.exceptions_),
-        failure_(std::move(other.failure_)) {}
+  nccl_handle(nccl_handle&& other) noexcept = default;
   nccl_handle& operator=(nccl_handle&& other) noexcept {
-    std::swap(handle_, other.handle_);
+    std::swap(shared_, other.shared_);
     std::swap(owned_, other.owned_);
-    std::swap(device_, other.device_);
-    std::swap(deadline_, other.deadline_);
+    std::swap(limits_, other.limits_);
     std::swap(exceptions_, other.exceptions_);
-    std::swap(failure_, other.failure_);
+    std::swap(on_failure_, other.on_failure_);
     return *this;
   }
   ~nccl_handle() { close(); }
 
-  [[nodiscard]] ncclComm_t get() const noexcept { return handle_; }
-  [[nodiscard]] int device() const noexcept { return device_; }
-  [[nodiscard]] std::chrono::milliseconds deadline() const noexcept { return deadline_; }
+  /// Null once the communicator was aborted.
+  [[nodiscard]] ncclComm_t get() const noexcept { return shared_ ? shared_->get() : nullptr; }
+  [[nodiscard]] int device() const noexcept { return shared_ ? shared_->device() : 0; }
+  [[nodiscard]] const nccl_limits& limits() const noexcept { return limits_; }
+  /// Why the communicator was aborted; empty if it was not. What has ended by then may have ended
+  /// without a result.
+  [[nodiscard]] std::string failure() const { return shared_ ? shared_->failure() : std::string(); }
 
-  /// Throws communication_error when the communicator was aborted.
-  void require_open(std::size_t rank, std::string_view operation, std::uint64_t sequence) const {
-    if (handle_ == nullptr) throw communication_error(rank, operation, sequence, failure_);
+  /// Called when it has failed, while an abort goes on, and at its end at the latest; by any
+  /// thread, maybe more than once.
+  void on_failure(std::function<void()> action) { on_failure_ = std::move(action); }
+
+  /// From now on it fails with its set.
+  void join_set() {
+    if (limits_.set && shared_) limits_.set->add(shared_);
   }
 
-  /// Waits until the call that returned `result` has ended, since nothing else may be called
-  /// before, and work for its stream would not come after it. Aborts and throws when it fails.
-  void settle(ncclResult_t result, std::size_t rank, std::string_view operation,
-              std::uint64_t sequence) {
-    if (result == ncclInProgress) result = poll(handle_);
-    if (result != ncclSuccess) fail(describe(result), rank, operation, sequence);
+  /// Throws communication_error when the communicator was aborted.
+  void require_open(const nccl_place& at) const {
+    if (!shared_) throw communication_error(at.rank, at.operation, at.sequence, "there is none");
+    if (shared_->is_claimed()) throw aborted_before(at);
+  }
+
+  /// Calls NCCL with the communicator and waits until the call has ended, since nothing else may be
+  /// called before, and work for its stream would not come after it. Aborts and throws when it
+  /// fails.
+  template <typename Call>
+  void call(const nccl_place& at, const Call& call) {
+    require_open(at);
+    const device_guard guard(device());
+    settle(shared_->with([&](ncclComm_t handle) {
+      return handle == nullptr ? ncclInvalidUsage : call(handle);
+    }),
+           at);
+  }
+
+  /// The same of a call that returned `result`.
+  void settle(ncclResult_t result, const nccl_place& at) {
+    if (result == ncclInProgress) result = poll();
+    if (result != ncclSuccess) fail(describe(result), at);
   }
 
   /// As settle, for a communicator that a split has made: its failure is not that of the parent.
-  void settle_child(nccl_handle& child, std::size_t rank, std::uint64_t sequence) const {
-    if (child.handle_ == nullptr) return;
-    const ncclResult_t result = poll(child.handle_);
-    if (result == ncclSuccess) return;
-    child.fail(describe(result), rank, "split", sequence);
+  static void settle_child(nccl_handle& child, const nccl_place& at) {
+    if (!child.shared_) return;
+    if (const ncclResult_t result = child.poll(); result != ncclSuccess)
+      child.fail(child.describe(result), at);
+    child.join_set();
   }
 
   /// Blocks until all work on the stream has ended, within the deadline.
-  void wait(cudaStream_t stream, std::size_t rank, std::string_view operation,
-            std::uint64_t sequence) {
-    require_open(rank, operation, sequence);
-    const auto end = deadline_after(deadline_);
+  void wait(cudaStream_t stream, const nccl_place& at) {
+    const device_guard guard(device());
+    wait([&] { return cudaStreamQuery(stream); }, limits_.deadline, at);
+  }
+
+  /// Blocks until `query` is no longer cudaErrorNotReady; aborts and throws at the deadline and
+  /// when anything fails.
+  template <typename Query>
+  void wait(const Query& query, std::chrono::milliseconds deadline, const nccl_place& at) {
+    require_open(at);
+    const auto end = deadline_after(deadline);
     cudaError_t state = cudaErrorNotReady;
-    for (nccl_patience looks; (state = cudaStreamQuery(stream)) == cudaErrorNotReady;
-         looks.pause()) {
-      const ncclResult_t result = asynchronous_error(handle_);
-      if (result != ncclSuccess && result != ncclInProgress)
-        fail(describe(result), rank, operation, sequence);
-      if (std::chrono::steady_clock::now() > end)
-        fail(describe(ncclInProgress), rank, operation, sequence);
+    for (nccl_patience looks; (state = query()) == cudaErrorNotReady; looks.pause()) {
+      require_healthy(at);
+      if (std::chrono::steady_clock::now() > end) fail(did_not_end(deadline), at);
     }
-    require(state, rank, operation, sequence);
+    require(state, at);
+    require_open(at);  // an abort ends the work as well
   }
 
   /// Aborts and throws when NCCL has reported an error.
-  void require_healthy(std::size_t rank, std::string_view operation, std::uint64_t sequence) {
-    require_open(rank, operation, sequence);
-    const ncclResult_t result = asynchronous_error(handle_);
-    if (result != ncclSuccess && result != ncclInProgress)
-      fail(describe(result), rank, operation, sequence);
+  void require_healthy(const nccl_place& at) {
+    require_open(at);
+    const ncclResult_t result = asynchronous_error();
+    if (result != ncclSuccess && result != ncclInProgress) fail(describe(result), at);
   }
 
   /// A failure of the device aborts as well: peers wait for this rank.
-  void require(cudaError_t error, std::size_t rank, std::string_view operation,
-               std::uint64_t sequence) {
-    if (error != cudaSuccess) fail(cudaGetErrorString(error), rank, operation, sequence);
+  void require(cudaError_t error, const nccl_place& at) {
+    if (error != cudaSuccess) fail(cudaGetErrorString(error), at);
   }
 
-  [[noreturn]] void fail(const std::string& reason, std::size_t rank, std::string_view operation,
-                         std::uint64_t sequence) {
+  [[noreturn]] void fail(const std::string& reason, const nccl_place& at) {
+    if (!shared_) throw communication_error(at.rank, at.operation, at.sequence, reason);
+    // What fails after an abort fails because of it.
+    if (shared_->is_claimed()) throw aborted_before(at);
     std::string text = reason;
-    const char* last_error = ncclGetLastError(handle_);
-    if (last_error != nullptr && *last_error != '\0') text += std::string("; NCCL: ") + last_error;
-    const communication_error error(rank, operation, sequence, text);
+    const char* last = shared_->with([](ncclComm_t handle) { return ncclGetLastError(handle); });
+    if (last != nullptr && *last != '\0') text += std::string("; NCCL: ") + last;
+    const communication_error error(at.rank, at.operation, at.sequence, text);
     abort(error.what());
     throw error;
   }
 
-  /// Also ends a lent communicator: its owner cannot use it any more. Later calls fail.
-  void abort(std::string_view reason) noexcept {
-    if (handle_ == nullptr) return;
-    failure_ = "the communicator was aborted before: " + std::string(reason);
-    const std::pair<ncclComm_t, int> aborted(std::exchange(handle_, nullptr), device_);
-    abort_nccl(std::span(&aborted, 1), abort_deadline, reason);
+  /// Begins to end the communicator and all of its set, from any thread. Also a lent one: its owner
+  /// cannot use it any more. Later calls fail.
+  void begin_abort(std::string_view reason) const noexcept {
+    if (!shared_) return;
+    std::vector<std::shared_ptr<nccl_shared>> all = {shared_};
+    if (limits_.set)
+      for (auto& other : limits_.set->members())
+        if (other != shared_) all.push_back(std::move(other));
+    detail::begin_abort(all, reason, limits_.abort_deadline);
+  }
+
+  /// The same; returns when this one has ended.
+  void abort(std::string_view reason) const noexcept {
+    if (!shared_) return;
+    begin_abort(reason);
+    tell_failure();
+    shared_->wait();
   }
 
   /// Waits for the other ranks, unless an exception passes: they may wait for this one.
   void close() noexcept {
-    if (handle_ == nullptr || !owned_) return;
-    if (std::uncaught_exceptions() > exceptions_) return abort("an exception");
-    const device_guard guard(device_);
-    const ncclResult_t result = ncclCommFinalize(handle_);
-    if ((result == ncclSuccess || result == ncclInProgress) && poll(handle_) == ncclSuccess)
-      ncclCommDestroy(std::exchange(handle_, nullptr));
-    else
-      abort("it did not finalize");
+    if (!shared_) return;
+    if (std::uncaught_exceptions() > exceptions_ && owned_) begin_abort("an exception");
+    if (owned_ && !shared_->is_claimed()) finalize();
+    tell_failure();
+    if (shared_->is_claimed()) shared_->wait();
   }
 
  private:
-  static constexpr std::chrono::seconds abort_deadline{10};
+  void tell_failure() const noexcept {
+    if (on_failure_ && !shared_->failure().empty()) on_failure_();
+  }
 
-  [[nodiscard]] static ncclResult_t asynchronous_error(ncclComm_t handle) noexcept {
-    ncclResult_t state = ncclSuccess;
-    const ncclResult_t result = ncclCommGetAsyncError(handle, &state);
-    return result == ncclSuccess ? state : result;
+  void finalize() noexcept {
+    const device_guard guard(device());
+    ncclResult_t result = shared_->with([](ncclComm_t handle) {
+      return handle == nullptr ? ncclInvalidUsage : ncclCommFinalize(handle);
+    });
+    if (result == ncclInProgress) result = poll();
+    if (result != ncclSuccess) return begin_abort("it did not finalize");
+    if (!shared_->claim("")) return;
+    ncclCommDestroy(shared_->release());
+    shared_->set_ended();
+  }
+
+  [[nodiscard]] communication_error aborted_before(const nccl_place& at) const {
+    const std::string reason = shared_->failure();
+    return {at.rank, at.operation, at.sequence,
+            reason.empty() ? "the communicator is closed"
+                           : "the communicator was aborted before: " + reason};
+  }
+
+  [[nodiscard]] ncclResult_t asynchronous_error() const noexcept {
+    return shared_->with([](ncclComm_t handle) {
+      ncclResult_t state = ncclSuccess;
+      if (handle == nullptr) return ncclInvalidUsage;
+      const ncclResult_t result = ncclCommGetAsyncError(handle, &state);
+      return result == ncclSuccess ? state : result;
+    });
   }
 
   /// ncclInProgress at the deadline.
-  [[nodiscard]] ncclResult_t poll(ncclComm_t handle) const noexcept {
-    if (handle == nullptr) return ncclSystemError;
-    const auto end = deadline_after(deadline_);
+  [[nodiscard]] ncclResult_t poll() const noexcept {
+    if (!shared_) return ncclSystemError;
+    const auto end = deadline_after(limits_.deadline);
     ncclResult_t result = ncclSuccess;
-    for (nccl_patience looks; (result = asynchronous_error(handle)) == ncclInProgress &&
+    for (nccl_patience looks; (result = asynchronous_error()) == ncclInProgress &&
                               std::chrono::steady_clock::now() <= end;
          looks.pause()) {
     }
@@ -225,17 +234,18 @@ class nccl_handle {
   }
 
   [[nodiscard]] std::string describe(ncclResult_t result) const {
-    return result == ncclInProgress
-               ? "did not end within " + std::to_string(deadline_.count()) + " ms"
-               : ncclGetErrorString(result);
+    return result == ncclInProgress ? did_not_end(limits_.deadline) : ncclGetErrorString(result);
   }
 
-  ncclComm_t handle_ = nullptr;
+  [[nodiscard]] static std::string did_not_end(std::chrono::milliseconds deadline) {
+    return "did not end within " + std::to_string(deadline.count()) + " ms";
+  }
+
+  std::shared_ptr<nccl_shared> shared_;
   bool owned_ = true;
-  int device_ = 0;
-  std::chrono::milliseconds deadline_ = std::chrono::minutes(5);
+  nccl_limits limits_;
   int exceptions_ = std::uncaught_exceptions();  // when constructed
-  std::string failure_ = "the communicator is closed";
+  std::function<void()> on_failure_;
 };
 
 }  // namespace omnibal::inline v0::detail

@@ -9,6 +9,7 @@
 #include <omnibal/comm/impl/host_channel.ipp>
 #include <omnibal/comm/impl/letter_board.ipp>
 #include <omnibal/comm/impl/meeting_point.ipp>
+#include <omnibal/comm/impl/missing_ranks.ipp>
 #include <omnibal/comm/impl/pipeline_link.ipp>
 #include <omnibal/comm/impl/sharded_step.ipp>
 #include <omnibal/comm/impl/tensor.ipp>

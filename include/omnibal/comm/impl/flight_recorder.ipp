@@ -58,9 +58,11 @@ OMNIBAL_INLINE std::vector<flight_entry> flight_recorder::entries() const {
 
 OMNIBAL_INLINE std::optional<flight_entry> flight_recorder::oldest_unfinished() const {
   const std::scoped_lock lock(mutex_);
-  for (std::uint64_t i = issued_ - std::min<std::uint64_t>(issued_, capacity); i < issued_; ++i)
-    if (ring_[i % capacity].ended == 0) return ring_[i % capacity];
-  return std::nullopt;
+  const std::uint64_t oldest = issued_ - std::min<std::uint64_t>(issued_, capacity);
+  unfinished_ = std::max(unfinished_, oldest);
+  while (unfinished_ < issued_ && ring_[unfinished_ % capacity].ended != 0) ++unfinished_;
+  if (unfinished_ == issued_) return std::nullopt;
+  return ring_[unfinished_ % capacity];
 }
 
 OMNIBAL_INLINE std::int64_t flight_recorder::now() {
