@@ -44,6 +44,10 @@ void add_run(CLI::App& program, program_options& options) {
       .add_option("--freeze", options.freeze,
                   "Layers that are not trained: none, vision or language [none]")
       ->check(among({frozen_names.begin(), frozen_names.end()}));
+  program
+      .add_option("--precision", options.precision,
+                  "What layers compute with: f32, or bf16 with sums and parameters in f32 [f32]")
+      ->check(among({"f32", "bf16"}));
   program.add_flag("--blind", options.blind, "The model sees no pictures");
   program.add_option("--learning-rate", options.learning_rate, "The highest [0.002]")
       ->check(CLI::PositiveNumber);

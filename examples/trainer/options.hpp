@@ -21,6 +21,7 @@ struct program_options {
   std::string schedule = "1f1b";
   std::string baseline = "planned";
   std::string freeze = "none";
+  std::string precision = "f32";
   std::string ranks = "threads";
   lengths_files lengths = {};
   std::string costs = {};

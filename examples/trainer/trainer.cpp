@@ -65,6 +65,7 @@ class program_run {
     result["seed"] = options_.shape.seed;
     result["blind"] = options_.blind;
     result["frozen"] = options_.freeze;
+    result["precision"] = options_.precision;
     if (strategies.size() > 1) {
       compare(strategies);
       result["strategies"] = strategies;
@@ -106,7 +107,7 @@ class program_run {
                      .held_out = options_.held_out,
                      .checkpoints = options_.checkpoint,
                      .checkpoint_every = options_.checkpoint_every,
-                     .costs = costs_to_json(setup_.costs),
+                     .costs = costs_to_json(setup_.costs, model_.numbers),
                      .resume = setup_.resume};
     progress_line progress(run, options_.shape.memory, options_.progress && ranks_.is_first());
     run.after_step = [&](std::size_t rank, const step_report& step) {

@@ -260,6 +260,7 @@ class rank_trainer {
                          .seed = run_.seed,
                          .task = fingerprint(run_.task.options()),
                          .frozen = std::string(to_string(run_.model.frozen)),
+                         .precision = std::string(name_of(run_.model.numbers)),
                          .batch = run_.batch,
                          .steps = steps,
                          .updates = optimizer_.updates(),
@@ -294,6 +295,7 @@ class rank_trainer {
       throw invalid_input("steps of the checkpoint", position.steps,
                           "this run has fewer, " + std::to_string(plan_.steps()));
     require_same("batch", std::to_string(position.batch), std::to_string(run_.batch));
+    require_same("precision", position.precision, std::string(name_of(run_.model.numbers)));
     require_same("frozen layers", position.frozen, std::string(to_string(run_.model.frozen)));
     if (position.task != fingerprint(run_.task.options()))
       throw checkpoint_error(run_.resume, "has learned another task: --blind or --lengths differ");
@@ -307,12 +309,6 @@ class rank_trainer {
     optimizer_.restore_updates(position.updates);
     report_.losses = position.losses;
     return position.steps;
-  }
-
-  static void require_same(const char* field, const std::string& saved, const std::string& given) {
-    if (saved != given)
-      throw invalid_input(std::string(field) + " of the checkpoint", saved,
-                          "this run has " + given);
   }
 
   /// Returns when all ranks have called it.

@@ -153,18 +153,23 @@ class training_planner {
 
   [[nodiscard]] training_plan make() {
     result_.capacity = capacity();
-    const run_result searched = plan_run(problem(searched_samples_));
-    result_.ablation = searched.ablation;
-    const run_strategy& found = strategy_of(searched);
-    if (found.status == search_status::infeasible) return refused(found.why);
     const assigned_packs assigned = assign();
     pad(assigned.packs);
-    const run_problem whole = problem(samples_);
-    const run_strategy evaluated =
-        evaluate_run(whole, assigned.packs, assigned.dispatch, result_.capacity, found.plan)
-            .strategy;
+    std::int64_t limit = shape_.memory;
+    run_strategy found;
+    run_strategy evaluated;
+    do {
+      const run_result searched = plan_run(problem(searched_samples_, limit));
+      found = strategy_of(searched);
+      if (found.status == search_status::infeasible)
+        return limit == shape_.memory ? refused(found.why) : refused(evaluated);
+      if (limit == shape_.memory) result_.ablation = searched.ablation;
+      evaluated = evaluate_run(problem(samples_, shape_.memory), assigned.packs, assigned.dispatch,
+                               result_.capacity, found.plan)
+                      .strategy;
+    } while (lowers(limit, found, evaluated));
     if (!evaluated.fits) return refused(evaluated);
-    result_.plan = make_execution_plan(whole, evaluated,
+    result_.plan = make_execution_plan(problem(samples_, shape_.memory), evaluated,
                                        {.shards_optimizer = true,
                                         .gradient_bytes = 4,
                                         .weight_bytes = 4,
@@ -195,7 +200,19 @@ class training_planner {
     return capacity;
   }
 
-  [[nodiscard]] run_problem problem(std::span<const vision_language_sample> samples) const {
+  /// The search sees other packs than those that are run, and may fill the memory to the byte.
+  /// Where the packs need more than there is, the next search has less. Baselines do not plan by
+  /// memory.
+  [[nodiscard]] bool lowers(std::int64_t& limit, const run_strategy& found,
+                            const run_strategy& evaluated) const {
+    if (evaluated.fits || pads(shape_.how)) return false;
+    const std::int64_t excess = std::ranges::max(evaluated.epoch.peak_memory) - shape_.memory;
+    limit = std::min(limit, std::ranges::max(found.epoch.peak_memory)) - excess;
+    return limit > 0;
+  }
+
+  [[nodiscard]] run_problem problem(std::span<const vision_language_sample> samples,
+                                    std::int64_t memory) const {
     return {.samples = samples,
             .chain = chain_,
             .schedule = shape_.schedule,
@@ -203,7 +220,7 @@ class training_planner {
             .virtual_stages = virtual_stages(),
             .data_parallel = shape_.replicas,
             .global_batch = shape_.batch,
-            .memory = {.limit = shape_.memory},
+            .memory = {.limit = memory},
             .capacity = result_.capacity,
             .seed = shape_.seed};
   }
