@@ -104,6 +104,19 @@ struct assigned_packs {
           rest(backward.per_squared_token, weight_gradient.per_squared_token)};
 }
 
+/// What a forward holds at most, where nothing is kept of it: all that it could save, and its
+/// output in floats and in 16 bits. Where a layer saves nothing, its backward holds more than its
+/// forward.
+[[nodiscard]] inline linear_cost forward_bytes(const layer_cost& layer) {
+  const mode_cost& none = layer.modes.front();
+  const auto most = [&](std::int64_t linear_cost::*part) {
+    return std::max(none.transient_bytes.*part,
+                    none.saved_bytes.*part + layer.output_bytes.*part * 3 / 2);
+  };
+  return {most(&linear_cost::constant), most(&linear_cost::per_tile), most(&linear_cost::per_token),
+          most(&linear_cost::per_squared_token)};
+}
+
 /// Below the lowest layer that is trained there is no backward and nothing is saved. A frozen layer
 /// above it computes the gradients of its inputs alone.
 inline void leave_out_frozen(std::vector<layer_cost>& layers) {
@@ -117,7 +130,9 @@ inline void leave_out_frozen(std::vector<layer_cost>& layers) {
                               ? without(layer.backward_time, layer.weight_gradient_time)
                               : linear_cost{};
     layer.weight_gradient_time = {};
-    if (!needs[l].any()) layer.modes = {{.name = "none", .kind = recompute_kind::none}};
+    if (!needs[l].any())
+      layer.modes = {
+          {.name = "none", .kind = recompute_kind::none, .transient_bytes = forward_bytes(layer)}};
     for (mode_cost& mode : layer.modes) mode.saved_for_weight_gradient = linear_cost{};
   }
 }

@@ -218,6 +218,8 @@ class OmnibalTrainerTest(TrainerTest):
                     for rank in result["ranks"]:
                         self.assertEqual(rank["peak_saved_bytes"],
                                          rank["predicted_peak_saved_bytes"])
+                        self.assertLessEqual(rank["peak_bytes"],
+                                             1.02 * rank["predicted_peak_bytes"])
                     for layer, name in enumerate(names):
                         same = self.layer_values(folder, layer) == self.layer_values(start, layer)
                         self.assertEqual(same, name in frozen, name)
