@@ -3,6 +3,7 @@
 /// What omnibal-trainer is asked for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@ class App;
 }
 
 namespace omnibal::trainer {
+
+/// A trace has at most so many steps, the last: longer ones no viewer opens.
+inline constexpr std::size_t traced_steps = 1000;
 
 struct program_options {
   std::string size = "tiny";

@@ -289,15 +289,22 @@ TEST_CASE("a run reports what it did, and a rank that fails is named to all") {
   const auto chain = made_up_chain(config);
   const picture_task task({.seed = 4});
   const training_plan planned = plan_training(chain, task, short_run());
-  training_run run{.model = config, .planned = planned, .task = task, .batch = 12, .held_out = 24};
+  training_run run{.model = config,
+                   .planned = planned,
+                   .task = task,
+                   .batch = 12,
+                   .held_out = 24,
+                   .kept_logs = 3};
   const strategy_report report = run_on_threads(run, strategy::planned);
   REQUIRE(report.ranks.size() == 4);
   for (std::size_t r = 0; r < 4; ++r) {
     CHECK(report.ranks[r].losses == report.ranks[0].losses);
     CHECK(report.ranks[r].peak_saved_bytes == report.ranks[r].predicted_peak_saved_bytes);
     CHECK(report.ranks[r].peak_saved_bytes > 0);
-    CHECK(report.logs[r].size() == 5);
+    CHECK(report.logs[r].size() == 3);
   }
+  CHECK(report.first_logged == 2);
+  CHECK(report.step_seconds.size() == 5);
   CHECK(report.ranks[0].losses.size() == 5);
   CHECK(report.ranks[0].held_out.samples == 24);
   CHECK(report.skew >= 1);
