@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include <omnibal/interop/detail/svg_drawing.hpp>
+#include <omnibal/interop/svg_drawing.hpp>
 
 namespace omnibal::trainer {
 
@@ -30,9 +30,6 @@ struct loss_curve {
 // ---- implementation ----------------------------------------------------------------------------
 
 namespace detail {
-
-using omnibal::detail::svg_drawing;
-using omnibal::detail::svg_point;
 
 inline constexpr std::size_t most_points = 400;
 inline constexpr std::array<std::string_view, 4> curve_colors = {"#cc6677", "#ccbb44", "#4477aa",
@@ -74,6 +71,7 @@ inline void draw_axes(svg_drawing& svg, const loss_axes& axes) {
     const std::size_t end = std::min(begin + each, losses.size());
     double sum = 0;
     for (std::size_t i = begin; i < end; ++i) sum += losses[i];
+    if (!std::isfinite(sum)) continue;
     points.push_back({.x = axes.x(static_cast<double>(begin + end + 1) / 2),
                       .y = axes.y(sum / static_cast<double>(end - begin))});
   }
@@ -90,7 +88,7 @@ inline std::string losses_svg(std::span<const loss_curve> curves) {
       if (std::isfinite(loss)) axes.most = std::max(axes.most, loss);
   }
   if (axes.most <= 0) axes.most = 1;
-  detail::svg_drawing svg;
+  svg_drawing svg;
   detail::draw_axes(svg, axes);
   double x = axes.left;
   for (std::size_t i = 0; i < curves.size(); ++i, x += 150) {

@@ -30,7 +30,7 @@ namespace omnibal::trainer {
 /// Shares of the ranks' time without operations, over all steps.
 struct bubble_ratios {
   double predicted = 0;  ///< By the plan, with the costs it was made with.
-  double replayed = 0;   ///< With what was measured of operations and messages.
+  double replayed = 0;   ///< With what ranks computed in operations and messages.
   double measured = 0;   ///< As it was: with the waiting of ranks that share cores.
 };
 
@@ -41,7 +41,7 @@ struct strategy_report {
   std::uint64_t first_logged = 0;                ///< The first of these steps.
   std::vector<double> step_seconds = {};         ///< Of the slowest rank.
   double seconds = 0;                            ///< Of all steps.
-  double replayed_seconds = 0;                   ///< By the measured durations and the order alone.
+  double replayed_seconds = 0;                   ///< By what ranks computed and the order alone.
   double predicted_seconds = 0;
   bubble_ratios bubble = {};
   double skew = 1;  ///< Mean over steps: most work of a replica over the mean of replicas.

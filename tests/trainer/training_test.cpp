@@ -237,6 +237,14 @@ TEST_CASE("the fingerprint follows what is executed, not predicted times") {
   CHECK(fingerprint(plan) != first);
 }
 
+TEST_CASE("items are replayed with what was computed for them, not with their waiting") {
+  const step_log log{
+      .items = {{.kind = item_kind::forward}, {.kind = item_kind::send_activation}},
+      .times = {{.begin = 0, .end = 90, .computed = 40}, {.begin = 90, .end = 500, .computed = 5}}};
+  CHECK(trainer::detail::durations_of(std::vector{log}) ==
+        std::vector<std::vector<std::int64_t>>{{40, 5}});
+}
+
 TEST_CASE("costs are read as they were written, and other files are refused by name") {
   const auto chain = made_up_chain(narrow_model());
   const nlohmann::json json = costs_to_json(chain, element_type::f32);

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include <omnibal/config.hpp>
-#include <omnibal/interop/detail/svg_drawing.hpp>
 #include <omnibal/interop/svg.hpp>
+#include <omnibal/interop/svg_drawing.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/pipeline/timeline.hpp>

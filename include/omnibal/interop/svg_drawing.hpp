@@ -14,9 +14,9 @@
 #include <omnibal/config.hpp>
 #include <omnibal/core/utf8.hpp>
 
-namespace omnibal::inline v0::detail {
+namespace omnibal::inline v0 {
 
-inline constexpr double svg_width = 1000;
+namespace detail {
 
 /// With two decimals, whatever the locale.
 [[nodiscard]] inline std::string svg_number(double value) {
@@ -46,39 +46,51 @@ inline constexpr double svg_width = 1000;
   return escaped;
 }
 
+}  // namespace detail
+
+/// The width of a picture.
+inline constexpr double svg_width = 1000;
+
+/// A place in a picture: to the right and down from its upper left corner.
 struct svg_point {
   double x = 0;
   double y = 0;
 };
 
-/// What is drawn, in units of a picture 1000 wide. Colors and styles are written as they are given.
+/// A picture as it is drawn, one thing over the other. Lengths are in units of which a picture is
+/// svg_width wide; places are not negative. Colors are those of CSS; they and styles, attributes of
+/// SVG, are written as they are given. O(1) per call, O(points) for curves.
 class svg_drawing {
  public:
+  /// Of at least a fifth of a unit, so that it is seen.
   void rectangle(double x, double y, double width, double height, std::string_view color) {
-    text_ += "<rect x='" + svg_number(x) + "' y='" + svg_number(y) + "' width='" +
-             svg_number(std::max(width, 0.2)) + "' height='" + svg_number(height) + "' fill='" +
-             std::string(color) + "' stroke='#fff' stroke-width='0.4'/>\n";
+    text_ += "<rect x='" + detail::svg_number(x) + "' y='" + detail::svg_number(y) + "' width='" +
+             detail::svg_number(std::max(width, 0.2)) + "' height='" + detail::svg_number(height) +
+             "' fill='" + std::string(color) + "' stroke='#fff' stroke-width='0.4'/>\n";
   }
+  /// Content may have any characters; bytes are taken as UTF-8.
   void text(double x, double y, std::string_view content, std::string_view style = "") {
-    text_ += "<text x='" + svg_number(x) + "' y='" + svg_number(y) + "' " + std::string(style) +
-             ">" + svg_escaped(content) + "</text>\n";
+    text_ += "<text x='" + detail::svg_number(x) + "' y='" + detail::svg_number(y) + "' " +
+             std::string(style) + ">" + detail::svg_escaped(content) + "</text>\n";
   }
-  /// From left to right.
+  /// From x to `end`, at the height y.
   void line(double x, double end, double y, std::string_view color) {
-    text_ += "<line x1='" + svg_number(x) + "' x2='" + svg_number(end) + "' y1='" + svg_number(y) +
-             "' y2='" + svg_number(y) + "' stroke='" + std::string(color) + "'/>\n";
+    text_ += "<line x1='" + detail::svg_number(x) + "' x2='" + detail::svg_number(end) + "' y1='" +
+             detail::svg_number(y) + "' y2='" + detail::svg_number(y) + "' stroke='" +
+             std::string(color) + "'/>\n";
   }
+  /// From point to point.
   void curve(std::span<const svg_point> points, std::string_view color) {
     text_ +=
         "<polyline fill='none' stroke-width='1.5' stroke='" + std::string(color) + "' points='";
     for (const svg_point& point : points)
-      text_ += svg_number(point.x) + "," + svg_number(point.y) + " ";
+      text_ += detail::svg_number(point.x) + "," + detail::svg_number(point.y) + " ";
     text_ += "'/>\n";
   }
   /// The document of everything drawn.
   [[nodiscard]] std::string document(double height) && {
-    return "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 " + svg_number(svg_width) + " " +
-           svg_number(height) +
+    return "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 " + detail::svg_number(svg_width) +
+           " " + detail::svg_number(height) +
            "' font-family='sans-serif' font-size='13'>\n"
            "<rect width='100%' height='100%' fill='#fff'/>\n" +
            std::move(text_) + "</svg>\n";
@@ -88,4 +100,4 @@ class svg_drawing {
   std::string text_;
 };
 
-}  // namespace omnibal::inline v0::detail
+}  // namespace omnibal::inline v0
