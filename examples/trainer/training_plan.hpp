@@ -342,7 +342,18 @@ class training_planner {
       return {.refusal = "no plan fits " + std::to_string(shape_.memory) +
                          " bytes per rank: stage " + std::to_string(why.binding_stage) +
                          " lacks at least " + std::to_string(why.bytes_short) + " bytes"};
+    if (why.reason == infeasibility::cause::global_batch) return refused_batch();
     return {.refusal = "no plan: " + std::string(to_string(why.reason))};
+  }
+
+  /// Every replica has a pack in every step; under the interleaved schedule one per device.
+  [[nodiscard]] training_plan refused_batch() const {
+    return {.refusal = "no plan: the " + std::to_string(shape_.batch) +
+                       " samples of a step are too few packs for " +
+                       std::to_string(shape_.replicas) + " replicas of " +
+                       std::to_string(shape_.devices) + " ranks under the schedule " +
+                       std::string(shape_.schedule.name()) +
+                       ": more --batch, more --microbatches or fewer --dp"};
   }
 
   /// Naive stages have a language layer each, others a layer.

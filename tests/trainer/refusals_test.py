@@ -52,6 +52,19 @@ class RefusalsTest(TrainerTest):
                 (r"--steps: .*-3.*", ["--steps", "-3"]),
                 (r"--memory: .*lots.*", ["--memory", "lots"]),
                 (r".*--nonsense.*", ["--nonsense"]),
+                (r"--precision: f16 not in \{f32,bf16\}", ["--precision", "f16"]),
+                (r"--steps: Value 0 not in range 1 to 1000000000", ["--steps", "0"]),
+                (r"--seed: Value -1 not in range 0 to 1000000000", ["--seed", "-1"]),
+                (r"--learning-rate: must be a positive number, not 0",
+                 ["--learning-rate", "0"]),
+                (r"--learning-rate: must be a positive number, not nan",
+                 ["--learning-rate", "nan"]),
+                (r"--deadline: must be a positive number, not nan", ["--deadline", "nan"]),
+                (r"--tile-tokens requires --lengths", ["--tile-tokens", "5"]),
+                (r"--resource requires --lengths", ["--resource", "images=a"]),
+                (r"--checkpoint-every requires --checkpoint", ["--checkpoint-every", "5"]),
+                (r"the output --checkpoint .*missing is the same file as the output --out .*",
+                 ["--checkpoint", missing, "--out", missing]),
                 (r"--ranks: nccl not in \{threads,mpi\}", ["--ranks", "nccl"]),
                 (r"--deadline: .*0.*", ["--deadline", "0"]),
                 (r"--deadline: .*1e300.*", ["--deadline", "1e300"]),
@@ -71,6 +84,9 @@ class RefusalsTest(TrainerTest):
         ]:
             with self.subTest(arguments=arguments):
                 self.fails(2, line, *arguments)
+        self.fails(3, r"no plan: the 8 samples of a step are too few packs for 9 replicas of 2 ranks "
+                   r"under the schedule 1f1b: more --batch, more --microbatches or fewer --dp",
+                   "--dp", "9")
         self.fails(3, r"the model has 10 layers, fewer than stages: 12", "--pp", "12")
 
 
