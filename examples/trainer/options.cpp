@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
@@ -33,20 +34,39 @@ namespace {
 
 [[nodiscard]] auto among(std::vector<std::string> names) { return CLI::IsMember(std::move(names)); }
 
+/// CLI11's own check names the largest number that there is.
+[[nodiscard]] CLI::Validator positive() {
+  const auto check = [](const std::string& text) -> std::string {
+    double value = 0;
+    const bool is_number = CLI::detail::lexical_cast(text, value);
+    if (is_number && value > 0 && std::isfinite(value)) return {};
+    return "must be a positive number, not " + text;
+  };
+  return {check, "POSITIVE"};
+}
+
+/// As many steps and samples as a plan can number.
+[[nodiscard]] CLI::Validator count() { return CLI::Range(1, 1'000'000'000); }
+
 void add_run(CLI::App& program, program_options& options) {
   training_shape& shape = options.shape;
   program.add_option("--size", options.size, "Model: tiny, small or 1b [tiny]")
       ->check(among({model_names.begin(), model_names.end()}));
-  program.add_option("--steps", shape.steps, "Steps in all [300]")->check(CLI::PositiveNumber);
-  program.add_option("--batch", shape.batch, "Samples per step [24]")->check(CLI::PositiveNumber);
-  program.add_option("--seed", shape.seed, "Of the weights and the data [1]");
+  program.add_option("--steps", shape.steps, "Steps in all [300]")->check(count());
+  program.add_option("--batch", shape.batch, "Samples per step [24]")->check(count());
+  program.add_option("--seed", shape.seed, "Of the weights and the data [1]")
+      ->check(CLI::Range(0, 1'000'000'000));
   program
       .add_option("--freeze", options.freeze,
                   "Layers that are not trained: none, vision or language [none]")
       ->check(among({frozen_names.begin(), frozen_names.end()}));
+  program
+      .add_option("--precision", options.precision,
+                  "What layers compute with: f32, or bf16 with sums and parameters in f32 [f32]")
+      ->check(among({"f32", "bf16"}));
   program.add_flag("--blind", options.blind, "The model sees no pictures");
   program.add_option("--learning-rate", options.learning_rate, "The highest [0.002]")
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   program.add_option("--held-out", options.held_out, "Questions at the end [512]")
       ->check(CLI::Range(0, 1'000'000));
 }
@@ -60,7 +80,9 @@ void add_lengths(CLI::App& program, lengths_files& lengths) {
   program
       .add_option("--tile-tokens", lengths.tile_tokens,
                   "Tokens of a tile in these tables; the others are text [256]")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1'000'000'000))
+      ->needs("--lengths");
+  program.get_option("--resource")->needs("--lengths");
 }
 
 void add_ranks(CLI::App& program, program_options& options) {
@@ -72,6 +94,7 @@ void add_ranks(CLI::App& program, program_options& options) {
   program
       .add_option("--deadline", options.deadline,
                   "Seconds that a rank waits for another before it fails [300]")
+      ->check(positive())
       ->check(CLI::Range(0.001, 1e7));
   program.add_option("--pp", shape.devices, "Pipeline ranks of a replica [2]")
       ->check(CLI::Range(1, 4096));
@@ -96,9 +119,11 @@ void add_files(CLI::App& program, program_options& options) {
                      "Costs of the layers: read if the file is there, else measured and written");
   program.add_option("--checkpoint", options.checkpoint, "Folder for checkpoints");
   program.add_option("--checkpoint-every", options.checkpoint_every, "Steps [50]")
-      ->check(CLI::PositiveNumber);
+      ->check(count())
+      ->needs("--checkpoint");
   program.add_option("--resume", options.resume, "Folder whose newest checkpoint to go on from");
-  program.add_option("--trace", options.trace, "File for a trace of all steps");
+  program.add_option("--trace", options.trace,
+                     "File for a trace of the last " + std::to_string(traced_steps) + " steps");
   program.add_option("--picture", options.picture, "File for a picture of the last step, SVG");
   program.add_option("--report", options.report, "File for a page about the run, HTML");
   program.add_option("--out", options.out, "File for the result as JSON");
@@ -141,7 +166,10 @@ void add_options(CLI::App& program, program_options& options) {
 
 void validate(const program_options& options) {
   const cli::given_files files = files_of(options);
-  cli::refuse_shared_files(files);
+  cli::given_files with_folder = files;
+  if (!options.checkpoint.empty())
+    with_folder.outputs.push_back({"--checkpoint", options.checkpoint});
+  cli::refuse_shared_files(with_folder);
   for (const cli::given_file& each : files.outputs) cli::expect_writable(each.path);
   if (options.baseline == "all" && !(options.checkpoint + options.resume).empty())
     throw program_error(bad_input, "--baseline all: has no checkpoints, leave them out");
