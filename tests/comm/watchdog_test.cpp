@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -10,6 +11,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 #include <omnibal/comm/missing_ranks.hpp>
 #include <omnibal/comm/thread_channel.hpp>
@@ -58,6 +61,31 @@ struct late_channel {
   }
 };
 
+/// What is printed on standard error until read() is called.
+class standard_error {
+ public:
+  standard_error() : file_(std::tmpfile()), before_(dup(STDERR_FILENO)) {
+    dup2(fileno(file_), STDERR_FILENO);
+  }
+  standard_error(standard_error&&) = delete;
+  standard_error& operator=(standard_error&&) = delete;
+  ~standard_error() { std::fclose(file_); }
+
+  std::string read() {
+    std::fflush(stderr);
+    dup2(before_, STDERR_FILENO);
+    close(before_);
+    std::rewind(file_);
+    std::string text(10'000, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), file_));
+    return text;
+  }
+
+ private:
+  std::FILE* file_;
+  int before_;
+};
+
 /// Options whose deadlines are short.
 omnibal::watchdog_options hasty() {
   return {.deadline = milliseconds(30),
@@ -68,9 +96,12 @@ omnibal::watchdog_options hasty() {
 
 TEST_CASE("a report names number, operation, elements, bytes, peer and age") {
   late_channel channel;
+  standard_error printed;
   channel_watchdog watchdog(hasty());
   watchdog.watch(channel.watch_point());
-  REQUIRE(channel.is_aborted());
+  const bool is_aborted = channel.is_aborted();
+  CHECK(printed.read() == "");
+  REQUIRE(is_aborted);
   CHECK_THAT(watchdog.report(),
              Catch::Matchers::StartsWith("channel data, rank 1: receive #7 of 3 f32, 12 bytes, "
                                          "from rank 2 has not ended after "));
@@ -81,9 +112,14 @@ TEST_CASE("a callback that throws loses neither the report nor the abort") {
   auto options = hasty();
   options.missing = []() -> std::string { throw std::runtime_error("the network is down"); };
   options.report = [](const std::string&) { throw 42; };
+  standard_error printed;
   channel_watchdog watchdog(options);
   watchdog.watch(channel.watch_point());
-  REQUIRE(channel.is_aborted());
+  const bool is_aborted = channel.is_aborted();
+  CHECK_THAT(printed.read(),
+             Catch::Matchers::ContainsSubstring("could not be delivered, no answer: an exception\n"
+                                                "channel data, rank 1: receive #7"));
+  REQUIRE(is_aborted);
   CHECK_THAT(watchdog.report(),
              Catch::Matchers::StartsWith("channel data, rank 1: receive #7") &&
                  Catch::Matchers::EndsWith("missing: no answer: the network is down\n"));

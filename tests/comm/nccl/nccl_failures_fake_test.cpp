@@ -409,6 +409,35 @@ void check_flight_records_of_failures() {
   std::filesystem::remove_all(folder);
 }
 
+/// A copy between host and device that does not end has a deadline too.
+void check_copies_have_deadlines() {
+  fake::all.reset();
+  on_ranks(1, [](thread_communicator& ranks) {
+    nccl_communicator alone(omnibal::exchange_nccl_id(ranks), 0, 1,
+                            {.deadline = milliseconds(500)});
+    fake::all.holds_streams = true;
+    std::vector<std::byte> bytes(10);
+    expect_part(error_of([&] { alone.broadcast_bytes(bytes, 0); }),
+                "broadcast #0: did not end within 500 ms");
+    fake::all.holds_streams = false;
+  });
+  expect(fake::all.aborted == 1, "aborted");
+}
+
+/// A channel works on its device, whatever device is current at a call.
+void check_device_of_a_channel() {
+  fake::all.reset();
+  on_ranks(2, [](thread_communicator& ranks) {
+    nccl_channel channel = open(ranks, {.deadline = long_deadline});
+    fake::here.device = 7;
+    std::vector<float> values(4, 1.0F);
+    auto sum = channel.all_reduce(view_of(values), reduction::sum, nullptr);
+    sum.wait();
+    expect(values[0] == 2.0F && fake::here.device == 7, "the caller's device is current again");
+  });
+  expect(fake::all.aborted == 0, "not aborted");
+}
+
 // ---- checked mode of the communicator, deadlines ----
 
 /// Ranks that differ in a size learn it before NCCL sees the operation.
@@ -504,6 +533,8 @@ int run_checks() {
     check_own_part_of_another_size();
     check_abort_by_another_thread();
     check_flight_records_of_failures();
+    check_copies_have_deadlines();
+    check_device_of_a_channel();
     check_communicator_in_checked_mode();
     check_deadlines();
     return 0;

@@ -62,18 +62,19 @@ struct callback_answer {
 };
 [[nodiscard]] inline callback_answer call_within(std::chrono::milliseconds deadline,
                                                  const std::function<std::string()>& callback) {
-  std::packaged_task<std::string()> task(callback);
-  std::future<std::string> answer = task.get_future();
+  std::packaged_task<callback_answer()> task([callback]() -> callback_answer {
+    try {
+      return {true, callback()};
+    } catch (const std::exception& error) {
+      return {false, std::string("no answer: ") + error.what()};
+    } catch (...) {
+      return {false, "no answer: an exception"};
+    }
+  });
+  std::future<callback_answer> answer = task.get_future();
   std::thread(std::move(task)).detach();
-  if (answer.wait_until(deadline_after(deadline)) != std::future_status::ready)
-    return {false, "no answer within " + std::to_string(deadline.count()) + " ms"};
-  try {
-    return {true, answer.get()};
-  } catch (const std::exception& error) {
-    return {false, std::string("no answer: ") + error.what()};
-  } catch (...) {
-    return {false, "no answer: an exception"};
-  }
+  if (answer.wait_until(deadline_after(deadline)) == std::future_status::ready) return answer.get();
+  return {false, "no answer within " + std::to_string(deadline.count()) + " ms"};
 }
 
 }  // namespace detail
