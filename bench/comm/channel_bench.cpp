@@ -26,7 +26,7 @@ constexpr int repetitions = 8;
 /// Prepares what a rank repeats.
 using rank_body = std::function<std::function<void()>(thread_communicator&, thread_channel&)>;
 
-/// Seconds of one repetition on rank 0, all ranks starting together.
+/// Seconds of one repetition until the slowest rank has ended, all ranks starting together.
 double measure(std::size_t ranks_count, const rank_body& prepare) {
   double seconds = 0;
   run_as_ranks(ranks_count, [&](thread_communicator& ranks) {
@@ -36,6 +36,7 @@ double measure(std::size_t ranks_count, const rank_body& prepare) {
     barrier(ranks);
     const auto begin = std::chrono::steady_clock::now();
     for (int i = 0; i < repetitions; ++i) repeated();
+    barrier(ranks);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
     if (ranks.rank() == 0) seconds = taken.count() / repetitions;
   });

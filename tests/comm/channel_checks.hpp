@@ -310,10 +310,8 @@ void check_split(Channel& channel) {
 template <omnibal::tensor_channel Channel>
 void check_channel(Channel& channel, std::uint64_t rounds) {
   check_preconditions(channel);
-  if constexpr (Channel::space == omnibal::memory_space::host) {
-    check_open_group(channel);
-    check_deadlines(channel);
-  }
+  check_open_group(channel);
+  check_deadlines(channel);
   for (std::uint64_t seed = 1; seed <= rounds; ++seed) {
     check_element<std::byte>(channel, seed);
     check_element<omnibal::bf16>(channel, seed);

@@ -159,6 +159,13 @@ OMNIBAL_INLINE std::vector<std::byte> field_exchange::pack() const {
 OMNIBAL_INLINE std::vector<std::vector<std::byte>> field_exchange::unpack(
     std::span<const std::byte> packed) const {
   std::vector<std::vector<std::byte>> unpacked(fields_.size());
+  for (std::size_t f = 0; f < fields_.size(); ++f) {
+    std::size_t bytes = 0;
+    for (const auto& place : plan_.places())
+      if (to(place) == plan_.rank())
+        bytes += static_cast<std::size_t>(place.bytes[fields_[f].field]);
+    unpacked[f].reserve(bytes);
+  }
   std::vector<std::size_t> source = begins_of(received_counts_);
   for (const auto& place : plan_.places()) {
     if (to(place) != plan_.rank()) continue;
