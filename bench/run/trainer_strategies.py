@@ -63,10 +63,10 @@ def strategies_table(runs, strategies):
     ranks = len(runs[0][strategies[0]]["ranks"])
     line("ms per step of the ranks' operations", lambda s: listed(
         lambda r: f"{1000 * min(busy_per_step(run, s, r) for run in runs):.1f}", ranks))
-    line("seconds of all steps, predicted", lambda s: f"{least(runs, s, 'predicted_seconds'):.1f}")
+    line("seconds of all steps, predicted", lambda s: f"{least(runs, s, 'predicted_seconds'):.2f}")
     line("replayed from measured operations",
-         lambda s: f"{least(runs, s, 'replayed_seconds'):.1f}")
-    line("measured", lambda s: f"{least(runs, s, 'seconds'):.1f}")
+         lambda s: f"{least(runs, s, 'replayed_seconds'):.2f}")
+    line("measured", lambda s: f"{least(runs, s, 'seconds'):.2f}")
     line("bubble predicted, replayed, measured", lambda s: ", ".join(
         f"{least(runs, s, 'bubble', key):.2f}" for key in ["predicted", "replayed", "measured"]))
     line("skew of the replicas", lambda s: f"{runs[0][s]['skew']:.3f}")
@@ -79,7 +79,7 @@ def strategies_table(runs, strategies):
     line("exact answers, held out",
          lambda s: f"{runs[0][s]['held_out']['exact']} of {runs[0][s]['held_out']['samples']}")
     line("steps to the loss that all reach", lambda s: str(runs[0][s]["to_loss"]["steps"]))
-    line("seconds to it, replayed", lambda s: "{:.1f}".format(
+    line("seconds to it, replayed", lambda s: "{:.2f}".format(
         least(runs, s, "replayed_seconds") * runs[0][s]["to_loss"]["steps"] / runs[0][s]["steps"]))
 
 
