@@ -30,6 +30,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include <omnibal/core/error.hpp>
 #include <omnibal/core/hash.hpp>
 
 #include "optimizer.hpp"
@@ -47,17 +48,21 @@ class checkpoint_error : public std::runtime_error {
 struct run_position {
   std::string model = {};
   std::uint64_t seed = 0;
-  std::uint64_t task = 0;     ///< Its fingerprint.
-  std::string frozen = {};    ///< Which layers are not trained.
-  std::uint64_t batch = 0;    ///< Samples per step.
-  std::uint64_t steps = 0;    ///< Done.
-  std::uint64_t updates = 0;  ///< Of the optimizer.
+  std::uint64_t task = 0;      ///< Its fingerprint.
+  std::string frozen = {};     ///< Which layers are not trained.
+  std::string precision = {};  ///< What layers compute with; the files have floats.
+  std::uint64_t batch = 0;     ///< Samples per step.
+  std::uint64_t steps = 0;     ///< Done.
+  std::uint64_t updates = 0;   ///< Of the optimizer.
   std::size_t layers = 0;
   std::vector<double> losses = {};  ///< One per step.
   nlohmann::json costs = {};        ///< Of the layers, with which the run was planned.
 
   friend bool operator==(const run_position&, const run_position&) = default;
 };
+
+/// Throws invalid_input where a run that is resumed has something else here than its checkpoint.
+void require_same(const char* field, const std::string& saved, const std::string& given);
 
 /// The folder in which a checkpoint of this many steps is written until it is whole.
 [[nodiscard]] std::filesystem::path writing_folder(const std::filesystem::path& runs,
@@ -163,6 +168,11 @@ auto naming_errors(const std::filesystem::path& path, const Body& body) {
 
 }  // namespace detail
 
+inline void require_same(const char* field, const std::string& saved, const std::string& given) {
+  if (saved != given)
+    throw invalid_input(std::string(field) + " of the checkpoint", saved, "this run has " + given);
+}
+
 inline std::filesystem::path writing_folder(const std::filesystem::path& runs,
                                             std::uint64_t steps) {
   return runs / (detail::numbered("step-", steps, 6) + ".writing");
@@ -197,12 +207,13 @@ inline void finish_checkpoint(const std::filesystem::path& runs,
   const std::filesystem::path path = folder / "position.json";
   {
     std::ofstream file(path);
-    file << nlohmann::json{{"format", "omnibal-checkpoint"}, {"version", 2},
-                           {"model", position.model},        {"seed", position.seed},
-                           {"task", position.task},          {"frozen", position.frozen},
-                           {"batch", position.batch},        {"steps", position.steps},
-                           {"updates", position.updates},    {"layers", position.layers},
-                           {"losses", position.losses},      {"costs", position.costs}}
+    file << nlohmann::json{{"format", "omnibal-checkpoint"},  {"version", 3},
+                           {"model", position.model},         {"seed", position.seed},
+                           {"task", position.task},           {"frozen", position.frozen},
+                           {"precision", position.precision}, {"batch", position.batch},
+                           {"steps", position.steps},         {"updates", position.updates},
+                           {"layers", position.layers},       {"losses", position.losses},
+                           {"costs", position.costs}}
                 .dump(1)
          << '\n';
     if (!file.flush()) throw checkpoint_error(path, "cannot be written");
@@ -231,14 +242,15 @@ inline run_position read_position(const std::filesystem::path& folder) {
   if (!file) throw checkpoint_error(path, "cannot be read");
   return detail::naming_errors(path, [&] {
     const auto json = nlohmann::json::parse(file);
-    if (json.at("format") != "omnibal-checkpoint" || json.at("version") != 2)
-      throw checkpoint_error(path, "is no checkpoint of version 2");
+    if (json.at("format") != "omnibal-checkpoint" || json.at("version") != 3)
+      throw checkpoint_error(path, "is no checkpoint of version 3");
     if (json.at("losses").size() != json.at("steps"))
       throw checkpoint_error(path, "is damaged: it has not one loss per step");
     return run_position{.model = json.at("model"),
                         .seed = json.at("seed"),
                         .task = json.at("task"),
                         .frozen = json.at("frozen"),
+                        .precision = json.at("precision"),
                         .batch = json.at("batch"),
                         .steps = json.at("steps"),
                         .updates = json.at("updates"),

@@ -13,16 +13,21 @@
 
 #include <nlohmann/json.hpp>
 
+#include <omnibal/comm/tensor.hpp>
 #include <omnibal/core/error.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
 
 namespace omnibal::trainer {
 
-[[nodiscard]] nlohmann::json costs_to_json(const std::vector<layer_cost>& chain);
+/// `numbers` are what the layers compute with.
+[[nodiscard]] nlohmann::json costs_to_json(const std::vector<layer_cost>& chain,
+                                           element_type numbers);
 
-/// Throws invalid_input, naming `source`, for JSON that is no chain.
+/// Throws invalid_input, naming `source`, for JSON that is no chain and for costs of layers that
+/// compute with other numbers.
 [[nodiscard]] std::vector<layer_cost> costs_from_json(const nlohmann::json& json,
+                                                      element_type numbers,
                                                       const std::string& source);
 
 // ---- implementation ----------------------------------------------------------------------------
@@ -50,9 +55,18 @@ namespace detail {
   return mode;
 }
 
+inline void require_numbers(const nlohmann::json& json, element_type numbers,
+                            const std::string& source) {
+  const auto precision = json.at("precision").get<std::string>();
+  if (precision != name_of(numbers))
+    throw invalid_input(source, precision,
+                        "is the precision of these costs, this run has " +
+                            std::string(name_of(numbers)) + ": each needs a file of its own");
+}
+
 }  // namespace detail
 
-inline nlohmann::json costs_to_json(const std::vector<layer_cost>& chain) {
+inline nlohmann::json costs_to_json(const std::vector<layer_cost>& chain, element_type numbers) {
   nlohmann::json layers = nlohmann::json::array();
   for (const layer_cost& layer : chain) {
     nlohmann::json modes = nlohmann::json::array();
@@ -71,14 +85,19 @@ inline nlohmann::json costs_to_json(const std::vector<layer_cost>& chain) {
                       {"output_bytes", detail::cost_to_json(layer.output_bytes)},
                       {"modes", std::move(modes)}});
   }
-  return {{"format", "omnibal-trainer-costs"}, {"version", 1}, {"layers", std::move(layers)}};
+  return {{"format", "omnibal-trainer-costs"},
+          {"version", 2},
+          {"precision", name_of(numbers)},
+          {"layers", std::move(layers)}};
 }
 
-inline std::vector<layer_cost> costs_from_json(const nlohmann::json& json,
+inline std::vector<layer_cost> costs_from_json(const nlohmann::json& json, element_type numbers,
                                                const std::string& source) {
   try {
-    if (json.at("format") != "omnibal-trainer-costs" || json.at("version") != 1)
-      throw invalid_input(source, json.at("format").dump(), "is no file of costs of version 1");
+    if (json.at("format") != "omnibal-trainer-costs" || json.at("version") != 2)
+      throw invalid_input(source, json.at("format").dump(),
+                          "is no file of costs of version 2: remove it to measure again");
+    detail::require_numbers(json, numbers, source);
     std::vector<layer_cost> chain;
     for (const nlohmann::json& each : json.at("layers")) {
       layer_cost layer{

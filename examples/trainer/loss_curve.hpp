@@ -11,12 +11,15 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include <omnibal/interop/svg_drawing.hpp>
 
 namespace omnibal::trainer {
 
 struct loss_curve {
-  std::string name = {};  ///< Without characters that mean something in XML.
+  std::string name = {};
   std::vector<double> losses = {};
 };
 
@@ -49,41 +52,30 @@ struct loss_axes {
   return text.data();
 }
 
-[[nodiscard]] inline std::string svg_text(double x, double y, const std::string& text,
-                                          std::string_view style) {
-  return "<text x='" + decimal(x, 1) + "' y='" + decimal(y, 1) + "' " + std::string(style) + ">" +
-         text + "</text>\n";
-}
-
-[[nodiscard]] inline std::string axes_svg(const loss_axes& axes) {
-  std::string text;
+inline void draw_axes(svg_drawing& svg, const loss_axes& axes) {
   for (const double share : {0.0, 0.5, 1.0}) {
-    const std::string y = decimal(axes.y(share * axes.most), 1);
-    text += "<line x1='" + decimal(axes.left, 1) + "' x2='" + decimal(axes.right, 1) + "' y1='" +
-            y + "' y2='" + y + "' stroke='#ddd'/>\n";
-    text += svg_text(axes.left - 6, axes.y(share * axes.most) + 4, decimal(share * axes.most, 2),
-                     "text-anchor='end'");
-    text += svg_text(axes.x(share * axes.steps), axes.bottom + 18, decimal(share * axes.steps, 0),
-                     "text-anchor='middle'");
+    const double y = axes.y(share * axes.most);
+    svg.line(axes.left, axes.right, y, "#ddd");
+    svg.text(axes.left - 6, y + 4, decimal(share * axes.most, 2), "text-anchor='end'");
+    svg.text(axes.x(share * axes.steps), axes.bottom + 18, decimal(share * axes.steps, 0),
+             "text-anchor='middle'");
   }
-  return text;
 }
 
-/// Means of equally many neighbours, as points.
-[[nodiscard]] inline std::string curve_svg(const loss_axes& axes, const std::vector<double>& losses,
-                                           std::string_view color) {
+/// Means of equally many neighbours.
+[[nodiscard]] inline std::vector<svg_point> points_of(const loss_axes& axes,
+                                                      const std::vector<double>& losses) {
   const std::size_t each = (losses.size() + most_points - 1) / most_points;
-  std::string points;
+  std::vector<svg_point> points;
   for (std::size_t begin = 0; begin < losses.size(); begin += each) {
     const std::size_t end = std::min(begin + each, losses.size());
     double sum = 0;
     for (std::size_t i = begin; i < end; ++i) sum += losses[i];
-    const double middle = static_cast<double>(begin + end + 1) / 2;
-    points += decimal(axes.x(middle), 1) + "," +
-              decimal(axes.y(sum / static_cast<double>(end - begin)), 1) + " ";
+    if (!std::isfinite(sum)) continue;
+    points.push_back({.x = axes.x(static_cast<double>(begin + end + 1) / 2),
+                      .y = axes.y(sum / static_cast<double>(end - begin))});
   }
-  return "<polyline fill='none' stroke-width='1.5' stroke='" + std::string(color) + "' points='" +
-         points + "'/>\n";
+  return points;
 }
 
 }  // namespace detail
@@ -96,17 +88,15 @@ inline std::string losses_svg(std::span<const loss_curve> curves) {
       if (std::isfinite(loss)) axes.most = std::max(axes.most, loss);
   }
   if (axes.most <= 0) axes.most = 1;
-  std::string text =
-      "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1000 300' "
-      "font-family='sans-serif' font-size='13'>\n" +
-      detail::axes_svg(axes);
+  svg_drawing svg;
+  detail::draw_axes(svg, axes);
   double x = axes.left;
   for (std::size_t i = 0; i < curves.size(); ++i, x += 150) {
     const std::string color(detail::curve_colors[i % detail::curve_colors.size()]);
-    text += detail::curve_svg(axes, curves[i].losses, color);
-    text += detail::svg_text(x, axes.bottom + 36, curves[i].name, "fill='" + color + "'");
+    svg.curve(detail::points_of(axes, curves[i].losses), color);
+    svg.text(x, axes.bottom + 36, curves[i].name, "fill='" + color + "'");
   }
-  return text + "</svg>\n";
+  return std::move(svg).document(300);
 }
 
 }  // namespace omnibal::trainer

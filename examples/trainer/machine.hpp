@@ -313,6 +313,7 @@ template <typename To, typename From>
     if (!from) return {};
     matrix<To> result(on, from.rows(), from.columns());
     convert<To, From>(on, from, result);
+    from = {};  // at once: callers keep parameters until their whole expression is computed
     return result;
   }
 }

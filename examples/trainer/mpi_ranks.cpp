@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
-#include <span>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <utility>
@@ -31,62 +31,27 @@
 namespace omnibal::trainer {
 namespace {
 
-/// The report of a rank and its logs as integers: items are known from the plan.
-class report_numbers {
- public:
-  [[nodiscard]] static std::vector<std::int64_t> write(const rank_report& rank,
-                                                       const std::vector<step_log>& logs) {
-    std::vector<std::int64_t> numbers;
-    for (const auto member : report_members) numbers.push_back(rank.*member);
-    for (const step_log& log : logs) {
-      for (const auto member : log_members) numbers.push_back(log.*member);
-      add(numbers, log.step);
-      for (const item_times& times : log.times) add(numbers, times);
-    }
-    return numbers;
-  }
+constexpr std::int64_t rank_report::*integers_of_report[] = {
+    &rank_report::peak_saved_bytes,
+    &rank_report::predicted_peak_saved_bytes,
+    &rank_report::peak_activation_bytes,
+    &rank_report::peak_message_bytes,
+    &rank_report::parameter_bytes,
+    &rank_report::busy,
+    &rank_report::time};
 
-  report_numbers(std::span<const std::int64_t> numbers, const execution_plan& plan)
-      : numbers_(numbers), plan_(&plan) {}
-
-  void read(std::size_t rank, std::uint64_t first_step, std::size_t steps, rank_report& report,
-            std::vector<step_log>& logs) {
-    for (const auto member : report_members) report.*member = next();
-    for (std::size_t index = 0; index < steps; ++index) {
-      step_log log{.items = step_of(*plan_, first_step + index, rank).items};
-      for (const auto member : log_members) log.*member = next();
-      log.step = next_times();
-      for (std::size_t i = 0; i < log.items.size(); ++i) log.times.push_back(next_times());
-      logs.push_back(std::move(log));
-    }
-  }
-
- private:
-  static constexpr std::int64_t rank_report::*report_members[] = {
-      &rank_report::peak_saved_bytes,
-      &rank_report::predicted_peak_saved_bytes,
-      &rank_report::peak_activation_bytes,
-      &rank_report::peak_message_bytes,
-      &rank_report::parameter_bytes,
-      &rank_report::busy,
-      &rank_report::time};
-  static constexpr std::int64_t step_log::*log_members[] = {
-      &step_log::peak_saved_bytes, &step_log::peak_bytes, &step_log::peak_message_bytes};
-
-  static void add(std::vector<std::int64_t>& numbers, const item_times& times) {
-    numbers.insert(numbers.end(), {times.begin, times.end, times.computed});
-  }
-  [[nodiscard]] std::int64_t next() { return numbers_[position_++]; }
-  [[nodiscard]] item_times next_times() {
-    const std::int64_t begin = next();
-    const std::int64_t end = next();
-    return {begin, end, next()};
-  }
-
-  std::span<const std::int64_t> numbers_;
-  const execution_plan* plan_;
-  std::size_t position_ = 0;
-};
+/// The reports of all processes: losses and answers are the same on all.
+[[nodiscard]] std::vector<rank_report> reports_of_all(mpi_communicator& control,
+                                                      const rank_report& own) {
+  constexpr std::size_t members = std::size(integers_of_report);
+  std::vector<std::int64_t> numbers;
+  for (const auto member : integers_of_report) numbers.push_back(own.*member);
+  const std::vector<std::int64_t> all = all_gather(control, numbers);
+  std::vector<rank_report> reports(control.size(), own);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    reports[i / members].*integers_of_report[i % members] = all[i];
+  return reports;
+}
 
 class mpi_ranks : public training_ranks {
  public:
@@ -109,28 +74,21 @@ class mpi_ranks : public training_ranks {
 
   [[nodiscard]] strategy_report run(const training_run& run, strategy how,
                                     std::chrono::milliseconds deadline) override {
-    const execution_plan& plan = run.planned.plan;
-    require_agreement(control_, "the execution plan", fingerprint(plan));
-    strategy_report report{.how = how};
-    std::vector<step_log> own;
-    training_run logged = run;
-    logged.after_step = [&](std::size_t rank, const step_report& step) {
-      if (own.empty()) report.first_step = step.step;
-      own.push_back(step.log);
+    require_agreement(control_, "the execution plan", fingerprint(run.planned.plan));
+    run_record record(run);
+    training_run recorded = run;
+    recorded.after_step = [&](std::size_t rank, const step_report& step) {
+      record.add(step);
       if (run.after_step) run.after_step(rank, step);
     };
     rank_report mine;
     {
       mpi_channel world(MPI_COMM_WORLD, {.deadline = deadline, .name = "world"});
-      mine = train_rank(world, logged);
+      mine = train_rank(world, recorded);
     }
-    const auto all = all_gather_variable(control_, report_numbers::write(mine, own));
-    report.ranks.assign(plan.ranks(), mine);
-    report.logs.resize(plan.ranks());
-    for (std::size_t r = 0; r < plan.ranks(); ++r)
-      report_numbers(all[r], plan)
-          .read(r, report.first_step, own.size(), report.ranks[r], report.logs[r]);
-    complete(report, run);
+    strategy_report report = std::move(record).report();
+    report.how = how;
+    report.ranks = reports_of_all(control_, mine);
     return report;
   }
 

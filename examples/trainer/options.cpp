@@ -44,6 +44,10 @@ void add_run(CLI::App& program, program_options& options) {
       .add_option("--freeze", options.freeze,
                   "Layers that are not trained: none, vision or language [none]")
       ->check(among({frozen_names.begin(), frozen_names.end()}));
+  program
+      .add_option("--precision", options.precision,
+                  "What layers compute with: f32, or bf16 with sums and parameters in f32 [f32]")
+      ->check(among({"f32", "bf16"}));
   program.add_flag("--blind", options.blind, "The model sees no pictures");
   program.add_option("--learning-rate", options.learning_rate, "The highest [0.002]")
       ->check(CLI::PositiveNumber);
@@ -98,7 +102,8 @@ void add_files(CLI::App& program, program_options& options) {
   program.add_option("--checkpoint-every", options.checkpoint_every, "Steps [50]")
       ->check(CLI::PositiveNumber);
   program.add_option("--resume", options.resume, "Folder whose newest checkpoint to go on from");
-  program.add_option("--trace", options.trace, "File for a trace of all steps");
+  program.add_option("--trace", options.trace,
+                     "File for a trace of the last " + std::to_string(traced_steps) + " steps");
   program.add_option("--picture", options.picture, "File for a picture of the last step, SVG");
   program.add_option("--report", options.report, "File for a page about the run, HTML");
   program.add_option("--out", options.out, "File for the result as JSON");

@@ -3,6 +3,7 @@
 /// What omnibal-trainer is asked for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,11 +17,15 @@ class App;
 
 namespace omnibal::trainer {
 
+/// A trace has at most so many steps, the last: longer ones no viewer opens.
+inline constexpr std::size_t traced_steps = 1000;
+
 struct program_options {
   std::string size = "tiny";
   std::string schedule = "1f1b";
   std::string baseline = "planned";
   std::string freeze = "none";
+  std::string precision = "f32";
   std::string ranks = "threads";
   lengths_files lengths = {};
   std::string costs = {};

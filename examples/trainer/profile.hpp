@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include <omnibal/comm/tensor.hpp>
 #include <omnibal/cost/calibration.hpp>
 #include <omnibal/cost/own_chain.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
@@ -43,10 +44,18 @@ struct profile_options {
   std::size_t replicas = 1;
 };
 
-/// Bytes per parameter of weights and gradients, and of what the optimizer keeps: summed gradients,
-/// updated values and two moments, sharded.
-[[nodiscard]] constexpr std::int64_t bytes_per_parameter(std::size_t replicas) noexcept {
-  return 8 + 16 / static_cast<std::int64_t>(replicas);
+/// Bytes of a layer's weights in floats and, where it computes with others, in these.
+[[nodiscard]] constexpr std::int64_t weight_bytes(std::int64_t parameters,
+                                                  element_type numbers) noexcept {
+  return parameters * (numbers == element_type::f32 ? 4 : 6);
+}
+
+/// Bytes of gradients, and of what the optimizer keeps: summed gradients, updated values and two
+/// moments, sharded.
+[[nodiscard]] constexpr std::int64_t training_bytes(std::int64_t parameters,
+                                                    std::size_t replicas) noexcept {
+  const auto ranks = static_cast<std::int64_t>(replicas);
+  return 4 * parameters + 16 * ((parameters + ranks - 1) / ranks);
 }
 
 inline constexpr std::array recompute_kinds = {recompute_kind::none, recompute_kind::selective,
@@ -243,9 +252,8 @@ inline void describe_layers(std::vector<layer_cost>& chain, const model_config& 
   for (std::size_t l = 0; l < chain.size(); ++l) {
     chain[l].kind = kind_of(layer_at(config, l));
     chain[l].trainable = needs[l].of_weights;
-    chain[l].static_bytes =
-        chain[l].parameters * (chain[l].trainable ? bytes_per_parameter(replicas)
-                                                  : static_cast<std::int64_t>(sizeof(float)));
+    chain[l].static_bytes = weight_bytes(chain[l].parameters, config.numbers);
+    if (chain[l].trainable) chain[l].static_bytes += training_bytes(chain[l].parameters, replicas);
   }
 }
 

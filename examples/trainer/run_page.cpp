@@ -44,7 +44,8 @@ using html_object = html_value::object;
 
 [[nodiscard]] std::string setting_of(const nlohmann::json& result) {
   return "pp " + result.at("pp").dump() + ", dp " + result.at("dp").dump() + ", " +
-         result.at("schedule").get<std::string>() + ", seed " + result.at("seed").dump() +
+         result.at("schedule").get<std::string>() + ", " +
+         result.at("precision").get<std::string>() + ", seed " + result.at("seed").dump() +
          (result.at("blind").get<bool>() ? ", blind" : "") + "; packs of " +
          result.at("capacity").at("tiles").dump() + " tiles and " +
          result.at("capacity").at("tokens").dump() + " tokens";

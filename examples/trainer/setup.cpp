@@ -13,6 +13,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <omnibal/comm/tensor.hpp>
 #include <omnibal/core/error.hpp>
 
 #include "checkpoint.hpp"
@@ -25,11 +26,15 @@
 namespace omnibal::trainer {
 namespace {
 
+[[nodiscard]] element_type numbers_of(const program_options& options) {
+  return options.precision == name_of(element_type::bf16) ? element_type::bf16 : element_type::f32;
+}
+
 /// Costs that were read, if they are those of the model.
 [[nodiscard]] std::vector<layer_cost> costs_of_model(const nlohmann::json& json,
                                                      const std::string& source,
                                                      const model_config& model) {
-  std::vector<layer_cost> chain = costs_from_json(json, source);
+  std::vector<layer_cost> chain = costs_from_json(json, model.numbers, source);
   const std::string& name = model.shape.id;
   if (const std::size_t layers = layer_count(model); chain.size() != layers)
     throw invalid_input(source, chain.size(),
@@ -47,16 +52,19 @@ namespace {
                                                 const std::filesystem::path& resume,
                                                 const std::vector<sample_lengths>& lengths) {
   const model_config model = model_of(options, lengths);
-  if (!resume.empty())
-    if (const run_position position = read_position(resume); !position.costs.empty())
-      return costs_of_model(position.costs, resume.string(), model);
+  if (!resume.empty()) {
+    const run_position position = read_position(resume);
+    require_same("precision", position.precision, std::string(name_of(model.numbers)));
+    if (!position.costs.empty()) return costs_of_model(position.costs, resume.string(), model);
+  }
   if (!options.costs.empty() && std::filesystem::exists(options.costs)) {
     std::ifstream file(options.costs);
     return costs_of_model(nlohmann::json::parse(file, nullptr, false), options.costs, model);
   }
   auto chain =
       measured_chain(model, task_of(options, lengths), {.replicas = options.shape.replicas});
-  if (!options.costs.empty()) cli::write_file(options.costs, costs_to_json(chain).dump(1) + "\n");
+  if (!options.costs.empty())
+    cli::write_file(options.costs, costs_to_json(chain, model.numbers).dump(1) + "\n");
   return chain;
 }
 
@@ -70,7 +78,7 @@ namespace {
     for (const auto& [tiles, text] : lengths) rows.push_back({tiles, text});
     return {{"lengths", std::move(rows)},
             {"resume", resume.string()},
-            {"costs", costs_to_json(costs_for(options, resume, lengths))}};
+            {"costs", costs_to_json(costs_for(options, resume, lengths), numbers_of(options))}};
   } catch (const std::exception& error) {
     return {{"status", status_of(error)}, {"error", reason_of(error)}};
   }
@@ -82,6 +90,7 @@ model_config model_of(const program_options& options, const std::vector<sample_l
   model_config model = model_of(options.size, vocabulary_of(lengths));
   const auto* const frozen = std::ranges::find(frozen_names, options.freeze);
   model.frozen = static_cast<frozen_part>(frozen - frozen_names.begin());
+  model.numbers = numbers_of(options);
   return model;
 }
 
@@ -99,7 +108,8 @@ run_setup make_setup(const program_options& options, training_ranks& ranks) {
       nlohmann::json::parse(ranks.from_first([&] { return first_setup(options).dump(); }));
   if (made.contains("error")) throw program_error(made.at("status"), made.at("error"));
   run_setup setup{.resume = made.at("resume").get<std::string>(),
-                  .costs = costs_from_json(made.at("costs"), "costs of the first process")};
+                  .costs = costs_from_json(made.at("costs"), numbers_of(options),
+                                           "costs of the first process")};
   for (const nlohmann::json& row : made.at("lengths"))
     setup.lengths.push_back({.tiles = row.at(0), .text = row.at(1)});
   describe_layers(setup.costs, model_of(options, setup.lengths), options.shape.replicas);

@@ -30,18 +30,18 @@ namespace omnibal::trainer {
 /// Shares of the ranks' time without operations, over all steps.
 struct bubble_ratios {
   double predicted = 0;  ///< By the plan, with the costs it was made with.
-  double replayed = 0;   ///< With what was measured of operations and messages.
+  double replayed = 0;   ///< With what ranks computed in operations and messages.
   double measured = 0;   ///< As it was: with the waiting of ranks that share cores.
 };
 
 struct strategy_report {
   strategy how = strategy::planned;
   std::vector<rank_report> ranks = {};
-  std::vector<std::vector<step_log>> logs = {};  ///< Per rank and step run.
-  std::uint64_t first_step = 0;                  ///< More than 0 where the run was resumed.
+  std::vector<std::vector<step_log>> logs = {};  ///< Per rank, of the last steps.
+  std::uint64_t first_logged = 0;                ///< The first of these steps.
   std::vector<double> step_seconds = {};         ///< Of the slowest rank.
   double seconds = 0;                            ///< Of all steps.
-  double replayed_seconds = 0;                   ///< By the measured durations and the order alone.
+  double replayed_seconds = 0;                   ///< By what ranks computed and the order alone.
   double predicted_seconds = 0;
   bubble_ratios bubble = {};
   double skew = 1;  ///< Mean over steps: most work of a replica over the mean of replicas.
@@ -54,8 +54,35 @@ struct strategy_report {
     const training_run& run, strategy how,
     std::chrono::milliseconds deadline = std::chrono::minutes(5));
 
-/// Fills in what follows from the reports and logs of all ranks.
-void complete(strategy_report& report, const training_run& run);
+/// Measures a run as it goes on: a step when all ranks have done it, of which then remain sums, a
+/// time, and for the last steps of the run the logs. The run outlives it.
+class run_record {
+ public:
+  explicit run_record(const training_run& run);
+  void add(const step_report& step);
+  /// What was measured, without the reports of the ranks.
+  [[nodiscard]] strategy_report report() &&;
+
+ private:
+  /// Sums over steps of makespans and of the ranks' work.
+  struct worked_time {
+    double makespan = 0;
+    double busy = 0;
+
+    void add(const item_simulation& step);
+    [[nodiscard]] double bubble(std::size_t ranks) const;
+  };
+
+  void keep(const step_report& step);
+
+  const training_run* run_;
+  worked_time predicted_ = {};
+  worked_time replayed_ = {};
+  worked_time measured_ = {};
+  double skew_ = 0;
+  std::int64_t tokens_ = 0;
+  strategy_report report_ = {};
+};
 
 /// The tokens of the samples of a step, without padding.
 [[nodiscard]] std::int64_t tokens_of_step(const training_run& run, std::uint64_t step);
@@ -65,49 +92,53 @@ void complete(strategy_report& report, const training_run& run);
 
 // ---- implementation ----------------------------------------------------------------------------
 
-namespace detail {
-
-/// Sums over steps of makespans and of the ranks' work.
-struct worked_time {
-  double makespan = 0;
-  double busy = 0;
-
-  [[nodiscard]] double bubble(std::size_t ranks) const {
-    return makespan == 0 ? 0 : 1 - busy / (static_cast<double>(ranks) * makespan);
-  }
-};
-
-inline void add(worked_time& sum, const item_simulation& step) {
-  sum.makespan += static_cast<double>(step.makespan);
-  sum.busy +=
-      static_cast<double>(std::accumulate(step.busy.begin(), step.busy.end(), std::int64_t{0}));
+inline void run_record::worked_time::add(const item_simulation& step) {
+  makespan += static_cast<double>(step.makespan);
+  busy += static_cast<double>(std::accumulate(step.busy.begin(), step.busy.end(), std::int64_t{0}));
 }
 
-inline void measure(strategy_report& report, const execution_plan& plan) {
-  worked_time predicted;
-  worked_time replayed;
-  worked_time measured;
-  for (std::size_t index = 0; index < report.logs[0].size(); ++index) {
-    const replayed_step step =
-        replay(plan, report.first_step + index, durations_of(report.logs, index));
-    add(predicted, step.predicted);
-    add(replayed, step.measured);
-    std::int64_t slowest = 0;
-    for (const auto& rank : report.logs) {
-      slowest = std::max(slowest, rank[index].step.duration());
-      measured.busy += static_cast<double>(rank[index].busy());
-    }
-    measured.makespan += static_cast<double>(slowest);
-    report.step_seconds.push_back(static_cast<double>(slowest) * 1e-9);
-  }
-  report.bubble = {predicted.bubble(plan.ranks()), replayed.bubble(plan.ranks()),
-                   measured.bubble(plan.ranks())};
-  report.seconds = measured.makespan * 1e-9;
-  report.replayed_seconds = replayed.makespan * 1e-9;
-  report.predicted_seconds = predicted.makespan * 1e-9;
+inline double run_record::worked_time::bubble(std::size_t ranks) const {
+  return makespan == 0 ? 0 : 1 - busy / (static_cast<double>(ranks) * makespan);
 }
 
-}  // namespace detail
+inline run_record::run_record(const training_run& run) : run_(&run) {
+  report_.logs.resize(run.planned.plan.ranks());
+}
+
+inline void run_record::add(const step_report& step) {
+  const execution_plan& plan = run_->planned.plan;
+  const replayed_step replayed = replay(plan, step.step, detail::durations_of(step.logs));
+  predicted_.add(replayed.predicted);
+  replayed_.add(replayed.measured);
+  for (const step_log& log : step.logs) measured_.busy += static_cast<double>(log.busy());
+  measured_.makespan += static_cast<double>(step.time);
+  report_.step_seconds.push_back(static_cast<double>(step.time) * 1e-9);
+  skew_ += skew_of_step(plan, step.step);
+  tokens_ += tokens_of_step(*run_, step.step);
+  keep(step);
+}
+
+inline void run_record::keep(const step_report& step) {
+  report_.first_logged = step.step + 1 - std::min(run_->kept_logs, report_.step_seconds.size());
+  for (std::size_t rank = 0; rank < step.logs.size(); ++rank) {
+    std::vector<step_log>& logs = report_.logs[rank];
+    logs.push_back(step.logs[rank]);
+    if (logs.size() > run_->kept_logs) logs.erase(logs.begin());
+  }
+}
+
+inline strategy_report run_record::report() && {
+  const std::size_t ranks = report_.logs.size();
+  report_.bubble = {predicted_.bubble(ranks), replayed_.bubble(ranks), measured_.bubble(ranks)};
+  report_.seconds = measured_.makespan * 1e-9;
+  report_.replayed_seconds = replayed_.makespan * 1e-9;
+  report_.predicted_seconds = predicted_.makespan * 1e-9;
+  if (const std::size_t steps = report_.step_seconds.size(); steps > 0)
+    report_.skew = skew_ / static_cast<double>(steps);
+  if (report_.seconds > 0)
+    report_.tokens_per_second = static_cast<double>(tokens_) / report_.seconds;
+  return std::move(report_);
+}
 
 inline std::int64_t tokens_of_step(const training_run& run, std::uint64_t step) {
   std::int64_t tokens = 0;
@@ -131,40 +162,26 @@ inline double skew_of_step(const execution_plan& plan, std::size_t step) {
   return sum == 0 ? 1 : most * static_cast<double>(plan.replicas) / sum;
 }
 
-inline void complete(strategy_report& report, const training_run& run) {
-  const execution_plan& plan = run.planned.plan;
-  detail::measure(report, plan);
-  double skew = 0;
-  std::int64_t tokens = 0;
-  const std::size_t steps = report.logs[0].size();
-  for (std::size_t index = 0; index < steps; ++index) {
-    skew += skew_of_step(plan, report.first_step + index);
-    tokens += tokens_of_step(run, report.first_step + index);
-  }
-  if (steps > 0) report.skew = skew / static_cast<double>(steps);
-  if (report.seconds > 0) report.tokens_per_second = static_cast<double>(tokens) / report.seconds;
-}
-
 inline strategy_report run_on_threads(const training_run& run, strategy how,
                                       std::chrono::milliseconds deadline) {
-  const execution_plan& plan = run.planned.plan;
-  strategy_report report{.how = how};
-  report.ranks.resize(plan.ranks());
-  report.logs.resize(plan.ranks());
-  training_run logged = run;
-  logged.after_step = [&](std::size_t rank, const step_report& step) {
-    report.logs[rank].push_back(step.log);
-    if (rank == 0 && report.logs[0].size() == 1) report.first_step = step.step;
+  const std::size_t count = run.planned.plan.ranks();
+  std::vector<rank_report> reports(count);
+  run_record record(run);
+  training_run recorded = run;
+  recorded.after_step = [&](std::size_t rank, const step_report& step) {
+    if (rank == 0) record.add(step);
     if (run.after_step) run.after_step(rank, step);
   };
-  run_as_ranks(plan.ranks(),
+  run_as_ranks(count,
                [&](thread_communicator& ranks) {
                  thread_channel world =
                      open_thread_channel(ranks, {.deadline = deadline, .name = "world"});
-                 report.ranks[ranks.rank()] = train_rank(world, logged);
+                 reports[ranks.rank()] = train_rank(world, recorded);
                },
                {.deadline = deadline});
-  complete(report, run);
+  strategy_report report = std::move(record).report();
+  report.how = how;
+  report.ranks = std::move(reports);
   return report;
 }
 

@@ -45,20 +45,23 @@ namespace omnibal::trainer {
 
 namespace detail {
 
-/// Per rank and item: of operations and steps what was computed, so that ranks that share a core
-/// are shown as if each had its own; of messages and collectives how long they took.
+/// Per rank and item what was computed, so that ranks that share a core are shown as if each had
+/// its own: how long a message took contains the waiting for a core of both ranks.
 [[nodiscard]] inline std::vector<std::vector<std::int64_t>> durations_of(
-    std::span<const std::vector<step_log>> logs, std::size_t index) {
+    std::span<const step_log> ranks) {
   std::vector<std::vector<std::int64_t>> durations;
-  for (const auto& rank : logs) {
+  for (const step_log& log : ranks) {
     durations.emplace_back();
-    const step_log& log = rank[index];
-    for (std::size_t i = 0; i < log.items.size(); ++i)
-      durations.back().push_back(is_message(log.items[i].kind) || is_collective(log.items[i].kind)
-                                     ? log.times[i].duration()
-                                     : log.times[i].computed);
+    for (const item_times& times : log.times) durations.back().push_back(times.computed);
   }
   return durations;
+}
+
+[[nodiscard]] inline std::vector<std::vector<std::int64_t>> durations_of(
+    std::span<const std::vector<step_log>> logs, std::size_t index) {
+  std::vector<step_log> ranks;
+  for (const auto& rank : logs) ranks.push_back(rank[index]);
+  return durations_of(ranks);
 }
 
 /// "forward 3.0" of stage 3 and micro-batch 0, "reduce 3": the names that `omnibal replay` knows.

@@ -65,6 +65,7 @@ class program_run {
     result["seed"] = options_.shape.seed;
     result["blind"] = options_.blind;
     result["frozen"] = options_.freeze;
+    result["precision"] = options_.precision;
     if (strategies.size() > 1) {
       compare(strategies);
       result["strategies"] = strategies;
@@ -106,8 +107,9 @@ class program_run {
                      .held_out = options_.held_out,
                      .checkpoints = options_.checkpoint,
                      .checkpoint_every = options_.checkpoint_every,
-                     .costs = costs_to_json(setup_.costs),
-                     .resume = setup_.resume};
+                     .costs = costs_to_json(setup_.costs, model_.numbers),
+                     .resume = setup_.resume,
+                     .kept_logs = options_.trace.empty() ? 1U : traced_steps};
     progress_line progress(run, options_.shape.memory, options_.progress && ranks_.is_first());
     run.after_step = [&](std::size_t rank, const step_report& step) {
       if (rank == 0) progress.show(step);
@@ -127,15 +129,15 @@ class program_run {
                 held_out.exact, held_out.samples, 100 * held_out.share(), report.seconds,
                 report.tokens_per_second);
     if (!options_.trace.empty())
-      cli::write_file(options_.trace, chrome_trace_of(plan, report.logs, report.first_step));
+      cli::write_file(options_.trace, chrome_trace_of(plan, report.logs, report.first_logged));
     if (report.logs[0].empty()) return;  // resumed at its end
     const std::size_t last = report.logs[0].size() - 1;
-    for (timeline& each : timelines_of(plan, report.logs, report.first_step, last)) {
+    for (timeline& each : timelines_of(plan, report.logs, report.first_logged, last)) {
       each.title = strategy_name(report.how) + ", " + each.title;
       last_steps_.push_back(std::move(each));
     }
     if (!options_.picture.empty())
-      cli::write_file(options_.picture, picture_of(plan, report.logs, report.first_step, last));
+      cli::write_file(options_.picture, picture_of(plan, report.logs, report.first_logged, last));
   }
 
   [[nodiscard]] adamw_options optimizer() const {

@@ -32,6 +32,7 @@
 #include "checkpoint.hpp"
 #include "data.hpp"
 #include "engine.hpp"
+#include "gathered_logs.hpp"
 #include "held_out.hpp"
 #include "model.hpp"
 #include "model_stage.hpp"
@@ -42,14 +43,14 @@ namespace omnibal::trainer {
 
 // ---- what is run, and what comes of it ---------------------------------------------------------
 
-/// What a step gave; on every rank the same, but for `log`.
+/// What a step gave; the same on every rank.
 struct step_report {
   std::uint64_t step = 0;
-  double loss = 0;        ///< Mean over the tokens of answers.
-  double norm = 0;        ///< Of the gradients, before clipping.
-  std::int64_t time = 0;  ///< Nanoseconds, of the slowest rank.
-  double busy = 0;        ///< Share of the ranks' time that they computed in operations.
-  const step_log& log;    ///< Of this rank.
+  double loss = 0;                  ///< Mean over the tokens of answers.
+  double norm = 0;                  ///< Of the gradients, before clipping.
+  std::int64_t time = 0;            ///< Nanoseconds, of the slowest rank.
+  double busy = 0;                  ///< Share of the ranks' time that they computed in operations.
+  std::vector<step_log> logs = {};  ///< Of all ranks.
 };
 
 /// A run, the same on every rank.
@@ -67,6 +68,9 @@ struct training_run {
   std::filesystem::path resume = {};       ///< The folder of a checkpoint; empty: from the start.
   /// Called on every rank after each step, by its thread.
   std::function<void(std::size_t rank, const step_report&)> after_step = {};
+  /// Of so many steps, the last, run_on_threads() and its like keep the logs: those of a long run
+  /// need more memory than the training.
+  std::size_t kept_logs = 1;
 };
 
 /// What a rank ends with; losses and held_out are the same on all.
@@ -170,17 +174,25 @@ class rank_trainer {
     begin_step(microbatches_of(step));
     const step_log log = engine_(step, optimizer_);
     note(step, log);
-    step_sums sums;
-    at(step, "loss of the step", [&] { sums = sum_over_ranks(log); });
-    const auto [loss, busy, time] = sums;
-    report_.losses.push_back(loss);
-    if (run_.after_step)
-      run_.after_step(world_.rank(), {.step = step,
-                                      .loss = loss,
-                                      .norm = optimizer_.norm(),
-                                      .time = log.step.duration(),
-                                      .busy = busy / time,
-                                      .log = log});
+    step_report report{.step = step, .norm = optimizer_.norm()};
+    at(step, "loss of the step", [&] { report.loss = loss_over_ranks(); });
+    report_.losses.push_back(report.loss);
+    if (!run_.after_step) return;
+    at(step, "logs of the step", [&] { report.logs = gathered_logs(world_, plan_, step, log); });
+    complete(report);
+    run_.after_step(world_.rank(), report);
+    at(step, "end of the step", [&] { meet(); });  // what one rank reports, others do not wait for
+  }
+
+  static void complete(step_report& report) {
+    double busy = 0;
+    double time = 0;
+    for (const step_log& log : report.logs) {
+      report.time = std::max(report.time, log.step.duration());
+      busy += static_cast<double>(log.busy());
+      time += static_cast<double>(log.step.duration());
+    }
+    report.busy = busy / time;
   }
 
   [[nodiscard]] std::vector<microbatch> microbatches_of(std::uint64_t step) const {
@@ -209,17 +221,10 @@ class rank_trainer {
     report_.time += log.step.duration();
   }
 
-  struct step_sums {
-    double loss = 0;
-    double busy = 0;
-    double time = 0;
-  };
-
-  [[nodiscard]] step_sums sum_over_ranks(const step_log& log) {
-    std::vector<double> sums = {own_loss(), static_cast<double>(log.busy()),
-                                static_cast<double>(log.step.duration())};
-    world_.all_reduce(view_of(sums), reduction::sum).wait();
-    return {sums[0], sums[1], sums[2]};
+  [[nodiscard]] double loss_over_ranks() {
+    std::vector<double> loss = {own_loss()};
+    world_.all_reduce(view_of(loss), reduction::sum).wait();
+    return loss[0];
   }
 
   /// Of this rank's micro-batches, where it has the last stage.
@@ -260,6 +265,7 @@ class rank_trainer {
                          .seed = run_.seed,
                          .task = fingerprint(run_.task.options()),
                          .frozen = std::string(to_string(run_.model.frozen)),
+                         .precision = std::string(name_of(run_.model.numbers)),
                          .batch = run_.batch,
                          .steps = steps,
                          .updates = optimizer_.updates(),
@@ -294,6 +300,7 @@ class rank_trainer {
       throw invalid_input("steps of the checkpoint", position.steps,
                           "this run has fewer, " + std::to_string(plan_.steps()));
     require_same("batch", std::to_string(position.batch), std::to_string(run_.batch));
+    require_same("precision", position.precision, std::string(name_of(run_.model.numbers)));
     require_same("frozen layers", position.frozen, std::string(to_string(run_.model.frozen)));
     if (position.task != fingerprint(run_.task.options()))
       throw checkpoint_error(run_.resume, "has learned another task: --blind or --lengths differ");
@@ -307,12 +314,6 @@ class rank_trainer {
     optimizer_.restore_updates(position.updates);
     report_.losses = position.losses;
     return position.steps;
-  }
-
-  static void require_same(const char* field, const std::string& saved, const std::string& given) {
-    if (saved != given)
-      throw invalid_input(std::string(field) + " of the checkpoint", saved,
-                          "this run has " + given);
   }
 
   /// Returns when all ranks have called it.

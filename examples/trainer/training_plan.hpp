@@ -104,6 +104,19 @@ struct assigned_packs {
           rest(backward.per_squared_token, weight_gradient.per_squared_token)};
 }
 
+/// What a forward holds at most, where nothing is kept of it: all that it could save, and its
+/// output in floats and in 16 bits. Where a layer saves nothing, its backward holds more than its
+/// forward.
+[[nodiscard]] inline linear_cost forward_bytes(const layer_cost& layer) {
+  const mode_cost& none = layer.modes.front();
+  const auto most = [&](std::int64_t linear_cost::*part) {
+    return std::max(none.transient_bytes.*part,
+                    none.saved_bytes.*part + layer.output_bytes.*part * 3 / 2);
+  };
+  return {most(&linear_cost::constant), most(&linear_cost::per_tile), most(&linear_cost::per_token),
+          most(&linear_cost::per_squared_token)};
+}
+
 /// Below the lowest layer that is trained there is no backward and nothing is saved. A frozen layer
 /// above it computes the gradients of its inputs alone.
 inline void leave_out_frozen(std::vector<layer_cost>& layers) {
@@ -117,7 +130,9 @@ inline void leave_out_frozen(std::vector<layer_cost>& layers) {
                               ? without(layer.backward_time, layer.weight_gradient_time)
                               : linear_cost{};
     layer.weight_gradient_time = {};
-    if (!needs[l].any()) layer.modes = {{.name = "none", .kind = recompute_kind::none}};
+    if (!needs[l].any())
+      layer.modes = {
+          {.name = "none", .kind = recompute_kind::none, .transient_bytes = forward_bytes(layer)}};
     for (mode_cost& mode : layer.modes) mode.saved_for_weight_gradient = linear_cost{};
   }
 }
@@ -153,18 +168,23 @@ class training_planner {
 
   [[nodiscard]] training_plan make() {
     result_.capacity = capacity();
-    const run_result searched = plan_run(problem(searched_samples_));
-    result_.ablation = searched.ablation;
-    const run_strategy& found = strategy_of(searched);
-    if (found.status == search_status::infeasible) return refused(found.why);
     const assigned_packs assigned = assign();
     pad(assigned.packs);
-    const run_problem whole = problem(samples_);
-    const run_strategy evaluated =
-        evaluate_run(whole, assigned.packs, assigned.dispatch, result_.capacity, found.plan)
-            .strategy;
+    std::int64_t limit = shape_.memory;
+    run_strategy found;
+    run_strategy evaluated;
+    do {
+      const run_result searched = plan_run(problem(searched_samples_, limit));
+      found = strategy_of(searched);
+      if (found.status == search_status::infeasible)
+        return limit == shape_.memory ? refused(found.why) : refused(evaluated);
+      if (limit == shape_.memory) result_.ablation = searched.ablation;
+      evaluated = evaluate_run(problem(samples_, shape_.memory), assigned.packs, assigned.dispatch,
+                               result_.capacity, found.plan)
+                      .strategy;
+    } while (lowers(limit, found, evaluated));
     if (!evaluated.fits) return refused(evaluated);
-    result_.plan = make_execution_plan(whole, evaluated,
+    result_.plan = make_execution_plan(problem(samples_, shape_.memory), evaluated,
                                        {.shards_optimizer = true,
                                         .gradient_bytes = 4,
                                         .weight_bytes = 4,
@@ -195,7 +215,19 @@ class training_planner {
     return capacity;
   }
 
-  [[nodiscard]] run_problem problem(std::span<const vision_language_sample> samples) const {
+  /// The search sees other packs than those that are run, and may fill the memory to the byte.
+  /// Where the packs need more than there is, the next search has less. Baselines do not plan by
+  /// memory.
+  [[nodiscard]] bool lowers(std::int64_t& limit, const run_strategy& found,
+                            const run_strategy& evaluated) const {
+    if (evaluated.fits || pads(shape_.how)) return false;
+    const std::int64_t excess = std::ranges::max(evaluated.epoch.peak_memory) - shape_.memory;
+    limit = std::min(limit, std::ranges::max(found.epoch.peak_memory)) - excess;
+    return limit > 0;
+  }
+
+  [[nodiscard]] run_problem problem(std::span<const vision_language_sample> samples,
+                                    std::int64_t memory) const {
     return {.samples = samples,
             .chain = chain_,
             .schedule = shape_.schedule,
@@ -203,7 +235,7 @@ class training_planner {
             .virtual_stages = virtual_stages(),
             .data_parallel = shape_.replicas,
             .global_batch = shape_.batch,
-            .memory = {.limit = shape_.memory},
+            .memory = {.limit = memory},
             .capacity = result_.capacity,
             .seed = shape_.seed};
   }

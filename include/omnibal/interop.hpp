@@ -9,5 +9,6 @@
 #include <omnibal/interop/chrome_trace.hpp>
 #include <omnibal/interop/megatron_layout.hpp>
 #include <omnibal/interop/svg.hpp>
+#include <omnibal/interop/svg_drawing.hpp>
 
 #pragma GCC diagnostic pop

@@ -4,9 +4,11 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <omnibal/interop/svg.hpp>
+#include <omnibal/interop/svg_drawing.hpp>
 
 #include "../catch.hpp"
 
@@ -68,4 +70,17 @@ TEST_CASE("timelines_svg draws nothing, empty bars and the longest times") {
   timeline longest{.devices = 1};
   longest.bars.push_back({.begin = 0, .end = std::numeric_limits<std::int64_t>::max()});
   CHECK(count(timelines_svg({&longest, 1}), "width='910.00'") == 2);
+}
+
+TEST_CASE("a drawing has its lines, curves and texts, whatever characters they have") {
+  svg_drawing svg;
+  svg.line(1, 9.5, 4, "#ddd");
+  svg.curve(std::vector<svg_point>{{1, 2}, {3.25, 4}}, "#4477aa");
+  svg.text(5, 6, "a < b & c");
+  const std::string document = std::move(svg).document(20);
+  CHECK(document.find("<line x1='1.00' x2='9.50' y1='4.00' y2='4.00' stroke='#ddd'/>") !=
+        std::string::npos);
+  CHECK(document.find("points='1.00,2.00 3.25,4.00 '") != std::string::npos);
+  CHECK(document.find(">a &lt; b &amp; c</text>") != std::string::npos);
+  CHECK(document.find("viewBox='0 0 1000.00 20.00'") != std::string::npos);
 }

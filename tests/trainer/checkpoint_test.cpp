@@ -50,6 +50,7 @@ run_position position_at(std::uint64_t steps) {
           .seed = 3,
           .task = (std::uint64_t{1} << 63U) + 5,
           .frozen = "vision",
+          .precision = "bf16",
           .batch = 32,
           .steps = steps,
           .updates = steps,

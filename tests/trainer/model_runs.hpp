@@ -35,6 +35,12 @@ inline model_config micro_model() {
   return config;
 }
 
+inline model_config micro_model_of(element_type numbers) {
+  model_config config = micro_model();
+  config.numbers = numbers;
+  return config;
+}
+
 struct document {
   std::size_t tiles = 0;
   std::size_t text = 1;  ///< Tokens, of which the last has no target.

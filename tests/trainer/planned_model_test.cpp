@@ -212,11 +212,12 @@ std::vector<rank_outcome> run_planned(const model_config& config, const executio
 }  // namespace
 
 TEST_CASE("the model has the gradients of one rank, to the bit, and the bytes of its order") {
-  const model_config config = micro_model();
+  const model_config config = micro_model_of(GENERATE(element_type::f32, element_type::bf16));
   for (const any_schedule& schedule : all_schedules)
     for (const std::size_t devices : {1U, 2U, 4U})
       for (std::size_t shift = 0; shift < 3; ++shift) {
-        INFO(schedule.name() << ", pp " << devices << ", kinds " << shift);
+        INFO(name_of(config.numbers)
+             << ", " << schedule.name() << ", pp " << devices << ", kinds " << shift);
         const execution_plan plan = plan_of(config, schedule, devices, shift);
         validate(plan);
         const auto outcomes = run_planned(config, plan);
@@ -236,10 +237,10 @@ TEST_CASE("the model has the gradients of one rank, to the bit, and the bytes of
 }
 
 TEST_CASE("two replicas have the sums of their gradients in the order of ranks, to the bit") {
-  const model_config config = micro_model();
+  const model_config config = micro_model_of(GENERATE(element_type::f32, element_type::bf16));
   for (const any_schedule& schedule : all_schedules)
     for (const std::size_t devices : {1U, 2U}) {
-      INFO(schedule.name() << ", pp " << devices);
+      INFO(name_of(config.numbers) << ", " << schedule.name() << ", pp " << devices);
       const execution_plan plan = plan_of(config, schedule, devices, 1);
       const auto outcomes = run_planned(config, plan, true);
       const auto of = [&](std::span<const std::uint32_t> packs) {

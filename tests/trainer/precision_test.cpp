@@ -31,12 +31,6 @@ namespace {
 constexpr std::array all_kinds = {recompute_kind::none, recompute_kind::selective,
                                   recompute_kind::full};
 
-model_config micro_model_of(element_type numbers) {
-  model_config config = micro_model();
-  config.numbers = numbers;
-  return config;
-}
-
 // ---- rounding ----------------------------------------------------------------------------------
 
 /// Of the numbers of 16 bits, exactly; the one after the largest is where infinity begins.

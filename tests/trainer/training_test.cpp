@@ -65,7 +65,7 @@ std::vector<layer_cost> made_up_chain(const model_config& config) {
                      .backward_time = cost_per({.tile = 3200, .token = 400}),
                      .weight_gradient_time = cost_per({.tile = 1600, .token = 200}),
                      .output_bytes = output_cost(config, l),
-                     .static_bytes = declared.parameters * bytes_per_parameter(1)};
+                     .static_bytes = 24 * declared.parameters};
     for (std::size_t k = 0; k < recompute_kinds.size(); ++k)
       layer.modes.push_back({.name = std::string(to_string(recompute_kinds[k])),
                              .kind = recompute_kinds[k],
@@ -237,21 +237,34 @@ TEST_CASE("the fingerprint follows what is executed, not predicted times") {
   CHECK(fingerprint(plan) != first);
 }
 
+TEST_CASE("items are replayed with what was computed for them, not with their waiting") {
+  const step_log log{
+      .items = {{.kind = item_kind::forward}, {.kind = item_kind::send_activation}},
+      .times = {{.begin = 0, .end = 90, .computed = 40}, {.begin = 90, .end = 500, .computed = 5}}};
+  CHECK(trainer::detail::durations_of(std::vector{log}) ==
+        std::vector<std::vector<std::int64_t>>{{40, 5}});
+}
+
 TEST_CASE("costs are read as they were written, and other files are refused by name") {
   const auto chain = made_up_chain(narrow_model());
-  const nlohmann::json json = costs_to_json(chain);
-  auto read = costs_from_json(nlohmann::json::parse(json.dump()), "file");
+  const nlohmann::json json = costs_to_json(chain, element_type::f32);
+  const auto read_from = [](const nlohmann::json& from) {
+    return costs_from_json(from, element_type::f32, "file");
+  };
+  auto read = read_from(nlohmann::json::parse(json.dump()));
   CHECK(read != chain);  // what layers are is not in the file: the model says it
   describe_layers(read, narrow_model(), 1);
   CHECK(read == chain);
   nlohmann::json other = json;
   other["layers"][1]["forward_time"] = {1, 2, 3};
-  CHECK_THROWS_AS(costs_from_json(other, "file"), invalid_input);
+  CHECK_THROWS_AS(read_from(other), invalid_input);
   other = json;
   other["layers"][1]["forward_time"][2] = -1;
-  CHECK_THROWS_WITH(costs_from_json(other, "file"), "cost = -1: must not be negative");
-  CHECK_THROWS_WITH(costs_from_json({{"format", "x"}}, "file"),
-                    Catch::Matchers::StartsWith("file = "));
+  CHECK_THROWS_WITH(read_from(other), "cost = -1: must not be negative");
+  CHECK_THROWS_WITH(read_from({{"format", "x"}}), Catch::Matchers::StartsWith("file = "));
+  CHECK_THROWS_WITH(costs_from_json(json, element_type::bf16, "file"),
+                    "file = f32: is the precision of these costs, this run has bf16: each needs a "
+                    "file of its own");
 }
 
 TEST_CASE("a profile has the bytes that the layers declare and times of every direction") {
@@ -284,15 +297,22 @@ TEST_CASE("a run reports what it did, and a rank that fails is named to all") {
   const auto chain = made_up_chain(config);
   const picture_task task({.seed = 4});
   const training_plan planned = plan_training(chain, task, short_run());
-  training_run run{.model = config, .planned = planned, .task = task, .batch = 12, .held_out = 24};
+  training_run run{.model = config,
+                   .planned = planned,
+                   .task = task,
+                   .batch = 12,
+                   .held_out = 24,
+                   .kept_logs = 3};
   const strategy_report report = run_on_threads(run, strategy::planned);
   REQUIRE(report.ranks.size() == 4);
   for (std::size_t r = 0; r < 4; ++r) {
     CHECK(report.ranks[r].losses == report.ranks[0].losses);
     CHECK(report.ranks[r].peak_saved_bytes == report.ranks[r].predicted_peak_saved_bytes);
     CHECK(report.ranks[r].peak_saved_bytes > 0);
-    CHECK(report.logs[r].size() == 5);
+    CHECK(report.logs[r].size() == 3);
   }
+  CHECK(report.first_logged == 2);
+  CHECK(report.step_seconds.size() == 5);
   CHECK(report.ranks[0].losses.size() == 5);
   CHECK(report.ranks[0].held_out.samples == 24);
   CHECK(report.skew >= 1);

@@ -240,7 +240,8 @@ bool differs_in_batch(const run_result& plan, double tolerance) {
 
 /// Candidates of a search as trials, of which `described` says what was tried.
 template <typename Trial, typename Candidate, typename Described>
-std::vector<Trial> trials_of(const std::vector<Candidate>& candidates, const Described& described) {
+std::vector<Trial> described_trials(const std::vector<Candidate>& candidates,
+                                    const Described& described) {
   std::vector<Trial> trials;
   for (const Candidate& candidate : candidates) {
     Trial& trial = trials.emplace_back(described(candidate));
@@ -315,7 +316,7 @@ megatron_report report_of(const plan_subject& subject, const megatron_layout& la
 }
 
 std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidates) {
-  return trials_of<shape_trial>(candidates, [](const shape_candidate& one) {
+  return described_trials<shape_trial>(candidates, [](const shape_candidate& one) {
     return shape_trial{.data_parallel = one.shape.data_parallel,
                        .pipeline_parallel = one.shape.stages,
                        .tensor_parallel = one.shape.tensor_parallel};
@@ -323,7 +324,7 @@ std::vector<shape_trial> trials_of(const std::vector<shape_candidate>& candidate
 }
 
 std::vector<schedule_trial> trials_of(const std::vector<schedule_candidate>& candidates) {
-  return trials_of<schedule_trial>(candidates, [](const schedule_candidate& one) {
+  return described_trials<schedule_trial>(candidates, [](const schedule_candidate& one) {
     return schedule_trial{.schedule = std::string(one.schedule.name()),
                           .virtual_stages = one.virtual_stages};
   });

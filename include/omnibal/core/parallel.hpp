@@ -20,9 +20,10 @@
 namespace omnibal::inline v0 {
 
 /// The number of threads for an option `threads` = `wanted`: at most as many as the hardware has,
-/// and exactly as many for 0. At least 1.
+/// and exactly as many for 0. At least 1. The system is asked in the first call alone: it may read
+/// a file for the answer, and planning asks for every step.
 [[nodiscard]] inline unsigned thread_count(unsigned wanted) noexcept {
-  const unsigned hardware = std::max(1U, std::thread::hardware_concurrency());
+  static const unsigned hardware = std::max(1U, std::thread::hardware_concurrency());
   return wanted == 0 ? hardware : std::min(wanted, hardware);
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -11,8 +10,8 @@
 #include <utility>
 
 #include <omnibal/config.hpp>
-#include <omnibal/core/utf8.hpp>
 #include <omnibal/interop/svg.hpp>
+#include <omnibal/interop/svg_drawing.hpp>
 #include <omnibal/pipeline/operation_graph.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/pipeline/timeline.hpp>
@@ -21,63 +20,11 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
-inline constexpr double svg_width = 1000;
 inline constexpr double svg_row_height = 22;
+inline constexpr double svg_bar_height = svg_row_height - 3;
 inline constexpr double svg_title_height = 30;
 inline constexpr double svg_margin = 80;
 inline constexpr double svg_gap = 10;  ///< Below a timeline, and to its right.
-
-/// With two decimals, whatever the locale.
-[[nodiscard]] inline std::string svg_number(double value) {
-  const long long hundredths = std::llround(value * 100);
-  const std::string fraction = std::to_string(hundredths % 100);
-  return std::to_string(hundredths / 100) + (fraction.size() < 2 ? ".0" : ".") + fraction;
-}
-
-/// Without control characters, which have no place in XML; U+FFFD for a byte that is not UTF-8.
-[[nodiscard]] inline std::string svg_escaped(std::string_view text) {
-  std::string escaped;
-  while (!text.empty()) {
-    const std::size_t size = utf8_character_size(text);
-    const std::string_view character = text.substr(0, std::max<std::size_t>(1, size));
-    switch (character.front()) {
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      default:
-        if (size == 0)
-          escaped += "\xEF\xBF\xBD";
-        else if (static_cast<unsigned char>(character.front()) >= 0x20)
-          escaped += character;
-    }
-    text.remove_prefix(character.size());
-  }
-  return escaped;
-}
-
-class svg_drawing {
- public:
-  void rectangle(double x, double y, double width, std::string_view color) {
-    text_ += "<rect x='" + svg_number(x) + "' y='" + svg_number(y) + "' width='" +
-             svg_number(std::max(width, 0.2)) + "' height='" + svg_number(svg_row_height - 3) +
-             "' fill='" + std::string(color) + "' stroke='#fff' stroke-width='0.4'/>\n";
-  }
-  void text(double x, double y, std::string_view content, std::string_view style = "") {
-    text_ += "<text x='" + svg_number(x) + "' y='" + svg_number(y) + "' " + std::string(style) +
-             ">" + svg_escaped(content) + "</text>\n";
-  }
-  /// The document of everything drawn.
-  [[nodiscard]] std::string document(double height) && {
-    return "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 " + svg_number(svg_width) + " " +
-           svg_number(height) +
-           "' font-family='sans-serif' font-size='13'>\n"
-           "<rect width='100%' height='100%' fill='#fff'/>\n" +
-           std::move(text_) + "</svg>\n";
-  }
-
- private:
-  std::string text_;
-};
 
 inline constexpr std::string_view svg_idle_color = "#eeeeee";
 inline constexpr std::string_view svg_recomputation_color = "#cc6677";
@@ -100,14 +47,14 @@ inline void draw_timeline(svg_drawing& svg, const timeline& step, double top, do
   const double width = static_cast<double>(step.end()) * scale;
   for (std::size_t device = 0; device < step.devices; ++device) {
     svg.text(4, row(device) + 14, "device " + std::to_string(device));
-    svg.rectangle(svg_margin, row(device), width, svg_idle_color);
+    svg.rectangle(svg_margin, row(device), width, svg_bar_height, svg_idle_color);
   }
   for (const timeline_bar& bar : step.bars) {
     const double x = svg_margin + static_cast<double>(bar.begin) * scale;
     svg.rectangle(x, row(bar.device), static_cast<double>(bar.end - bar.begin) * scale,
-                  svg_color(bar.work.kind));
+                  svg_bar_height, svg_color(bar.work.kind));
     if (bar.recomputed > 0)
-      svg.rectangle(x, row(bar.device), static_cast<double>(bar.recomputed) * scale,
+      svg.rectangle(x, row(bar.device), static_cast<double>(bar.recomputed) * scale, svg_bar_height,
                     svg_recomputation_color);
   }
 }
@@ -115,7 +62,7 @@ inline void draw_timeline(svg_drawing& svg, const timeline& step, double top, do
 inline void draw_legend(svg_drawing& svg, double top, bool splits_backward) {
   double x = svg_margin;
   const auto entry = [&](std::string_view name, std::string_view color) {
-    svg.rectangle(x, top, 18, color);
+    svg.rectangle(x, top, 18, svg_bar_height, color);
     svg.text(x + 24, top + 14, name);
     x += 150;
   };

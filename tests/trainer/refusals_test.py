@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What omnibal-trainer says to arguments and files that it cannot take, and to runs that fail: one line.
+
+    python3 refusals_test.py build/test/examples/trainer/omnibal-trainer
+"""
+import os
+import unittest
+
+from trainer_runs import TrainerTest
+
+
+class RefusalsTest(TrainerTest):
+    def test_bad_tables_give_one_clear_line(self):
+        missing = os.path.join(self.folder.name, "no table.csv")
+        for line, text in [
+                (r".*token_num\[1\] = 100: must be at least 256 for each of 1 tiles; --tile-tokens "
+                 r"says how many a tile has", "vit_num,token_num\n1,300\n1,100\n"),
+                (r".*vit_num\[0\] = 2000: must be at most 1024", "vit_num,token_num\n2000,900000\n"),
+                (r".*token_num.*= 3000000: must be at most .*", "vit_num,token_num\n1,3000000\n"),
+                (r".*token_num.*", "vit_num,token_num\n1,-3\n"),
+                (r".*token_num.*", "vit_num,token_num\n1,many\n"),
+                (r".*token_num.*", "vit_num,tokens\n1,300\n"),
+                (r".*holds no samples", "vit_num,token_num\n"),
+                (r".*is empty", ""),
+        ]:
+            with self.subTest(text=text):
+                self.fails(2, line, "--lengths", self.table("bad.csv", text))
+        self.fails(2, r".*no table.csv.*", "--lengths", missing)
+        table = self.table("good.csv", "vit_num,token_num\n1,300\n")
+        self.fails(2, r"--resource = images: is missing: give images=COLUMN and tokens=COLUMN",
+                   "--lengths", table, "--resource", "tokens=token_num")
+        self.fails(2, r"the output --out .* is the same file as the input --lengths .*",
+                   "--lengths", table, "--out", table)
+
+    # ---- failures ----
+
+    def test_a_failure_names_rank_step_and_item(self):
+        ended = self.start("--learning-rate", "1e30")
+        self.assertEqual(ended.returncode, 1)
+        self.assertRegex(ended.stderr, r"\Aomnibal-trainer: rank [01], step \d+, step of stage "
+                         r"[01]: norm of the gradients = -?(nan|inf): must be finite\n\Z")
+
+    def test_bad_arguments_give_one_clear_line(self):
+        missing = os.path.join(self.folder.name, "missing")
+        text = os.path.join(self.folder.name, "text")
+        with open(text, "w") as file:
+            file.write("no JSON")
+        for line, arguments in [
+                (r"--size: huge not in \{tiny,small,1b\}", ["--size", "huge"]),
+                (r"--schedule: 2f2b not in \{.*\}", ["--schedule", "2f2b"]),
+                (r"--pp: .*0.*", ["--pp", "0"]),
+                (r"--steps: .*-3.*", ["--steps", "-3"]),
+                (r"--memory: .*lots.*", ["--memory", "lots"]),
+                (r".*--nonsense.*", ["--nonsense"]),
+                (r"--ranks: nccl not in \{threads,mpi\}", ["--ranks", "nccl"]),
+                (r"--deadline: .*0.*", ["--deadline", "0"]),
+                (r"--deadline: .*1e300.*", ["--deadline", "1e300"]),
+                (r"--held-out: .*4294967295.*", ["--held-out", "4294967295"]),
+                (r"--microbatches: .*99999999999.*", ["--microbatches", "99999999999"]),
+                (r"--pp: .*99999999999.*", ["--pp", "99999999999"]),
+                (r"--learning-rate: .*inf.*", ["--learning-rate", "inf"]),
+                (r"--checkpoint .*text/runs: Not a directory",
+                 ["--checkpoint", os.path.join(text, "runs")]),
+                (r".*missing: has no checkpoint", ["--resume", missing]),
+                (r".*missing/out.json: cannot be written: there is no folder .*missing",
+                 ["--out", os.path.join(missing, "out.json")]),
+                (r".*text = other JSON: .*", ["--costs", text]),
+                (r"--baseline all: has no checkpoints, leave them out",
+                 ["--baseline", "all", "--checkpoint", missing]),
+                (r"virtual.* = 2: .*", ["--virtual-stages", "2"]),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.fails(2, line, *arguments)
+        self.fails(3, r"the model has 10 layers, fewer than stages: 12", "--pp", "12")
+
+
+if __name__ == "__main__":
+    unittest.main()
