@@ -70,9 +70,11 @@ void add_lengths(CLI::App& program, lengths_files& lengths) {
 void add_ranks(CLI::App& program, program_options& options) {
   training_shape& shape = options.shape;
   program
-      .add_option("--ranks", options.ranks,
-                  "What ranks are: threads, or mpi for the processes that mpiexec starts [threads]")
-      ->check(among({"threads", "mpi"}));
+      .add_option(
+          "--ranks", options.ranks,
+          "What ranks are: threads, mpi for the processes that mpiexec starts, or nccl for GPUs "
+          "[threads]")
+      ->check(among({"threads", "mpi", "nccl"}));
   program
       .add_option("--deadline", options.deadline,
                   "Seconds that a rank waits for another before it fails [300]")
