@@ -48,6 +48,10 @@ void add_run(CLI::App& program, program_options& options) {
       .add_option("--precision", options.precision,
                   "What layers compute with: f32, or bf16 with sums and parameters in f32 [f32]")
       ->check(among({"f32", "bf16"}));
+  program
+      .add_option("--attention", options.attention,
+                  "Kernels of attention: rows, or cudnn on GPUs with --precision bf16 [rows]")
+      ->check(among({"rows", "cudnn"}));
   program.add_flag("--blind", options.blind, "The model sees no pictures");
   program.add_option("--learning-rate", options.learning_rate, "The highest [0.002]")
       ->check(CLI::PositiveNumber);
@@ -127,6 +131,20 @@ void add_files(CLI::App& program, program_options& options) {
   return files;
 }
 
+void expect_attention(const program_options& options) {
+  if (options.attention == "rows") return;
+#if !defined(OMNIBAL_TRAINER_CUDA)
+  const char* const refusal = "this program computes on the CPU; omnibal-trainer-cuda has GPUs";
+#elif !defined(OMNIBAL_TRAINER_CUDNN)
+  const char* const refusal = "this program was built without cuDNN or the headers of its frontend";
+#else
+  const char* const refusal =
+      options.precision == "bf16" ? nullptr : "takes bf16 alone, add --precision bf16";
+#endif
+  if (refusal != nullptr)
+    throw program_error(bad_input, std::string("--attention cudnn: ") + refusal);
+}
+
 /// A folder that can be made is made.
 void expect_folder(const std::string& path) {
   if (path.empty()) return;
@@ -147,6 +165,7 @@ void add_options(CLI::App& program, program_options& options) {
 }
 
 void validate(const program_options& options) {
+  expect_attention(options);
   const cli::given_files files = files_of(options);
   cli::refuse_shared_files(files);
   for (const cli::given_file& each : files.outputs) cli::expect_writable(each.path);
