@@ -148,7 +148,7 @@ preset() {
 cuda() {
   local architectures=$1 tests=$2
   shift 2
-  cmake --preset cuda -DOMNIBAL_BUILD_EXAMPLES=OFF -DOMNIBAL_WARNINGS_AS_ERRORS=ON \
+  cmake --preset cuda -DOMNIBAL_WARNINGS_AS_ERRORS=ON \
     "-DCMAKE_CUDA_ARCHITECTURES=$architectures"
   cmake --build --preset cuda --target "$@"
   ctest --preset cuda -R "$tests"

@@ -73,15 +73,25 @@ if(OMNIBAL_GPU)
 endif()
 
 if(TARGET omnibal_trainer_cuda)
-  foreach(name IN ITEMS attention_test golden_test machine_test precision_test)
+  # The tests of the trainer, compiled for a GPU: its layers, then plans on ranks that are threads.
+  foreach(name IN ITEMS attention_test golden_test machine_test precision_test engine_test
+                        planned_model_test training_test)
     set(wrapped_source "${CMAKE_CURRENT_SOURCE_DIR}/trainer/${name}.cpp")
     set(wrap "${CMAKE_CURRENT_BINARY_DIR}/gpu_trainer_${name}.cu")
     configure_file("${PROJECT_SOURCE_DIR}/examples/trainer/machine/cuda_wrap.cu.in" "${wrap}" @ONLY)
     omnibal_add_gpu_test(gpu_trainer_${name} "${wrap}" omnibal_trainer_cuda)
-  endforeach()
-  foreach(name IN ITEMS golden_test precision_test)
     target_include_directories(gpu_trainer_${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/trainer")
   endforeach()
+  add_test(NAME "gpu: omnibal-trainer-cuda"
+           COMMAND Python3::Interpreter -B "${CMAKE_CURRENT_SOURCE_DIR}/trainer/gpu_program_test.py"
+                   $<TARGET_FILE:omnibal-trainer-cuda>)
+  set_tests_properties("gpu: omnibal-trainer-cuda" PROPERTIES LABELS gpu TIMEOUT 600
+                                                              RESOURCE_LOCK gpu)
+  if(TARGET omnibal_trainer_cudnn)
+    omnibal_add_gpu_test(gpu_trainer_fused_attention_test
+                         "${CMAKE_CURRENT_SOURCE_DIR}/trainer/fused_attention_test.cu"
+                         omnibal_trainer_cuda)
+  endif()
   target_compile_definitions(
     gpu_trainer_golden_test
     PRIVATE TRAINER_GOLDEN_FILE="${PROJECT_SOURCE_DIR}/examples/trainer/golden/gradients.txt")

@@ -54,6 +54,9 @@ class machine {
   machine(const machine&) = delete;
   machine& operator=(const machine&) = delete;
 
+  /// Whether attention is computed by the hardware's own kernels where it has them.
+  bool fused_attention = false;
+
   [[nodiscard]] device& hardware() noexcept { return hardware_; }
   /// Waits until all work is done: the host may read what it has left.
   void finish() { hardware_.finish(); }

@@ -45,6 +45,8 @@ struct model_config {
   /// between layers is f32.
   element_type numbers = element_type::f32;
   frozen_part frozen = frozen_part::none;  ///< The layers that are not trained.
+  /// Whether a GPU's own kernels compute attention, in layers of bf16.
+  bool fused_attention = false;
 
   [[nodiscard]] std::size_t vocabulary() const noexcept {
     return static_cast<std::size_t>(shape.language.vocabulary);

@@ -61,6 +61,7 @@ template <typename Real>
 model_stage<Real>::model_stage(model_config config, stage_layout layout)
     : config_(std::move(config)), layout_(std::move(layout)) {
   validate(config_, layout_);
+  on_->fused_attention = config_.fused_attention;
   const std::vector<gradient_needs> needs = gradients_of(config_);
   for (std::size_t l = layout_.first_layer; l < layout_.end_layer; ++l) {
     layers_.push_back(make_layer<Real>(*on_, config_, l, layout_.seed));

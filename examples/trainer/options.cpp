@@ -64,6 +64,10 @@ void add_run(CLI::App& program, program_options& options) {
       .add_option("--precision", options.precision,
                   "What layers compute with: f32, or bf16 with sums and parameters in f32 [f32]")
       ->check(among({"f32", "bf16"}));
+  program
+      .add_option("--attention", options.attention,
+                  "Kernels of attention: rows, or cudnn on GPUs with --precision bf16 [rows]")
+      ->check(among({"rows", "cudnn"}));
   program.add_flag("--blind", options.blind, "The model sees no pictures");
   program.add_option("--learning-rate", options.learning_rate, "The highest [0.002]")
       ->check(positive());
@@ -88,9 +92,11 @@ void add_lengths(CLI::App& program, lengths_files& lengths) {
 void add_ranks(CLI::App& program, program_options& options) {
   training_shape& shape = options.shape;
   program
-      .add_option("--ranks", options.ranks,
-                  "What ranks are: threads, or mpi for the processes that mpiexec starts [threads]")
-      ->check(among({"threads", "mpi"}));
+      .add_option(
+          "--ranks", options.ranks,
+          "What ranks are: threads, mpi for the processes that mpiexec starts, or nccl for GPUs "
+          "[threads]")
+      ->check(among({"threads", "mpi", "nccl"}));
   program
       .add_option("--deadline", options.deadline,
                   "Seconds that a rank waits for another before it fails [300]")
@@ -145,6 +151,20 @@ void add_files(CLI::App& program, program_options& options) {
   return files;
 }
 
+void expect_attention(const program_options& options) {
+  if (options.attention == "rows") return;
+#if !defined(OMNIBAL_TRAINER_CUDA)
+  const char* const refusal = "this program computes on the CPU; omnibal-trainer-cuda has GPUs";
+#elif !defined(OMNIBAL_TRAINER_CUDNN)
+  const char* const refusal = "this program was built without cuDNN or the headers of its frontend";
+#else
+  const char* const refusal =
+      options.precision == "bf16" ? nullptr : "takes bf16 alone, add --precision bf16";
+#endif
+  if (refusal != nullptr)
+    throw program_error(bad_input, std::string("--attention cudnn: ") + refusal);
+}
+
 /// A folder that can be made is made.
 void expect_folder(const std::string& path) {
   if (path.empty()) return;
@@ -165,6 +185,7 @@ void add_options(CLI::App& program, program_options& options) {
 }
 
 void validate(const program_options& options) {
+  expect_attention(options);
   const cli::given_files files = files_of(options);
   cli::given_files with_folder = files;
   if (!options.checkpoint.empty())

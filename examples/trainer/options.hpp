@@ -26,6 +26,7 @@ struct program_options {
   std::string baseline = "planned";
   std::string freeze = "none";
   std::string precision = "f32";
+  std::string attention = "rows";
   std::string ranks = "threads";
   lengths_files lengths = {};
   std::string costs = {};

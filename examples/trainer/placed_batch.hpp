@@ -49,6 +49,7 @@ struct placed_batch {
   buffer<std::int32_t> position_ids = {};    ///< [tokens]
   buffer<std::int32_t> document_begin = {};  ///< [tokens] the first token of the document
   buffer<std::int32_t> query_limit = {};  ///< [tokens] one past the last token that attends to it
+  std::vector<std::int32_t> cu_seqlens = {};  ///< On the host: [documents + 1] where they begin.
   buffer<float> pixels = {};
   buffer<std::int32_t> image_slots = {};  ///< [image rows]
   buffer<std::int32_t> image_row = {};    ///< [tokens] the image row that takes its place, or −1
@@ -157,7 +158,8 @@ inline void place_rows(const microbatch& batch, placed_batch& placed) {
   placed_batch placed{
       .on = &on,
       .work = {.tiles = static_cast<std::int64_t>(batch.pixels.size() / tiles.pixels()),
-               .tokens = static_cast<std::int64_t>(batch.tokens())}};
+               .tokens = static_cast<std::int64_t>(batch.tokens())},
+      .cu_seqlens = batch.cu_seqlens};
   placed.token_ids = trainer::placed<std::int32_t>(on, std::span(batch.token_ids));
   placed.position_ids = trainer::placed<std::int32_t>(on, std::span(batch.position_ids));
   placed.pixels = trainer::placed<float>(on, std::span(batch.pixels));

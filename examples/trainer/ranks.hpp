@@ -51,7 +51,13 @@ class thread_ranks : public training_ranks {
 /// Ranks are the processes that mpiexec has started. Null where the program was built without MPI.
 [[nodiscard]] std::unique_ptr<training_ranks> start_mpi_ranks();
 
-/// The same where mpiexec has started this process, whatever the options say; null elsewhere.
+/// Ranks have a GPU each and exchange tensors by NCCL: threads of this process, or the processes of
+/// a launcher (launched_process.hpp). Throws program_error where the program has no NCCL,
+/// invalid_input where the launcher's variables are wrong or GPUs are missing.
+[[nodiscard]] std::unique_ptr<training_ranks> start_nccl_ranks();
+
+/// Ranks are processes where mpiexec has started this process, whatever the options say; null
+/// elsewhere.
 [[nodiscard]] std::unique_ptr<training_ranks> ranks_of_mpiexec();
 
 }  // namespace omnibal::trainer

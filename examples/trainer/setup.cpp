@@ -90,6 +90,7 @@ model_config model_of(const program_options& options, const std::vector<sample_l
   model_config model = model_of(options.size, vocabulary_of(lengths));
   const auto* const frozen = std::ranges::find(frozen_names, options.freeze);
   model.frozen = static_cast<frozen_part>(frozen - frozen_names.begin());
+  model.fused_attention = options.attention == "cudnn";
   model.numbers = numbers_of(options);
   return model;
 }

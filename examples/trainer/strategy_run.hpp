@@ -21,6 +21,7 @@
 #include <omnibal/run/execution_plan.hpp>
 #include <omnibal/run/replay.hpp>
 
+#include "machine.hpp"
 #include "trace.hpp"
 #include "training.hpp"
 #include "training_plan.hpp"
@@ -53,6 +54,12 @@ struct strategy_report {
 [[nodiscard]] strategy_report run_on_threads(
     const training_run& run, strategy how,
     std::chrono::milliseconds deadline = std::chrono::minutes(5));
+
+/// The same over channels that `open` makes: it is called with the thread_communicator of each
+/// rank, on the thread and the device of the rank.
+template <typename Open>
+[[nodiscard]] strategy_report run_on_threads(const training_run& run, strategy how,
+                                             std::chrono::milliseconds deadline, const Open& open);
 
 /// Measures a run as it goes on: a step when all ranks have done it, of which then remain sums, a
 /// time, and for the last steps of the run the logs. The run outlives it.
@@ -162,8 +169,9 @@ inline double skew_of_step(const execution_plan& plan, std::size_t step) {
   return sum == 0 ? 1 : most * static_cast<double>(plan.replicas) / sum;
 }
 
-inline strategy_report run_on_threads(const training_run& run, strategy how,
-                                      std::chrono::milliseconds deadline) {
+template <typename Open>
+strategy_report run_on_threads(const training_run& run, strategy how,
+                               std::chrono::milliseconds deadline, const Open& open) {
   const std::size_t count = run.planned.plan.ranks();
   std::vector<rank_report> reports(count);
   run_record record(run);
@@ -174,8 +182,8 @@ inline strategy_report run_on_threads(const training_run& run, strategy how,
   };
   run_as_ranks(count,
                [&](thread_communicator& ranks) {
-                 thread_channel world =
-                     open_thread_channel(ranks, {.deadline = deadline, .name = "world"});
+                 use_device(ranks.rank());
+                 auto world = open(ranks);
                  reports[ranks.rank()] = train_rank(world, recorded);
                },
                {.deadline = deadline});
@@ -183,6 +191,13 @@ inline strategy_report run_on_threads(const training_run& run, strategy how,
   report.how = how;
   report.ranks = std::move(reports);
   return report;
+}
+
+inline strategy_report run_on_threads(const training_run& run, strategy how,
+                                      std::chrono::milliseconds deadline) {
+  return run_on_threads(run, how, deadline, [&](thread_communicator& ranks) {
+    return open_thread_channel(ranks, {.deadline = deadline, .name = "world"});
+  });
 }
 
 }  // namespace omnibal::trainer

@@ -174,6 +174,7 @@ class program_run {
 
 [[nodiscard]] std::unique_ptr<training_ranks> start_ranks(const std::string& kind) {
   if (kind == "threads") return std::make_unique<thread_ranks>();
+  if (kind == "nccl") return start_nccl_ranks();
   auto ranks = start_mpi_ranks();
   if (!ranks) throw program_error(bad_input, "--ranks mpi: this program was built without MPI");
   return ranks;

@@ -65,7 +65,11 @@ class RefusalsTest(TrainerTest):
                 (r"--checkpoint-every requires --checkpoint", ["--checkpoint-every", "5"]),
                 (r"the output --checkpoint .*missing is the same file as the output --out .*",
                  ["--checkpoint", missing, "--out", missing]),
-                (r"--ranks: nccl not in \{threads,mpi\}", ["--ranks", "nccl"]),
+                (r"--ranks: gpus not in \{threads,mpi,nccl\}", ["--ranks", "gpus"]),
+                (r"--ranks nccl: this program computes on the CPU; omnibal-trainer-cuda has GPUs",
+                 ["--ranks", "nccl"]),
+                (r"--attention cudnn: this program computes on the CPU; omnibal-trainer-cuda has "
+                 r"GPUs", ["--attention", "cudnn"]),
                 (r"--deadline: .*0.*", ["--deadline", "0"]),
                 (r"--deadline: .*1e300.*", ["--deadline", "1e300"]),
                 (r"--held-out: .*4294967295.*", ["--held-out", "4294967295"]),

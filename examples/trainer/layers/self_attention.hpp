@@ -11,6 +11,7 @@
 
 #include "attention.hpp"
 #include "block.hpp"
+#include "fused_attention.hpp"
 #include "operations.hpp"
 
 namespace omnibal::trainer {
@@ -23,6 +24,12 @@ struct tile_attention {
     return work.tiles * static_cast<std::int64_t>(patches);
   }
   [[nodiscard]] within_tile mask(const placed_batch&) const noexcept { return {patches}; }
+  [[nodiscard]] row_groups groups(const placed_batch& batch) const {
+    row_groups tiles{.begin = std::vector<std::int32_t>(batch.tiles() + 1)};
+    for (std::size_t i = 0; i < tiles.begin.size(); ++i)
+      tiles.begin[i] = static_cast<std::int32_t>(i * patches);
+    return tiles;
+  }
   template <typename Real>
   void turn(const placed_batch&, matrix<Real>&, const head_shape&, wide<Real>) const {}
 };
@@ -34,6 +41,9 @@ struct document_attention {
   [[nodiscard]] std::int64_t rows(const workload& work) const noexcept { return work.tokens; }
   [[nodiscard]] causal_in_document mask(const placed_batch& batch) const noexcept {
     return {batch.document_begin.data(), batch.query_limit.data()};
+  }
+  [[nodiscard]] row_groups groups(const placed_batch& batch) const {
+    return {.begin = batch.cu_seqlens, .is_causal = true};
   }
   /// Turns queries and keys by their positions, or back where direction is −1.
   template <typename Real>
@@ -71,7 +81,7 @@ class self_attention {
     if (of.qkv) return;
     of.qkv = times(on, of.normed, qkv_);
     pattern_.turn(batch, of.qkv, shape_, 1);
-    of.heads = attend(on, of.qkv, shape_, pattern_.mask(batch));
+    of.heads = attend_fast(on, of.qkv, shape_, pattern_.mask(batch), pattern_.groups(batch));
   }
 
   [[nodiscard]] matrix<Real> output_of(const placed_batch& batch, const saved& of) const {
@@ -91,8 +101,8 @@ class self_attention {
 
   [[nodiscard]] matrix<Real> backward(const placed_batch& batch, matrix<Real> dy, saved& of) {
     machine& on = *batch.on;
-    of.qkv_gradient = attention_gradient(on, of.qkv, of.heads, times_transposed(on, dy, out_),
-                                         shape_, pattern_.mask(batch));
+    of.qkv_gradient = attention_gradient_fast(on, of.qkv, of.heads, times_transposed(on, dy, out_),
+                                              shape_, pattern_.mask(batch), pattern_.groups(batch));
     pattern_.turn(batch, of.qkv_gradient, shape_, -1);
     of.qkv = {};
     of.heads.log_sums = {};

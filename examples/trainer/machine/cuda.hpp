@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -27,6 +28,10 @@
 #include <omnibal/gpu/error.cuh>
 
 #include "product.hpp"
+
+#if defined(OMNIBAL_TRAINER_CUDNN)
+#include "cudnn_attention.hpp"
+#endif
 
 // A view of constant numbers has the conversion to itself as well, which is never called.
 #if defined(__NVCC__)
@@ -107,6 +112,12 @@ class device {
   void close() noexcept {}
 #else
   [[nodiscard]] cublasHandle_t products() const noexcept { return products_; }
+#if defined(OMNIBAL_TRAINER_CUDNN)
+  [[nodiscard]] detail::cudnn_attention& attention() {
+    if (!attention_) attention_ = std::make_unique<detail::cudnn_attention>(stream_);
+    return *attention_;
+  }
+#endif
 
   static void require(cublasStatus_t status) {
     if (status != CUBLAS_STATUS_SUCCESS)
@@ -133,9 +144,17 @@ class device {
     gpu::require(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all),
                  "machine: memory pool");
   }
-  void close() noexcept { static_cast<void>(cublasDestroy(products_)); }
+  void close() noexcept {
+#if defined(OMNIBAL_TRAINER_CUDNN)
+    attention_.reset();
+#endif
+    static_cast<void>(cublasDestroy(products_));
+  }
 
   cublasHandle_t products_ = nullptr;
+#if defined(OMNIBAL_TRAINER_CUDNN)
+  std::unique_ptr<detail::cudnn_attention> attention_;
+#endif
 #endif
 
   cudaStream_t stream_ = nullptr;

@@ -240,8 +240,9 @@ OMNIBAL_INLINE void fill_rope_positions(const document_row& row, const rope_row&
 
 OMNIBAL_INLINE void fill_image_groups(const document_row& row, const rope_row& placed,
                                       const image_group_arrays& arrays) {
-  detail::require_size(arrays.image_group, row.slots, "image_group");
-  detail::require_size(arrays.image_first, row.slots, "image_first");
+  const auto slots = static_cast<std::size_t>(row.slots);
+  detail::require_size(arrays.image_group, slots, "image_group");
+  detail::require_size(arrays.image_first, slots, "image_first");
   detail::for_each_slot(row, placed, [&](const rope_span& span, std::int64_t slot) {
     const auto at = static_cast<std::size_t>(slot);
     if (!arrays.image_group.empty()) arrays.image_group[at] = span.group;
