@@ -144,11 +144,12 @@ preset() {
   ctest --preset "$1"
 }
 
-# cuda <architectures> <tests, a regular expression> <target...>
+# cuda <architectures> <examples, ON or OFF> <tests, a regular expression> <target...>
+# The package is installed by tests without examples, since that would need all of them built.
 cuda() {
-  local architectures=$1 tests=$2
-  shift 2
-  cmake --preset cuda -DOMNIBAL_WARNINGS_AS_ERRORS=ON \
+  local architectures=$1 examples=$2 tests=$3
+  shift 3
+  cmake --preset cuda "-DOMNIBAL_BUILD_EXAMPLES=$examples" -DOMNIBAL_WARNINGS_AS_ERRORS=ON \
     "-DCMAKE_CUDA_ARCHITECTURES=$architectures"
   cmake --build --preset cuda --target "$@"
   ctest --preset cuda -R "$tests"
