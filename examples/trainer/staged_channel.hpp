@@ -79,6 +79,7 @@ struct staged_operation {
   staged_buffer<Memory> sent = {};
   staged_buffer<Memory> received = {};
   tensor_view target = {};  ///< On the host; empty where nothing is received.
+  bool is_in_open_group = false;
   bool has_ended = false;
 };
 
@@ -88,6 +89,7 @@ struct staged_state {
   Channel channel;
   std::shared_ptr<Memory> memory;
   std::deque<std::shared_ptr<staged_operation<Channel, Memory>>> open = {};
+  bool has_open_group = false;
 
   /// Waits for the operations that receive what is going to be read: operations on the same memory
   /// are in order.
@@ -104,7 +106,7 @@ struct staged_state {
 
   /// Completes the operations that have ended.
   void look() {
-    while (!open.empty() && open.front()->ticket->done()) {
+    while (!open.empty() && !open.front()->is_in_open_group && open.front()->ticket->done()) {
       staged_operation<Channel, Memory>& first = *open.front();
       if (first.target.count > 0)
         memory->copy_out(first.target.data, first.received.data(), first.target.bytes());
@@ -135,7 +137,7 @@ class staged_channel {
         : of_(std::move(of)), which_(std::move(which)) {}
 
     [[nodiscard]] bool done() {
-      if (!which_->has_ended) of_->look();
+      if (!which_->has_ended && which_->ticket->done()) of_->look();
       return which_->has_ended;
     }
     void wait() {
@@ -213,8 +215,16 @@ class staged_channel {
     return opened(std::move(made));
   }
 
-  void begin_group() { below().begin_group(); }
-  ticket end_group() { return opened({.ticket = below().end_group()}); }
+  void begin_group() {
+    below().begin_group();
+    state_->has_open_group = true;
+  }
+  ticket end_group() {
+    operation made{.ticket = below().end_group()};
+    state_->has_open_group = false;
+    for (const auto& each : state_->open) each->is_in_open_group = false;
+    return opened(std::move(made));
+  }
 
   [[nodiscard]] std::optional<staged_channel> split(std::optional<int> color, int key) {
     std::optional<Channel> part = below().split(color, key);
@@ -245,6 +255,7 @@ class staged_channel {
   }
 
   ticket opened(operation made) {
+    made.is_in_open_group = state_->has_open_group;
     auto shared = std::make_shared<operation>(std::move(made));
     state_->open.push_back(shared);
     return {state_, std::move(shared)};

@@ -71,11 +71,18 @@ class Files(CommandTest):
 
     def test_devices_and_pipes_are_written_directly_and_as_often_as_wanted(self):
         problem = self.write("p.json", SIMULATE)
+        # A terminal first: nothing can be renamed over it, as root would rename over /dev/null.
+        master, terminal = os.openpty()
+        self.succeed("simulate", "--problem", problem, "--svg", os.ttyname(terminal))
+        self.assertIn(b"<svg", os.read(master, 200))
+        os.close(terminal)
+        os.close(master)
         self.succeed("simulate", "--problem", problem, "--svg", "/dev/null", "--trace", "/dev/null", "--out", "/dev/null")
         os.mkfifo(self.path("pipe"))
         reader = subprocess.Popen(["cat", "pipe"], cwd=self.folder, stdout=subprocess.PIPE)
+        self.addCleanup(reader.kill)
         self.succeed(*self.pack, "--out", "pipe")
-        self.assertIn(b'"offsets"', reader.communicate()[0])
+        self.assertIn(b'"offsets"', reader.communicate(timeout=60)[0])
         self.assertTrue(os.path.exists(self.path("pipe")) and not os.path.isfile(self.path("pipe")))
         ours, theirs = os.pipe()
         done = self.call(*self.pack, "--out", f"/dev/fd/{theirs}", pass_fds=[theirs])

@@ -15,6 +15,7 @@ import concurrent.futures
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -127,17 +128,23 @@ class Builder:
         return None if done.returncode == 0 else done.stderr
 
 
-def run(program, case):
-    """Whether the case passes; a case that hangs or crashes does not."""
+def run(words, folder=None):
+    """What a test prints, and its status: None at the limit of time, where all of its processes end."""
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               errors="replace", start_new_session=True)
     try:
-        # A comma separates cases.
-        done = subprocess.run([program, case.replace(",", "\\,")], capture_output=True, text=True,
-                              errors="replace", timeout=TIME_LIMIT, check=False)
+        return process.communicate(timeout=TIME_LIMIT)[0], process.returncode
     except subprocess.TimeoutExpired:
-        return False
-    if "No test cases matched" in done.stdout:
+        os.killpg(process.pid, signal.SIGKILL)
+        return process.communicate()[0], None
+
+
+def passes(program, case):
+    """Whether the case passes; a case that hangs or crashes does not."""
+    output, status = run([program, case.replace(",", "\\,")])  # a comma separates cases
+    if "No test cases matched" in output:
         raise RuntimeError(f'no case matches "{case}"')
-    return done.returncode == 0
+    return status == 0
 
 
 def outcome_without_fault(builder, folder, test, cases):
@@ -145,7 +152,7 @@ def outcome_without_fault(builder, folder, test, cases):
     errors = builder.build(os.path.join(ROOT, "include"), source_of(test), program)
     if errors:
         return f"{test} does not compile:\n{errors}"
-    failed = [case for case in cases if not run(program, case)]
+    failed = [case for case in cases if not passes(program, case)]
     return f"{test} fails without a fault: {failed}" if failed else None
 
 
@@ -161,7 +168,7 @@ def outcome(builder, folder, mutant):
         file.write(text.replace(mutant.anchor, mutant.fault))
     program = os.path.join(own, "test")
     errors = builder.build(include, test_source(mutant), program)
-    result = "does not compile:\n" + errors if errors else "SURVIVES" if run(program, mutant.case) else "killed"
+    result = "does not compile:\n" + errors if errors else "SURVIVES" if passes(program, mutant.case) else "killed"
     shutil.rmtree(own)
     return result
 
@@ -189,11 +196,11 @@ class ProgramBuilder:
         built = os.path.join(self.tree, "build", "test")
         source = source_of(test)
         if not source.endswith(".py"):
-            return run(os.path.join(built, "tests", test.replace("/", "_") + "_test"), case)
+            return passes(os.path.join(built, "tests", test.replace("/", "_") + "_test"), case)
         command = os.path.join(built, "examples", "cli", "omnibal")
         how = ["--seconds", "60", "--fault", case, "--keep", os.path.join(self.tree, "loss")]
         words = [sys.executable, "-B", os.path.join(self.tree, source), command]
-        return self.call(*words, *(how if test == "soak/soak" else [case])) is None
+        return run([*words, *(how if test == "soak/soak" else [case])], self.tree)[1] == 0
 
     def outcome(self, mutant):
         """"killed", or what went wrong."""
