@@ -69,8 +69,8 @@ struct channel_watch_point {
 ///
 /// - `send(sent, to)`, `receive(received, from)`: equal types and counts; between two calls of
 ///   begin_group() and end_group() all messages are one operation, so that ranks may call them in
-///   any order, and end_group() returns its ticket. Tickets of its messages throw invalid_input until
-///   the group has ended, and a channel that is destroyed within a group aborts.
+///   any order, and end_group() returns its ticket. Tickets of its messages throw invalid_input
+///   until the group has ended, and a channel that is destroyed within a group aborts.
 /// - `all_reduce(values, how)`: in place.
 /// - `reduce_scatter(sent, received, counts, how)`: rank r receives the reduced part r, of
 ///   counts[r] elements. `counts` is the same on all ranks.
