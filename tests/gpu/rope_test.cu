@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -249,6 +250,51 @@ TEST_CASE("kernels refuse the rows that the host refuses") {
   }
   CHECK(refused > 15);
   CHECK(refused < 55);
+}
+
+TEST_CASE("grids and seconds at the ends of their ranges are refused as on the host") {
+  constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max();
+  const auto refused = [](const image_text_row& row) {
+    const bool on_host = is_refused_on_host(row);
+    if (on_host)
+      CHECK_THROWS_AS(placed_on_device(row, 3), omnibal::invalid_input);
+    else
+      compare_places(row, 3);
+    return on_host;
+  };
+  image_text_row row;
+  row.laid = indices::lay_row(std::vector<std::int64_t>{3});
+  row.types.assign(3, token_type::text);
+  row.inputs.merge = 1;
+  row.inputs.variant = rope_variant::qwen2_5_vl;
+  row.inputs.tokens_per_second = 100;
+  using grids = std::vector<indices::image_grid>;
+  for (const grids& bad : {grids{{most, 0, 0}}, grids{{0, 1, 1}, {most, most, most}},
+                           grids{{most, 2, 1}}, grids{{-1, 1, 1}}, grids{{1, -1, most}}}) {
+    row.images = bad;
+    CHECK(refused(row));
+    row.images.clear();
+    row.videos = bad;
+    row.seconds.assign(bad.size(), 1);
+    CHECK(refused(row));
+    row.videos.clear();
+    row.seconds.clear();
+  }
+  row.videos = {{indices::most_frames_without_patches, 0, 5}, {0, most, most}};
+  for (const float seconds : {0.0F, 1.0F, 1e6F}) {
+    row.seconds = {1, seconds};
+    CHECK_FALSE(refused(row));
+  }
+  for (const float seconds : {-1.0F, 1.01e6F, std::numeric_limits<float>::infinity(),
+                              std::numeric_limits<float>::quiet_NaN()}) {
+    row.seconds = {1, seconds};
+    CHECK(refused(row));
+  }
+  row.inputs.tokens_per_second = 1e6F;
+  row.seconds = {1, 999};
+  CHECK_FALSE(refused(row));
+  row.seconds = {1, 1001};
+  CHECK(refused(row));
 }
 
 TEST_CASE("grids that are not legal are named") {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -300,6 +301,17 @@ TEST_CASE("images that leave their document are refused") {
   CHECK_THROWS_AS(place_images(one.row(), {.types = types, .videos = grid}), invalid_input);
   const auto none = lay_row({});
   CHECK(place_images(none.row(), {}).spans.empty());
+}
+
+TEST_CASE("grids beyond every row, and frames without patches, are refused by index") {
+  constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max();
+  using Catch::Matchers::Contains;
+  const auto lay = [](std::vector<image_grid> grids) { return lay_images(grids, 1); };
+  CHECK_THROWS_WITH(lay({{1, 1, 1}, {most, 0, 0}}), Contains("grid t[1] = 2147483647"));
+  CHECK_THROWS_WITH(lay({{most, most, most}}), Contains("at most 2147483647 patches"));
+  CHECK_THROWS_WITH(lay({{most, 2, 1}}), Contains("grid t[0] = 2147483647"));
+  CHECK_THROWS_AS(lay({{most, 1, 1}, {1, 1, 1}}), invalid_input);
+  CHECK(lay({{0, most, most}, {most_frames_without_patches, 0, most}}).patches() == 0);
 }
 
 TEST_CASE("gathered rows have their adjoint, with sums in one order") {

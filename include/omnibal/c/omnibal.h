@@ -244,7 +244,7 @@ typedef struct omnibal_image_summary {
   int64_t patches;
   int64_t frames;
   int64_t windows;
-  int32_t first_bad; /**< first grid that is negative or that merge does not divide, or -1 */
+  int32_t first_bad; /**< first grid that is not legal, or -1 */
   int32_t reserved;
 } omnibal_image_summary;
 
@@ -275,12 +275,12 @@ OMNIBAL_C_API int32_t omnibal_device_lay_images(const int32_t* grids, int64_t im
                                                 const omnibal_device_image_arrays* arrays,
                                                 void* stream, omnibal_error* error);
 
-/** What the device knows of a row with images. It is legal if all three are INT32_MAX. */
+/** What the device knows of a row with images. It is legal if all four are INT32_MAX. */
 typedef struct omnibal_rope_summary {
   int32_t first_bad; /**< first slot whose type no grid explains; slots where a grid is left over */
-  int32_t first_bad_image; /**< first image grid that is negative or that merge does not divide */
+  int32_t first_bad_image; /**< first image grid that is not legal */
   int32_t first_bad_video;
-  int32_t reserved;
+  int32_t first_bad_seconds; /**< first of seconds_per_grid that is out of range */
 } omnibal_rope_summary;
 
 /** Position ids, and what follows the workspace, may be null. */

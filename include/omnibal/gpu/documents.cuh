@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include <cuda_runtime.h>
 
@@ -213,14 +214,26 @@ inline void require_valid(const row_summary& row, std::span<const std::int32_t> 
           .counts_tail = layout.tail == indices::tail_policy::counted};
 }
 
-/// lay_documents_async of what has been checked.
-template <typename Lengths>
-cudaError_t lay_async(const Lengths& lengths, std::size_t count,
-                      const indices::document_layout& layout, const device_document_arrays& arrays,
-                      cudaStream_t stream) noexcept {
+/// The address of lengths in device memory, or those of the host as kernel parameters.
+[[nodiscard]] inline const std::int32_t* for_kernel(
+    std::span<const std::int32_t> lengths) noexcept {
+  return lengths.data();
+}
+[[nodiscard]] inline lengths_in_parameters for_kernel(const host_lengths& lengths) noexcept {
+  return in_parameters(lengths);
+}
+
+/// lay_documents_async of lengths in either memory.
+template <typename Given>
+cudaError_t lay_async(const Given& given, std::size_t count, const indices::document_layout& layout,
+                      const device_document_arrays& arrays, cudaStream_t stream) noexcept {
+  const cudaError_t checked = code_of([&] { check_documents(given, layout, arrays); });
+  if (checked != cudaSuccess) return checked;
   const auto documents = static_cast<std::int64_t>(count);
-  return scan_async<row_summary>(summarize_length<Lengths>{lengths, layout.multiple}, append_row{},
-                                 documents, store_offsets_of(documents, layout, arrays), stream);
+  const auto lengths = for_kernel(given);
+  return scan_async<row_summary>(
+      summarize_length<std::remove_const_t<decltype(lengths)>>{lengths, layout.multiple},
+      append_row{}, documents, store_offsets_of(documents, layout, arrays), stream);
 }
 
 }  // namespace detail
@@ -229,21 +242,14 @@ inline cudaError_t lay_documents_async(std::span<const std::int32_t> lengths,
                                        const indices::document_layout& layout,
                                        const device_document_arrays& arrays,
                                        cudaStream_t stream) noexcept {
-  const cudaError_t checked =
-      detail::code_of([&] { detail::check_documents(lengths, layout, arrays); });
-  if (checked != cudaSuccess) return checked;
-  return detail::lay_async(lengths.data(), lengths.size(), layout, arrays, stream);
+  return detail::lay_async(lengths, lengths.size(), layout, arrays, stream);
 }
 
 inline cudaError_t lay_documents_async(const host_lengths& lengths,
                                        const indices::document_layout& layout,
                                        const device_document_arrays& arrays,
                                        cudaStream_t stream) noexcept {
-  const cudaError_t checked =
-      detail::code_of([&] { detail::check_documents(lengths, layout, arrays); });
-  if (checked != cudaSuccess) return checked;
-  return detail::lay_async(detail::in_parameters(lengths), lengths.lengths.size(), layout, arrays,
-                           stream);
+  return detail::lay_async(lengths, lengths.lengths.size(), layout, arrays, stream);
 }
 
 inline row_summary lay_documents(std::span<const std::int32_t> lengths,

@@ -39,8 +39,7 @@ struct image_summary {
   std::int64_t patches = 0;
   std::int64_t frames = 0;
   std::int64_t windows = 0;
-  std::int32_t first_bad =
-      -1;  ///< first grid with a negative size or one that merge does not divide
+  std::int32_t first_bad = -1;  ///< first grid that is not legal
   std::int32_t reserved = 0;
 };
 
@@ -116,11 +115,9 @@ struct summarize_grid {
 
   [[nodiscard]] OMNIBAL_HD constexpr image_summary operator()(std::int64_t image) const noexcept {
     const indices::image_grid grid = grids[image];
-    if (grid.t < 0 || grid.h < 0 || grid.w < 0 || grid.h % layout.merge != 0 ||
-        grid.w % layout.merge != 0)
+    if (!indices::is_legal(grid, layout.merge))
       return {.first_bad = static_cast<std::int32_t>(image)};
-    image_summary alone{.patches = limited_product(grid.t, limited_product(grid.h, grid.w)),
-                        .frames = grid.t};
+    image_summary alone{.patches = indices::patches_of_grid(grid), .frames = grid.t};
     if (layout.side > 0)
       alone.windows =
           limited_product(grid.t, limited_product(windows_along(grid.h / layout.merge, layout),
@@ -370,8 +367,9 @@ inline image_summary lay_images(std::span<const indices::image_grid> grids,
   const image_summary row = detail::fetch(arrays.summary, stream, "lay_images");
   if (row.first_bad >= 0)
     throw invalid_input("grids", static_cast<std::size_t>(row.first_bad), "",
-                        "must not be negative, and h and w multiples of the merge, " +
-                            std::to_string(layout.merge));
+                        "must have no negative size, h and w multiples of the merge, " +
+                            std::to_string(layout.merge) +
+                            ", at most 2147483647 patches, and few frames without patches");
   if (!is_valid(row, layout))
     throw invalid_input("patches", layout.patches,
                         "must be at least those of the images, " + std::to_string(row.patches));

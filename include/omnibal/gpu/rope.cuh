@@ -26,14 +26,13 @@ namespace omnibal::inline v0::gpu {
 struct rope_summary {
   std::int32_t first_bad = INT32_MAX;  ///< first slot whose type no grid explains; slots where a
                                        ///< grid is left over; INT32_MAX: none
-  std::int32_t first_bad_image = INT32_MAX;  ///< first image grid that is negative or that merge
-                                             ///< does not divide
+  std::int32_t first_bad_image = INT32_MAX;  ///< first image grid that is not legal
   std::int32_t first_bad_video = INT32_MAX;
-  std::int32_t reserved = 0;
+  std::int32_t first_bad_seconds = INT32_MAX;  ///< first seconds_per_grid out of range
 };
 [[nodiscard]] OMNIBAL_HD constexpr bool is_valid(const rope_summary& row) noexcept {
   return row.first_bad == INT32_MAX && row.first_bad_image == INT32_MAX &&
-         row.first_bad_video == INT32_MAX;
+         row.first_bad_video == INT32_MAX && row.first_bad_seconds == INT32_MAX;
 }
 
 /// Outputs of place_images in device memory. The summary and the five arrays after it are needed;
@@ -87,6 +86,9 @@ struct grid_offsets {
   std::int32_t merge;
   bool by_frame;
   std::int32_t* first_bad;
+  const float* seconds;  ///< [count], or null
+  float rate;
+  std::int32_t* first_bad_seconds;
 };
 
 struct grid_sums {
@@ -100,11 +102,6 @@ struct append_grids {
   }
 };
 
-[[nodiscard]] OMNIBAL_HD constexpr bool is_legal(const indices::image_grid& grid,
-                                                 std::int32_t merge) noexcept {
-  return grid.t >= 0 && grid.h >= 0 && grid.w >= 0 && grid.h % merge == 0 && grid.w % merge == 0;
-}
-
 [[nodiscard]] OMNIBAL_HD constexpr std::int32_t limited_offset(std::int64_t offset) noexcept {
   return offset < INT32_MAX ? static_cast<std::int32_t>(offset) : INT32_MAX;
 }
@@ -117,12 +114,14 @@ inline __device__ void cumulate_grids(const grid_offsets& of, grid_storage& sums
   for (std::int32_t begin = 0; begin < of.count; begin += static_cast<std::int32_t>(fill_threads)) {
     const std::int32_t i = begin + static_cast<std::int32_t>(threadIdx.x);
     grid_sums own;
-    if (i < of.count && is_legal(of.grids[i], of.merge)) {
+    if (i < of.count && indices::is_legal(of.grids[i], of.merge)) {
       own = {indices::cells_of_grid(of.grids[i], of.merge),
              indices::advance_of_grid(of.grids[i], of.merge, of.by_frame)};
     } else if (i < of.count) {
       atomicMin(of.first_bad, i);
     }
+    if (i < of.count && of.seconds != nullptr && !indices::is_valid_step(of.seconds[i], of.rate))
+      atomicMin(of.first_bad_seconds, i);
     const block_sums<grid_sums> found = scan_block<fill_threads>(own, append_grids{}, sums);
     const grid_sums through = append_grids{}(append_grids{}(before, found.before), own);
     if (i < of.count) {
@@ -349,18 +348,27 @@ inline cudaError_t place_images_async(const indices::document_row& row,
   const indices::rope_slot functor = detail::rope_slot_of(inputs, arrays);
   const detail::mark_of_type mark{inputs.types.data()};
   const auto offsets = [&](const indices::grid_sequence& of, std::span<std::int32_t> cells,
-                           std::span<std::int32_t> positions, std::int32_t* first_bad) {
-    return detail::grid_offsets{of.grids, cells.data(), positions.data(), of.count,
-                                of.merge, of.by_frame,  first_bad};
+                           std::span<std::int32_t> positions, std::int32_t* first_bad,
+                           const float* seconds) {
+    return detail::grid_offsets{of.grids,
+                                cells.data(),
+                                positions.data(),
+                                of.count,
+                                of.merge,
+                                of.by_frame,
+                                first_bad,
+                                seconds,
+                                inputs.tokens_per_second,
+                                &arrays.summary->first_bad_seconds};
   };
   const auto tiles = static_cast<unsigned>(mark_tiles(row.slots));
   const cudaError_t counted = detail::launch(
       detail::start::overlapping, tiles + 1, detail::fill_threads, stream,
       detail::count_images<detail::fill_threads>, mark, row.slots, arrays.tiles.data(),
       offsets(functor.images, arrays.image_cells, arrays.image_positions,
-              &arrays.summary->first_bad_image),
+              &arrays.summary->first_bad_image, nullptr),
       offsets(functor.videos, arrays.video_cells, arrays.video_positions,
-              &arrays.summary->first_bad_video),
+              &arrays.summary->first_bad_video, detail::wanted(inputs.seconds_per_grid)),
       arrays.summary, detail::wanted(arrays.delta), row);
   if (counted != cudaSuccess) return counted;
   const auto slots = static_cast<std::size_t>(row.slots);
@@ -383,10 +391,14 @@ inline void place_images(const indices::document_row& row, const indices::rope_i
   const auto refuse_grid = [](std::int32_t grid, const char* field) {
     if (grid != INT32_MAX)
       throw invalid_input(field, static_cast<std::size_t>(grid), "",
-                          "must not be negative, and h and w multiples of the merge");
+                          "must have no negative size, h and w multiples of the merge, at most "
+                          "2147483647 patches, and few frames without patches");
   };
   refuse_grid(found.first_bad_image, "image grid");
   refuse_grid(found.first_bad_video, "video grid");
+  if (found.first_bad_seconds != INT32_MAX)
+    throw invalid_input("seconds_per_grid", static_cast<std::size_t>(found.first_bad_seconds), "",
+                        "must be between 0 and 1000000, with tokens_per_second at most 10^9");
   if (found.first_bad == row.slots)
     throw invalid_input("number of grids", inputs.images.size() + inputs.videos.size(),
                         "are given: token types use fewer");

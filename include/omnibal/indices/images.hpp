@@ -27,6 +27,26 @@ struct image_grid {
   friend constexpr bool operator==(const image_grid&, const image_grid&) noexcept = default;
 };
 
+/// The patches of a grid; of more than a row can have, some number beyond. Sizes are not negative.
+[[nodiscard]] OMNIBAL_HD constexpr std::int64_t patches_of_grid(const image_grid& grid) noexcept {
+  constexpr std::int64_t beyond = std::int64_t{1} << 32;
+  const std::int64_t frame = std::int64_t{grid.h} * grid.w;
+  return grid.t != 0 && frame > beyond / grid.t ? beyond : grid.t * frame;
+}
+
+/// The most frames of a grid without patches, of which arrays per frame have entries all the same.
+inline constexpr std::int32_t most_frames_without_patches = 1 << 20;
+
+/// Whether a grid has no negative size, h and w that the merge divides, at most 2³¹ − 1 patches
+/// and, without patches, at most most_frames_without_patches frames.
+[[nodiscard]] OMNIBAL_HD constexpr bool is_legal(const image_grid& grid,
+                                                 std::int64_t merge) noexcept {
+  if (grid.t < 0 || grid.h < 0 || grid.w < 0 || grid.h % merge != 0 || grid.w % merge != 0)
+    return false;
+  const std::int64_t patches = patches_of_grid(grid);
+  return patches <= INT32_MAX && (patches > 0 || grid.t <= most_frames_without_patches);
+}
+
 /// Where grids lie in a row of patches.
 struct image_row {
   const image_grid* grids = nullptr;
@@ -140,8 +160,8 @@ struct laid_images {
   [[nodiscard]] std::int64_t cells() const noexcept { return patches() / (merge * merge); }
 };
 
-/// Lays grids into a row of patches. Throws invalid_input for negative sizes, h or w that is no
-/// multiple of the merge, and more than 2³¹ − 1 patches. O(images).
+/// Lays grids into a row of patches. Throws invalid_input for grids that are not legal and more
+/// than 2³¹ − 1 patches in all. O(images).
 [[nodiscard]] laid_images lay_images(std::span<const image_grid> grids, std::int64_t merge);
 
 /// cu_seqlens of the tower: cumulated h · w, t times a grid, or cumulated t · h · w. O(entries).
@@ -173,7 +193,7 @@ void lay_patches(const laid_images& images, std::int64_t side, const patch_array
 
 namespace detail {
 
-/// Refuses a negative size and h or w that is no multiple of the merge.
+/// Refuses a grid that is not legal.
 void check_grid(const image_grid& grid, std::size_t image, std::int64_t merge);
 
 }  // namespace detail

@@ -62,6 +62,12 @@ struct rope_position_of {
   }
 };
 
+/// Whether a frame of these seconds, at so many positions a second, has a step that positions of
+/// 2³¹ frames can take: seconds 0 … 10⁶, steps up to 10⁹.
+[[nodiscard]] OMNIBAL_HD constexpr bool is_valid_step(float seconds, float rate) noexcept {
+  return seconds >= 0 && seconds <= 1e6F && rate * seconds <= 1e9F;
+}
+
 /// The images of a row.
 struct rope_inputs {
   rope_variant variant = rope_variant::qwen2_vl;

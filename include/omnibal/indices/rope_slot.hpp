@@ -57,7 +57,8 @@ struct grid_sequence {
     return by_frame ? cell.cell % (cell.height * cell.width) : cell.cell;
   }
   [[nodiscard]] OMNIBAL_HD constexpr float step(std::int32_t grid) const noexcept {
-    return seconds == nullptr ? rate : rate * seconds[grid];
+    const float of_frame = seconds == nullptr ? 1.0F : seconds[grid];
+    return is_valid_step(of_frame, rate) ? rate * of_frame : 0;
   }
   [[nodiscard]] OMNIBAL_HD static constexpr std::int64_t larger(std::int64_t a,
                                                                 std::int64_t b) noexcept {

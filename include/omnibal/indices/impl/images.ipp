@@ -34,6 +34,14 @@ OMNIBAL_INLINE void check_grid(const image_grid& grid, std::size_t image, std::i
   };
   check_side(grid.h, "grid h");
   check_side(grid.w, "grid w");
+  if (is_legal(grid, merge)) return;
+  if (grid.h == 0 || grid.w == 0)
+    throw invalid_input(
+        "grid t", image, grid.t,
+        "frames without patches: must be at most " + std::to_string(most_frames_without_patches));
+  throw invalid_input("grid t", image, grid.t,
+                      "times " + std::to_string(std::int64_t{grid.h} * grid.w) +
+                          " patches of a frame: must be at most 2147483647 patches");
 }
 
 }  // namespace detail
@@ -46,8 +54,7 @@ OMNIBAL_INLINE laid_images lay_images(std::span<const image_grid> grids, std::in
   for (std::size_t image = 0; image < grids.size(); ++image) {
     const image_grid& grid = grids[image];
     detail::check_grid(grid, image, merge);
-    const std::int64_t frame = std::int64_t{grid.h} * grid.w;
-    end = checked_add(end, checked_multiply<std::int64_t>(grid.t, frame, "grid t"), "patches");
+    end += patches_of_grid(grid);
     images.cu_patches.push_back(detail::narrow(end, "patches"));
   }
   return images;

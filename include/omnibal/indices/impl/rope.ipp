@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -190,12 +189,13 @@ OMNIBAL_INLINE void check_rope_inputs(const document_row& row, const rope_inputs
       throw invalid_input("token_type", slot, static_cast<int>(inputs.types[slot]),
                           "must be 0 (text), 1 (image) or 2 (video)");
   require_size(inputs.seconds_per_grid, inputs.videos.size(), "seconds_per_grid");
-  const auto check = [](float value, const char* field) {
-    if (!std::isfinite(value) || value < 0 || value > 1e6F)
-      throw invalid_input(field, std::to_string(value), "must be between 0 and 1000000");
-  };
-  check(inputs.tokens_per_second, "tokens_per_second");
-  for (const float seconds : inputs.seconds_per_grid) check(seconds, "seconds_per_grid");
+  const float rate = inputs.tokens_per_second;
+  if (!(rate >= 0 && rate <= 1e6F))
+    throw invalid_input("tokens_per_second", std::to_string(rate), "must be between 0 and 1000000");
+  for (std::size_t video = 0; video < inputs.seconds_per_grid.size(); ++video)
+    if (const float seconds = inputs.seconds_per_grid[video]; !is_valid_step(seconds, rate))
+      throw invalid_input("seconds_per_grid", video, std::to_string(seconds),
+                          "must be between 0 and 1000000, with tokens_per_second at most 10^9");
 }
 
 /// Calls write(span, slot) for every slot of a row.
