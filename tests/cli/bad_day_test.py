@@ -137,7 +137,7 @@ class Signals(CommandTest):
         problem = self.write("p.json", subset_sum(150, "joint"))
         for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]:
             code, output, errors = self.interrupt(number, "plan", "--problem", problem, "--objective", "makespan",
-                                                  "--out", "plan.json")
+                                                  "--time-limit", "600", "--out", "plan.json")
             self.assertEqual((code, errors), (status, ""))
             report = json.loads(output)
             self.assertEqual((report["status"], len(report["modes"])), ("stopped", 150))

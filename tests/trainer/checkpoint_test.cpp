@@ -66,12 +66,12 @@ void save(const fs::path& runs, std::uint64_t steps) {
 }
 
 /// Flips a bit of a byte of a file.
-void damage(const fs::path& path, std::streamoff place) {
+void damage(const fs::path& path, std::streamoff place, int bits = 1) {
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   file.seekg(place);
   const int byte = file.get();
   file.seekp(place);
-  file.put(static_cast<char>(byte ^ 1));
+  file.put(static_cast<char>(byte ^ bits));
 }
 
 using Catch::Matchers::ContainsSubstring;
@@ -120,6 +120,10 @@ TEST_CASE("missing and damaged files are named") {
     CHECK_THROWS_WITH(read_layer(newest, 2), ContainsSubstring("layer-0002.bin: is damaged"));
     damage(newest / "layer-0002.bin", place);
   }
+  // 2⁶² more parameters take as many bytes, modulo 2⁶⁴.
+  damage(newest / "layer-0002.bin", 23, 0x40);
+  CHECK_THROWS_WITH(read_layer(newest, 2), ContainsSubstring("layer-0002.bin: is damaged"));
+  damage(newest / "layer-0002.bin", 23, 0x40);
   CHECK(read_layer(newest, 2) == state_of(2));
   fs::resize_file(newest / "layer-0002.bin", 50);
   CHECK_THROWS_AS(read_layer(newest, 2), checkpoint_error);
