@@ -65,6 +65,42 @@ if(OMNIBAL_GPU)
     endif()
   endforeach()
 
+  # Cases of consumers through Thrust, by the functors: on the host, and on a GPU.
+  function(omnibal_add_thrust_answers system source)
+    set(target thrust_answers_${system})
+    add_executable(${target} EXCLUDE_FROM_ALL "${source}")
+    target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/indices")
+    target_link_libraries(${target} PRIVATE omnibal_indices_parts omnibal_warnings ${ARGN})
+    add_dependencies(gpu_tests ${target})
+    file(GLOB small_cases CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/indices/cases/*.json")
+    set(check Python3::Interpreter -B "${CMAKE_CURRENT_SOURCE_DIR}/indices/check_cases.py"
+              $<TARGET_FILE:${target}>)
+    add_test(NAME "gpu host: cases by ${target}" COMMAND ${check} ${small_cases})
+    set(tests "gpu host: cases by ${target}")
+    if(OMNIBAL_TEST_SHARED)
+      add_test(NAME "gpu host: cases of consumers by ${target}" COMMAND ${check})
+      list(APPEND tests "gpu host: cases of consumers by ${target}")
+    endif()
+    set_tests_properties(${tests} PROPERTIES LABELS serial TIMEOUT 600 SKIP_RETURN_CODE 77)
+  endfunction()
+  if(TARGET omnibal_indices_parts AND Python3_FOUND)
+    set(wrapped_source "${CMAKE_CURRENT_SOURCE_DIR}/indices/thrust_answers.cu")
+    set(wrap "${CMAKE_CURRENT_BINARY_DIR}/thrust_answers.cpp")
+    configure_file(gpu_host_wrap.cpp.in "${wrap}" @ONLY)
+    set(on_host CCCL::libcudacxx CCCL::CUB CUDA::cudart)
+    omnibal_add_thrust_answers(cpp "${wrap}" ${on_host})
+    target_compile_definitions(
+      thrust_answers_cpp PRIVATE THRUST_HOST_SYSTEM=THRUST_HOST_SYSTEM_CPP
+                                 THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP)
+    if(OpenMP_CXX_FOUND)
+      omnibal_add_thrust_answers(omp "${wrap}" ${on_host} OpenMP::OpenMP_CXX)
+      target_compile_definitions(
+        thrust_answers_omp PRIVATE THRUST_HOST_SYSTEM=THRUST_HOST_SYSTEM_CPP
+                                   THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_OMP)
+    endif()
+    omnibal_add_thrust_answers(cuda "${wrapped_source}" omnibal::gpu)
+  endif()
+
   # The C interface of the device forms.
   add_library(omnibal_c_device STATIC EXCLUDE_FROM_ALL
                                       "${PROJECT_SOURCE_DIR}/examples/c/omnibal_c_gpu.cu")
