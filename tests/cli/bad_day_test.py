@@ -137,10 +137,10 @@ class Signals(CommandTest):
         problem = self.write("p.json", subset_sum(150, "joint"))
         for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]:
             code, output, errors = self.interrupt(number, "plan", "--problem", problem, "--objective", "makespan",
-                                                  "--time-limit", "600", "--out", "plan.json")
+                                                  "--out", "plan.json")
             self.assertEqual((code, errors), (status, ""))
             report = json.loads(output)
-            self.assertEqual((report["status"], len(report["modes"])), ("stopped", 150))
+            self.assertEqual((report["status"], report["limit"], len(report["modes"])), ("stopped", "stop", 150))
             self.assertEqual(json.loads(self.read("plan.json")), report)
             self.assertEqual(self.files(), ["p.json", "plan.json"])
 
