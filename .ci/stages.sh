@@ -145,7 +145,7 @@ preset() {
 }
 
 # cuda <architectures> <examples, ON or OFF> <tests, a regular expression> <target...>
-# The package is installed by tests without examples, since that would need all of them built.
+# With examples the package can be installed only where those that it has are among the targets.
 cuda() {
   local architectures=$1 examples=$2 tests=$3
   shift 3
