@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <exception>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -34,6 +36,17 @@ void expect_throw(const Action& action, const std::string& what) {
     return;
   }
   throw std::logic_error(what + ": nothing was thrown");
+}
+
+/// The status of a program that consists of checks.
+inline int status_of(void (*checks)()) {
+  try {
+    checks();
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "failed: %s\n", error.what());
+    return 1;
+  }
 }
 
 /// `count` values that tell where they come from and whom they are for.

@@ -30,6 +30,7 @@
 
 #include "comm/channel_checks.hpp"
 #include "comm/nccl/fake_nccl.hpp"
+#include "comm/nccl/fake_ranks.hpp"
 
 namespace {
 
@@ -44,17 +45,6 @@ static_assert(omnibal::tensor_channel<nccl_channel>);
 using body = std::function<void(nccl_channel&)>;
 using omnibal::thread_communicator;
 using std::chrono::milliseconds;
-
-/// Runs ranks, each on a device of its own, and expects that NCCL was used as it allows.
-void on_ranks(std::size_t size, const std::function<void(thread_communicator&)>& run) {
-  omnibal::run_as_ranks(size, [&](thread_communicator& ranks) {
-    fake::here = {.device = static_cast<int>(ranks.rank())};
-    run(ranks);
-  });
-  std::string violations;
-  for (const std::string& each : fake::all.violations) violations += each + "; ";
-  expect(violations.empty(), violations);
-}
 
 thread_local thread_communicator* control = nullptr;
 
@@ -248,22 +238,16 @@ void check_id_by_file() {
   std::filesystem::remove(file);
 }
 
-int run_checks() {
-  try {
-    check_all();
-    check_tickets_of_a_group();
-    check_order_that_hangs();
-    check_checked_mode();
-    check_differing_calls();
-    check_lent_communicator();
-    check_id_by_file();
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "failed: %s\n", error.what());
-    return 1;
-  }
+void run_checks() {
+  check_all();
+  check_tickets_of_a_group();
+  check_order_that_hangs();
+  check_checked_mode();
+  check_differing_calls();
+  check_lent_communicator();
+  check_id_by_file();
 }
 
 }  // namespace
 
-int main() { return run_checks(); }
+int main() { return collective_checks::status_of(run_checks); }

@@ -1,41 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// nccl_channel on device memory that kernels write and read, one process a rank; several ranks may
-/// share a GPU, as in nccl_communicator_test.cpp. A kernel that is given to the stream after an
+/// share a GPU, as device_ranks.hpp has it. A kernel that is given to the stream after an
 /// operation reads what the operation has written, and nobody waits in between. Exits with 77
 /// without a GPU.
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <exception>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <cuda_runtime.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <omnibal/comm/nccl_channel.hpp>
 #include <omnibal/comm/watchdog.hpp>
 
 #include "comm/collective_checks.hpp"
+#include "comm/nccl/device_ranks.hpp"
 
 namespace {
 
 using collective_checks::expect;
 using omnibal::nccl_channel;
 using omnibal::reduction;
-
-constexpr int skipped = 77;
-constexpr std::size_t rank_count = 2;
-
-void require(cudaError_t error) {
-  if (error != cudaSuccess) throw std::runtime_error(cudaGetErrorString(error));
-}
 
 __host__ __device__ std::int64_t value_of(std::size_t rank, std::size_t index) {
   return static_cast<std::int64_t>(rank * 1000 + index);
@@ -168,53 +155,13 @@ void check_watchdog(nccl_channel& channel) {
       [&] { channel.all_reduce(values.view(), reduction::sum, nullptr); }, "aborted");
 }
 
-int run_rank(std::size_t rank, const std::array<int, 2>& pipe_ends) {
-  try {
-    setenv("NCCL_HOSTID", ("host" + std::to_string(rank)).c_str(), 1);
-    setenv("NCCL_SOCKET_IFNAME", "lo", 1);
-    setenv("NCCL_IB_DISABLE", "1", 1);
-    setenv("NCCL_NVLS_ENABLE", "0", 1);
-    setenv("NCCL_MAX_CTAS", "2", 1);
-    int devices = 0;
-    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) return skipped;
-    require(cudaSetDevice(static_cast<int>(rank) % devices));
-    ncclUniqueId id{};
-    if (rank == 0) {
-      id = omnibal::make_nccl_id();
-      expect(write(pipe_ends[1], &id, sizeof(id)) == ssize_t{sizeof(id)}, "the id is sent");
-    } else {
-      expect(read(pipe_ends[0], &id, sizeof(id)) == ssize_t{sizeof(id)}, "the id arrives");
-    }
-    nccl_channel channel(id, rank, rank_count, {.deadline = std::chrono::seconds(20)});
-    for (const std::size_t count : {0, 1, 3, 1000, 1'000'000}) device_checks(channel).run(count);
-    check_watchdog(channel);
-    if (rank == 1) channel.abort("the test has ended");
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "rank %zu failed: %s\n", rank, error.what());
-    return 1;
-  }
+void run_rank(std::size_t rank, const ncclUniqueId& id) {
+  nccl_channel channel(id, rank, rank_count, {.deadline = std::chrono::seconds(20)});
+  for (const std::size_t count : {0, 1, 3, 1000, 1'000'000}) device_checks(channel).run(count);
+  check_watchdog(channel);
+  if (rank == 1) channel.abort("the test has ended");
 }
 
 }  // namespace
 
-int main() {
-  std::array<int, 2> pipe_ends{};
-  if (pipe(pipe_ends.data()) != 0) return 1;
-  std::vector<pid_t> processes;
-  // Before the first CUDA call: the runtime does not survive a fork.
-  for (std::size_t rank = 0; rank < rank_count; ++rank) {
-    const pid_t process = fork();
-    if (process == 0) _exit(run_rank(rank, pipe_ends));
-    processes.push_back(process);
-  }
-  int result = 0;
-  for (const pid_t process : processes) {
-    int status = 1;
-    waitpid(process, &status, 0);
-    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-    if (result == 0 || code == 1) result = code;
-  }
-  if (result == skipped) std::puts("skipped: there is no GPU");
-  return result;
-}
+int main() { return device_ranks::run(run_rank); }

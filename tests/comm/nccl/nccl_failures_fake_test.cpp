@@ -37,6 +37,7 @@
 
 #include "comm/collective_checks.hpp"
 #include "comm/nccl/fake_nccl.hpp"
+#include "comm/nccl/fake_ranks.hpp"
 
 namespace {
 
@@ -54,17 +55,6 @@ using omnibal::view_of;
 using std::chrono::milliseconds;
 
 constexpr milliseconds long_deadline = std::chrono::minutes(2);
-
-/// Runs ranks, each on a device of its own, and expects that NCCL was used as it allows.
-void on_ranks(std::size_t size, const std::function<void(thread_communicator&)>& run) {
-  omnibal::run_as_ranks(size, [&](thread_communicator& ranks) {
-    fake::here = {.device = static_cast<int>(ranks.rank())};
-    run(ranks);
-  });
-  std::string violations;
-  for (const std::string& each : fake::all.violations) violations += each + "; ";
-  expect(violations.empty(), violations);
-}
 
 nccl_channel open(thread_communicator& ranks, const nccl_channel_options& options) {
   return {omnibal::exchange_nccl_id(ranks), ranks.rank(), ranks.size(), options};
@@ -515,35 +505,29 @@ void check_abort_that_hangs() {
   expect_part(message, "the loss is not a number; NCCL did not abort either, the process ends");
 }
 
-int run_checks() {
-  try {
-    check_abort_that_hangs();  // before there are threads
-    for (const bool yes : {true, false}) {
-      check_watchdog_ends_a_wait_in_cuda(yes);
-      check_a_set_fails_together(yes);
-      check_channel_destroyed_within_a_group(yes);
-    }
-    check_watchdog_sees_dropped_tickets();
-    check_watchdog_leaves_ended_operations();
-    check_watchdog_finds_the_oldest();
-    check_looks_do_not_end_a_capture();
-    check_a_set_forgets_what_has_ended();
-    check_exception_aborts_channels();
-    check_copy_that_fails();
-    check_own_part_of_another_size();
-    check_abort_by_another_thread();
-    check_flight_records_of_failures();
-    check_copies_have_deadlines();
-    check_device_of_a_channel();
-    check_communicator_in_checked_mode();
-    check_deadlines();
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "failed: %s\n", error.what());
-    return 1;
+void run_checks() {
+  check_abort_that_hangs();  // before there are threads
+  for (const bool yes : {true, false}) {
+    check_watchdog_ends_a_wait_in_cuda(yes);
+    check_a_set_fails_together(yes);
+    check_channel_destroyed_within_a_group(yes);
   }
+  check_watchdog_sees_dropped_tickets();
+  check_watchdog_leaves_ended_operations();
+  check_watchdog_finds_the_oldest();
+  check_looks_do_not_end_a_capture();
+  check_a_set_forgets_what_has_ended();
+  check_exception_aborts_channels();
+  check_copy_that_fails();
+  check_own_part_of_another_size();
+  check_abort_by_another_thread();
+  check_flight_records_of_failures();
+  check_copies_have_deadlines();
+  check_device_of_a_channel();
+  check_communicator_in_checked_mode();
+  check_deadlines();
 }
 
 }  // namespace
 
-int main() { return run_checks(); }
+int main() { return collective_checks::status_of(run_checks); }

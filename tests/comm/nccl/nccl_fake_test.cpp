@@ -496,32 +496,26 @@ void check_split() {
   });
 }
 
-int run_checks() {
-  try {
-    check_all_operations();
-    check_equal_counts_use_no_messages();
-    check_all_reduce_on_device();
-    check_end();
-    check_end_that_hangs();
-    check_call_that_fails();
-    check_error_after_a_call();
-    check_call_that_does_not_end();
-    check_stream_that_hangs();
-    check_error_while_the_stream_runs();
-    check_error_of_the_device();
-    check_exception_aborts();
-    check_abort();
-    check_device();
-    check_split_whose_part_fails();
-    check_ranks_that_do_not_meet();
-    check_split();
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "failed: %s\n", error.what());
-    return 1;
-  }
+void run_checks() {
+  check_all_operations();
+  check_equal_counts_use_no_messages();
+  check_all_reduce_on_device();
+  check_end();
+  check_end_that_hangs();
+  check_call_that_fails();
+  check_error_after_a_call();
+  check_call_that_does_not_end();
+  check_stream_that_hangs();
+  check_error_while_the_stream_runs();
+  check_error_of_the_device();
+  check_exception_aborts();
+  check_abort();
+  check_device();
+  check_split_whose_part_fails();
+  check_ranks_that_do_not_meet();
+  check_split();
 }
 
 }  // namespace
 
-int main() { return run_checks(); }
+int main() { return collective_checks::status_of(run_checks); }

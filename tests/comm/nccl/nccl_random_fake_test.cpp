@@ -28,6 +28,7 @@
 
 #include "comm/channel_checks.hpp"
 #include "comm/nccl/fake_nccl.hpp"
+#include "comm/nccl/fake_ranks.hpp"
 
 namespace {
 
@@ -42,13 +43,6 @@ using omnibal::thread_communicator;
 using omnibal::view_of;
 
 constexpr auto long_deadline = std::chrono::minutes(2);
-
-void on_ranks(std::size_t size, const std::function<void(thread_communicator&)>& run) {
-  omnibal::run_as_ranks(size, [&](thread_communicator& ranks) {
-    fake::here = {.device = static_cast<int>(ranks.rank())};
-    run(ranks);
-  });
-}
 
 void expect_no_violations() {
   std::string violations;
@@ -514,19 +508,13 @@ void check_that_the_fake_is_strict() {
   end(ranks);
 }
 
-int run_checks() {
-  try {
-    check_that_the_fake_is_strict();
-    check_random_programs();
-    check_counts_beyond_31_bits();
-    check_equal_counts();
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "failed: %s\n", error.what());
-    return 1;
-  }
+void run_checks() {
+  check_that_the_fake_is_strict();
+  check_random_programs();
+  check_counts_beyond_31_bits();
+  check_equal_counts();
 }
 
 }  // namespace
 
-int main() { return run_checks(); }
+int main() { return collective_checks::status_of(run_checks); }
