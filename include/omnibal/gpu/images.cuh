@@ -102,12 +102,7 @@ namespace detail {
   return (cells + layout.side - 1) / layout.side;
 }
 
-/// a · b up to 2³², above which it does not matter how much; sums of 2³¹ of them do not overflow.
-[[nodiscard]] OMNIBAL_HD constexpr std::int64_t limited_product(std::int64_t a,
-                                                                std::int64_t b) noexcept {
-  constexpr std::int64_t limit = std::int64_t{1} << 32;
-  return b != 0 && a > limit / b ? limit : a * b;
-}
+using indices::detail::limited_product;
 
 struct summarize_grid {
   const indices::image_grid* grids;

@@ -27,11 +27,20 @@ struct image_grid {
   friend constexpr bool operator==(const image_grid&, const image_grid&) noexcept = default;
 };
 
+namespace detail {
+
+/// a · b up to 2³², above which it does not matter how much; sums of 2³¹ of them do not overflow.
+[[nodiscard]] OMNIBAL_HD constexpr std::int64_t limited_product(std::int64_t a,
+                                                                std::int64_t b) noexcept {
+  constexpr std::int64_t limit = std::int64_t{1} << 32;
+  return b != 0 && a > limit / b ? limit : a * b;
+}
+
+}  // namespace detail
+
 /// The patches of a grid; of more than a row can have, some number beyond. Sizes are not negative.
 [[nodiscard]] OMNIBAL_HD constexpr std::int64_t patches_of_grid(const image_grid& grid) noexcept {
-  constexpr std::int64_t beyond = std::int64_t{1} << 32;
-  const std::int64_t frame = std::int64_t{grid.h} * grid.w;
-  return grid.t != 0 && frame > beyond / grid.t ? beyond : grid.t * frame;
+  return detail::limited_product(grid.t, detail::limited_product(grid.h, grid.w));
 }
 
 /// The most frames of a grid without patches, of which arrays per frame have entries all the same.
