@@ -44,20 +44,11 @@ void exchange_fields(benchmark::State& state, bool at_once) {
       return channel_programs::exchange(ranks, channel, bytes, at_once);
     }));
 }
-BENCHMARK_CAPTURE(exchange_fields, one_per_field, false)
-    ->ArgName("bytes")
-    ->Arg(1 << 16)
-    ->Arg(1 << 21)
-    ->Arg(1 << 26)
-    ->Iterations(5)
-    ->UseManualTime();
-BENCHMARK_CAPTURE(exchange_fields, all_at_once, true)
-    ->ArgName("bytes")
-    ->Arg(1 << 16)
-    ->Arg(1 << 21)
-    ->Arg(1 << 26)
-    ->Iterations(5)
-    ->UseManualTime();
+void exchange_sizes(benchmark::internal::Benchmark* of) {
+  of->ArgName("bytes")->Arg(1 << 16)->Arg(1 << 21)->Arg(1 << 26)->Iterations(5)->UseManualTime();
+}
+BENCHMARK_CAPTURE(exchange_fields, one_per_field, false)->Apply(exchange_sizes);
+BENCHMARK_CAPTURE(exchange_fields, all_at_once, true)->Apply(exchange_sizes);
 
 void reduce_gradients(benchmark::State& state, bool in_buckets) {
   const auto count = static_cast<std::size_t>(state.range(0));
@@ -66,18 +57,11 @@ void reduce_gradients(benchmark::State& state, bool in_buckets) {
       return channel_programs::reduction(channel, count, in_buckets);
     }));
 }
-BENCHMARK_CAPTURE(reduce_gradients, one_per_tensor, false)
-    ->ArgName("floats")
-    ->Arg(1 << 12)
-    ->Arg(1 << 16)
-    ->Iterations(1)
-    ->UseManualTime();
-BENCHMARK_CAPTURE(reduce_gradients, in_buckets, true)
-    ->ArgName("floats")
-    ->Arg(1 << 12)
-    ->Arg(1 << 16)
-    ->Iterations(1)
-    ->UseManualTime();
+void gradient_sizes(benchmark::internal::Benchmark* of) {
+  of->ArgName("floats")->Arg(1 << 12)->Arg(1 << 16)->Iterations(1)->UseManualTime();
+}
+BENCHMARK_CAPTURE(reduce_gradients, one_per_tensor, false)->Apply(gradient_sizes);
+BENCHMARK_CAPTURE(reduce_gradients, in_buckets, true)->Apply(gradient_sizes);
 
 /// Of the ranks that print nothing.
 class silent_reporter : public benchmark::BenchmarkReporter {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels of packed-batch indices beside a copy of as many bytes from device to device, timed by
 // events around 20 calls. Documents are of 1,000 tokens. Fills the table of docs/gpu.md.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -13,31 +12,13 @@
 #include <omnibal/gpu/error.cuh>
 #include <omnibal/gpu/laid_tokens.cuh>
 
+#include "gpu/device_array.hpp"
+
 using namespace omnibal;
 
 namespace {
 
 constexpr int calls = 20;
-
-/// An array in device memory.
-template <typename Value>
-class device_array {
- public:
-  explicit device_array(std::size_t size) : size_(size) {
-    void* memory = nullptr;
-    gpu::require(cudaMalloc(&memory, std::max<std::size_t>(1, size * sizeof(Value))), "cudaMalloc");
-    data_ = static_cast<Value*>(memory);
-    gpu::require(cudaMemset(data_, 0, size * sizeof(Value)), "cudaMemset");
-  }
-  device_array(const device_array&) = delete;
-  device_array& operator=(const device_array&) = delete;
-  ~device_array() { static_cast<void>(cudaFree(data_)); }
-  [[nodiscard]] std::span<Value> span() const { return {data_, size_}; }
-
- private:
-  Value* data_ = nullptr;
-  std::size_t size_;
-};
 
 /// Milliseconds of a call, of `calls` one after the other.
 template <typename Call>
@@ -61,16 +42,11 @@ float time_of(const Call& call) {
 struct packed_row {
   explicit packed_row(std::int64_t slots)
       : layout{.documents = slots / 1000, .slots = slots},
-        lengths(static_cast<std::size_t>(layout.documents)),
+        lengths(std::vector<std::int32_t>(static_cast<std::size_t>(layout.documents), 1000)),
         cu_seqlens(indices::offset_count(layout)),
         summary(1),
         positions(static_cast<std::size_t>(slots)),
-        sequence(static_cast<std::size_t>(slots)) {
-    const std::vector<std::int32_t> all(lengths.span().size(), 1000);
-    gpu::require(cudaMemcpy(lengths.span().data(), all.data(), all.size() * sizeof(std::int32_t),
-                            cudaMemcpyHostToDevice),
-                 "lengths");
-  }
+        sequence(static_cast<std::size_t>(slots)) {}
   [[nodiscard]] gpu::device_document_arrays offsets() const {
     return {.cu_seqlens = cu_seqlens.span(), .summary = summary.span().data()};
   }

@@ -10,44 +10,21 @@
 #include <type_traits>
 #include <vector>
 
-#include <thrust/copy.h>
 #include <thrust/device_vector.h>
 #include <thrust/execution_policy.h>
 #include <thrust/iterator/counting_iterator.h>
 #include <thrust/iterator/transform_iterator.h>
 #include <thrust/scan.h>
-#include <thrust/transform.h>
 
 #include <omnibal/indices.hpp>
 #include <omnibal/indices/rope_slot.hpp>
 
 #include "catch.hpp"
+#include "gpu/thrust_arrays.hpp"
 
 namespace {
 
 namespace indices = omnibal::indices;
-
-template <typename Value>
-std::vector<Value> copied(const thrust::device_vector<Value>& values) {
-  std::vector<Value> copy(values.size());
-  if (!values.empty()) thrust::copy(values.begin(), values.end(), copy.begin());
-  return copy;
-}
-
-template <typename Value>
-const Value* address_of(const thrust::device_vector<Value>& values) {
-  return thrust::raw_pointer_cast(values.data());
-}
-
-/// function(0) … function(size − 1).
-template <typename Value, typename Function>
-std::vector<Value> tabulated(std::size_t size, const Function& function) {
-  thrust::device_vector<Value> values(size);
-  const auto numbers = thrust::make_counting_iterator(std::int64_t{0});
-  thrust::transform(thrust::device, numbers, numbers + static_cast<std::int64_t>(size),
-                    values.begin(), function);
-  return copied(values);
-}
 
 /// A random row on the host and its offsets on the device.
 struct row_of_both {
@@ -129,10 +106,8 @@ TEST_CASE("arrays with an entry per slot through Thrust are those of the host") 
     CHECK(tabulated<std::int64_t>(slots, by_slot(indices::source_of{address_of(row.plain)})) ==
           source);
     CHECK(tabulated<std::int64_t>(slots, by_slot(label_of)) == label);
-    CHECK(tabulated<float>(slots,
-                           by_slot(indices::loss_weight_of{
-                               label_of, documents == 0 ? nullptr : address_of(device_weights)})) ==
-          loss);
+    CHECK(tabulated<float>(slots, by_slot(indices::loss_weight_of{
+                                      label_of, address_of(device_weights)})) == loss);
     const auto interval = by_slot(indices::interval_of_key{mask, 6, nullptr});
     CHECK(tabulated<std::int32_t>(slots, first_of_interval{interval}) == first);
     CHECK(tabulated<std::int32_t>(slots, limit_of_interval{interval}) == limit);

@@ -14,18 +14,17 @@
 #include <variant>
 #include <vector>
 
-#include <thrust/copy.h>
 #include <thrust/device_vector.h>
 #include <thrust/execution_policy.h>
 #include <thrust/iterator/counting_iterator.h>
 #include <thrust/iterator/transform_iterator.h>
 #include <thrust/scan.h>
-#include <thrust/transform.h>
 
 #include <omnibal/indices.hpp>
 #include <omnibal/indices/rope_slot.hpp>
 
 #include "forms.hpp"
+#include "gpu/thrust_arrays.hpp"
 
 namespace thrust_forms {
 
@@ -37,19 +36,11 @@ thrust::device_vector<std::remove_const_t<Value>> on_device(std::span<Value> val
   return {values.begin(), values.end()};
 }
 
-template <typename Value>
-const Value* address_of(const thrust::device_vector<Value>& values) {
-  return values.empty() ? nullptr : thrust::raw_pointer_cast(values.data());
-}
-
 /// Writes function(0), function(1), … into an array, unless it is empty.
 template <typename Value, typename Function>
 void tabulate(std::span<Value> array, const Function& function) {
-  thrust::device_vector<Value> values(array.size());
-  const auto numbers = thrust::make_counting_iterator(std::int64_t{0});
-  thrust::transform(thrust::device, numbers, numbers + static_cast<std::int64_t>(array.size()),
-                    values.begin(), function);
-  thrust::copy(values.begin(), values.end(), array.begin());
+  const std::vector<Value> values = tabulated<Value>(array.size(), function);
+  std::copy(values.begin(), values.end(), array.begin());
 }
 
 /// A row with its offsets on the device.
