@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include <omnibal/pipeline/schedules.hpp>
@@ -277,16 +278,21 @@ TEST_CASE("What long interleaved chains lack is found without trying all their p
     CHECK(together.why.binding_stage == 0);
     CHECK(together.why.bytes_short == 31 * 100 + 7 - 50);
   }
-  // Each stage would fit alone: partitions are too many to try them all.
+  // Each device has room for twelve layers, all together for sixty-two: partitions are too many to
+  // try them all.
   problem.together.clear();
-  problem.memory_limit.assign(5, 1100);
-  const joint_result open =
-      plan_jointly(problem, objectives::closed_form{}, {.operation_limit = 1'000'000});
-  CHECK(open.status == search_status::stopped);
-  CHECK(open.limit == search_limit::operations);
-  CHECK(open.plan.cuts.empty());
-  CHECK(open.why.reason == infeasibility::cause::memory);
-  CHECK(open.why.bytes_short == 12 * 100 + 7 - 1100);
+  problem.layers.push_back(one);
+  problem.memory_limit.assign(5, 1250);
+  for (const any_objective& objective :
+       {any_objective(objectives::closed_form{}), any_objective(objectives::makespan{})}) {
+    const joint_result open = plan_jointly(problem, objective, {.operation_limit = 1'000'000});
+    CHECK(open.status == search_status::stopped);
+    CHECK(open.limit == search_limit::operations);
+    CHECK(open.plan.cuts.empty());
+    CHECK(open.why.reason == infeasibility::cause::memory);
+    CHECK(!open.why.proven);
+    CHECK(open.why.bytes_short == 13 * 100 + 7 - 1250);
+  }
 }
 
 TEST_CASE("An interleaved chain fits where only uneven partitions keep the constraints") {
@@ -341,6 +347,48 @@ TEST_CASE("Tied layers weigh once on one device") {
   const joint_result found = plan_jointly(problem, objectives::makespan{});
   CHECK(found.status == search_status::infeasible);
   CHECK(found.why.bytes_short == 100);
+}
+
+TEST_CASE("A search over shared devices ended by its count proves no lack of memory") {
+  // Any two stages of one device overrun it, though both devices together have room for all.
+  pipeline_problem problem{
+      .schedule = {.kind = schedules::interleaved{},
+                   .stages = 2,
+                   .virtual_stages = 2,
+                   .microbatches = 2},
+      .layers = std::vector<pipeline_layer>(4, {.forward_time = 1, .backward_time = 2}),
+      .memory_limit = {15, 15}};
+  for (const std::size_t l : std::array<std::size_t, 2>{0, 2}) problem.layers[l].static_bytes = 10;
+  for (const any_objective objective : all_objectives) {
+    INFO(objective.name());
+    const joint_result all = plan_jointly(problem, objective);
+    CHECK(all.status == search_status::infeasible);
+    CHECK(all.why.proven);
+    const joint_result some = plan_jointly(problem, objective, {.operation_limit = 0});
+    CHECK(some.status == search_status::stopped);
+    CHECK(some.limit == search_limit::operations);
+    CHECK(some.why.reason == infeasibility::cause::memory);
+    CHECK(!some.why.proven);
+    CHECK(some.why.bytes_short == 5);
+    CHECK(some.plan.cuts.empty());
+  }
+}
+
+TEST_CASE("That shared devices have too little memory for any partition needs no search") {
+  const pipeline_layer one{.forward_time = 1, .backward_time = 2, .static_bytes = 100};
+  pipeline_problem problem{.schedule = {.kind = schedules::interleaved{},
+                                        .stages = 8,
+                                        .virtual_stages = 4,
+                                        .microbatches = 16},
+                           .layers = std::vector<pipeline_layer>(96, one),
+                           .memory_limit = std::vector<std::int64_t>(8, 1199)};
+  const joint_result found = plan_jointly(problem, objectives::makespan{}, {.operation_limit = 0});
+  CHECK(found.status == search_status::infeasible);
+  CHECK(found.why.proven);
+  CHECK(found.why.bytes_short == 1);
+  problem.memory_limit.assign(8, 1200);
+  CHECK(plan_jointly(problem, objectives::makespan{}, {.operation_limit = 0}).why.reason ==
+        infeasibility::cause::none);
 }
 
 TEST_CASE("A hundred layers of byte and nanosecond scale are planned and evaluated") {

@@ -111,7 +111,8 @@ std::string advice_text(const pipeline_problem& problem, const infeasibility& wh
 }
 
 no_answer describe(const infeasibility& why, std::string suggestion) {
-  no_answer answer{.reason = std::string(to_string(why.reason)),
+  no_answer answer{.status = why.proven ? search_status::infeasible : search_status::stopped,
+                   .reason = std::string(to_string(why.reason)),
                    .suggestion = std::move(suggestion)};
   if (why.reason == infeasibility::cause::memory)
     answer.shortage = memory_shortage{.binding_stage = why.binding_stage, .bytes = why.bytes_short};
@@ -179,8 +180,11 @@ problem_answer make_plan(const asked_problem& asked, const asked_objective& obje
   joint_options options{.control = {.stop = limit.token()}};
   if (arguments.time_limit) options.operation_limit = std::numeric_limits<std::uint64_t>::max();
   const joint_result found = search(asked, objective, options);
-  if (found.status == search_status::infeasible)
-    return describe(found.why, advice_text(asked.problem, found.why));
+  if (found.why.reason != infeasibility::cause::none) {
+    no_answer answer = describe(found.why, advice_text(asked.problem, found.why));
+    answer.limit = found.limit;
+    return answer;
+  }
   if (arguments.published) return plan_by_paper(asked, objective, found.bound);
   if (found.plan.cuts.empty())
     return no_answer{.status = found.status,

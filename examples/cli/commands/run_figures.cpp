@@ -88,7 +88,8 @@ strategy_report strategy_of(const plan_subject& subject, const run_strategy& str
         .status = search_status::stopped,
         .reason = "the limit was reached before any plan was found",
         .suggestion = subject.arguments.time_limit ? "allow more seconds with --time-limit" : ""};
-  no_answer answer{.reason = std::string(to_string(why.reason)),
+  no_answer answer{.status = why.proven ? search_status::infeasible : search_status::stopped,
+                   .reason = std::string(to_string(why.reason)),
                    .suggestion = suggestion(why, subject.arguments, subject.samples, skipped)};
   if (why.reason == infeasibility::cause::rules && subject.nearest_vision_stages)
     answer.suggestion = "ask for --vision-stages " +

@@ -67,8 +67,9 @@ json why_not(const no_answer& why) {
 
 json strategy_json(const strategy_report& strategy) {
   if (const epoch_figures* figures = figures_of(strategy)) return cli::to_json(*figures);
-  json object = {{"status", to_string(search_status::infeasible)}};
-  object.update(why_not(std::get<no_answer>(strategy)));
+  const no_answer& why = std::get<no_answer>(strategy);
+  json object = {{"status", to_string(why.status)}};
+  object.update(why_not(why));
   return object;
 }
 

@@ -108,7 +108,9 @@ std::string megatron_text(const megatron_report& megatron) {
 std::string why_no_plan(const no_answer& why) {
   if (why.nearest_batch)
     return "No plan has this global batch. To get one, " + why.suggestion + ".\n";
-  std::string text = "No plan fits: " + why.reason;
+  std::string text = why.status == search_status::infeasible
+                         ? "No plan fits: " + why.reason
+                         : "No plan was found that fits: " + why.reason;
   if (why.shortage)
     text += fmt::format(", stage {} lacks {}", *why.shortage->binding_stage,
                         gibibytes_text(why.shortage->bytes));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The reason a planner reports when no plan exists.
+/// The reason a planner reports when it has no plan.
 #pragma once
 
 #include <cstddef>
@@ -11,14 +11,18 @@
 
 namespace omnibal::inline v0 {
 
-/// Why no plan exists. planner/advice.hpp finds changes that would help.
+/// Why there is no plan. planner/advice.hpp finds changes that would help.
 struct infeasibility {
   enum class cause { none, fewer_layers_than_stages, rules, memory, global_batch };
 
   cause reason = cause::none;
+  /// Whether no plan exists; false where a search was stopped before it had a plan, and the rest
+  /// describes the nearest that it tried.
+  bool proven = true;
   /// For memory: the stage of largest overrun in the partition whose largest overrun is least.
   std::size_t binding_stage = 0;
-  std::int64_t bytes_short = 0;    ///< For memory: a lower bound on what every device needs more.
+  /// For memory: what its device lacks there. With that much more on every device a plan fits.
+  std::int64_t bytes_short = 0;
   std::int64_t nearest_batch = 0;  ///< For the global batch: the nearest that the run can have.
   std::size_t most_stages = 0;     ///< For rules: the most virtual stages that they allow; 0: none.
 };

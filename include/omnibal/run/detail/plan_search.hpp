@@ -216,23 +216,18 @@ class plan_search {
   [[nodiscard]] run_strategy planned_for(const run_strategy& assigned) const {
     run_strategy best = assigned;
     for (const any_objective& objective : searched_objectives) {
-      infeasibility why;
-      bool stopped = false;
+      joint_result joint;
       const cuts_and_modes plan =
           plan_with_oversize(run_, assigned, [&](const pipeline_problem& numbers) {
-            const joint_result joint = plan_jointly(numbers, objective, plan_options());
-            why = joint.why;
-            stopped = joint.status == search_status::stopped && joint.plan.cuts.empty();
+            joint = plan_jointly(numbers, objective, plan_options());
             return plan_of(joint);
           });
-      // What a stopped search says of memory is proven no more.
-      if (!plan && stopped &&
-          (why.reason == infeasibility::cause::none || run_.options().control.stop_requested()))
+      if (!plan && joint.status == search_status::stopped && joint.plan.cuts.empty() &&
+          (joint.why.reason == infeasibility::cause::none ||
+           run_.options().control.stop_requested()))
         continue;
       if (!plan) {
-        best.why = why;
-        if (why.reason == infeasibility::cause::none)
-          best.why.reason = infeasibility::cause::memory;
+        best.why = why_none_fits(assigned, objective, joint);
         best.fits = false;
         return best;
       }
@@ -243,6 +238,19 @@ class plan_search {
             [this](const pipeline_problem& numbers) { return sequential(numbers); }))
       consider(best, assigned, *plan);
     return best;
+  }
+
+  /// Why a search over plans for this data, which ended so, has none. That memory reserved for
+  /// micro-batches beyond the capacity is missing proves nothing; that none fits without it does.
+  [[nodiscard]] infeasibility why_none_fits(const run_strategy& assigned,
+                                            const any_objective& objective,
+                                            const joint_result& ended) const {
+    infeasibility why = ended.why;
+    why.reason = infeasibility::cause::memory;
+    if (assigned.data.oversize_per_rank > 0)
+      why.proven = plan_jointly(run_.problem_for(assigned), objective, plan_options()).status ==
+                   search_status::infeasible;
+    return why;
   }
 
   void consider(run_strategy& best, const run_strategy& assigned, const pipeline_plan& plan) const {

@@ -114,8 +114,9 @@ class run_planner {
   }
 
   [[nodiscard]] search_status status_of(const run_result& result) const {
-    if (result.planned.status == search_status::infeasible)
-      return result.planned.why.reason == infeasibility::cause::none ? search_status::stopped
+    if (const infeasibility& why = result.planned.why;
+        result.planned.status == search_status::infeasible)
+      return why.reason == infeasibility::cause::none || !why.proven ? search_status::stopped
                                                                      : search_status::infeasible;
     if (result.objective == result.bound) return search_status::optimal;
     return run_.options().control.stop_requested() ? search_status::stopped
