@@ -16,7 +16,8 @@ TEST_CASE("Partitions of shared devices are excluded only where none fits, and m
   int lacking = 0;
   int excluded = 0;
   for (int round = 0; round < 3000; ++round) {
-    pipeline_problem problem = test::random_problem(random, kinds[static_cast<std::size_t>(round) % kinds.size()], 6);
+    pipeline_problem problem =
+        test::random_problem(random, kinds[static_cast<std::size_t>(round) % kinds.size()], 6);
     schedule_shape& shape = problem.schedule;
     shape.stages = static_cast<std::size_t>(test::draw(random, 1, 3));
     shape.virtual_stages = 2;
@@ -39,6 +40,19 @@ TEST_CASE("Partitions of shared devices are excluded only where none fits, and m
   CHECK(fitting > 200);
   CHECK(lacking > 200);
   CHECK(2 * excluded > lacking);
+}
+
+TEST_CASE("Partitions are excluded from one byte below what all devices need together") {
+  pipeline_problem problem{.schedule = {.kind = schedules::interleaved{},
+                                        .stages = 3,
+                                        .virtual_stages = 2,
+                                        .microbatches = 3},
+                           .layers = std::vector<pipeline_layer>(12, {.static_bytes = 100}),
+                           .memory_limit = {400, 400, 400}};
+  const partition_constraints rules(problem);
+  CHECK(!detail::shared_memory_bound(problem, rules).excludes_all());
+  problem.memory_limit.back() = 399;
+  CHECK(detail::shared_memory_bound(problem, rules).excludes_all());
 }
 
 TEST_CASE("Without limits of memory nothing is excluded") {

@@ -96,7 +96,8 @@ class device_mode_chooser {
     }
     list_points(all, caps);
     all.loads.assign(chunks.size() + 1, all.floors);
-    combine(all, 0, found);
+    combine(all, 0, found.pareto);
+    for (device_choice& one : found.pareto) one.modes = modes_of(all, one.modes);
     if (all.steps > choice_limit) found.proven = false;
     return found;
   }
@@ -389,10 +390,11 @@ class device_mode_chooser {
           all.loads[chunk][k] - all.least[chunk][k] + load(all, chunk, one, k);
   }
 
-  /// With all chunks but the last chosen, only its first point that fits can be Pareto-optimal.
-  void combine(combination& all, std::size_t chunk, device_choices& found) {
+  /// Collects choices, with the point of each chunk in place of modes. With all chunks but the last
+  /// chosen, only its first point that fits can be Pareto-optimal.
+  void combine(combination& all, std::size_t chunk, std::vector<device_choice>& pareto) const {
     if (chunk == all.chunks.size()) {
-      add(all, found);
+      add(all, pareto);
       return;
     }
     for (const std::uint32_t at : all.points[chunk]) {
@@ -404,26 +406,38 @@ class device_mode_chooser {
       if (!fits(all, chunk, one, all.loads[chunk])) continue;
       put(all, chunk, one);
       all.picked[chunk] = at;
-      combine(all, chunk + 1, found);
+      combine(all, chunk + 1, pareto);
       if (chunk + 1 == all.chunks.size()) return;
     }
   }
 
-  void add(const combination& all, device_choices& found) {
-    device_choice one;
-    for (std::size_t c = 0; c < all.chunks.size(); ++c)
-      one.extra.push_back(all.every[c][all.picked[c]].extra);
-    const auto dominates = [](const device_choice& left, const device_choice& right) {
-      return std::ranges::equal(left.extra, right.extra, std::ranges::less_equal{});
+  static void add(const combination& all, std::vector<device_choice>& pareto) {
+    const auto extra = [&](std::size_t c) { return all.every[c][all.picked[c]].extra; };
+    const auto compares = [&](const device_choice& other, const auto& relation) {
+      for (std::size_t c = 0; c < other.extra.size(); ++c)
+        if (!relation(other.extra[c], extra(c))) return false;
+      return true;
     };
-    for (const device_choice& other : found.pareto)
-      if (dominates(other, one)) return;
-    std::erase_if(found.pareto, [&](const device_choice& other) { return dominates(one, other); });
+    for (const device_choice& other : pareto)
+      if (compares(other, std::ranges::less_equal{})) return;
+    std::erase_if(pareto, [&](const device_choice& other) {
+      return compares(other, std::ranges::greater_equal{});
+    });
+    device_choice& one = pareto.emplace_back();
+    for (std::size_t c = 0; c < all.chunks.size(); ++c) one.extra.push_back(extra(c));
+    one.modes.assign(all.picked.begin(), all.picked.end());
+  }
+
+  /// The modes of all layers of the device, from the point of each chunk.
+  [[nodiscard]] std::vector<std::size_t> modes_of(const combination& all,
+                                                  const std::vector<std::size_t>& points) {
+    std::vector<std::size_t> modes;
     for (std::size_t c = 0; c < all.chunks.size(); ++c) {
-      const std::vector<std::size_t> modes = modes_of(all.chunks[c], all.picked[c]);
-      one.modes.insert(one.modes.end(), modes.begin(), modes.end());
+      const std::vector<std::size_t> own =
+          modes_of(all.chunks[c], static_cast<std::uint32_t>(points[c]));
+      modes.insert(modes.end(), own.begin(), own.end());
     }
-    found.pareto.push_back(std::move(one));
+    return modes;
   }
 
   [[nodiscard]] std::vector<std::size_t> modes_of(const layer_range& chunk, std::uint32_t at) {

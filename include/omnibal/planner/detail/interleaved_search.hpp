@@ -131,9 +131,9 @@ class virtual_stage_search {
   /// Assigns modes to a partition of this least value and stores it if it is better than the best.
   bool improves(const std::vector<std::size_t>& cuts, const rational& least) {
     if (found_ && !(least < best_)) return false;
+    partition_costs costs(costs_of_, cuts);
     const auto evaluate = [&](const std::vector<std::int64_t>& extra) {
-      for (std::size_t j = 0; j < total_; ++j) costs_[j] = cost(j, cuts[j], cuts[j + 1], extra[j]);
-      return value();
+      return objective_.value(costs.with(extra), problem_.schedule);
     };
     auto assigned = stages_.assign(cuts, evaluate, found_ ? best_ : no_value);
     operations_ += std::max(assignment_operations, assigned.evaluations) * total_;
@@ -253,11 +253,9 @@ class shared_recomputation {
     return stages_.least_extra(j, begin, end);
   }
   [[nodiscard]] std::optional<std::vector<std::int64_t>> of(const std::vector<std::size_t>& cuts) {
+    partition_costs costs(costs_of_, cuts);
     const auto evaluate = [&](const std::vector<std::int64_t>& extra) {
-      std::vector<stage_cost> costs;
-      for (std::size_t j = 0; j < extra.size(); ++j)
-        costs.push_back(costs_of_.of(j, cuts[j], cuts[j + 1], extra[j]));
-      return objective_.value(costs, problem_.schedule);
+      return objective_.value(costs.with(extra), problem_.schedule);
     };
     auto assigned = stages_.assign(cuts, evaluate, above_);
     proven_ = proven_ && assigned.proven;

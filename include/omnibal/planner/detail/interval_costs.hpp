@@ -64,4 +64,32 @@ class interval_costs {
   std::vector<sums> before_ = {{}};
 };
 
+/// The costs of the stages of one partition, while their recomputation changes. Keeps references to
+/// its arguments.
+class partition_costs {
+ public:
+  partition_costs(const interval_costs& costs, const std::vector<std::size_t>& cuts)
+      : costs_(costs), cuts_(cuts) {}
+
+  /// With these extra times. O(stages), and the cost of those whose extra is another than before.
+  [[nodiscard]] const std::vector<stage_cost>& with(const std::vector<std::int64_t>& extra) {
+    extra_.resize(extra.size(), not_known);
+    stages_.resize(extra.size());
+    for (std::size_t j = 0; j < extra.size(); ++j) {
+      if (extra_[j] == extra[j]) continue;
+      extra_[j] = extra[j];
+      stages_[j] = costs_.of(j, cuts_[j], cuts_[j + 1], extra[j]);
+    }
+    return stages_;
+  }
+
+ private:
+  static constexpr std::int64_t not_known = -1;
+
+  const interval_costs& costs_;
+  const std::vector<std::size_t>& cuts_;
+  std::vector<std::int64_t> extra_;
+  std::vector<stage_cost> stages_;
+};
+
 }  // namespace omnibal::inline v0::detail
