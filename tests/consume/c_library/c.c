@@ -28,6 +28,11 @@ int main(void) {
   if (counts.frames != 2 || counts.windows != 4 || cu_windows[1] != 16 || cu_windows[4] != 48) return 1;
   if (memcmp(cu_frames, expected_frames, sizeof expected_frames) != 0) return 1;
   if (omnibal_vision_cu_seqlens(grids, 1, 2, 2, 0, cu_frames, 2, NULL, 0, NULL, &error) != 1) return 1;
+  const int32_t endless[] = {2147483647, 0, 0};
+  int64_t cells[1];
+  if (omnibal_lay_patches(endless, 1, 2, 0, cells, NULL, NULL, NULL, NULL, &error) != 1) return 1;
+  if (strncmp(error.text, "grid t[0] = 2147483647", 22) != 0) return 1;
+  if (omnibal_vision_cu_seqlens(endless, 1, 2, 0, 0, NULL, 0, NULL, 0, &counts, &error) != 1) return 1;
   const uint8_t types[] = {0, 1, 1, 0};
   const int32_t image[] = {1, 2, 4};
   const int64_t length[] = {4};
