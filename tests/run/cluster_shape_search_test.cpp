@@ -134,3 +134,20 @@ TEST_CASE("Shapes that cannot be are told apart") {
   CHECK_THROWS_AS(rank(some_problem(samples, 0)), invalid_input);
   CHECK_THROWS_AS(rank(some_problem({}, 8)), invalid_input);
 }
+
+TEST_CASE("A search for a shape leaves out the samples that are skipped") {
+  std::vector<vision_language_sample> samples = test::image_samples(50);
+  samples[7] = {400, 60'000};
+  shape_problem problem = some_problem(samples, 8);
+  problem.run.capacity = loads<2>{10, 4096};
+  problem.run.oversize = oversize_policy::skip;
+  std::vector<vision_language_sample> others = samples;
+  others.erase(others.begin() + 7);
+  shape_problem rest = problem;
+  rest.run.samples = others;
+  const shape_search_result found = rank(problem);
+  REQUIRE(found.has_plan());
+  CHECK(found.objective == rank(rest).objective);
+  problem.run.oversize = oversize_policy::reject;
+  CHECK_THROWS_WITH(rank(problem), Catch::Matchers::StartsWith("images[7] = 400"));
+}

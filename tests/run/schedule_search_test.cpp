@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <omnibal/core/error.hpp>
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/run/plan_run.hpp>
 #include <omnibal/run/schedule_search.hpp>
@@ -156,4 +157,34 @@ TEST_CASE("The bound of a search counts overlapped reductions as little as that 
   const std::int64_t sequential = extended();
   problem.run.overlap = {.reduction = true, .gather = true};
   CHECK(extended() < sequential);
+}
+
+TEST_CASE("A search for a schedule leaves out the samples that are skipped") {
+  std::vector<vision_language_sample> samples = test::image_samples(60);
+  samples[3] = {40, 300'000};
+  samples[47] = {400, 60'000};
+  const auto chain = small_chain();
+  schedule_problem problem = some_problem(samples, chain);
+  problem.run.global_batch = 16;
+  CHECK_THROWS_AS(
+      [&] {
+        problem.run.oversize = oversize_policy::reject;
+        (void)rank(problem);
+      }(),
+      invalid_input);
+  problem.run.oversize = oversize_policy::skip;
+  const auto found = rank(problem);
+  REQUIRE(found.has_plan());
+  run_result plan = plan_run(problem.run);
+  REQUIRE(plan.skipped == std::vector<std::uint32_t>{3, 47});
+  extend_bound(plan, problem.run, found.candidates);
+  for (const schedule_candidate& one : found.candidates) {
+    run_problem run = problem.run;
+    run.schedule = one.schedule;
+    run.virtual_stages = one.virtual_stages;
+    CHECK(plan.bound <= plan_run(run).planned.epoch.time);
+  }
+  problem.run.capacity = loads<2>{1, 1};
+  CHECK_THROWS_AS(rank(problem), invalid_input);
+  CHECK_THROWS_AS(plan_run(problem.run), invalid_input);
 }

@@ -12,6 +12,7 @@
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/cost/layer_costs.hpp>
 #include <omnibal/run/cluster_shape_search.hpp>
+#include <omnibal/run/detail/kept_samples.hpp>
 #include <omnibal/run/detail/part_outcome.hpp>
 #include <omnibal/run/plan_run.hpp>
 
@@ -62,7 +63,7 @@ OMNIBAL_INLINE shape_search_result rank_shapes(const shape_problem& problem,
     throw invalid_input("devices", problem.devices, "must be between 1 and 2^20");
   shape_problem part = problem;
   const std::vector<vision_language_sample> samples =
-      detail::sample_part(problem.run.samples, options.sample_limit, problem.run.seed);
+      detail::part_of_samples(problem.run, options.sample_limit);
   part.run.samples = samples;
   validate(part.run);
   const search_control& control = options.plans.control;

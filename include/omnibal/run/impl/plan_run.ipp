@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
@@ -19,22 +17,6 @@
 namespace omnibal::inline v0 {
 
 namespace detail {
-
-[[nodiscard]] inline kept_samples samples_within(const run_problem& problem) {
-  return keep_if(problem.samples, [&](std::uint32_t id) {
-    const vision_language_sample& sample = problem.samples[id];
-    return sample[0] <= (*problem.capacity)[0] && sample[1] <= (*problem.capacity)[1];
-  });
-}
-
-/// Throws invalid_input naming the first sample beyond the capacity.
-inline void refuse_oversize(const run_problem& problem) {
-  constexpr std::array names = {"images", "tokens"};
-  for (std::size_t id = 0; id < problem.samples.size(); ++id)
-    for (std::size_t r = 0; r < names.size(); ++r)
-      if (problem.samples[id][r] > (*problem.capacity)[r])
-        throw load_beyond_capacity(names[r], id, problem.samples[id][r], (*problem.capacity)[r]);
-}
 
 /// Plans the run of the samples that are not skipped; packs name them by their ids among all.
 [[nodiscard]] inline run_result plan_without_skipped(const run_problem& problem,

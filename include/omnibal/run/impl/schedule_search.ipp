@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <tuple>
@@ -12,6 +13,7 @@
 #include <omnibal/core/error.hpp>
 #include <omnibal/core/search_control.hpp>
 #include <omnibal/run/detail/epoch_bound.hpp>
+#include <omnibal/run/detail/kept_samples.hpp>
 #include <omnibal/run/detail/part_outcome.hpp>
 #include <omnibal/run/detail/run_context.hpp>
 #include <omnibal/run/detail/run_planner.hpp>
@@ -88,7 +90,7 @@ OMNIBAL_INLINE schedule_search_result rank_schedules(const schedule_problem& pro
   validate(problem.run);
   run_problem part = problem.run;
   const std::vector<vision_language_sample> samples =
-      detail::sample_part(problem.run.samples, options.sample_limit, problem.run.seed);
+      detail::part_of_samples(problem.run, options.sample_limit);
   part.samples = samples;
   part.current.reset();
   const search_control& control = options.plans.control;
@@ -121,7 +123,11 @@ OMNIBAL_INLINE void extend_bound(run_result& plan, const run_problem& problem,
     return candidate.schedule.capabilities().splits_backward;
   });
   if (one == tried.end() || plan.planned.status == search_status::infeasible) return;
+  const detail::kept_samples kept = detail::keep_if(problem.samples, [&](std::uint32_t id) {
+    return !std::ranges::binary_search(plan.skipped, id);
+  });
   run_problem split = problem;
+  split.samples = kept.samples;
   split.schedule = one->schedule;
   const detail::epoch_bound bound =
       detail::run_context(split, {}).bound(detail::run_planner::least_steps(plan));
