@@ -137,9 +137,18 @@ TEST_CASE("broken packs files are refused") {
              ContainsSubstring("offsets = nothing: is missing"));
   CHECK_THAT(why_refused(altered("[0,2,3,5]", "[0,3,2,5]")), ContainsSubstring("offsets[2] = 2"));
   CHECK_THAT(why_refused(altered("[0,2,3,5]", "[0,2,3,6]")), ContainsSubstring("offsets[3] = 6"));
-  CHECK_THAT(why_refused(altered("[4,0,2,1,3]", "[5,0,2,1,3]")), ContainsSubstring("indices = 5"));
+  CHECK_THAT(why_refused(altered("[4,0,2,1,3]", "[5,0,2,1,3]")),
+             ContainsSubstring("indices[0] = 5"));
   CHECK_THAT(why_refused(altered("[4,0,2,1,3]", "[-1,0,2,1,3]")),
-             ContainsSubstring("indices = -1"));
+             ContainsSubstring("indices[0] = -1"));
+  CHECK_THAT(why_refused(altered("[4,0,2,1,3]", "[4,0,2,9,3]")),
+             ContainsSubstring("indices[3] = 9"));
+  CHECK_THAT(why_refused(altered("[0,2,3,5]", "[0,2.5,3,5]")),
+             ContainsSubstring("offsets[1] = 2.5"));
+  CHECK_THAT(why_refused(altered("[[2],[0]]", "[[2],[7]]")),
+             ContainsSubstring("steps[0][1][0] = 7"));
+  CHECK_THAT(why_refused(altered("\"tokens\":90", "\"tokens\":-90")),
+             ContainsSubstring("capacity.tokens = -90: must be an integer"));
   CHECK_THAT(why_refused(altered("[[2],[0]]", "[[2],[1]]")), ContainsSubstring("in two places"));
   CHECK_THAT(why_refused(altered("[[2],[0]]", "[[2],[]]")), ContainsSubstring("mask = 4"));
   CHECK_THAT(why_refused(altered("[[1],[1]]", "[[1],[0]]")),
@@ -147,7 +156,7 @@ TEST_CASE("broken packs files are refused") {
   CHECK_THAT(why_refused(altered("[[2],[0]]", "[[2,0]]")),
              ContainsSubstring("a list for each rank"));
   CHECK_THAT(why_refused(altered("\"tokens\":90", "\"frames\":90")),
-             ContainsSubstring("tokens = nothing"));
+             ContainsSubstring("capacity.tokens = nothing"));
   CHECK_THAT(why_refused(altered("[]", "[0]")), ContainsSubstring("in two places"));
   CHECK_THAT(why_refused(altered("[0,2,3,5]", "7")), ContainsSubstring("must be of type array"));
 }

@@ -315,7 +315,7 @@ class MainJob(MainJobTest):
         self.assertIn("leaves out 1 of 240 samples", self.call(*run("--evaluate", "plan.json", "--format", "text")).stdout)
         plan = json.loads(self.read("plan.json"))
         for wrong, words in (([], ["indices = 50", "in no pack"]), ([7], ["skipped[0] = 7"]), ([50, 50], ["skipped[1] = 50"]),
-                             ("all", ["skipped", "must be a list"]), ([-1], ["skipped = -1", "must be ids"])):
+                             ("all", ["skipped", "must be a list"]), ([-1], ["skipped[0] = -1", "must be the id"])):
             self.write("wrong.json", {**plan, "skipped": wrong})
             self.expect_failure(*run("--evaluate", "wrong.json"), naming=words)
 
@@ -339,6 +339,17 @@ class MainJob(MainJobTest):
         for field, change, naming in (("modes", lambda modes: ["most", *modes[1:]], "most"),
                                       ("cuts", lambda cuts: [0, 0, *cuts[2:]], "broken.json: cuts"),
                                       ("cuts", lambda cuts: cuts[1:], "cuts"),
+                                      ("cuts", lambda cuts: [*cuts[:2], -1, *cuts[3:]], "broken.json: cuts[2] = -1"),
+                                      ("layers", lambda names: [*names[:3], names[60], *names[4:]], "broken.json: layers[3]"),
+                                      ("layers", lambda names: names[1:], "broken.json: layers"),
+                                      ("planned", lambda made: {**made, "epoch_seconds": -5.5},
+                                       "broken.json: planned.epoch_seconds = -5.5"),
+                                      ("planned", lambda made: {**made, "epoch_seconds": "1"},
+                                       "broken.json: planned.epoch_seconds"),
+                                      ("steps", lambda steps: [steps[0], [[-1], *steps[1][1:]], *steps[2:]],
+                                       "broken.json: steps[1][0][0] = -1"),
+                                      ("capacity", lambda capacity: {**capacity, "images": -1},
+                                       "broken.json: capacity.images = -1"),
                                       ("indices", lambda ids: [ids[1], *ids[1:]], "broken.json: indices")):
             self.write("broken.json", {**plan, field: change(plan[field])})
             self.expect_failure(*job("--evaluate", "broken.json"), naming=naming)

@@ -34,14 +34,14 @@ class plan_reader {
     earlier_plan earlier;
     const std::int64_t stages = setting_.pipeline_parallel * setting_.virtual_stages;
     for (const json& cut : list("cuts", static_cast<std::size_t>(stages + 1))) {
-      if (!cut.is_number_unsigned()) refuse("cuts", cut, "must be numbers of layers");
+      if (!cut.is_number_unsigned())
+        refuse("cuts", earlier.plan.cuts.size(), cut, "must be the number of a layer");
       earlier.plan.cuts.push_back(cut.get<std::size_t>());
     }
+    expect_layers();
     const json& modes = list("modes", chain_.size());
     for (std::size_t l = 0; l < modes.size(); ++l) earlier.plan.modes.push_back(mode(l, modes[l]));
-    const json::json_pointer promised("/planned/epoch_seconds");
-    if (file_.contains(promised) && file_[promised].is_number())
-      earlier.epoch_seconds = file_[promised].get<double>();
+    earlier.epoch_seconds = epoch_seconds();
     earlier.skipped = skipped();
     return earlier;
   }
@@ -51,6 +51,25 @@ class plan_reader {
     const json was = file_.value(field, json());
     if (was != given)
       refuse(field, was, "differs from this run, " + json_text(given) + ": plan again");
+  }
+
+  /// A model of the same name may have other layers. A file that a person wrote need not name them.
+  void expect_layers() const {
+    if (!file_.contains("layers")) return;
+    const json& layers = list("layers", chain_.size());
+    for (std::size_t l = 0; l < layers.size(); ++l)
+      if (layers[l] != chain_[l].name)
+        refuse("layers", l, layers[l],
+               "differs from this run, " + json_text(chain_[l].name) + ": plan again");
+  }
+
+  std::optional<double> epoch_seconds() const {
+    const json::json_pointer promised("/planned/epoch_seconds");
+    if (!file_.contains(promised)) return std::nullopt;
+    const json& value = file_[promised];
+    if (!value.is_number() || !(value.get<double>() > 0))
+      refuse("planned.epoch_seconds", value, "must be a number of seconds above 0");
+    return value.get<double>();
   }
 
   const json& list(const char* field, std::size_t size) const {
@@ -68,7 +87,7 @@ class plan_reader {
     for (const json& id : file_["skipped"]) {
       constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
       if (!id.is_number_unsigned() || id.get<std::uint64_t>() > most)
-        refuse("skipped", id, "must be ids of samples");
+        refuse("skipped", ids.size(), id, "must be the id of a sample");
       ids.push_back(id.get<std::uint32_t>());
     }
     return ids;
@@ -84,6 +103,10 @@ class plan_reader {
 
   [[noreturn]] void refuse(const char* field, const json& value, const std::string& advice) const {
     throw invalid_input(path_ + ": " + field, json_text(value).substr(0, 80), advice);
+  }
+  [[noreturn]] void refuse(const char* field, std::size_t index, const json& value,
+                           const std::string& advice) const {
+    throw invalid_input(path_ + ": " + field, index, json_text(value).substr(0, 80), advice);
   }
 
   const std::string& path_;

@@ -192,18 +192,19 @@ class packs_reader {
     if (capacity.size() != tables_.resources.size())
       refuse("capacity", json_text(capacity), "must name the resources that --resource names");
     for (const std::string& resource : tables_.resources) {
-      const json& amount = member(capacity, resource.c_str(), json::value_t::number_unsigned);
-      if (amount == 0) refuse("capacity", json_text(capacity), "must be at least 1");
+      if (!capacity.contains(resource)) refuse("capacity." + resource, "nothing", "is missing");
+      const json& amount = capacity[resource];
+      if (amount == 0) refuse("capacity." + resource, json_text(amount), "must be at least 1");
       packs.capacity.push_back(
-          integer("capacity", amount, std::numeric_limits<std::int64_t>::max()));
+          integer("capacity." + resource, amount, std::numeric_limits<std::int64_t>::max()));
     }
   }
 
   grouping<std::uint32_t> read_packs() const {
     std::vector<std::uint64_t> offsets;
     for (const json& offset : member(file_, "offsets", json::value_t::array))
-      offsets.push_back(static_cast<std::uint64_t>(
-          integer("offsets", offset, std::numeric_limits<std::int64_t>::max())));
+      offsets.push_back(static_cast<std::uint64_t>(integer(
+          entry("offsets", offsets.size()), offset, std::numeric_limits<std::int64_t>::max())));
     try {
       return {std::move(offsets),
               read_ids(member(file_, "indices", json::value_t::array), "indices", tables_.size())};
@@ -218,10 +219,12 @@ class packs_reader {
     dispatch_plan plan;
     const json& steps = member(file_, "steps", json::value_t::array);
     if (!steps.empty()) plan.ranks = static_cast<std::uint32_t>(steps[0].size());
-    for (const json& step : steps) {
+    for (std::size_t s = 0; s < steps.size(); ++s) {
+      const json& step = steps[s];
       if (!step.is_array() || step.size() != plan.ranks || step.empty())
-        refuse("steps", json_text(step), "must hold a list for each rank");
-      for (const json& rank : step) plan.groups.append(read_ids(rank, "steps", packs));
+        refuse(entry("steps", s), json_text(step), "must hold a list for each rank");
+      for (std::size_t r = 0; r < step.size(); ++r)
+        plan.groups.append(read_ids(step[r], entry(entry("steps", s), r), packs));
     }
     plan.dropped = read_ids(member(file_, "dropped", json::value_t::array), "dropped", packs);
     if (file_.contains("mask")) plan.mask = read_mask(plan);
@@ -235,7 +238,7 @@ class packs_reader {
     for (const json& step : member(file_, "mask", json::value_t::array))
       for (const json& rank : step)
         for (const json& real : rank)
-          mask.push_back(static_cast<std::uint8_t>(integer("mask", real, 1)));
+          mask.push_back(static_cast<std::uint8_t>(integer(entry("mask", mask.size()), real, 1)));
     if (mask.size() != plan.groups.indices().size())
       refuse("mask", std::to_string(mask.size()), "entries must be as many as packs in steps");
     return mask;
@@ -329,18 +332,22 @@ class packs_reader {
       refuse("steps", std::to_string(missing - placed.begin()), "is a pack in no place");
   }
 
-  std::vector<std::uint32_t> read_ids(const json& list, const char* field,
+  std::vector<std::uint32_t> read_ids(const json& list, const std::string& field,
                                       std::size_t count) const {
     if (!list.is_array()) refuse(field, json_text(list), "must be a list");
     std::vector<std::uint32_t> ids;
     ids.reserve(list.size());
     for (const json& id : list)
-      ids.push_back(
-          static_cast<std::uint32_t>(integer(field, id, static_cast<std::int64_t>(count) - 1)));
+      ids.push_back(static_cast<std::uint32_t>(
+          integer(entry(field, ids.size()), id, static_cast<std::int64_t>(count) - 1)));
     return ids;
   }
 
-  std::int64_t integer(const char* field, const json& value, std::int64_t most) const {
+  static std::string entry(const std::string& list, std::size_t index) {
+    return list + "[" + std::to_string(index) + "]";
+  }
+
+  std::int64_t integer(const std::string& field, const json& value, std::int64_t most) const {
     if (!value.is_number_unsigned() || most < 0 ||
         value.get<std::uint64_t>() > static_cast<std::uint64_t>(most))
       refuse(field, json_text(value), "must be an integer from 0 to " + std::to_string(most));
