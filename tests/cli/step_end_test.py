@@ -122,6 +122,8 @@ class Runs(MainJobTest):
                                status=3)["suggestion"]
         for given in ("shard the optimizer", "--oversize"):
             self.assertNotIn(given, sharded)
+        alone = self.succeed(*job("--schedule", "zbh1", dp=1), status=3)["suggestion"]
+        self.assertNotIn("shard the optimizer", alone)
         self.assertEqual(self.succeed(*job("--schedule", "zbh1", "--recompute-for-w", "twice"))["status"], "feasible")
 
     def test_bad_input(self):

@@ -260,3 +260,35 @@ TEST_CASE("A plan that left samples out evaluates to the same time, and lists th
   run.problem.oversize = oversize_policy::own_pack;
   CHECK_THROWS_WITH(evaluate(), Catch::Contains("in no pack"));
 }
+
+TEST_CASE("Memory is planned for no more long samples at a time than are in flight") {
+  random_stream random(1);
+  std::vector<vision_language_sample> samples;
+  vision_language_sample largest = {1, 1};
+  for (int i = 0; i < 33; ++i) {
+    samples.push_back({test::draw(random, 0, 2), test::draw(random, 300, 9000)});
+    for (std::size_t r = 0; r < 2; ++r) largest[r] = std::max(largest[r], samples.back()[r]);
+  }
+  model_shape model = model_presets()[3];
+  model.vision.layers = 2;
+  model.language.layers = 4;
+  const auto chain = cost_layers(model, device_presets()[0], {});
+  run_problem problem{.samples = samples, .chain = chain, .global_batch = 33};
+  std::size_t planned = 0;
+  for (const std::size_t stages : {1U, 2U})
+    for (std::int64_t limit = 16; limit <= 52; limit += 6) {
+      CAPTURE(stages, limit);
+      problem.stages = stages;
+      problem.memory = {.limit = limit * gibibyte, .reserved = 6 * gibibyte};
+      problem.capacity = largest;
+      if (plan_run(problem).planned.status == search_status::infeasible) continue;
+      // Nearly every sample is a micro-batch of its own, and none is larger than this capacity.
+      problem.capacity = loads<2>{6, 512};
+      const run_strategy own = plan_run(problem).planned;
+      REQUIRE(own.data.oversize_per_rank > 8);
+      CHECK(own.status == search_status::feasible);
+      CHECK(own.fits);
+      ++planned;
+    }
+  CHECK(planned > 4);
+}

@@ -241,7 +241,8 @@ std::string suggestion(const infeasibility& why, const plan_arguments& arguments
           ? "give every device at least " + std::to_string(why.bytes_short) + " bytes more"
           : "give every device more memory",
       "use more pipeline stages or tensor-parallel devices"};
-  if (!arguments.shard_optimizer) ways.emplace_back("shard the optimizer");
+  const bool has_ranks = arguments.data_parallel > 1 || arguments.devices > 0;
+  if (!arguments.shard_optimizer && has_ranks) ways.emplace_back("shard the optimizer");
   ways.emplace_back("lower the capacity of packs");
   if (arguments.oversize != oversize_policy::skip)
     ways.emplace_back("leave out what does not fit with --oversize skip");

@@ -22,7 +22,8 @@ namespace omnibal::inline v0::detail {
 
 using cuts_and_modes = std::optional<pipeline_plan>;
 
-/// Bytes per device that a plan for the capacity lacks for the larger micro-batches in flight.
+/// Bytes per device that a plan for the capacity lacks for the larger micro-batches in flight: as
+/// many as a rank has in a step or, where fewer are in flight, all of those.
 [[nodiscard]] inline std::vector<std::int64_t> bytes_lacking(const run_context& run,
                                                              const run_strategy& assigned,
                                                              const pipeline_problem& numbers,
@@ -31,6 +32,7 @@ using cuts_and_modes = std::optional<pipeline_plan>;
   const std::vector<stage_cost> usual = stage_costs(numbers, plan);
   const std::vector<stage_cost> most = stage_costs(larger, plan);
   std::vector<std::int64_t> peaks = peak_memory(numbers, usual);
+  const std::vector<std::int64_t> all_larger = peak_memory(larger, most);
   const auto count = static_cast<std::int64_t>(assigned.data.oversize_per_rank);
   std::vector<std::int64_t> transient(peaks.size(), 0);
   for (std::size_t j = 0; j < usual.size(); ++j) {
@@ -43,7 +45,8 @@ using cuts_and_modes = std::optional<pipeline_plan>;
     transient[device] = std::max(transient[device], one.transient - less.transient);
   }
   for (std::size_t d = 0; d < peaks.size(); ++d)
-    peaks[d] = std::max<std::int64_t>(0, peaks[d] + transient[d] - run.problem().memory.limit);
+    peaks[d] = std::max<std::int64_t>(
+        0, std::min(peaks[d] + transient[d], all_larger[d]) - run.problem().memory.limit);
   return peaks;
 }
 
