@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """partition, recompute, simulate and plan --problem."""
 import json
+import math
 
 from command import CommandTest, main
 
@@ -138,6 +139,7 @@ class Plan(CommandTest):
             report = self.succeed("plan", "--problem", problem, "--objective", objective)
             self.assertEqual((report["status"], report["objective"], report["bound"]), ("optimal", value, value))
             self.assertEqual(report["objective_numerator"], value * report["objective_denominator"])
+            self.assertEqual(math.gcd(report["objective_numerator"], report["objective_denominator"]), 1)
             self.assertEqual(report["cuts"], [0, 1, 2, 3, 4])
             self.assertEqual(report["peak_memory"], [4, 3, 2, 1])
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -139,6 +140,7 @@ TEST_CASE("A search for a shape leaves out the samples that are skipped") {
   std::vector<vision_language_sample> samples = test::image_samples(50);
   samples[7] = {400, 60'000};
   shape_problem problem = some_problem(samples, 8);
+  problem.run.global_batch = 16;
   problem.run.capacity = loads<2>{10, 4096};
   problem.run.oversize = oversize_policy::skip;
   std::vector<vision_language_sample> others = samples;
@@ -150,4 +152,37 @@ TEST_CASE("A search for a shape leaves out the samples that are skipped") {
   CHECK(found.objective == rank(rest).objective);
   problem.run.oversize = oversize_policy::reject;
   CHECK_THROWS_WITH(rank(problem), Catch::Matchers::StartsWith("images[7] = 400"));
+}
+
+TEST_CASE("A shape is ranked by the steps of a whole table that is smaller than a step") {
+  const std::vector<vision_language_sample> samples(3, {1, 300});
+  shape_problem problem = some_problem(samples, 4);
+  problem.node_devices = 1;
+  problem.run.global_batch = 3;
+  problem.run.capacity = loads<2>{1, 300};
+  const shape_search_result found = rank(problem);
+  REQUIRE(found.has_plan());
+  for (const shape_candidate& one : found.candidates) {
+    CAPTURE(one.shape.data_parallel, one.passed_over);
+    run_problem run = problem.run;
+    const auto chain = problem.layer_costs(one.shape);
+    run.chain = chain;
+    run.stages = one.shape.stages;
+    run.data_parallel = one.shape.data_parallel;
+    CHECK(one.fits == (plan_run(run).planned.status != search_status::infeasible));
+  }
+}
+
+TEST_CASE("Where no shape fits, those that only miss the batch are before those that cannot be") {
+  const std::vector<vision_language_sample> samples(100, {1, 300});
+  shape_problem problem = some_problem(samples, 1024);
+  problem.node_devices = 1;
+  problem.run.global_batch = 1;
+  const shape_search_result found = rank(problem);
+  REQUIRE_FALSE(found.has_plan());
+  std::int64_t nearest = std::numeric_limits<std::int64_t>::max();
+  for (const shape_candidate& one : found.candidates)
+    if (one.nearest_batch > 0) nearest = std::min(nearest, one.nearest_batch);
+  CHECK(found.candidates.front().nearest_batch == nearest);
+  CHECK(found.candidates.back().nearest_batch == 0);
 }

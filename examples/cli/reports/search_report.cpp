@@ -53,9 +53,11 @@ json to_json(const layer_modes& found) {
 
 json to_json(const evaluated_plan& plan) {
   json report = heading(plan.status, plan.limit);
-  report["objective_numerator"] = plan.objective.numerator;
-  report["objective_denominator"] = plan.objective.denominator;
-  report["objective"] = plan.objective.value();
+  const rational objective =
+      reduced(plan.objective.numerator, plan.objective.denominator, "objective");
+  report["objective_numerator"] = objective.numerator;
+  report["objective_denominator"] = objective.denominator;
+  report["objective"] = objective.value();
   if (plan.bound) {
     report["bound"] = plan.bound->value();
     report["gap"] = plan.objective == *plan.bound

@@ -59,10 +59,11 @@ struct shape_candidate {
 using shape_search_result = candidate_ranking<shape_candidate>;
 
 /// All ways to divide the devices: first those that fit, by rising time; then those that do not
-/// fit, by rising bytes_short; then those that the model does not allow or that cannot run the
-/// global batch. Each is planned on at most `sample_limit` random samples, at the run's capacity
-/// or, if there is none, at the faster of the paper's capacity and the largest sample. O(divisions)
-/// plans. Throws invalid_input unless there are between 1 and 2^20 devices.
+/// fit, by rising bytes_short; then those that cannot run the global batch, by their distance from
+/// it; then those that the model does not allow. Each is planned on at most `sample_limit` random
+/// samples, at the run's capacity or, if there is none, at the faster of the paper's capacity and
+/// the largest sample. O(divisions) plans. Throws invalid_input unless there are between 1 and 2^20
+/// devices.
 [[nodiscard]] shape_search_result rank_shapes(const shape_problem& problem,
                                               const shape_search_options& options = {});
 

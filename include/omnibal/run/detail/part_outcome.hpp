@@ -37,10 +37,15 @@ struct part_outcome {
   return {paper_capacity(run), enlarged({1, 1}, run.samples)};
 }
 
-/// Plans the run at its capacity or, if it has none, at the faster of two: as a run ends, or before
-/// its improvement.
+/// How a part is planned.
+struct part_effort {
+  bool whole = false;       ///< It has all samples of the run: its steps are the run's.
+  bool thoroughly = false;  ///< As a run ends, in place of before its improvement.
+};
+
+/// Plans the run at its capacity or, if it has none, at the faster of two.
 [[nodiscard]] inline part_outcome plan_part(const run_problem& run, const run_options& options,
-                                            bool thoroughly = false) {
+                                            const part_effort& effort) {
   part_outcome outcome;
   if (run.chain.size() < run.stages * run.virtual_stages) {
     outcome.passed_over = "has more stages than the model has layers";
@@ -51,7 +56,7 @@ struct part_outcome {
   for (const loads<2>& capacity : capacities_to_try(run)) {
     const plan_search search(context);
     const run_strategy strategy =
-        thoroughly ? search.planned_thoroughly(capacity) : search.planned(capacity);
+        effort.thoroughly ? search.planned_thoroughly(capacity) : search.planned(capacity);
     if (strategy.why.reason == infeasibility::cause::global_batch) {
       outcome.nearest_batch = strategy.why.nearest_batch;
       outcome.passed_over =
@@ -67,7 +72,8 @@ struct part_outcome {
         outcome.bytes_short = std::min(outcome.bytes_short, strategy.why.bytes_short);
       continue;
     }
-    if (!context.meets_batch(context.expected_samples_per_step(strategy.data))) {
+    if (!context.meets_batch(effort.whole ? strategy.data.mean_samples_per_step
+                                          : context.expected_samples_per_step(strategy.data))) {
       outcome.nearest_batch = context.nearest_possible(strategy.data.packing.packs);
       continue;
     }

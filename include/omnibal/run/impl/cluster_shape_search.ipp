@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <limits>
 #include <tuple>
 #include <vector>
 
@@ -36,7 +38,7 @@ namespace detail {
 
 [[nodiscard]] inline shape_candidate plan_shape(const shape_problem& problem,
                                                 const cluster_shape& shape,
-                                                const run_options& options) {
+                                                const run_options& options, bool whole) {
   shape_candidate candidate{.shape = shape, .bytes_short = part_outcome::unknown};
   std::vector<layer_cost> chain;
   try {
@@ -49,7 +51,7 @@ namespace detail {
   run.chain = chain;
   run.stages = shape.stages;
   run.data_parallel = shape.data_parallel;
-  const part_outcome outcome = plan_part(run, options);
+  const part_outcome outcome = plan_part(run, options, {.whole = whole});
   take(candidate, outcome);
   candidate.nearest_batch = outcome.nearest_batch;
   return candidate;
@@ -66,6 +68,7 @@ OMNIBAL_INLINE shape_search_result rank_shapes(const shape_problem& problem,
       detail::part_of_samples(problem.run, options.sample_limit);
   part.run.samples = samples;
   validate(part.run);
+  const bool whole = samples.size() < options.sample_limit;
   const search_control& control = options.plans.control;
   shape_search_result result;
   const auto shapes = detail::divisions(problem.devices, problem.node_devices);
@@ -77,12 +80,15 @@ OMNIBAL_INLINE shape_search_result rank_shapes(const shape_problem& problem,
     }
     control.report_progress("cluster shapes", k, shapes.size());
     result.candidates.push_back(
-        detail::plan_shape(part, shapes[k], detail::options_of_part(options, fits)));
+        detail::plan_shape(part, shapes[k], detail::options_of_part(options, fits), whole));
     fits = fits || result.candidates.back().fits;
   }
   if (options.give_up.stop_requested()) result.limit = search_limit::stop;
-  const auto rank = [](const shape_candidate& one) {
-    return std::tuple(!one.fits, one.time_per_sample, one.bytes_short, one.nearest_batch);
+  const auto rank = [&](const shape_candidate& one) {
+    const std::int64_t away = one.nearest_batch > 0
+                                  ? std::abs(one.nearest_batch - problem.run.global_batch)
+                                  : std::numeric_limits<std::int64_t>::max();
+    return std::tuple(!one.fits, one.time_per_sample, one.bytes_short, away);
   };
   std::ranges::stable_sort(result.candidates, {}, rank);
   detail::rate(result);

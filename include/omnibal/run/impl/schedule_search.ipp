@@ -46,7 +46,7 @@ namespace detail {
 }
 
 inline void plan_schedule(schedule_candidate& candidate, run_problem run,
-                          const run_options& options, bool thoroughly = false) {
+                          const run_options& options, const part_effort& effort) {
   run.schedule = candidate.schedule;
   run.virtual_stages = candidate.virtual_stages;
   part_outcome outcome;
@@ -55,7 +55,7 @@ inline void plan_schedule(schedule_candidate& candidate, run_problem run,
                             .stages = run.stages,
                             .virtual_stages = run.virtual_stages,
                             .microbatches = run.stages});
-    outcome = plan_part(run, options, thoroughly);
+    outcome = plan_part(run, options, effort);
   } catch (const invalid_input& error) {
     outcome.passed_over = error.what();
   }
@@ -72,12 +72,13 @@ inline void sort_schedules(std::vector<schedule_candidate>& candidates) {
 /// Plans those whose first plans come close to the best as a run ends, since improvement gains more
 /// under some schedules than under others. Precondition: they are sorted.
 inline void plan_best_thoroughly(std::vector<schedule_candidate>& candidates,
-                                 const run_problem& part, const run_options& options) {
+                                 const run_problem& part, const run_options& options, bool whole) {
   constexpr double close = 1.05;
   const double best = candidates.front().time_per_sample;
   for (schedule_candidate& one : candidates) {
     if (!one.fits || one.time_per_sample > close * best || options.control.stop_requested()) return;
-    plan_schedule(one, part, {options.operation_limit, {.stop = options.control.stop}}, true);
+    plan_schedule(one, part, {options.operation_limit, {.stop = options.control.stop}},
+                  {.whole = whole, .thoroughly = true});
   }
 }
 
@@ -93,6 +94,7 @@ OMNIBAL_INLINE schedule_search_result rank_schedules(const schedule_problem& pro
       detail::part_of_samples(problem.run, options.sample_limit);
   part.samples = samples;
   part.current.reset();
+  const bool whole = samples.size() < options.sample_limit;
   const search_control& control = options.plans.control;
   schedule_search_result result{.candidates = detail::schedules_to_try(problem)};
   std::vector<schedule_candidate>& candidates = result.candidates;
@@ -106,12 +108,13 @@ OMNIBAL_INLINE schedule_search_result rank_schedules(const schedule_problem& pro
     }
     const std::string phase = "schedules, " + std::string(candidates[k].schedule.name());
     control.report_progress(phase, k, candidates.size());
-    detail::plan_schedule(candidates[k], part, detail::options_of_part(options, fits));
+    detail::plan_schedule(candidates[k], part, detail::options_of_part(options, fits),
+                          {.whole = whole});
     fits = fits || candidates[k].fits;
   }
   if (options.give_up.stop_requested()) result.limit = search_limit::stop;
   detail::sort_schedules(candidates);
-  detail::plan_best_thoroughly(candidates, part, options.plans);
+  detail::plan_best_thoroughly(candidates, part, options.plans, whole);
   detail::sort_schedules(candidates);
   detail::rate(result);
   return result;
