@@ -6,6 +6,7 @@
 #include <map>
 #include <numeric>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -291,4 +292,39 @@ TEST_CASE("Memory is planned for no more long samples at a time than are in flig
       ++planned;
     }
   CHECK(planned > 4);
+}
+
+TEST_CASE("A plan that left samples out can be the current layout of the same run") {
+  const run_with_long_samples run(6000);
+  for (const bool by_memory : {false, true}) {
+    CAPTURE(by_memory);
+    std::vector<vision_language_sample> samples = run.samples;
+    if (by_memory) samples[7] = {4, 5'000'000};
+    run_problem problem = run.problem;
+    problem.samples = samples;
+    problem.oversize = oversize_policy::skip;
+    if (by_memory) problem.capacity.reset();
+    const run_result first = plan_run(problem);
+    REQUIRE(first.planned.status == search_status::feasible);
+    REQUIRE_FALSE(first.skipped.empty());
+    problem.current =
+        current_layout{.plan = first.planned.plan,
+                       .data = assigned_packs{.packs = first.planned.data.packing.packs,
+                                              .dispatch = first.planned.data.dispatch,
+                                              .capacity = *first.planned.capacity}};
+    const run_result again = plan_run(problem);
+    CHECK(again.skipped == first.skipped);
+    REQUIRE(again.current);
+    CHECK(again.current->epoch.time == first.planned.epoch.time);
+    CHECK(again.current->data.packing.packs == first.planned.data.packing.packs);
+    CHECK(again.planned.epoch.time <= first.planned.epoch.time);
+    const std::string left_out =
+        "current = " + std::to_string(first.skipped[0]) + ": is a sample of the run";
+    problem.oversize = oversize_policy::own_pack;
+    CHECK_THROWS_WITH(plan_run(problem), Catch::Matchers::StartsWith(left_out));
+    problem.oversize = oversize_policy::skip;
+    problem.capacity = loads<2>{6, 1000};
+    CHECK_THROWS_WITH(plan_run(problem),
+                      Catch::Matchers::ContainsSubstring("in one of its packs: give a layout"));
+  }
 }

@@ -115,6 +115,8 @@ constexpr given_name plan_option_table[] = {
     {"memory.limit", "--memory"},
     {"memory.reserved", "--reserve"},
     {"memory.margin", "--margin"},
+    {"capacity", "--capacity"},
+    {"current", "--current"},
 };
 
 /// Whether the text is the member, or an element or member of it.

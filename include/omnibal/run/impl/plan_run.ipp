@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <vector>
 
 #include <omnibal/config.hpp>
 #include <omnibal/core/error.hpp>
@@ -18,15 +21,39 @@ namespace omnibal::inline v0 {
 
 namespace detail {
 
+/// The samples that are in the packs of the current layout or are kept, and not both.
+[[nodiscard]] inline std::vector<std::uint32_t> differing_samples(const run_problem& problem,
+                                                                  const kept_samples& kept) {
+  std::vector<std::uint32_t> differing;
+  if (!problem.current || !problem.current->data) return differing;
+  const kept_samples packed = samples_in(problem.samples, problem.current->data->packs);
+  std::ranges::set_symmetric_difference(packed.ids, kept.ids, std::back_inserter(differing));
+  return differing;
+}
+
+/// Throws invalid_input unless the packs of the current layout, if it has any, hold the samples
+/// kept and no others.
+inline void expect_current_of(const run_problem& problem, const kept_samples& kept) {
+  const std::vector<std::uint32_t> differing = differing_samples(problem, kept);
+  if (differing.empty()) return;
+  const std::uint32_t id = differing.front();
+  throw invalid_input("current", id,
+                      std::ranges::binary_search(kept.ids, id)
+                          ? "is a sample of the run and in none of its packs: give a layout "
+                            "without packs"
+                          : "is a sample that the run skips and in one of its packs: give a layout "
+                            "without packs");
+}
+
 /// Plans the run of the samples that are not skipped; packs name them by their ids among all.
 [[nodiscard]] inline run_result plan_without_skipped(const run_problem& problem,
                                                      const kept_samples& kept,
                                                      const run_options& options) {
-  if (problem.current && problem.current->data && !kept.skipped.empty())
-    throw invalid_input("current", kept.skipped.size(),
-                        "samples of its packs are skipped: give a layout without packs");
+  expect_current_of(problem, kept);
   run_problem rest = problem;
   rest.samples = kept.samples;
+  if (rest.current && rest.current->data)
+    rest.current->data->packs = renumbered(rest.current->data->packs, kept.places());
   validate(rest);
   run_result result = run_planner(rest, options).plan();
   result.skipped = kept.skipped;
@@ -39,20 +66,33 @@ namespace detail {
 }
 
 /// Plans all samples or, where no plan has memory for them, those for which there is one. Where too
-/// few are left for the global batch, memory is what the run lacks.
+/// few are left for the global batch, memory is what the run lacks. The packs of a current layout
+/// are those of the samples that it ends with.
 [[nodiscard]] inline run_result plan_within_memory(run_problem problem,
                                                    const run_options& options) {
   problem.oversize = oversize_policy::own_pack;
+  const kept_samples whole = keep_if(problem.samples, [](std::uint32_t) { return true; });
+  const auto plan_of = [&](const kept_samples& kept) {
+    run_problem some = problem;
+    if (!differing_samples(problem, kept).empty()) some.current.reset();
+    return plan_without_skipped(some, kept, options);
+  };
   const auto lacks_memory = [](const run_result& plan) {
     return plan.planned.status == search_status::infeasible &&
            plan.planned.why.reason == infeasibility::cause::memory;
   };
-  run_result all = run_planner(problem, options).plan();
-  if (!lacks_memory(all)) return all;
+  run_result all = plan_of(whole);
+  if (!lacks_memory(all)) {
+    expect_current_of(problem, whole);
+    return all;
+  }
   for (memory_skipper skipper(problem, options); skipper.skip_more();) {
-    run_result rest = plan_without_skipped(problem, skipper.kept(), options);
+    const kept_samples kept = skipper.kept();
+    run_result rest = plan_of(kept);
     if (rest.planned.why.reason == infeasibility::cause::global_batch) return all;
-    if (!lacks_memory(rest)) return rest;
+    if (lacks_memory(rest)) continue;
+    expect_current_of(problem, kept);
+    return rest;
   }
   if (options.control.stop_requested()) {
     all.planned.why = {};
@@ -112,6 +152,8 @@ OMNIBAL_INLINE run_result plan_run(const run_problem& problem, const run_options
                : detail::plan_within_memory(problem, options);
   if (problem.oversize == oversize_policy::reject && problem.capacity)
     detail::refuse_oversize(problem);
+  detail::expect_current_of(problem,
+                            detail::keep_if(problem.samples, [](std::uint32_t) { return true; }));
   return detail::run_planner(problem, options).plan();
 }
 
