@@ -45,8 +45,9 @@ GPU = r"(cuda|thrust|cub|nv)/.*|cuda.*\.h|vector_types\.h"
 OUTSIDE = {
     "comm/mpi.hpp": r"mpi\.h",
     "comm/mpi_channel.hpp": r"mpi\.h",
-    "comm/detail/mpi_requests.hpp": r"mpi\.h",
 }
+OUTSIDE |= {f"comm/detail/mpi_{part}.hpp": r"mpi\.h"
+            for part in ("lane", "notices", "process", "requests", "roll_call")}
 NCCL = ["nccl.hpp", "nccl_channel.hpp", "nccl_group.hpp", "nccl_id.hpp", "nccl_set.hpp"]
 NCCL += [f"detail/nccl_{part}.hpp" for part in ("abort", "calls", "channel_core", "device", "handle",
                                                 "host_copies", "ticket")]

@@ -93,6 +93,10 @@ void require_color(std::optional<int> color);
 
 [[nodiscard]] std::string on_rank(std::size_t rank);
 
+/// "rank 1 sends 4 bytes to rank 2, which expects 8".
+[[nodiscard]] std::string size_mismatch(std::size_t from, std::uint64_t sent, std::size_t to,
+                                        std::uint64_t expected);
+
 /// Ascending, each once.
 [[nodiscard]] std::vector<std::size_t> sorted_ranks(std::vector<std::size_t> ranks);
 

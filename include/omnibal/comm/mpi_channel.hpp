@@ -34,6 +34,8 @@
 #include <omnibal/comm/detail/channel_transport.hpp>
 #include <omnibal/comm/detail/host_channel.hpp>
 #include <omnibal/comm/detail/message_header.hpp>
+#include <omnibal/comm/detail/mpi_notices.hpp>
+#include <omnibal/comm/detail/mpi_process.hpp>
 #include <omnibal/comm/detail/mpi_requests.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/mpi.hpp>

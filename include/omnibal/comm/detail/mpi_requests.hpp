@@ -5,72 +5,23 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <functional>
-#include <new>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include <mpi.h>
 
 #include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/detail/mpi_process.hpp>
 #include <omnibal/config.hpp>
-#include <omnibal/core/error.hpp>
 
 namespace omnibal::inline v0::detail {
-
-[[nodiscard]] inline bool mpi_is_running() noexcept {
-  int initialized = 0;
-  int finalized = 0;
-  MPI_Initialized(&initialized);
-  MPI_Finalized(&finalized);
-  return initialized != 0 && finalized == 0;
-}
-
-[[nodiscard]] inline std::string mpi_error_text(int code) {
-  std::array<char, MPI_MAX_ERROR_STRING> text{};
-  int length = 0;
-  MPI_Error_string(code, text.data(), &length);
-  return {text.data(), static_cast<std::size_t>(length)};
-}
-
-/// Throws invalid_input unless MPI runs and this thread may call it: below MPI_THREAD_SERIALIZED
-/// only the thread that initialized MPI.
-inline void require_mpi_on_this_thread() {
-  if (!mpi_is_running())
-    throw invalid_input("MPI", "not running", "must be initialized and not yet finalized");
-  int level = MPI_THREAD_SINGLE;
-  int is_main = 0;
-  MPI_Query_thread(&level);
-  MPI_Is_thread_main(&is_main);
-  if (level < MPI_THREAD_SERIALIZED && is_main == 0)
-    throw invalid_input("thread level of MPI", "below MPI_THREAD_SERIALIZED",
-                        "allows calls from the thread that initialized MPI only; initialize MPI "
-                        "with MPI_Init_thread and MPI_THREAD_SERIALIZED, or MPI_THREAD_MULTIPLE "
-                        "where several threads communicate at once");
-}
-
-/// Waits between two looks at something: not at all at first, then for longer and longer.
-class patience {
- public:
-  void pause() {
-    if (++looks_ < 200) return std::this_thread::yield();
-    std::this_thread::sleep_for(pause_);
-    pause_ = std::min(2 * pause_, std::chrono::microseconds(1000));
-  }
-
- private:
-  int looks_ = 0;
-  std::chrono::microseconds pause_{20};
-};
 
 /// The messages of one operation. Not movable: MPI writes into it. Destroyed before they have
 /// ended, it cancels what it receives, so that nothing is written into memory that the caller gets
@@ -216,46 +167,6 @@ class mpi_requests {
   std::vector<MPI_Request> requests_;
   std::vector<message> messages_;
   std::optional<std::string> failure_;
-};
-
-/// The text by which other ranks learn of a failure.
-class mpi_notices {
- public:
-  static constexpr int tag = 1;
-
-  /// Sends the reason to all other ranks without waiting for them. The text is never freed: a rank
-  /// may take it after this one has gone on.
-  static void send(MPI_Comm comm, std::size_t rank, std::size_t size,
-                   std::string_view reason) noexcept {
-    const auto bytes = static_cast<int>(std::min(reason.size(), longest));
-    auto* text = new (std::nothrow) std::string(reason.substr(0, longest));
-    if (text == nullptr) return;
-    for (std::size_t r = 0; r < size; ++r) {
-      MPI_Request request = MPI_REQUEST_NULL;
-      if (r == rank) continue;
-      if (MPI_Isend(text->data(), bytes, MPI_CHAR, static_cast<int>(r), tag, comm, &request) ==
-          MPI_SUCCESS)
-        MPI_Request_free(&request);
-    }
-  }
-
-  /// The reason that another rank has sent, if one has.
-  [[nodiscard]] static std::optional<std::string> receive(MPI_Comm comm) {
-    int arrived = 0;
-    MPI_Status status{};
-    if (MPI_Iprobe(MPI_ANY_SOURCE, tag, comm, &arrived, &status) != MPI_SUCCESS || arrived == 0)
-      return std::nullopt;
-    std::string text(longest, '\0');
-    int length = 0;
-    MPI_Get_count(&status, MPI_CHAR, &length);
-    MPI_Recv(text.data(), static_cast<int>(longest), MPI_CHAR, status.MPI_SOURCE, tag, comm,
-             MPI_STATUS_IGNORE);
-    text.resize(static_cast<std::size_t>(length));
-    return text;
-  }
-
- private:
-  static constexpr std::size_t longest = 1000;
 };
 
 }  // namespace omnibal::inline v0::detail

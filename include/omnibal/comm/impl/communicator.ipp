@@ -47,6 +47,12 @@ OMNIBAL_INLINE void require_color(std::optional<int> color) {
 
 OMNIBAL_INLINE std::string on_rank(std::size_t rank) { return "rank " + std::to_string(rank); }
 
+OMNIBAL_INLINE std::string size_mismatch(std::size_t from, std::uint64_t sent, std::size_t to,
+                                         std::uint64_t expected) {
+  return on_rank(from) + " sends " + std::to_string(sent) + " bytes to " + on_rank(to) +
+         ", which expects " + std::to_string(expected);
+}
+
 OMNIBAL_INLINE std::vector<std::size_t> sorted_ranks(std::vector<std::size_t> ranks) {
   std::sort(ranks.begin(), ranks.end());
   ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());

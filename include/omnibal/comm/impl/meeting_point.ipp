@@ -33,12 +33,6 @@ namespace omnibal::inline v0::detail {
   return {};
 }
 
-[[nodiscard]] inline std::string size_mismatch(std::size_t from, std::size_t sent, std::size_t to,
-                                               std::size_t expected) {
-  return on_rank(from) + " sends " + std::to_string(sent) + " bytes to " + on_rank(to) +
-         ", which expects " + std::to_string(expected);
-}
-
 [[nodiscard]] inline std::string find_exchange_mismatch(std::span<const rank_call> calls) {
   for (std::size_t from = 0; from < calls.size(); ++from)
     for (std::size_t to = 0; to < calls.size(); ++to) {
