@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -38,15 +39,31 @@ void expect_throw(const Action& action, const std::string& what) {
   throw std::logic_error(what + ": nothing was thrown");
 }
 
-/// The status of a program that consists of checks.
-inline int status_of(void (*checks)()) {
-  try {
-    checks();
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "failed: %s\n", error.what());
-    return 1;
+/// A check of a program that is no Catch2 test.
+struct named_check {
+  std::string name;
+  std::function<void()> run;
+};
+
+/// The status of a program of checks, of which its arguments name one or more; all run where there
+/// are none.
+inline int status_of(int count, char** arguments, const std::vector<named_check>& checks) {
+  const std::vector<std::string> wanted(arguments + 1, arguments + count);
+  for (const std::string& name : wanted)
+    if (std::ranges::find(checks, name, &named_check::name) == checks.end()) {
+      std::fprintf(stderr, "No test cases matched '%s'\n", name.c_str());
+      return 2;
+    }
+  for (const named_check& check : checks) {
+    if (!wanted.empty() && std::ranges::find(wanted, check.name) == wanted.end()) continue;
+    try {
+      check.run();
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "failed: %s: %s\n", check.name.c_str(), error.what());
+      return 1;
+    }
   }
+  return 0;
 }
 
 /// `count` values that tell where they come from and whom they are for.

@@ -12,6 +12,7 @@ has to pass. The exit status is 1 when a mutant survives, when an anchor is gone
 """
 import argparse
 import concurrent.futures
+import glob
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ import tempfile
 
 from catalogue import PROMISES
 from kernels import KERNELS
+from nccl import NCCL
 from programs import PROGRAMS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -31,10 +33,12 @@ from soak import COMMAND_FAULTS  # noqa: E402
 
 PAGE = os.path.join(ROOT, "docs", "reliability.md")
 TIME_LIMIT = 600  # seconds of one case
+NCCL_TIME_LIMIT = 60  # the same; some faults are hangs
 
 
 def mutants():
-    return [one for group in [*PROMISES.values(), *KERNELS.values(), *PROGRAMS.values()] for one in group]
+    groups = [*PROMISES.values(), *KERNELS.values(), *NCCL.values(), *PROGRAMS.values()]
+    return [one for group in groups for one in group]
 
 
 def is_of_program(mutant):
@@ -62,7 +66,7 @@ def test_source(mutant):
 
 
 def cases_of(source):
-    """The names of the cases in a test."""
+    """The names of the cases in a test, or of the checks of a program of checks."""
     if source == os.path.join("tests", "soak", "soak.py"):
         return [fault.name for fault in COMMAND_FAULTS]
     if source.endswith(".py"):
@@ -70,6 +74,8 @@ def cases_of(source):
         return [f"{name}.{method}" for name, body in zip(methods[1::2], methods[2::2])
                 for method in re.findall(r"^    def (test_\w+)", body, re.M)]
     source = read(source)
+    if "collective_checks::status_of(" in source:
+        return re.findall(r'\{"([^"]*)",', source[source.index("\nint main("):])
     names = re.findall(r'TEST_CASE\(\s*((?:"(?:[^"\\]|\\.)*"\s*)+)', source)
     return ["".join(re.findall(r'"((?:[^"\\]|\\.)*)"', name)) for name in names]
 
@@ -106,6 +112,20 @@ def catch_version():
     return 3 if os.path.exists("/usr/include/catch2/catch_all.hpp") else 2
 
 
+def is_of_nccl(source):
+    return source.startswith(os.path.join("tests", "comm", "nccl", ""))
+
+
+def nccl_includes():
+    """The folders of the headers of NCCL and the CUDA runtime, which need not be one; None where they are absent."""
+    roots = [os.environ.get("NCCL_ROOT"), os.environ.get("CUDA_HOME"), *sorted(glob.glob("/usr/local/cuda*")), "/usr",
+             "/usr/local"]
+    folders = [os.path.join(root, "include") for root in roots if root]
+    found = [next((one for one in folders if os.path.exists(os.path.join(one, header))), None)
+             for header in ("nccl.h", "cuda_runtime_api.h")]
+    return None if None in found else found
+
+
 class Builder:
     """Builds tests header-only against a folder of headers."""
 
@@ -121,30 +141,37 @@ class Builder:
 
     def build(self, include, source, program):
         """Returns what the compiler said where it failed."""
-        emulator = ["-I", os.path.join(ROOT, "examples", "emulator", "include")] if source.endswith(".cu") else []
-        command = [*self.command, "-I", include, *emulator, "-x", "c++", os.path.join(ROOT, source), "-x", "none",
-                   "-o", program, *self.libraries]
+        others = [os.path.join(ROOT, "examples", "emulator", "include")] if source.endswith(".cu") else []
+        if is_of_nccl(source):
+            others = nccl_includes()
+        libraries = [] if is_of_nccl(source) else self.libraries  # those have a main of their own
+        command = [*self.command, "-I", include, *(word for one in others for word in ("-I", one)), "-x", "c++",
+                   os.path.join(ROOT, source), "-x", "none", "-o", program, *libraries]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return None if done.returncode == 0 else done.stderr
 
 
-def run(words, folder=None):
+def run(words, folder=None, limit=TIME_LIMIT):
     """What a test prints, and its status: None at the limit of time, where all of its processes end."""
     process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                errors="replace", start_new_session=True)
     try:
-        return process.communicate(timeout=TIME_LIMIT)[0], process.returncode
+        return process.communicate(timeout=limit)[0], process.returncode
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         return process.communicate()[0], None
 
 
-def passes(program, case):
+def passes(program, case, limit=TIME_LIMIT):
     """Whether the case passes; a case that hangs or crashes does not."""
-    output, status = run([program, case.replace(",", "\\,")])  # a comma separates cases
+    output, status = run([program, case.replace(",", "\\,")], limit=limit)  # a comma separates cases
     if "No test cases matched" in output:
         raise RuntimeError(f'no case matches "{case}"')
     return status == 0
+
+
+def limit_of(source):
+    return NCCL_TIME_LIMIT if is_of_nccl(source) else TIME_LIMIT
 
 
 def outcome_without_fault(builder, folder, test, cases):
@@ -152,7 +179,7 @@ def outcome_without_fault(builder, folder, test, cases):
     errors = builder.build(os.path.join(ROOT, "include"), source_of(test), program)
     if errors:
         return f"{test} does not compile:\n{errors}"
-    failed = [case for case in cases if not passes(program, case)]
+    failed = [case for case in cases if not passes(program, case, limit_of(source_of(test)))]
     return f"{test} fails without a fault: {failed}" if failed else None
 
 
@@ -167,8 +194,10 @@ def outcome(builder, folder, mutant):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text.replace(mutant.anchor, mutant.fault))
     program = os.path.join(own, "test")
-    errors = builder.build(include, test_source(mutant), program)
-    result = "does not compile:\n" + errors if errors else "SURVIVES" if passes(program, mutant.case) else "killed"
+    source = test_source(mutant)
+    errors = builder.build(include, source, program)
+    survives = not errors and passes(program, mutant.case, limit_of(source))
+    result = "does not compile:\n" + errors if errors else "SURVIVES" if survives else "killed"
     shutil.rmtree(own)
     return result
 
@@ -254,6 +283,12 @@ def run_headers(chosen, compiler, jobs):
 def run_all(chosen, compiler, jobs):
     programs = [one for one in chosen if is_of_program(one)]
     headers = [one for one in chosen if not is_of_program(one)]
+    if nccl_includes() is None:
+        left_out = [one for one in headers if is_of_nccl(test_source(one))]
+        headers = [one for one in headers if one not in left_out]
+        chosen = [one for one in chosen if one not in left_out]
+        if left_out:
+            print(f"{len(left_out)} mutants are left out: there is no nccl.h below NCCL_ROOT, CUDA_HOME or /usr/local/cuda")
     failures = run_headers(headers, compiler, jobs) if headers else 0
     failures += run_programs(programs) if programs else 0
     print(f"{len(chosen) - failures} of {len(chosen)} mutants killed")
@@ -271,7 +306,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="mutants to run; all by default")
     given = parser.parse_args()
     if given.list:
-        for promise, group in [*PROMISES.items(), *KERNELS.items(), *PROGRAMS.items()]:
+        for promise, group in [*PROMISES.items(), *KERNELS.items(), *NCCL.items(), *PROGRAMS.items()]:
             print(promise, *(f"  {one.name}" for one in group), sep="\n")
         return
     found = check()

@@ -22,6 +22,7 @@
 #include <deque>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -32,6 +33,8 @@
 
 #include <cuda_runtime_api.h>
 #include <nccl.h>
+
+#include "comm/nccl/fake_answers.hpp"
 
 namespace fake {
 
@@ -67,6 +70,12 @@ struct clique {
   std::vector<std::pair<int, int>> order = {};                        // key and rank in the whole
 };
 
+/// What a communicator was to be like.
+struct configuration {
+  int most_blocks = 0;
+  std::string name = {};
+};
+
 /// What a test wants to go wrong, and how NCCL fared; of all threads.
 struct world {
   std::mutex mutex;
@@ -83,13 +92,16 @@ struct world {
   bool is_capturing = false;   // some thread captures a graph, in the global mode
   bool revoke_works = true;    // else as a NCCL that has no revoke
   ncclResult_t call_result = ncclSuccess;
+  int failing_calls = std::numeric_limits<int>::max();  // with that result, the first ones
   cudaError_t copy_result = cudaSuccess;
   int finalized = 0;
   int destroyed = 0;
   int aborted = 0;
   int revoked = 0;
   int open_groups_at_abort = 0;
-  std::vector<primitive> log;  // every call in order, of all ranks
+  std::vector<primitive> log;                 // every call in order, of all ranks
+  std::function<void()> before_query;         // called at a look at an event, without the lock
+  std::vector<configuration> configurations;  // of every communicator that was made
 
   void reset() {
     const std::scoped_lock lock(mutex);
@@ -103,7 +115,10 @@ struct world {
     is_capturing = false;
     revoke_works = true;
     call_result = ncclSuccess;
+    failing_calls = std::numeric_limits<int>::max();
     copy_result = cudaSuccess;
+    before_query = {};
+    configurations.clear();
     finalized = destroyed = aborted = revoked = open_groups_at_abort = 0;
   }
 };
@@ -343,6 +358,14 @@ inline ncclResult_t begun(ncclComm_t comm) {
   return ncclInProgress;
 }
 
+inline void note(const ncclConfig_t& config) {
+  configuration& noted = all.configurations.emplace_back();
+  noted.most_blocks = config.maxCTAs;
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0)
+  if (config.commName != nullptr) noted.name = config.commName;
+#endif
+}
+
 inline ncclResult_t submit(ncclComm_t comm, std::shared_ptr<work> kernel, cudaStream_t handle) {
   comm->queue.push_back(kernel);
   comm->pending.emplace_back(std::move(kernel), &stream_of(handle));
@@ -352,7 +375,10 @@ inline ncclResult_t submit(ncclComm_t comm, std::shared_ptr<work> kernel, cudaSt
 inline ncclResult_t call(ncclComm_t comm, cudaStream_t handle, const primitive& called) {
   const std::scoped_lock lock(all.mutex);
   if (!is_usable(comm, "a call")) return ncclInvalidUsage;
-  if (all.call_result != ncclSuccess) return all.call_result;
+  if (all.call_result != ncclSuccess && all.failing_calls > 0) {
+    --all.failing_calls;
+    return all.call_result;
+  }
   if (here.device != comm->device) all.violations.emplace_back("a call on another device");
   all.log.push_back(called);
   if (here.group_depth == 0) {
@@ -397,6 +423,10 @@ struct event {
   std::shared_ptr<work> marker;  // null when it was never recorded
 };
 
+int& current_device() { return here.device; }
+int rank_of(ncclComm_t comm) { return comm->rank; }
+int ranks_of(ncclComm_t comm) { return static_cast<int>(comm->clique->ranks.size()); }
+
 }  // namespace fake
 
 extern "C" {
@@ -408,15 +438,13 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
   ++fake::all.next_id;
   return ncclSuccess;
 }
-const char* ncclGetErrorString(ncclResult_t result) {
-  return result == ncclRemoteError ? "remote error" : "another error";
-}
 const char* ncclGetLastError(ncclComm_t) { return ""; }
 
 ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int size, ncclUniqueId id, int rank,
                                     ncclConfig_t* config) {
   const std::scoped_lock lock(fake::all.mutex);
   if (config->blocking != 0) return ncclInvalidArgument;
+  fake::note(*config);
   std::uint64_t key = 0;
   std::memcpy(&key, &id, sizeof(key));
   auto& ranks = fake::all.cliques[key];
@@ -434,6 +462,7 @@ ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key, ncclComm_t* chil
   const std::scoped_lock lock(fake::all.mutex);
   if (!fake::is_usable(comm, "ncclCommSplit")) return ncclInvalidUsage;
   if (config->blocking != 0) return ncclInvalidArgument;
+  fake::note(*config);
   const int split = comm->splits++;
   ++comm->clique->split_calls[split];
   comm->whole = comm->clique;
@@ -536,15 +565,6 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* error) {
   return ncclSuccess;
 }
 
-ncclResult_t ncclCommUserRank(const ncclComm_t comm, int* rank) {
-  *rank = comm->rank;
-  return ncclSuccess;
-}
-ncclResult_t ncclCommCount(const ncclComm_t comm, int* size) {
-  *size = static_cast<int>(comm->clique->ranks.size());
-  return ncclSuccess;
-}
-
 ncclResult_t ncclGroupStart() {
   ++fake::here.group_depth;
   return ncclSuccess;
@@ -634,31 +654,10 @@ ncclResult_t ncclReduce(const void* sent, void* received, std::size_t count, ncc
                      .peer = root});
 }
 
-cudaError_t cudaGetDevice(int* device) {
-  *device = fake::here.device;
-  return cudaSuccess;
-}
-cudaError_t cudaSetDevice(int device) {
-  fake::here.device = device;
-  return cudaSuccess;
-}
-const char* cudaGetErrorString(cudaError_t) { return "a CUDA error"; }
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
   std::swap(*mode, fake::here.capture_mode);
   return cudaSuccess;
 }
-cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
-  *memory = ::operator new(bytes);
-  return cudaSuccess;
-}
-cudaError_t cudaFreeHost(void* memory) {
-  ::operator delete(memory);
-  return cudaSuccess;
-}
-cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
-  return cudaMallocHost(memory, bytes);
-}
-cudaError_t cudaFreeAsync(void* memory, cudaStream_t) { return cudaFreeHost(memory); }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int) {
   *stream = reinterpret_cast<cudaStream_t>(new fake::stream);
   return cudaSuccess;
@@ -713,6 +712,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 /// As with CUDA, an event that was never recorded counts as ended.
 cudaError_t cudaEventQuery(cudaEvent_t event) {
+  if (fake::all.before_query) fake::all.before_query();
   const std::scoped_lock lock(fake::all.mutex);
   if (fake::all.is_capturing && fake::here.capture_mode == cudaStreamCaptureModeGlobal)
     fake::all.violations.emplace_back("a look at an event that ends the capture of a graph");

@@ -31,6 +31,7 @@
 #include "comm/channel_checks.hpp"
 #include "comm/nccl/fake_nccl.hpp"
 #include "comm/nccl/fake_ranks.hpp"
+#include "comm/reduction_checks.hpp"
 
 namespace {
 
@@ -92,6 +93,71 @@ void check_order_that_hangs() {
   });
   expect_part(errors[0] + errors[1], "receive #1: did not end within 200 ms");
   expect(fake::all.aborted > 0, "aborted");
+}
+
+/// Buckets reduce what their backward makes, over NCCL as over the host.
+void check_buckets() {
+  for (const std::size_t size : {1U, 2U, 3U, 5U}) {
+    const auto errors = errors_of(size, [](nccl_channel& channel) {
+      for (const std::uint64_t seed : {1U, 2U, 3U}) reduction_checks::check_buckets(channel, seed);
+      reduction_checks::check_idle_buckets(channel);
+    });
+    for (const std::string& error : errors) expect(error.empty(), error);
+  }
+  expect(fake::all.aborted == 0, "not aborted");
+}
+
+/// The last rank leaves a step by an exception: it aborts this channel and no other one, and the
+/// reduction that never begins is an error of the other rank at its deadline.
+void check_destroyed_buckets() {
+  fake::all.reset();
+  on_ranks(2, [](thread_communicator& ranks) {
+    const auto open = [&](milliseconds deadline) {
+      return nccl_channel(omnibal::exchange_nccl_id(ranks), ranks.rank(), 2,
+                          {.deadline = deadline});
+    };
+    nccl_channel channel = open(std::chrono::seconds(2));
+    nccl_channel other = open(std::chrono::minutes(2));
+    std::string error;
+    std::vector<float> gradients(400, 1.0F);
+    try {
+      const std::vector<std::size_t> counts(4, 100);
+      omnibal::gradient_buckets buckets(channel, view_of(gradients), counts, {.bytes = 800});
+      buckets.ready(3);
+      buckets.ready(2);  // the first bucket begins
+      if (ranks.rank() == 1) throw std::domain_error("not a number");
+      buckets.ready_without_backward();
+      buckets.finish();
+    } catch (const std::domain_error&) {
+      expect(channel.handle() == nullptr, "aborted");
+      expect_part(channel.log().failure, "an exception destroyed gradient buckets in mid-step");
+    } catch (const omnibal::communication_error& thrown) {
+      error = thrown.what();
+    }
+    if (ranks.rank() == 0) expect_part(error, "did not end within 2000 ms");
+    std::vector<float> sum = {1.0F};
+    other.all_reduce(view_of(sum), reduction::sum, nullptr).wait();
+    expect(sum[0] == 2.0F, "another channel goes on");
+  });
+}
+
+/// What a channel is given for NCCL, also that which was split off.
+void check_options_reach_nccl() {
+  fake::all.reset();
+  on_ranks(1, [](thread_communicator& ranks) {
+    nccl_channel channel(omnibal::exchange_nccl_id(ranks), 0, 1,
+                         {.name = "gradients", .most_blocks = 3});
+    const auto part = channel.split(0, 0);
+    const nccl_channel plain(omnibal::exchange_nccl_id(ranks), 0, 1);
+  });
+  expect(fake::all.configurations.size() == 3, "three communicators");
+  for (std::size_t i = 0; i < 2; ++i) {
+    expect(fake::all.configurations[i].most_blocks == 3, "most_blocks");
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0)
+    expect(fake::all.configurations[i].name == "gradients", "name");
+#endif
+  }
+  expect(fake::all.configurations[2].most_blocks == NCCL_CONFIG_UNDEF_INT, "left to NCCL");
 }
 
 /// A ticket of a message is not done before its group has ended.
@@ -238,16 +304,20 @@ void check_id_by_file() {
   std::filesystem::remove(file);
 }
 
-void run_checks() {
-  check_all();
-  check_tickets_of_a_group();
-  check_order_that_hangs();
-  check_checked_mode();
-  check_differing_calls();
-  check_lent_communicator();
-  check_id_by_file();
-}
-
 }  // namespace
 
-int main() { return collective_checks::status_of(run_checks); }
+int main(int count, char** arguments) {
+  return collective_checks::status_of(count, arguments,
+                                      {
+                                          {"all operations", check_all},
+                                          {"buckets", check_buckets},
+                                          {"destroyed buckets", check_destroyed_buckets},
+                                          {"options reach NCCL", check_options_reach_nccl},
+                                          {"tickets of a group", check_tickets_of_a_group},
+                                          {"an order that hangs", check_order_that_hangs},
+                                          {"checked mode", check_checked_mode},
+                                          {"calls that differ", check_differing_calls},
+                                          {"a lent communicator", check_lent_communicator},
+                                          {"an id by file", check_id_by_file},
+                                      });
+}

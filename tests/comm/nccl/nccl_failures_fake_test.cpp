@@ -124,7 +124,8 @@ void check_watchdog_ends_a_wait_in_cuda(bool can_revoke) {
     data.abort("rank 0 has failed");
     pipeline.abort("rank 0 has failed");
   });
-  expect_part(report, "channel data, rank 0: all_reduce #0 of 4 f32, 16 bytes has not ended after");
+  expect_part(report,
+              "channel data, rank 0: all_reduce #0 of 4 f32, 16 bytes has not ended after");
   expect_part(report, "channel pipeline, rank 0: send #0 of 4 f32, 16 bytes, to rank 1 has not");
   expect(std::filesystem::exists(folder / "data.0.json"), "the flight record of data");
   expect(std::filesystem::exists(folder / "pipeline.0.json"), "the flight record of pipeline");
@@ -193,6 +194,25 @@ void check_watchdog_finds_the_oldest() {
     channel.abort("rank 0 has failed");
   });
   expect_part(report, "send #0 of 4 f32");
+}
+
+/// A message of an open group is not under way, but has not ended either.
+void check_watchdog_sees_an_open_group() {
+  fake::all.reset();
+  on_ranks(2, [](thread_communicator& ranks) {
+    nccl_channel channel = open(ranks, {.deadline = long_deadline});
+    std::vector<float> values(4);
+    std::vector<float> others(4);
+    channel.begin_group();
+    (void)channel.send(view_of(values), 1 - ranks.rank(), nullptr);
+    const auto oldest = channel.watch_point().oldest_unfinished();
+    expect(oldest && oldest->sequence == 0, "the message has not ended");
+    expect(channel.log().entries[0].ended == 0, "nor in the record");
+    (void)channel.receive(view_of(others), 1 - ranks.rank(), nullptr);
+    channel.end_group().wait();
+    expect(!channel.watch_point().oldest_unfinished(), "all has ended");
+  });
+  expect(fake::all.aborted == 0, "not aborted");
 }
 
 /// While a graph is captured, a look at an event from another thread is none that ends the capture.
@@ -345,6 +365,51 @@ void check_own_part_of_another_size() {
   expect(fake::all.aborted == 0, "not aborted");
 }
 
+/// The second call of a group fails, the others do not: the group has failed.
+void check_a_call_of_a_group_that_fails() {
+  fake::all.reset();
+  on_ranks(1, [](thread_communicator& ranks) {
+    nccl_channel channel = open(ranks, {.deadline = long_deadline});
+    std::vector<float> values(6);
+    fake::all.call_result = ncclRemoteError;
+    fake::all.failing_calls = 1;
+    omnibal::nccl_group group;
+    group.add(ncclAllReduce(values.data(), values.data(), 1, ncclFloat32, ncclSum, channel.handle(),
+                            nullptr));
+    group.add(ncclAllReduce(values.data(), values.data(), 1, ncclFloat32, ncclSum, channel.handle(),
+                            nullptr));
+    expect(group.end() == ncclRemoteError, "the first failure of a group");
+    channel.abort("a call has failed");
+  });
+}
+
+/// The channel is aborted just before somebody looks at an event: the work has ended, but not with
+/// a result. Neither a ticket nor the record says that it has.
+void check_abort_before_a_look() {
+  fake::all.reset();
+  on_ranks(2, [](thread_communicator& ranks) {
+    for (const bool waits : {false, true}) {
+      nccl_channel channel = open(ranks, {.deadline = long_deadline});
+      std::vector<float> values(4);
+      if (ranks.rank() == 0) {
+        auto sum = channel.all_reduce(view_of(values), reduction::sum, nullptr);
+        fake::all.before_query = [&] { channel.abort("the user has had enough"); };
+        expect_part(error_of([&] {
+                      if (waits) sum.wait();
+                      if (!waits && sum.done()) throw std::logic_error("an aborted sum is done");
+                    }),
+                    "aborted before: the user has had enough");
+        fake::all.before_query = {};
+        expect(channel.log().entries[0].ended == 0, "has not ended");
+        expect(channel.watch_point().oldest_unfinished().has_value(), "is unfinished");
+      }
+      omnibal::barrier(ranks);
+      channel.abort("rank 0 has failed");
+      omnibal::barrier(ranks);
+    }
+  });
+}
+
 /// Any thread may abort a channel whose rank waits for a ticket.
 void check_abort_by_another_thread() {
   fake::all.reset();
@@ -480,7 +545,8 @@ void check_deadlines() {
 
 // ---- an abort that hangs ----
 
-/// Runs in a process of its own, which has to end with the message.
+/// Runs in a process of its own, which has to end with the message. The first check of the program:
+/// before there are threads.
 void check_abort_that_hangs() {
   int ends[2] = {};
   expect(pipe(ends) == 0, "a pipe");
@@ -505,29 +571,38 @@ void check_abort_that_hangs() {
   expect_part(message, "the loss is not a number; NCCL did not abort either, the process ends");
 }
 
-void run_checks() {
-  check_abort_that_hangs();  // before there are threads
-  for (const bool yes : {true, false}) {
-    check_watchdog_ends_a_wait_in_cuda(yes);
-    check_a_set_fails_together(yes);
-    check_channel_destroyed_within_a_group(yes);
-  }
-  check_watchdog_sees_dropped_tickets();
-  check_watchdog_leaves_ended_operations();
-  check_watchdog_finds_the_oldest();
-  check_looks_do_not_end_a_capture();
-  check_a_set_forgets_what_has_ended();
-  check_exception_aborts_channels();
-  check_copy_that_fails();
-  check_own_part_of_another_size();
-  check_abort_by_another_thread();
-  check_flight_records_of_failures();
-  check_copies_have_deadlines();
-  check_device_of_a_channel();
-  check_communicator_in_checked_mode();
-  check_deadlines();
+void both(void (*check)(bool)) {
+  check(true);
+  check(false);
 }
 
 }  // namespace
 
-int main() { return collective_checks::status_of(run_checks); }
+int main(int count, char** arguments) {
+  return collective_checks::status_of(
+      count, arguments,
+      {
+          {"an abort that hangs", check_abort_that_hangs},
+          {"a watchdog ends a wait in CUDA", [] { both(check_watchdog_ends_a_wait_in_cuda); }},
+          {"a set fails together", [] { both(check_a_set_fails_together); }},
+          {"a channel destroyed within a group",
+           [] { both(check_channel_destroyed_within_a_group); }},
+          {"a watchdog sees dropped tickets", check_watchdog_sees_dropped_tickets},
+          {"a watchdog leaves ended operations", check_watchdog_leaves_ended_operations},
+          {"a watchdog finds the oldest", check_watchdog_finds_the_oldest},
+          {"a watchdog sees an open group", check_watchdog_sees_an_open_group},
+          {"looks do not end a capture", check_looks_do_not_end_a_capture},
+          {"a set forgets what has ended", check_a_set_forgets_what_has_ended},
+          {"an exception aborts channels", check_exception_aborts_channels},
+          {"a copy that fails", check_copy_that_fails},
+          {"an own part of another size", check_own_part_of_another_size},
+          {"a call of a group that fails", check_a_call_of_a_group_that_fails},
+          {"an abort before a look", check_abort_before_a_look},
+          {"an abort by another thread", check_abort_by_another_thread},
+          {"flight records of failures", check_flight_records_of_failures},
+          {"copies have deadlines", check_copies_have_deadlines},
+          {"the device of a channel", check_device_of_a_channel},
+          {"a communicator in checked mode", check_communicator_in_checked_mode},
+          {"deadlines", check_deadlines},
+      });
+}

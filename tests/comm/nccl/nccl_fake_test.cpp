@@ -15,6 +15,7 @@
 #include <exception>
 #include <functional>
 #include <new>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <span>
@@ -31,6 +32,7 @@
 #include <omnibal/core/error.hpp>
 
 #include "comm/collective_checks.hpp"
+#include "comm/nccl/fake_answers.hpp"
 
 namespace fake {
 
@@ -120,14 +122,19 @@ struct ncclComm {
   fake::script* script = &fake::state;
 };
 
+namespace fake {
+
+int& current_device() { return state.device; }
+int rank_of(ncclComm_t comm) { return static_cast<int>(comm->rank); }
+int ranks_of(ncclComm_t comm) { return static_cast<int>(comm->size); }
+
+}  // namespace fake
+
 extern "C" {
 
 ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
   *id = {};
   return ncclSuccess;
-}
-const char* ncclGetErrorString(ncclResult_t result) {
-  return result == ncclRemoteError ? "remote error" : "another error";
 }
 const char* ncclGetLastError(ncclComm_t) { return "a cable was pulled"; }
 ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int size, ncclUniqueId, int rank,
@@ -171,14 +178,6 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* error) {
   }
   const bool ended = ++fake::state.polls > fake::state.polls_in_progress;
   *error = ended ? fake::state.poll_result : ncclInProgress;
-  return ncclSuccess;
-}
-ncclResult_t ncclCommUserRank(const ncclComm_t comm, int* rank) {
-  *rank = static_cast<int>(comm->rank);
-  return ncclSuccess;
-}
-ncclResult_t ncclCommCount(const ncclComm_t comm, int* size) {
-  *size = static_cast<int>(comm->size);
   return ncclSuccess;
 }
 ncclResult_t ncclGroupStart() {
@@ -237,14 +236,6 @@ ncclResult_t ncclAllReduce(const void* sent, void* received, std::size_t count, 
   return fake::begin_call();
 }
 
-cudaError_t cudaGetDevice(int* device) {
-  *device = fake::state.device;
-  return cudaSuccess;
-}
-cudaError_t cudaSetDevice(int device) {
-  fake::state.device = device;
-  return cudaSuccess;
-}
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int) {
   *stream = reinterpret_cast<cudaStream_t>(std::malloc(1));
   return cudaSuccess;
@@ -258,28 +249,11 @@ cudaError_t cudaStreamQuery(cudaStream_t) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode*) { return cudaSuccess; }
-cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
-  *memory = std::malloc(bytes);
-  return cudaSuccess;
-}
-cudaError_t cudaFreeHost(void* memory) {
-  std::free(memory);
-  return cudaSuccess;
-}
-cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
-  *memory = std::malloc(bytes);
-  return cudaSuccess;
-}
-cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
-  std::free(memory);
-  return cudaSuccess;
-}
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
                             cudaStream_t) {
   std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
-const char* cudaGetErrorString(cudaError_t) { return "a CUDA error"; }
 }
 
 namespace {
@@ -325,6 +299,19 @@ void check_all_operations() {
       collective_checks::check_collectives(ranks);
       collective_checks::check_messages(ranks);
     });
+}
+
+/// Host memory goes through a buffer of the host, piece by piece, and device memory that grows.
+void check_host_memory_of_several_pieces() {
+  on_ranks(2, [](nccl_communicator& ranks) {
+    for (const std::size_t count : {1000U, 100'000U}) {
+      std::vector<std::int32_t> values(count);
+      std::iota(values.begin(), values.end(), static_cast<std::int32_t>(ranks.rank()));
+      ranks.broadcast_bytes(std::as_writable_bytes(std::span(values)), 1);
+      for (std::size_t i = 0; i < count; ++i)
+        expect(values[i] == static_cast<std::int32_t>(i + 1), "value " + std::to_string(i));
+    }
+  });
 }
 
 void check_equal_counts_use_no_messages() {
@@ -496,26 +483,29 @@ void check_split() {
   });
 }
 
-void run_checks() {
-  check_all_operations();
-  check_equal_counts_use_no_messages();
-  check_all_reduce_on_device();
-  check_end();
-  check_end_that_hangs();
-  check_call_that_fails();
-  check_error_after_a_call();
-  check_call_that_does_not_end();
-  check_stream_that_hangs();
-  check_error_while_the_stream_runs();
-  check_error_of_the_device();
-  check_exception_aborts();
-  check_abort();
-  check_device();
-  check_split_whose_part_fails();
-  check_ranks_that_do_not_meet();
-  check_split();
-}
-
 }  // namespace
 
-int main() { return collective_checks::status_of(run_checks); }
+int main(int count, char** arguments) {
+  return collective_checks::status_of(
+      count, arguments,
+      {
+          {"all operations", check_all_operations},
+          {"host memory of several pieces", check_host_memory_of_several_pieces},
+          {"equal counts use no messages", check_equal_counts_use_no_messages},
+          {"an all_reduce on the device", check_all_reduce_on_device},
+          {"an end", check_end},
+          {"an end that hangs", check_end_that_hangs},
+          {"a call that fails", check_call_that_fails},
+          {"an error after a call", check_error_after_a_call},
+          {"a call that does not end", check_call_that_does_not_end},
+          {"a stream that hangs", check_stream_that_hangs},
+          {"an error while the stream runs", check_error_while_the_stream_runs},
+          {"an error of the device", check_error_of_the_device},
+          {"an exception aborts", check_exception_aborts},
+          {"an abort", check_abort},
+          {"the device of a communicator", check_device},
+          {"a split whose part fails", check_split_whose_part_fails},
+          {"ranks that do not meet", check_ranks_that_do_not_meet},
+          {"a split", check_split},
+      });
+}

@@ -508,13 +508,14 @@ void check_that_the_fake_is_strict() {
   end(ranks);
 }
 
-void run_checks() {
-  check_that_the_fake_is_strict();
-  check_random_programs();
-  check_counts_beyond_31_bits();
-  check_equal_counts();
-}
-
 }  // namespace
 
-int main() { return collective_checks::status_of(run_checks); }
+int main(int count, char** arguments) {
+  return collective_checks::status_of(count, arguments,
+                                      {
+                                          {"the fake is strict", check_that_the_fake_is_strict},
+                                          {"random programs", check_random_programs},
+                                          {"counts beyond 31 bits", check_counts_beyond_31_bits},
+                                          {"equal counts", check_equal_counts},
+                                      });
+}
