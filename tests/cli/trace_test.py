@@ -38,6 +38,16 @@ class Trace(CommandTest):
                            "rank 1 called all_reduce #2 of 9 f32, 36 bytes"})
         self.assertEqual(channel["failures"], [{"rank": 2, "reason": "rank 2: \"no\" memory"}])
 
+    def test_difference_in_the_reduction_alone(self):
+        records = [record(r, [reduction(0, reduction="largest" if r == 2 else "sum")]) for r in range(3)]
+        (channel,) = self.channels(records)
+        self.assertEqual(channel["first_difference"]["explanation"],
+                         "rank 0 called all_reduce #0 of 10 f32, sum, 40 bytes, "
+                         "rank 2 called all_reduce #0 of 10 f32, largest, 40 bytes")
+        del records[2]["operations"][0]["reduction"]  # a record of an older version
+        (channel,) = self.channels(records)
+        self.assertIsNone(channel["first_difference"])
+
     def test_message_that_nobody_sent(self):
         receive = {**reduction(0, count=1), "operation": "receive", "peer": 1}
         records = [record(0, [receive], size=2), record(1, [], size=2)]
@@ -58,6 +68,7 @@ class Trace(CommandTest):
                 ([{**good, "version": 2}], "version"),
                 ([{**good, "operations": 1}], "must be a list of objects"),
                 ([record(0, [reduction(0, type="f8")])], "must be byte, bf16, f32, f64 or i64"),
+                ([record(0, [reduction(0, reduction="mean")])], "must be sum, smallest or largest"),
                 ([record(0, [{**reduction(0), "operation": "gossip"}])], "must be an operation of a channel"),
                 ([record(0, [{**reduction(0), "operation": "send"}])], "peer"),
                 ([record(0, [reduction(-1)])], "sequence")):

@@ -214,11 +214,16 @@ TEST_CASE("a record is JSON whatever its texts") {
                                              .type = omnibal::element_type::bf16,
                                              .count = 3,
                                              .bytes = 6,
-                                             .peer = 0}}};
+                                             .peer = 0},
+                                            {.operation = omnibal::channel_operation::all_reduce,
+                                             .how = omnibal::reduction::largest}}};
   CHECK(
       omnibal::to_json(log) ==
       "{\"version\":1,\"channel\":\"a \\\"quoted\\\"\\u000a name\",\"rank\":1,\"size\":2,"
       "\"failure\":\"\",\"operations\":[\n"
       "{\"sequence\":0,\"operation\":\"send\",\"type\":\"bf16\",\"count\":3,\"bytes\":6,\"peer\":0,"
-      "\"order\":0,\"issued_ns\":0,\"started_ns\":0,\"ended_ns\":0}\n]}\n");
+      "\"order\":0,\"issued_ns\":0,\"started_ns\":0,\"ended_ns\":0},\n"
+      "{\"sequence\":0,\"operation\":\"all_reduce\",\"type\":\"byte\",\"count\":0,\"bytes\":0,"
+      "\"reduction\":\"largest\",\"order\":0,\"issued_ns\":0,\"started_ns\":0,\"ended_ns\":0}\n]}"
+      "\n");
 }

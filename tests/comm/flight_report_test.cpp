@@ -7,9 +7,12 @@
 #include <vector>
 
 #include <omnibal/comm/flight_report.hpp>
+#include <omnibal/comm/thread_channel.hpp>
+#include <omnibal/comm/thread_communicator.hpp>
 #include <omnibal/core/error.hpp>
 
 #include "../catch.hpp"
+#include "collective_checks.hpp"
 
 using namespace omnibal;
 using logs = std::vector<flight_log>;
@@ -97,4 +100,43 @@ TEST_CASE("Records that cannot be of one run are refused by their number") {
                                     {std::nullopt, "nothing"}})
     CHECK(refusal({log_of("data", 0, 1), with_message(peer)}) ==
           "logs[1].entries[0].peer = " + value + ": must be another rank");
+}
+
+TEST_CASE("Ranks that differ in the reduction alone are told apart") {
+  for (const auto operation : {channel_operation::all_reduce, channel_operation::reduce_scatter}) {
+    logs given = {log_of("data", 0, 3), log_of("data", 1, 3), log_of("data", 2, 3)};
+    for (flight_log& log : given)
+      for (flight_entry& entry : log.entries) {
+        entry.operation = operation;
+        entry.how = reduction::sum;
+      }
+    CHECK(!compare_flights(given)[0].difference);
+    given[2].entries[1].how = reduction::largest;
+    const auto difference = compare_flights(given)[0].difference;
+    REQUIRE(difference);
+    CHECK(difference->sequence == 1);
+    const std::string call = std::string(name_of(operation)) + " #1 of 8 f32, ";
+    CHECK(difference->explanation ==
+          "rank 0 called " + call + "sum, 32 bytes, rank 2 called " + call + "largest, 32 bytes");
+    // A record of a version that did not say how.
+    given[2].entries[1].how.reset();
+    CHECK(!compare_flights(given)[0].difference);
+  }
+}
+
+TEST_CASE("A channel notes the reduction of its operations") {
+  run_as_ranks(2, [](thread_communicator& ranks) {
+    auto channel = open_thread_channel(ranks);
+    std::vector<float> values(2);
+    std::vector<float> own(1);
+    const std::vector<std::size_t> counts = {1, 1};
+    channel.all_reduce(view_of(values), reduction::largest).wait();
+    channel.reduce_scatter(view_of(values), view_of(own), counts, reduction::smallest).wait();
+    channel.all_gather(view_of(own), view_of(values), counts).wait();
+    const auto entries = channel.log().entries;
+    using collective_checks::expect;
+    expect(entries[0].how == reduction::largest, "of an all_reduce");
+    expect(entries[1].how == reduction::smallest, "of a reduce_scatter");
+    expect(!entries[2].how, "an all_gather reduces nothing");
+  });
 }

@@ -84,6 +84,8 @@ NCCL = {
         nccl("destroyed within a group as without one", "detail/nccl_channel_core.hpp",
              "if (group_ && !group_->called.empty())", "if (false)",
              (FAILURES, "a channel destroyed within a group")),
+        nccl("reductions not recorded", "detail/nccl_channel_core.hpp",
+             "                             .how = how,\n", "", (CHANNEL, "all operations")),
     ],
     "detail/nccl_calls.hpp": [
         nccl("messages of nothing", "detail/nccl_calls.hpp",
@@ -96,6 +98,8 @@ NCCL = {
         nccl("the largest is the sum", "detail/nccl_calls.hpp", "how == reduction::largest ? ncclMax : ncclSum",
              "how == reduction::largest ? ncclSum : ncclSum", RANDOM),
         nccl("roots not compared", "detail/nccl_calls.hpp", "if (root) called.root =", "if (false) called.root =", DIFFER),
+        nccl("reductions not compared", "detail/nccl_calls.hpp",
+             ".how = how ? static_cast<std::uint8_t>(*how) : call_header::no_reduction,", "", DIFFER),
         nccl("counts of ranks not compared", "detail/nccl_calls.hpp", "called.count = hash_of(counts.of_all);",
              "called.count = counts.of_all.size();", DIFFER),
         nccl("blocks of NCCL not limited", "detail/nccl_calls.hpp",

@@ -12,6 +12,7 @@
 
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/flight_report.hpp>
+#include <omnibal/comm/tensor.hpp>
 #include <omnibal/core/error.hpp>
 
 #include "commands/commands.hpp"
@@ -60,6 +61,13 @@ element_type read_type(const json& object, const std::string& where) {
   throw invalid_input(where + "type", name, "must be byte, bf16, f32, f64 or i64");
 }
 
+reduction read_reduction(const json& object, const std::string& where) {
+  const std::string name = read_text(object, "reduction", where);
+  for (const reduction how : {reduction::sum, reduction::smallest, reduction::largest})
+    if (name_of(how) == name) return how;
+  throw invalid_input(where + "reduction", name, "must be sum, smallest or largest");
+}
+
 flight_entry read_entry(const json& object, const flight_log& log, const std::string& where) {
   if (!object.is_object()) throw invalid_input(where, json_text(object), "must be an object");
   const auto number = [&](const char* key) {
@@ -71,6 +79,7 @@ flight_entry read_entry(const json& object, const flight_log& log, const std::st
                      .count = number("count"),
                      .bytes = number("bytes"),
                      .peer = {},
+                     .how = {},
                      .order = number("order"),
                      .issued = read_integer(object, "issued_ns", where),
                      .started = read_integer(object, "started_ns", where),
@@ -79,6 +88,7 @@ flight_entry read_entry(const json& object, const flight_log& log, const std::st
   if (is_message || object.contains("peer"))
     entry.peer = static_cast<std::uint64_t>(read_integer(
         object, "peer", where, {.least = 0, .most = static_cast<std::int64_t>(log.size) - 1}));
+  if (object.contains("reduction")) entry.how = read_reduction(object, where);
   if (is_message && *entry.peer == log.rank)
     throw invalid_input(where + "peer", *entry.peer, "must be another rank");
   return entry;

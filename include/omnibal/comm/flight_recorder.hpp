@@ -49,6 +49,7 @@ struct flight_entry {
   std::uint64_t count = 0;
   std::uint64_t bytes = 0;                 ///< that this rank sends or receives
   std::optional<std::uint64_t> peer = {};  ///< of a message the other rank, of a broadcast the root
+  std::optional<reduction> how = {};       ///< of an all_reduce and a reduce_scatter
   /// Of a message the number of messages before it from sender to receiver, of a collective
   /// operation that of collective operations before it: equal on all ranks that take part.
   std::uint64_t order = 0;
@@ -69,7 +70,7 @@ struct flight_log {
   std::vector<flight_entry> entries = {};
 };
 
-/// "send #7 of 1024 f32, 4096 bytes, to rank 2".
+/// "send #7 of 1024 f32, 4096 bytes, to rank 2", "all_reduce #8 of 1024 f32, sum, 4096 bytes".
 [[nodiscard]] std::string describe(const flight_entry& entry);
 
 /// The last operations of a channel. Safe to read from another thread.

@@ -157,7 +157,7 @@ class nccl_communicator {
   }
 
   /// Reduces `count` values of device memory over the ranks; `received` may equal `sent`. In
-  /// checked mode types are not compared.
+  /// checked mode types and reductions are not compared.
   void enqueue_all_reduce(const void* sent, void* received, std::size_t count, ncclDataType_t type,
                           ncclRedOp_t combine, cudaStream_t stream) {
     compare(channel_operation::all_reduce, count);

@@ -91,7 +91,7 @@ class nccl_channel {
     core_.handle().join_set();
   }
 
-  /// Checked mode: from now on, ranks send each other 16 bytes over `control` before each
+  /// Checked mode: from now on, ranks send each other 24 bytes over `control` before each
   /// operation, with what they call, its type and counts. Where they differ, all get an error
   /// before NCCL sees the operation; the channel and the control are aborted. Called by all ranks;
   /// `control` has the same ranks, is used for nothing else meanwhile, and outlives the channel. An
@@ -126,13 +126,15 @@ class nccl_channel {
 
   ticket all_reduce(tensor_view values, reduction how, cudaStream_t stream) {
     detail::require_reducible(values.type);
-    return core_.collective(
-        {.operation = channel_operation::all_reduce, .view = values, .count = values.count}, stream,
-        [&](ncclComm_t comm) {
-          return ncclAllReduce(values.data, values.data, values.count,
-                               detail::nccl_type_of(values.type), detail::nccl_operation_of(how),
-                               comm, stream);
-        });
+    return core_.collective({.operation = channel_operation::all_reduce,
+                             .view = values,
+                             .count = values.count,
+                             .how = how},
+                            stream, [&](ncclComm_t comm) {
+                              return ncclAllReduce(values.data, values.data, values.count,
+                                                   detail::nccl_type_of(values.type),
+                                                   detail::nccl_operation_of(how), comm, stream);
+                            });
   }
 
   /// Counts that differ are one reduction per rank, in a group.
@@ -146,6 +148,7 @@ class nccl_channel {
         {.operation = channel_operation::reduce_scatter,
          .view = sent,
          .count = sent.count,
+         .how = how,
          .counts = {.of_all = counts}},
         stream, [&](ncclComm_t comm) {
           return detail::reduce_parts(

@@ -78,6 +78,11 @@ void check_all() {
     });
     for (const std::string& error : errors) expect(error.empty(), error);
     expect(!omnibal::first_difference(logs), "the same operations on all ranks");
+    for (const auto& entry : logs[0].entries) {
+      const bool reduces = entry.operation == omnibal::channel_operation::all_reduce ||
+                           entry.operation == omnibal::channel_operation::reduce_scatter;
+      expect(entry.how.has_value() == reduces, "the record of " + describe(entry));
+    }
   }
   expect(fake::all.aborted == 0 && fake::all.finalized > 0, "finalized, not aborted");
 }
@@ -223,10 +228,18 @@ void check_differing_calls() {
       expect_part(error, what);
     }
   };
-  const auto all_reduce = [](auto number, std::size_t count) {
-    return [number, count](nccl_channel& channel) {
+  const auto all_reduce = [](auto number, std::size_t count, reduction how = reduction::sum) {
+    return [number, count, how](nccl_channel& channel) {
       std::vector values(count, number);
-      channel.all_reduce(view_of(values), reduction::sum, nullptr).wait();
+      channel.all_reduce(view_of(values), how, nullptr).wait();
+    };
+  };
+  const auto reduce_scatter = [](reduction how) {
+    return [how](nccl_channel& channel) {
+      const std::vector<float> values(6);
+      std::vector<float> own(2);
+      const std::vector<std::size_t> counts(3, 2);
+      channel.reduce_scatter(view_of(values), view_of(own), counts, how, nullptr).wait();
     };
   };
   const auto broadcast = [](std::size_t root) {
@@ -262,6 +275,10 @@ void check_differing_calls() {
   expect_difference("broadcast", all_reduce(1.0F, 4), broadcast(0));
   expect_difference("f64", all_reduce(1.0F, 4), all_reduce(1.0, 4));
   expect_difference("of 5 f32", all_reduce(1.0F, 4), all_reduce(1.0F, 5));
+  expect_difference("of 4 f32, largest", all_reduce(1.0F, 4),
+                    all_reduce(1.0F, 4, reduction::largest));
+  expect_difference(", smallest", reduce_scatter(reduction::smallest),
+                    reduce_scatter(reduction::sum));
   expect_difference("from rank 2", broadcast(1), broadcast(2));
   expect_difference("counts of hash", all_gather({1, 2, 3}), all_gather({1, 3, 2}));
   expect_difference("all_to_all", all_to_all(2), all_to_all(3));

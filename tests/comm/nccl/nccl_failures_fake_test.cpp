@@ -125,7 +125,7 @@ void check_watchdog_ends_a_wait_in_cuda(bool can_revoke) {
     pipeline.abort("rank 0 has failed");
   });
   expect_part(report,
-              "channel data, rank 0: all_reduce #0 of 4 f32, 16 bytes has not ended after");
+              "channel data, rank 0: all_reduce #0 of 4 f32, sum, 16 bytes has not ended after");
   expect_part(report, "channel pipeline, rank 0: send #0 of 4 f32, 16 bytes, to rank 1 has not");
   expect(std::filesystem::exists(folder / "data.0.json"), "the flight record of data");
   expect(std::filesystem::exists(folder / "pipeline.0.json"), "the flight record of pipeline");
@@ -150,7 +150,7 @@ void check_watchdog_sees_dropped_tickets() {
     omnibal::barrier(ranks);
     channel.abort("rank 0 has failed");
   });
-  expect_part(report, "all_reduce #0 of 4 f32, 16 bytes has not ended after");
+  expect_part(report, "all_reduce #0 of 4 f32, sum, 16 bytes has not ended after");
 }
 
 /// Operations that have ended are not late, although nobody looked at their tickets, and however

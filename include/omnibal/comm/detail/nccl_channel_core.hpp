@@ -48,6 +48,7 @@ struct nccl_collective {
   const_tensor_view view = {};
   std::size_t count = 0;
   std::optional<std::uint64_t> root = {};
+  std::optional<reduction> how = {};
   counts_by_rank counts = {};
 };
 
@@ -109,10 +110,12 @@ class nccl_channel_core {
     handle().require_open(at);
     const device_guard guard(handle().device());
     const std::uint64_t order = collectives_++;
-    const auto event = note(called.operation, called.view, called.count, called.root, order);
-    check_.collective(handle(), at,
-                      header_of(called.operation, order, called.view.type, called.count),
-                      called.root, called.counts);
+    const auto event =
+        note(called.operation, called.view, called.count, called.root, order, called.how);
+    check_.collective(
+        handle(), at,
+        header_of(called.operation, order, called.view.type, called.count, called.how), called.root,
+        called.counts);
     state_->operations.start(at.sequence);
     handle().require(prepare(), at);
     handle().call(at, enqueue);
@@ -182,13 +185,15 @@ class nccl_channel_core {
   [[nodiscard]] std::shared_ptr<nccl_event> note(channel_operation operation,
                                                  const_tensor_view view, std::size_t count,
                                                  std::optional<std::uint64_t> peer,
-                                                 std::uint64_t order) {
+                                                 std::uint64_t order,
+                                                 std::optional<reduction> how = {}) {
     const flight_entry entry{.sequence = sequence_,
                              .operation = operation,
                              .type = view.type,
                              .count = count,
                              .bytes = view.bytes(),
                              .peer = peer,
+                             .how = how,
                              .order = order};
     const auto event = group_ && group_->event ? group_->event : make_event(name_of(operation));
     if (group_) group_->event = event;

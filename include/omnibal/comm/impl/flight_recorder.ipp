@@ -23,8 +23,9 @@ namespace omnibal::inline v0 {
 
 OMNIBAL_INLINE std::string describe(const flight_entry& entry) {
   std::string text = std::string(name_of(entry.operation)) + " #" + std::to_string(entry.sequence) +
-                     " of " + std::to_string(entry.count) + " " + std::string(name_of(entry.type)) +
-                     ", " + std::to_string(entry.bytes) + " bytes";
+                     " of " + std::to_string(entry.count) + " " + std::string(name_of(entry.type));
+  if (entry.how) text += ", " + std::string(name_of(*entry.how));
+  text += ", " + std::to_string(entry.bytes) + " bytes";
   if (!entry.peer) return text;
   const bool receives = entry.operation == channel_operation::receive ||
                         entry.operation == channel_operation::broadcast;
@@ -99,6 +100,7 @@ namespace detail {
       std::string(name_of(entry.operation)) + "\",\"type\":\"" + std::string(name_of(entry.type)) +
       "\",\"count\":" + std::to_string(entry.count) + ",\"bytes\":" + std::to_string(entry.bytes);
   if (entry.peer) text += ",\"peer\":" + std::to_string(*entry.peer);
+  if (entry.how) text += ",\"reduction\":\"" + std::string(name_of(*entry.how)) + "\"";
   return text + ",\"order\":" + std::to_string(entry.order) +
          ",\"issued_ns\":" + std::to_string(entry.issued) +
          ",\"started_ns\":" + std::to_string(entry.started) +
@@ -121,9 +123,11 @@ namespace detail {
 
 /// What must be equal on the ranks that take part, apart from which rank is sender and receiver.
 [[nodiscard]] inline bool agree(const flight_entry& left, const flight_entry& right) {
-  const bool is_message = left.operation <= channel_operation::receive;
-  return left.type == right.type && left.count == right.count &&
-         (is_message || (left.operation == right.operation && left.peer == right.peer));
+  if (left.type != right.type || left.count != right.count) return false;
+  if (left.operation <= channel_operation::receive) return true;  // a message
+  // Records of older versions do not say how.
+  const bool reduces_alike = !left.how || !right.how || left.how == right.how;
+  return left.operation == right.operation && left.peer == right.peer && reduces_alike;
 }
 
 [[nodiscard]] inline std::string did_not_call(const flight_log& log) {

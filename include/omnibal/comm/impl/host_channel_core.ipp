@@ -77,7 +77,7 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
       throw invalid_input("group", name_of(call.operation), "groups hold sends and receives alone");
     const message_header header = call.header(collectives_++);
     const std::uint64_t sequence =
-        note(call.operation, call.view, call.count, call.root, header.order);
+        note(call.operation, call.view, call.count, call.root, header.order, call.how);
     for (channel_phase& phase : phases)
       for (channel_message& message : phase.messages) {
         const std::uint64_t bytes = message.header.bytes;
@@ -192,13 +192,15 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
 
  private:
   std::uint64_t note(channel_operation operation, const_tensor_view view, std::size_t count,
-                     std::optional<std::uint64_t> peer, std::uint64_t order) {
+                     std::optional<std::uint64_t> peer, std::uint64_t order,
+                     std::optional<reduction> how = {}) {
     recorder_.issue({.sequence = sequence_,
                      .operation = operation,
                      .type = view.type,
                      .count = count,
                      .bytes = view.bytes(),
                      .peer = peer,
+                     .how = how,
                      .order = order});
     return sequence_++;
   }
