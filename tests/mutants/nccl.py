@@ -13,6 +13,7 @@ BOTH_ENDED = (FAILURES, "a watchdog ends a wait in CUDA")
 LOOK = (FAILURES, "an abort before a look")
 SET = (FAILURES, "a set fails together")
 DIFFER = (CHANNEL, "calls that differ")
+LOST = (FAILURES, "ranks that are lost")
 PIECES = (COMMUNICATOR, "host memory of several pieces")
 
 
@@ -48,7 +49,13 @@ NCCL = {
              "    throw error;", (COMMUNICATOR, "a call that fails")),
         nccl("the others of a set go on", "detail/nccl_handle.hpp", "if (other != shared_) all.push_back",
              "if (false) all.push_back", SET),
-        nccl("what was split off is in no set", "detail/nccl_handle.hpp", "    child.join_set();\n", "", SET),
+        nccl("what was split off is in no set", "detail/nccl_handle.hpp", "    child.join_set();\n  }", "  }", SET),
+        nccl("what replaces a channel is in no set", "detail/nccl_handle.hpp",
+             "    child.join_set();\n    return child;", "    return child;", LOST),
+        nccl("operations stopped by a replacement taken for ended", "detail/nccl_handle.hpp",
+             "if (!shared_->claim(reason)) throw", 'if (!shared_->claim("")) throw', LOST),
+        nccl("a channel that was replaced not ended", "detail/nccl_handle.hpp",
+             "    begin_abort_of_claimed(old, reason, limits_.abort_deadline);\n", "    shared_->set_ended();\n", LOST),
         nccl("finalized while an exception passes", "detail/nccl_handle.hpp",
              "if (std::uncaught_exceptions() > exceptions_ && owned_)", "if (false)",
              (FAILURES, "an exception aborts channels")),
@@ -118,8 +125,18 @@ NCCL = {
              (FAILURES, "a call of a group that fails")),
     ],
     "nccl_channel.hpp": [
+        nccl("ranks are lost while operations are under way", "nccl_channel.hpp", "NCCL_SHRINK_ABORT);",
+             "NCCL_SHRINK_DEFAULT);", LOST),
+        nccl("a rank lost twice", "nccl_channel.hpp", "if (std::ranges::find(ranks, detail::to_int(lost[i])) != ranks.end())", "if (false)",
+             (FAILURES, "losses that cannot be")),
         nccl("the watchdog waits for an abort", "nccl_channel.hpp", "state->handle.begin_abort(reason);",
              "state->handle.abort(reason);", BOTH_ENDED),
+    ],
+    "nccl_registration.hpp": [
+        nccl("memory stays registered", "nccl_registration.hpp", "if (registered_ == nullptr) return;", "return;",
+             (FAILURES, "registered memory")),
+        nccl("memory taken back twice", "nccl_registration.hpp", "registered_(std::exchange(other.registered_, nullptr))",
+             "registered_(other.registered_)", (FAILURES, "registered memory")),
     ],
     "nccl_id.hpp": [
         nccl("the id of another run", "nccl_id.hpp", "if (std::filesystem::exists(file))", "if (false)",

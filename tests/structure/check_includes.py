@@ -48,7 +48,8 @@ OUTSIDE = {
 }
 OUTSIDE |= {f"comm/detail/mpi_{part}.hpp": r"mpi\.h"
             for part in ("lane", "notices", "process", "requests", "roll_call")}
-NCCL = ["nccl.hpp", "nccl_channel.hpp", "nccl_group.hpp", "nccl_id.hpp", "nccl_set.hpp"]
+NCCL = ["nccl.hpp", "nccl_channel.hpp", "nccl_group.hpp", "nccl_id.hpp", "nccl_registration.hpp",
+        "nccl_set.hpp"]
 NCCL += [f"detail/nccl_{part}.hpp" for part in ("abort", "calls", "channel_core", "device", "handle",
                                                 "host_copies", "ticket")]
 OUTSIDE |= {f"comm/{header}": r"nccl\.h|cuda_runtime(_api)?\.h|vector_types\.h" for header in NCCL}

@@ -12,6 +12,7 @@
 /// compare their calls ahead.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +22,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <cuda_runtime_api.h>
 #include <nccl.h>
@@ -33,6 +35,7 @@
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/nccl_group.hpp>
 #include <omnibal/comm/nccl_id.hpp>
+#include <omnibal/comm/nccl_registration.hpp>
 #include <omnibal/comm/nccl_set.hpp>
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
@@ -228,6 +231,43 @@ class nccl_channel {
     return nccl_channel(std::move(child), options_);
   }
 
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0)
+  /// A channel of the ranks that stay when others are lost, in their order, to go on after a fault
+  /// or with fewer GPUs. Called by all that stay, with the same ranks, and by none that are lost.
+  /// Operations under way end without a result, and this channel is aborted; others of its set go
+  /// on. Only a channel that was not aborted can do this: the loss has to be known before a
+  /// deadline or a watchdog has ended it. The new channel is named <name>-of-<ranks>. Throws
+  /// invalid_input, and nothing is changed, unless `lost` has other ranks, each once, and at least
+  /// one; communication_error where not all that stay come by the deadline.
+  [[nodiscard]] nccl_channel without(std::span<const std::size_t> lost) {
+    std::vector<int> excluded = lost_ranks(lost);
+    const std::size_t stay = size() - excluded.size();
+    nccl_channel_options options = options_;
+    options.name += "-of-" + std::to_string(stay);
+    ncclConfig_t config = detail::nccl_configuration(options.most_blocks, options.name.c_str());
+    const std::string reason =
+        "replaced by a channel of " + std::to_string(stay) + " of its " + std::to_string(size());
+    return nccl_channel(core_.handle().replace(core_.place("without"), reason + " ranks",
+                                               [&](ncclComm_t comm, ncclComm_t* made) {
+                                                 return ncclCommShrink(
+                                                     comm, excluded.data(),
+                                                     detail::to_int(excluded.size()), made, &config,
+                                                     NCCL_SHRINK_ABORT);
+                                               }),
+                        options);
+  }
+#endif
+
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 19, 0)
+  /// Tells NCCL of memory that operations of this channel use again and again, such as a buffer of
+  /// gradients, until the result is destroyed. NCCL asks that all ranks do so, at the same offset
+  /// from the begin of what was allocated, and profits where the memory is from ncclMemAlloc.
+  /// Throws invalid_input for memory without bytes.
+  [[nodiscard]] nccl_registration register_memory(tensor_view memory) {
+    return {core_.shared_state(), memory};
+  }
+#endif
+
   /// Ends this rank's operations, and those on all channels of its set; those of other ranks end at
   /// their deadlines. From any thread.
   void abort(std::string_view reason) noexcept { core_.handle().abort(reason); }
@@ -271,6 +311,21 @@ class nccl_channel {
     detail::nccl_handle handle(made, true, limits(options));
     handle.settle(result, {rank, "init", 0});
     return handle;
+  }
+
+  /// As NCCL takes them.
+  [[nodiscard]] std::vector<int> lost_ranks(std::span<const std::size_t> lost) const {
+    if (lost.empty()) throw invalid_input("lost", "no rank", "must have at least one");
+    std::vector<int> ranks;
+    for (std::size_t i = 0; i < lost.size(); ++i) {
+      if (lost[i] >= size() || lost[i] == rank())
+        throw invalid_input("lost", i, lost[i],
+                            "must be another rank, below " + std::to_string(size()));
+      if (std::ranges::find(ranks, detail::to_int(lost[i])) != ranks.end())
+        throw invalid_input("lost", i, lost[i], "is there twice");
+      ranks.push_back(detail::to_int(lost[i]));
+    }
+    return ranks;
   }
 
   void require_own_count(std::span<const std::size_t> counts, std::size_t own,

@@ -67,6 +67,7 @@ struct clique {
   std::size_t arrived = 0;
   std::map<int, std::size_t> split_calls = {};                        // by number of the split
   std::map<std::pair<int, int>, std::shared_ptr<clique>> parts = {};  // by split and color
+  std::map<std::set<int>, std::shared_ptr<clique>> shrunk = {};       // by the ranks that are lost
   std::vector<std::pair<int, int>> order = {};                        // key and rank in the whole
 };
 
@@ -102,6 +103,7 @@ struct world {
   std::vector<primitive> log;                 // every call in order, of all ranks
   std::function<void()> before_query;         // called at a look at an event, without the lock
   std::vector<configuration> configurations;  // of every communicator that was made
+  std::map<void*, ncclComm_t> registered;     // by the memory
 
   void reset() {
     const std::scoped_lock lock(mutex);
@@ -119,6 +121,7 @@ struct world {
     copy_result = cudaSuccess;
     before_query = {};
     configurations.clear();
+    registered.clear();
     finalized = destroyed = aborted = revoked = open_groups_at_abort = 0;
   }
 };
@@ -398,6 +401,13 @@ inline ncclResult_t call(ncclComm_t comm, cudaStream_t handle, const primitive& 
   return ncclSuccess;
 }
 
+/// What was registered with a communicator goes with it.
+inline void leave(ncclComm_t comm) {
+  std::erase_if(all.registered, [&](const auto& each) { return each.second == comm; });
+  for (ncclComm_t& each : comm->clique->ranks)
+    if (each == comm) each = nullptr;
+}
+
 /// Whether a call that ranks make together has been made by all: an init, a split, and an end,
 /// which also waits for the kernels.
 inline bool others_came(ncclComm_t comm) {
@@ -483,6 +493,52 @@ ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key, ncclComm_t* chil
   return fake::begun(comm);
 }
 
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0)
+/// The parent has no part in it once its kernels have been stopped; the child waits for all that
+/// stay.
+ncclResult_t ncclCommShrink(ncclComm_t comm, int* lost, int count, ncclComm_t* child,
+                            ncclConfig_t* config, int flags) {
+  const std::scoped_lock lock(fake::all.mutex);
+  if (!fake::is_usable(comm, "ncclCommShrink")) return ncclInvalidUsage;
+  const std::set<int> ranks(lost, lost + count);
+  if (config->blocking != 0 || ranks.contains(comm->rank)) return ncclInvalidArgument;
+  fake::note(*config);
+  if (flags == NCCL_SHRINK_ABORT)
+    fake::stop_kernels(comm);
+  else if (!comm->queue.empty())
+    fake::all.violations.emplace_back("ncclCommShrink while operations are under way");
+  auto& left = comm->clique->shrunk[ranks];
+  if (!left) left = std::make_shared<fake::clique>();
+  left->ranks.resize(comm->clique->ranks.size() - ranks.size());
+  const auto below = std::distance(ranks.begin(), ranks.lower_bound(comm->rank));
+  *child = new ncclComm{
+      .clique = left, .rank = comm->rank - static_cast<int>(below), .device = comm->device};
+  left->ranks[static_cast<std::size_t>((*child)->rank)] = *child;
+  ++left->arrived;
+  fake::all.alive.insert(*child);
+  (void)fake::begun(*child);
+  return fake::begun(comm);
+}
+#endif
+
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 19, 0)
+ncclResult_t ncclCommRegister(const ncclComm_t comm, void* memory, std::size_t, void** handle) {
+  const std::scoped_lock lock(fake::all.mutex);
+  if (!fake::is_usable(comm, "ncclCommRegister")) return ncclInvalidUsage;
+  if (fake::all.call_result != ncclSuccess) return fake::all.call_result;
+  fake::all.registered[memory] = comm;
+  *handle = memory;
+  return ncclSuccess;
+}
+ncclResult_t ncclCommDeregister(const ncclComm_t comm, void* handle) {
+  const std::scoped_lock lock(fake::all.mutex);
+  if (!fake::is_usable(comm, "ncclCommDeregister")) return ncclInvalidUsage;
+  if (fake::all.registered.erase(handle) == 0)
+    fake::all.violations.emplace_back("ncclCommDeregister of memory that is not registered");
+  return ncclSuccess;
+}
+#endif
+
 ncclResult_t ncclCommFinalize(ncclComm_t comm) {
   const std::scoped_lock lock(fake::all.mutex);
   if (!fake::is_usable(comm, "ncclCommFinalize")) return ncclInvalidUsage;
@@ -498,8 +554,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t comm) {
     return ncclInvalidUsage;
   }
   ++fake::all.destroyed;
-  for (ncclComm_t& each : comm->clique->ranks)
-    if (each == comm) each = nullptr;
+  fake::leave(comm);
   delete comm;
   return ncclSuccess;
 }
@@ -522,8 +577,7 @@ ncclResult_t ncclCommAbort(ncclComm_t comm) {
   });
   fake::all.alive.erase(comm);
   ++fake::all.aborted;
-  for (ncclComm_t& each : comm->clique->ranks)
-    if (each == comm) each = nullptr;
+  fake::leave(comm);
   delete comm;
   fake::all.changed.notify_all();
   return ncclSuccess;

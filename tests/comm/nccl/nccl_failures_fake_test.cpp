@@ -278,6 +278,120 @@ void check_a_set_forgets_what_has_ended() {
   expect(fake::all.aborted == 0 && fake::all.destroyed == 2, "destroyed once");
 }
 
+// ---- ranks that are lost ----
+
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0)
+/// One rank leaves while the others wait for it in a sum: they go on without it.
+void check_ranks_that_are_lost() {
+  for (const std::size_t gone : {0U, 1U, 3U}) {
+    fake::all.reset();
+    on_ranks(4, [&](thread_communicator& ranks) {
+      const auto set = std::make_shared<nccl_communicator_set>();
+      nccl_channel channel = open(ranks, {.deadline = long_deadline, .name = "data", .set = set});
+      nccl_channel other = open(ranks, {.deadline = long_deadline, .set = set});
+      std::vector<float> values(4, 1.0F);
+      if (ranks.rank() == gone) {
+        channel.abort("this rank is lost");  // with its set
+        return;
+      }
+      auto sum = channel.all_reduce(view_of(values), reduction::sum, nullptr);
+      expect(!sum.done(), "it waits for the rank that is lost");
+      nccl_channel left = channel.without(std::vector{gone});
+      expect(left.size() == 3 && left.rank() == ranks.rank() - (ranks.rank() > gone ? 1 : 0),
+             "the ranks that stay, in their order");
+      expect(channel.handle() == nullptr && other.handle() != nullptr, "this one alone has ended");
+      for (const auto& look :
+           std::vector<std::function<void()>>{[&] { (void)sum.done(); }, [&] { sum.wait(); }})
+        expect_part(error_of(look), "aborted before: replaced by a channel of 3 of its 4 ranks");
+      expect(channel.log().entries[0].ended == 0, "the sum has not ended");
+      expect(left.log().channel == "data-of-3" && left.log().entries.empty(),
+             "a record of its own");
+      values.assign(4, 2.0F);
+      left.all_reduce(view_of(values), reduction::sum, nullptr).wait();
+      expect(values == std::vector<float>(4, 6.0F), "the sum of those that stay");
+      const std::size_t last = left.size() - 1;
+      if (left.rank() == last) {
+        left.abort("this rank is lost too");
+        other.abort("lost");
+        return;
+      }
+      nccl_channel pair = left.without(std::vector{last});
+      values.assign(4, 3.0F);
+      pair.all_reduce(view_of(values), reduction::sum, nullptr).wait();
+      expect(values[0] == 6.0F && pair.log().channel == "data-of-3-of-2", "and once more");
+      set->abort("the end");
+      expect(pair.handle() == nullptr, "what replaces a channel is of its set");
+    });
+    expect(fake::all.alive.empty(), "all have ended");
+  }
+}
+
+/// What is wrong by itself changes nothing; a rank that stays and does not come is an error.
+void check_losses_that_cannot_be() {
+  fake::all.reset();
+  on_ranks(3, [](thread_communicator& ranks) {
+    nccl_channel channel = open(ranks, {.deadline = std::chrono::seconds(1)});
+    const std::size_t own = ranks.rank();
+    const std::size_t next = (own + 1) % 3;
+    for (const std::vector<std::size_t>& lost :
+         std::vector<std::vector<std::size_t>>{{}, {own}, {3}, {next, next}})
+      expect_throw<invalid_input>([&] { (void)channel.without(lost); }, "ranks that are lost");
+    std::vector<float> values(4, 1.0F);
+    channel.all_reduce(view_of(values), reduction::sum, nullptr).wait();
+    expect(values[0] == 3.0F, "the channel goes on");
+    omnibal::barrier(ranks);
+    if (own == 0)
+      expect_part(error_of([&] { (void)channel.without(std::vector<std::size_t>{2}); }),
+                  "rank 0, without #1: did not end within 1000 ms");
+    omnibal::barrier(ranks);
+    channel.abort("rank 0 has failed");
+    expect_part(error_of([&] { (void)channel.without(std::vector<std::size_t>{next}); }),
+                "aborted before");
+  });
+  expect(fake::all.alive.empty() && fake::all.finalized == 0, "all have been aborted");
+}
+#endif
+
+// ---- registered memory ----
+
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 19, 0)
+/// Memory is registered as long as both the registration and the channel live, whichever ends
+/// first, and however the channel ends.
+void check_registered_memory() {
+  fake::all.reset();
+  on_ranks(1, [](thread_communicator& ranks) {
+    std::vector<float> values(4, 1.0F);
+    std::vector<float> others(4);
+    std::optional<nccl_channel> channel(open(ranks, {.deadline = long_deadline}));
+    {
+      auto first = channel->register_memory(view_of(values));
+      const auto moved = std::move(first);
+      const auto second = channel->register_memory(view_of(others));
+      expect(fake::all.registered.size() == 2, "both are registered");
+      channel->all_reduce(view_of(values), reduction::sum, nullptr).wait();
+    }
+    expect(fake::all.registered.empty(), "taken back");
+    expect_throw<invalid_input>([&] { (void)channel->register_memory({}); }, "no memory");
+    {
+      const auto outlives = channel->register_memory(view_of(values));
+      channel.reset();
+    }
+    channel.emplace(open(ranks, {.deadline = long_deadline}));
+    {
+      const auto outlives = channel->register_memory(view_of(values));
+      channel->abort("the user has had enough");
+    }
+    expect_part(error_of([&] { (void)channel->register_memory(view_of(values)); }),
+                "aborted before: the user has had enough");
+    channel.emplace(open(ranks, {.deadline = long_deadline}));
+    fake::all.call_result = ncclRemoteError;
+    expect_part(error_of([&] { (void)channel->register_memory(view_of(values)); }),
+                "register_memory #0: remote error");
+  });
+  expect(fake::all.registered.empty() && fake::all.alive.empty(), "nothing is left");
+}
+#endif
+
 // ---- groups and exceptions ----
 
 /// Rank 0 leaves within a group: NCCL has seen nothing of it, the others reach their deadline, and
@@ -579,30 +693,35 @@ void both(void (*check)(bool)) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  return collective_checks::status_of(
-      count, arguments,
-      {
-          {"an abort that hangs", check_abort_that_hangs},
-          {"a watchdog ends a wait in CUDA", [] { both(check_watchdog_ends_a_wait_in_cuda); }},
-          {"a set fails together", [] { both(check_a_set_fails_together); }},
-          {"a channel destroyed within a group",
-           [] { both(check_channel_destroyed_within_a_group); }},
-          {"a watchdog sees dropped tickets", check_watchdog_sees_dropped_tickets},
-          {"a watchdog leaves ended operations", check_watchdog_leaves_ended_operations},
-          {"a watchdog finds the oldest", check_watchdog_finds_the_oldest},
-          {"a watchdog sees an open group", check_watchdog_sees_an_open_group},
-          {"looks do not end a capture", check_looks_do_not_end_a_capture},
-          {"a set forgets what has ended", check_a_set_forgets_what_has_ended},
-          {"an exception aborts channels", check_exception_aborts_channels},
-          {"a copy that fails", check_copy_that_fails},
-          {"an own part of another size", check_own_part_of_another_size},
-          {"a call of a group that fails", check_a_call_of_a_group_that_fails},
-          {"an abort before a look", check_abort_before_a_look},
-          {"an abort by another thread", check_abort_by_another_thread},
-          {"flight records of failures", check_flight_records_of_failures},
-          {"copies have deadlines", check_copies_have_deadlines},
-          {"the device of a channel", check_device_of_a_channel},
-          {"a communicator in checked mode", check_communicator_in_checked_mode},
-          {"deadlines", check_deadlines},
-      });
+  return collective_checks::status_of(count, arguments, {
+    {"an abort that hangs", check_abort_that_hangs},
+        {"a watchdog ends a wait in CUDA", [] { both(check_watchdog_ends_a_wait_in_cuda); }},
+        {"a set fails together", [] { both(check_a_set_fails_together); }},
+        {"a channel destroyed within a group",
+         [] { both(check_channel_destroyed_within_a_group); }},
+        {"a watchdog sees dropped tickets", check_watchdog_sees_dropped_tickets},
+        {"a watchdog leaves ended operations", check_watchdog_leaves_ended_operations},
+        {"a watchdog finds the oldest", check_watchdog_finds_the_oldest},
+        {"a watchdog sees an open group", check_watchdog_sees_an_open_group},
+        {"looks do not end a capture", check_looks_do_not_end_a_capture},
+        {"a set forgets what has ended", check_a_set_forgets_what_has_ended},
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0)
+        {"ranks that are lost", check_ranks_that_are_lost},
+        {"losses that cannot be", check_losses_that_cannot_be},
+#endif
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 19, 0)
+        {"registered memory", check_registered_memory},
+#endif
+        {"an exception aborts channels", check_exception_aborts_channels},
+        {"a copy that fails", check_copy_that_fails},
+        {"an own part of another size", check_own_part_of_another_size},
+        {"a call of a group that fails", check_a_call_of_a_group_that_fails},
+        {"an abort before a look", check_abort_before_a_look},
+        {"an abort by another thread", check_abort_by_another_thread},
+        {"flight records of failures", check_flight_records_of_failures},
+        {"copies have deadlines", check_copies_have_deadlines},
+        {"the device of a channel", check_device_of_a_channel},
+        {"a communicator in checked mode", check_communicator_in_checked_mode},
+        {"deadlines", check_deadlines},
+  });
 }

@@ -112,18 +112,16 @@ class nccl_shared {
   std::_Exit(EXIT_FAILURE);
 }
 
-/// Begins to abort communicators all together and returns at once; those that somebody else ends
-/// are left to him. First every one is revoked that no thread calls at the moment, so that no
-/// kernel of one keeps the memory that the abort of another waits for; then each is aborted on a
-/// thread of its own, since an abort waits for the device. Where one has not ended by the deadline
-/// the process ends with the message: its device is lost.
-inline void begin_abort(std::span<const std::shared_ptr<nccl_shared>> communicators,
-                        std::string_view reason, std::chrono::milliseconds deadline) noexcept {
+/// Begins to abort communicators all together and returns at once; whoever calls it has claimed
+/// them. First every one is revoked that no thread calls at the moment, so that no kernel of one
+/// keeps the memory that the abort of another waits for; then each is aborted on a thread of its
+/// own, since an abort waits for the device. Where one has not ended by the deadline the process
+/// ends with the message: its device is lost.
+inline void begin_abort_of_claimed(std::span<const std::shared_ptr<nccl_shared>> communicators,
+                                   std::string_view reason,
+                                   std::chrono::milliseconds deadline) noexcept {
   std::vector<std::pair<std::shared_ptr<nccl_shared>, ncclComm_t>> claimed;
-  for (const auto& each : communicators)
-    if (each->claim(reason)) claimed.emplace_back(each, nullptr);
-  if (claimed.empty()) return;
-  for (auto& [each, taken] : claimed) taken = each->take(true);
+  for (const auto& each : communicators) claimed.emplace_back(each, each->take(true));
   for (const auto& [each, taken] : claimed)
     std::thread([each = each, taken = taken] {
       cudaSetDevice(each->device());
@@ -136,6 +134,15 @@ inline void begin_abort(std::span<const std::shared_ptr<nccl_shared>> communicat
     for (const auto& [each, taken] : claimed)
       if (!each->wait_until(end)) end_process(reason);
   }).detach();
+}
+
+/// The same of communicators of which others may have ended some: those are left to them.
+inline void begin_abort(std::span<const std::shared_ptr<nccl_shared>> communicators,
+                        std::string_view reason, std::chrono::milliseconds deadline) noexcept {
+  std::vector<std::shared_ptr<nccl_shared>> claimed;
+  for (const auto& each : communicators)
+    if (each->claim(reason)) claimed.push_back(each);
+  if (!claimed.empty()) begin_abort_of_claimed(claimed, reason, deadline);
 }
 
 }  // namespace omnibal::inline v0::detail

@@ -107,6 +107,36 @@ class nccl_handle {
     if (result != ncclSuccess) fail(describe(result), at);
   }
 
+  /// Calls NCCL as above unless the communicator has ended, whatever comes of it.
+  template <typename Call>
+  void try_call(const Call& call) noexcept {
+    if (!shared_ || shared_->is_claimed()) return;
+    const device_guard guard(device());
+    const ncclResult_t result = shared_->with(
+        [&](ncclComm_t handle) { return handle == nullptr ? ncclSuccess : call(handle); });
+    if (result == ncclInProgress) (void)poll();
+  }
+
+  /// Ends the communicator for the reason and returns the one that make(communicator, child) has
+  /// made of it, of some of its ranks. Those that it fails together with go on.
+  template <typename Make>
+  [[nodiscard]] nccl_handle replace(const nccl_place& at, std::string_view reason,
+                                    const Make& make) {
+    require_open(at);
+    const device_guard guard(device());
+    const std::vector<std::shared_ptr<nccl_shared>> old = {shared_};
+    // First: what is stopped by this ends without a result, and is not taken for one.
+    if (!shared_->claim(reason)) throw aborted_before(at);
+    nccl_handle child;
+    const ncclResult_t result = make_child(child, make);
+    begin_abort_of_claimed(old, reason, limits_.abort_deadline);
+    tell_failure();
+    shared_->wait();
+    if (result != ncclSuccess) child.fail(child.describe(result), at);
+    child.join_set();
+    return child;
+  }
+
   /// As settle, for a communicator that a split has made: its failure is not that of the parent.
   static void settle_child(nccl_handle& child, const nccl_place& at) {
     if (!child.shared_) return;
@@ -189,6 +219,17 @@ class nccl_handle {
   }
 
  private:
+  /// Until neither uses the other any more. Without exceptions: whoever has claimed a communicator
+  /// has to end it.
+  template <typename Make>
+  [[nodiscard]] ncclResult_t make_child(nccl_handle& child, const Make& make) noexcept {
+    ncclComm_t made = nullptr;
+    ncclResult_t result = shared_->with([&](ncclComm_t handle) { return make(handle, &made); });
+    child = nccl_handle(made, true, limits_);
+    if (result == ncclInProgress) result = poll();
+    return result == ncclSuccess ? child.poll() : result;
+  }
+
   void tell_failure() const noexcept {
     if (on_failure_ && !shared_->failure().empty()) on_failure_();
   }
