@@ -26,6 +26,7 @@
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
+#include <omnibal/core/error.hpp>
 
 namespace omnibal::trainer {
 
@@ -241,6 +242,8 @@ class staged_channel {
   [[nodiscard]] auto stream() const { return state_->memory->stream(); }
 
   [[nodiscard]] staged space_for(const_tensor_view values) const {
+    if (values.count > 0 && values.data == nullptr)
+      throw invalid_input("view", "null", "must be the memory of its elements");
     return {state_->memory, values.bytes()};
   }
   [[nodiscard]] staged copied(const_tensor_view values) const {

@@ -216,6 +216,8 @@ void check_open_group(Channel& channel) {
   expect_throw<omnibal::invalid_input>([&] { receive.wait(std::chrono::milliseconds(50)); },
                                        "wait(deadline) in an open group");
   expect_throw<omnibal::invalid_input>([&] { (void)receive.done(); }, "done() in an open group");
+  expect_throw<omnibal::invalid_input>([&] { (void)channel.split(0, 0); },
+                                       "split in an open group");
   before.wait();
   channel.end_group().wait();
   expect(send.done() && receive.done(), "the group has ended");
@@ -233,6 +235,30 @@ void check_deadlines(Channel& channel) {
   ticket.wait(milliseconds::max());
   ticket.wait(milliseconds(0));
   expect(sum[0] == static_cast<float>(channel.size()), "sum");
+}
+
+/// In a group that an abort left open, the abort is what every call and ticket of rank 0 says.
+template <omnibal::tensor_channel Channel>
+void check_aborted_group(Channel& channel) {
+  if (channel.rank() != 0) return;
+  using omnibal::communication_error;
+  const std::vector<float> sent(4);
+  std::vector<float> sum(4);
+  std::optional<typename Channel::ticket> message;
+  expect_throw<std::domain_error>(
+      [&] {
+        omnibal::in_group(channel, [&] {
+          message = channel.send(view_of(sent), (channel.rank() + 1) % channel.size(), {});
+          throw std::domain_error("not a number");
+        });
+      },
+      "an exception within a group");
+  const auto fails = [](const auto& call) { expect_throw<communication_error>(call, "aborted"); };
+  fails([&] { (void)channel.all_reduce(view_of(sum), reduction::sum, {}); });
+  fails([&] { (void)channel.send(view_of(sent), (channel.rank() + 1) % channel.size(), {}); });
+  fails([&] { (void)message->done(); });
+  fails([&] { message->wait(); });
+  fails([&] { channel.end_group(); });
 }
 
 /// A channel that rank 0 destroys within a group ends with an error on the others. Called by all
@@ -282,6 +308,20 @@ void check_preconditions(Channel& channel) {
                               "bytes");
   expect_throw<invalid_input>([&] { (void)channel.all_to_all(view, counts, view, counts, {}); },
                               "sum of counts");
+  const std::vector<std::size_t> none(channel.size(), 0);
+  const omnibal::tensor_view nowhere{nullptr, 4, element_type::f32};
+  const omnibal::tensor_view endless{view.data, std::size_t{1} << 62U, element_type::f32};
+  for (const auto& bad : {nowhere, endless}) {
+    const std::size_t peer = (channel.rank() + 1) % channel.size();
+    const auto refused = [](const auto& call) { expect_throw<invalid_input>(call, "no memory"); };
+    if (channel.size() > 1) refused([&] { (void)channel.send(bad, peer, {}); });
+    if (channel.size() > 1) refused([&] { (void)channel.receive(bad, peer, {}); });
+    refused([&] { (void)channel.all_reduce(bad, reduction::sum, {}); });
+    refused([&] { (void)channel.broadcast(bad, 0, {}); });
+    refused([&] { (void)channel.reduce_scatter(bad, view, none, reduction::sum, {}); });
+    refused([&] { (void)channel.all_gather(view, bad, none, {}); });
+    refused([&] { (void)channel.all_to_all(bad, none, view, none, {}); });
+  }
   counts[channel.rank()] = 4;
   expect_throw<invalid_input>([&] { (void)channel.all_gather(view, view_of(bytes), counts, {}); },
                               "types");
@@ -304,6 +344,21 @@ void check_split(Channel& channel) {
   for (std::size_t r = 1; r < channel.size(); ++r)
     if (r % 2 == rank % 2) expected += static_cast<std::int64_t>(r);
   expect(sum[0] == expected, "sum over the part");
+  // Split once more: every channel has a name of its own, in its flight record.
+  auto next = part->split(0, 0);
+  const std::string whole = channel.log().channel;
+  const std::string ending = "/" + std::to_string(*color);
+  const std::string name = part->log().channel;
+  expect(name.starts_with(whole + "/") && name.ends_with(ending), "name of a part: " + name);
+  expect(next->log().channel == name + "/0/0", "name of a part of it: " + next->log().channel);
+}
+
+/// Channels that are split off one after the other by the same colors have names of their own.
+template <omnibal::tensor_channel Channel>
+void check_names(Channel& channel) {
+  const auto first = channel.split(0, 0);
+  const auto second = channel.split(0, 0);
+  expect(first->log().channel != second->log().channel, "names of two splits");
 }
 
 /// Everything above, `rounds` times with other sizes. Called by all ranks.
@@ -320,6 +375,7 @@ void check_channel(Channel& channel, std::uint64_t rounds) {
     check_element<std::int64_t>(channel, seed);
   }
   check_split(channel);
+  check_names(channel);
 }
 
 }  // namespace channel_checks

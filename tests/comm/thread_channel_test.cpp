@@ -69,6 +69,13 @@ TEST_CASE("channels between threads do what every channel must") {
     }
 }
 
+TEST_CASE("a group that an abort left open says so at every call") {
+  for (const std::size_t size : {2U, 3U})
+    CHECK(run_channels(size, {}, [](thread_channel& channel) {
+            channel_checks::check_aborted_group(channel);
+          }).errors == std::vector<std::string>(size));
+}
+
 TEST_CASE("both send first: fine with mailboxes, the deadline in rendezvous mode") {
   const auto exchange = [](thread_channel& channel) {
     std::vector<float> own(8, static_cast<float>(channel.rank()));

@@ -37,6 +37,7 @@
 #include <omnibal/comm/detail/mpi_notices.hpp>
 #include <omnibal/comm/detail/mpi_process.hpp>
 #include <omnibal/comm/detail/mpi_requests.hpp>
+#include <omnibal/comm/detail/part_name.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/mpi.hpp>
 #include <omnibal/comm/tensor.hpp>
@@ -192,8 +193,11 @@ class mpi_channel : public detail::host_channel {
   [[nodiscard]] std::optional<mpi_channel> split(std::optional<int> color, int key) {
     (void)gather_colors(color, key);
     auto part = static_cast<detail::mpi_transport&>(transport()).lane().split(color, key);
+    const std::uint64_t number = splits_++;
     if (!part) return std::nullopt;
-    return mpi_channel(std::move(*part), options_);
+    mpi_channel_options options = options_;
+    options.name = detail::part_name(options_.name, number, *color);
+    return mpi_channel(std::move(*part), options);
   }
 
  private:
@@ -203,6 +207,7 @@ class mpi_channel : public detail::host_channel {
         options_(options) {}
 
   mpi_channel_options options_;
+  std::uint64_t splits_ = 0;
 };
 
 }  // namespace omnibal::inline v0

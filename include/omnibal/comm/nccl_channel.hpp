@@ -32,6 +32,7 @@
 #include <omnibal/comm/detail/nccl_channel_core.hpp>
 #include <omnibal/comm/detail/nccl_handle.hpp>
 #include <omnibal/comm/detail/nccl_ticket.hpp>
+#include <omnibal/comm/detail/part_name.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/nccl_group.hpp>
 #include <omnibal/comm/nccl_id.hpp>
@@ -113,6 +114,7 @@ class nccl_channel {
 
   ticket send(const_tensor_view sent, std::size_t to, cudaStream_t stream) {
     detail::require_peer("to", to, rank(), size());
+    detail::require_memory("sent", sent);
     return core_.message(channel_operation::send, sent, to, stream, [=](ncclComm_t comm) {
       return ncclSend(sent.data, sent.count, detail::nccl_type_of(sent.type), detail::to_int(to),
                       comm, stream);
@@ -121,6 +123,7 @@ class nccl_channel {
 
   ticket receive(tensor_view received, std::size_t from, cudaStream_t stream) {
     detail::require_peer("from", from, rank(), size());
+    detail::require_memory("received", received);
     return core_.message(channel_operation::receive, received, from, stream, [=](ncclComm_t comm) {
       return ncclRecv(received.data, received.count, detail::nccl_type_of(received.type),
                       detail::to_int(from), comm, stream);
@@ -129,6 +132,7 @@ class nccl_channel {
 
   ticket all_reduce(tensor_view values, reduction how, cudaStream_t stream) {
     detail::require_reducible(values.type);
+    detail::require_memory("values", values);
     return core_.collective({.operation = channel_operation::all_reduce,
                              .view = values,
                              .count = values.count,
@@ -144,7 +148,7 @@ class nccl_channel {
   ticket reduce_scatter(const_tensor_view sent, tensor_view received,
                         std::span<const std::size_t> counts, reduction how, cudaStream_t stream) {
     detail::require_reducible(sent.type);
-    detail::require_same_type(sent, received);
+    detail::require_views(sent, received);
     detail::require_counts("counts", counts, size(), sent.count);
     require_own_count(counts, received.count, "received");
     return core_.collective(
@@ -163,7 +167,7 @@ class nccl_channel {
   /// Counts that differ are sends and receives, in a group.
   ticket all_gather(const_tensor_view sent, tensor_view received,
                     std::span<const std::size_t> counts, cudaStream_t stream) {
-    detail::require_same_type(sent, received);
+    detail::require_views(sent, received);
     detail::require_counts("counts", counts, size(), received.count);
     require_own_count(counts, sent.count, "sent");
     const detail::nccl_collective called{.operation = channel_operation::all_gather,
@@ -181,6 +185,7 @@ class nccl_channel {
 
   ticket broadcast(tensor_view values, std::size_t root, cudaStream_t stream) {
     detail::require_rank("root", root, size());
+    detail::require_memory("values", values);
     return core_.collective({.operation = channel_operation::broadcast,
                              .view = values,
                              .count = values.count,
@@ -195,7 +200,7 @@ class nccl_channel {
   ticket all_to_all(const_tensor_view sent, std::span<const std::size_t> sent_counts,
                     tensor_view received, std::span<const std::size_t> received_counts,
                     cudaStream_t stream) {
-    detail::require_same_type(sent, received);
+    detail::require_views(sent, received);
     detail::require_counts("sent_counts", sent_counts, size(), sent.count);
     detail::require_counts("received_counts", received_counts, size(), received.count);
     detail::require_own_part(sent_counts, received_counts, rank());
@@ -216,7 +221,10 @@ class nccl_channel {
 
   [[nodiscard]] std::optional<nccl_channel> split(std::optional<int> color, int key) {
     detail::require_color(color);
-    ncclConfig_t config = detail::nccl_configuration(options_.most_blocks, options_.name.c_str());
+    core_.require_no_group("split");
+    nccl_channel_options options = options_;
+    if (color) options.name = detail::part_name(options_.name, splits_, *color);
+    ncclConfig_t config = detail::nccl_configuration(options.most_blocks, options.name.c_str());
     ncclComm_t made = nullptr;
     detail::nccl_handle child;
     const detail::nccl_place at = core_.place("split");
@@ -227,8 +235,9 @@ class nccl_channel {
       return result;
     });
     detail::nccl_handle::settle_child(child, at);
+    ++splits_;
     if (!color) return std::nullopt;
-    return nccl_channel(std::move(child), options_);
+    return nccl_channel(std::move(child), options);
   }
 
 #if NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0)
@@ -241,6 +250,7 @@ class nccl_channel {
   /// one; communication_error where not all that stay come by the deadline.
   [[nodiscard]] nccl_channel without(std::span<const std::size_t> lost) {
     std::vector<int> excluded = lost_ranks(lost);
+    core_.require_no_group("without");
     const std::size_t stay = size() - excluded.size();
     nccl_channel_options options = options_;
     options.name += "-of-" + std::to_string(stay);
@@ -344,6 +354,7 @@ class nccl_channel {
 
   nccl_channel_options options_;
   detail::nccl_channel_core core_;
+  std::uint64_t splits_ = 0;
 };
 
 }  // namespace omnibal::inline v0

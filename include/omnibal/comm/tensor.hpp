@@ -154,7 +154,11 @@ void fold(std::span<const std::byte* const> parts, std::byte* result, std::size_
 
 void require_reducible(element_type type);
 
-void require_same_type(const_tensor_view sent, const_tensor_view received);
+/// Throws unless there is memory for the elements, of less than 2⁶⁴ bytes.
+void require_memory(std::string_view field, const_tensor_view view);
+
+/// The same of both, which are of one type.
+void require_views(const_tensor_view sent, const_tensor_view received);
 
 }  // namespace detail
 

@@ -77,13 +77,16 @@ struct channel_watch_point {
 /// - `all_gather(sent, received, counts)`: `sent` may be its part of `received`.
 /// - `broadcast(values, root)`.
 /// - `all_to_all(sent, sent_counts, received, received_counts)`.
-/// - `split(color, key)`: as for a communicator; blocks.
+/// - `split(color, key)`: as for a communicator; blocks. The part is named <name>/<split>/<color>,
+///   with the number of splits before, so that its flight records are told from those of others.
 /// - `abort(reason)`: every operation of every rank ends with an error. Over MPI the thread of the
 ///   channel reports it to the other ranks: at once, or when it looks next if another one aborts.
 /// - `log()`: the last operations. `watch_point()`: the channel for other threads, as watchdog.hpp
 ///   has one.
 ///
-/// Arguments that are invalid by themselves throw invalid_input, and the channel remains usable.
+/// Arguments that are invalid by themselves, views without the memory of their elements too, throw
+/// invalid_input, and the channel remains usable. Tickets of a channel that has ended as it should
+/// are done.
 template <typename Type>
 concept tensor_channel = channel_ticket<typename Type::ticket, typename Type::stream_type> &&
     requires(Type& channel, const Type& constant, tensor_view received, const_tensor_view sent,

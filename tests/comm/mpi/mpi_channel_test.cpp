@@ -57,6 +57,12 @@ void check_all() {
   channel_checks::check_channel(channel, 3);
 }
 
+void check_aborted_group() {
+  mpi_channel channel;
+  channel_checks::check_aborted_group(channel);
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
 void check_messages_in_pieces() {
   mpi_channel channel(MPI_COMM_WORLD, {.largest_message = 96});
   channel_checks::check_channel(channel, 1);
@@ -138,6 +144,7 @@ void check_destroyed_group() {
 void run_checks() {
   check_all();
   check_messages_in_pieces();
+  check_aborted_group();
   check_mismatches(INT_MAX);
   check_mismatches(96);
   check_more_than_int_counts();

@@ -149,6 +149,23 @@ void check_missing_rank() {
   if (rank != 1) expect_error(error, "all_gather #0: rank 1 did not come within 200 ms");
 }
 
+/// The others come when rank 0 has given up: they wait for it until their deadline, in
+/// the duplication or, where MPI completes that one, at the next step.
+void check_ranks_that_come_late() {
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  if (rank != 0) std::this_thread::sleep_for(2 * short_wait);
+  std::string error;
+  try {
+    mpi_communicator ranks(MPI_COMM_WORLD, {.deadline = short_wait});
+  } catch (const communication_error& thrown) {
+    error = thrown.what();
+  }
+  expect_error(error,
+               rank == 0 ? "duplicate #0: not all ranks came within 200 ms" : "within 200 ms");
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
 void check_sends_that_wait_for_each_other() {
   const std::string error = error_of(
       [](mpi_communicator& ranks) {
@@ -220,6 +237,7 @@ void run_checks() {
   check_sends_that_wait_for_each_other();
   check_abort_and_exception();
   check_thread_level();
+  check_ranks_that_come_late();  // the last: MPI is left with a call that was begun
 }
 
 }  // namespace

@@ -100,6 +100,13 @@ void check_order_that_hangs() {
   expect(fake::all.aborted > 0, "aborted");
 }
 
+/// A group that an abort left open says so at every call.
+void check_aborted_group() {
+  const auto errors =
+      errors_of(2, [](nccl_channel& channel) { channel_checks::check_aborted_group(channel); });
+  for (const std::string& error : errors) expect(error.empty(), error);
+}
+
 /// Buckets reduce what their backward makes, over NCCL as over the host.
 void check_buckets() {
   for (const std::size_t size : {1U, 2U, 3U, 5U}) {
@@ -159,7 +166,7 @@ void check_options_reach_nccl() {
   for (std::size_t i = 0; i < 2; ++i) {
     expect(fake::all.configurations[i].most_blocks == 3, "most_blocks");
 #if NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0)
-    expect(fake::all.configurations[i].name == "gradients", "name");
+    expect(fake::all.configurations[i].name == (i == 0 ? "gradients" : "gradients/0/0"), "name");
 #endif
   }
   expect(fake::all.configurations[2].most_blocks == NCCL_CONFIG_UNDEF_INT, "left to NCCL");
@@ -327,6 +334,7 @@ int main(int count, char** arguments) {
   return collective_checks::status_of(count, arguments,
                                       {
                                           {"all operations", check_all},
+                                          {"an aborted group", check_aborted_group},
                                           {"buckets", check_buckets},
                                           {"destroyed buckets", check_destroyed_buckets},
                                           {"options reach NCCL", check_options_reach_nccl},

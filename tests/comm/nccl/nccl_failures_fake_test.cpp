@@ -278,6 +278,44 @@ void check_a_set_forgets_what_has_ended() {
   expect(fake::all.aborted == 0 && fake::all.destroyed == 2, "destroyed once");
 }
 
+// ---- tickets that are left ----
+
+/// A channel that ends as it should has waited for its operations, so their tickets are done.
+void check_tickets_outlive_their_channel() {
+  fake::all.reset();
+  on_ranks(2, [](thread_communicator& ranks) {
+    stream other;
+    std::optional<nccl_channel> channel(open(ranks, {.deadline = long_deadline}));
+    std::vector<float> values(4, 1.0F);
+    auto sum = channel->all_reduce(view_of(values), reduction::sum, nullptr);
+    auto copy = sum;
+    channel.reset();
+    copy.after(other.handle);
+    expect(sum.done() && values[0] == 2.0F, "the sum has ended with its channel");
+    copy.wait();
+  });
+  expect(fake::all.aborted == 0 && fake::all.finalized == 2, "finalized");
+}
+
+/// An abort is one, whatever its reason.
+void check_abort_without_a_reason() {
+  fake::all.reset();
+  on_ranks(2, [](thread_communicator& ranks) {
+    nccl_channel channel = open(ranks, {.deadline = long_deadline});
+    std::vector<float> values(4);
+    if (ranks.rank() == 0) {
+      auto sum = channel.all_reduce(view_of(values), reduction::sum, nullptr);
+      channel.abort("");
+      expect_part(error_of([&] { (void)sum.done(); }), "aborted before: no reason was given");
+      expect_part(error_of([&] { sum.wait(); }), "aborted before: no reason was given");
+      expect(!channel.log().failure.empty(), "the record has a failure");
+      expect(channel.log().entries[0].ended == 0, "the sum has not ended");
+    }
+    omnibal::barrier(ranks);
+    channel.abort("rank 0 has failed");
+  });
+}
+
 // ---- ranks that are lost ----
 
 #if NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0)
@@ -350,6 +388,9 @@ void check_losses_that_cannot_be() {
   });
   expect(fake::all.alive.empty() && fake::all.finalized == 0, "all have been aborted");
 }
+#else
+void check_ranks_that_are_lost() {}
+void check_losses_that_cannot_be() {}
 #endif
 
 // ---- registered memory ----
@@ -390,6 +431,8 @@ void check_registered_memory() {
   });
   expect(fake::all.registered.empty() && fake::all.alive.empty(), "nothing is left");
 }
+#else
+void check_registered_memory() {}
 #endif
 
 // ---- groups and exceptions ----
@@ -693,35 +736,35 @@ void both(void (*check)(bool)) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  return collective_checks::status_of(count, arguments, {
-    {"an abort that hangs", check_abort_that_hangs},
-        {"a watchdog ends a wait in CUDA", [] { both(check_watchdog_ends_a_wait_in_cuda); }},
-        {"a set fails together", [] { both(check_a_set_fails_together); }},
-        {"a channel destroyed within a group",
-         [] { both(check_channel_destroyed_within_a_group); }},
-        {"a watchdog sees dropped tickets", check_watchdog_sees_dropped_tickets},
-        {"a watchdog leaves ended operations", check_watchdog_leaves_ended_operations},
-        {"a watchdog finds the oldest", check_watchdog_finds_the_oldest},
-        {"a watchdog sees an open group", check_watchdog_sees_an_open_group},
-        {"looks do not end a capture", check_looks_do_not_end_a_capture},
-        {"a set forgets what has ended", check_a_set_forgets_what_has_ended},
-#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 27, 0)
-        {"ranks that are lost", check_ranks_that_are_lost},
-        {"losses that cannot be", check_losses_that_cannot_be},
-#endif
-#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 19, 0)
-        {"registered memory", check_registered_memory},
-#endif
-        {"an exception aborts channels", check_exception_aborts_channels},
-        {"a copy that fails", check_copy_that_fails},
-        {"an own part of another size", check_own_part_of_another_size},
-        {"a call of a group that fails", check_a_call_of_a_group_that_fails},
-        {"an abort before a look", check_abort_before_a_look},
-        {"an abort by another thread", check_abort_by_another_thread},
-        {"flight records of failures", check_flight_records_of_failures},
-        {"copies have deadlines", check_copies_have_deadlines},
-        {"the device of a channel", check_device_of_a_channel},
-        {"a communicator in checked mode", check_communicator_in_checked_mode},
-        {"deadlines", check_deadlines},
-  });
+  return collective_checks::status_of(
+      count, arguments,
+      {
+          {"an abort that hangs", check_abort_that_hangs},
+          {"a watchdog ends a wait in CUDA", [] { both(check_watchdog_ends_a_wait_in_cuda); }},
+          {"a set fails together", [] { both(check_a_set_fails_together); }},
+          {"a channel destroyed within a group",
+           [] { both(check_channel_destroyed_within_a_group); }},
+          {"a watchdog sees dropped tickets", check_watchdog_sees_dropped_tickets},
+          {"a watchdog leaves ended operations", check_watchdog_leaves_ended_operations},
+          {"a watchdog finds the oldest", check_watchdog_finds_the_oldest},
+          {"a watchdog sees an open group", check_watchdog_sees_an_open_group},
+          {"looks do not end a capture", check_looks_do_not_end_a_capture},
+          {"a set forgets what has ended", check_a_set_forgets_what_has_ended},
+          {"tickets outlive their channel", check_tickets_outlive_their_channel},
+          {"an abort without a reason", check_abort_without_a_reason},
+          {"ranks that are lost", check_ranks_that_are_lost},
+          {"losses that cannot be", check_losses_that_cannot_be},
+          {"registered memory", check_registered_memory},
+          {"an exception aborts channels", check_exception_aborts_channels},
+          {"a copy that fails", check_copy_that_fails},
+          {"an own part of another size", check_own_part_of_another_size},
+          {"a call of a group that fails", check_a_call_of_a_group_that_fails},
+          {"an abort before a look", check_abort_before_a_look},
+          {"an abort by another thread", check_abort_by_another_thread},
+          {"flight records of failures", check_flight_records_of_failures},
+          {"copies have deadlines", check_copies_have_deadlines},
+          {"the device of a channel", check_device_of_a_channel},
+          {"a communicator in checked mode", check_communicator_in_checked_mode},
+          {"deadlines", check_deadlines},
+      });
 }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -126,14 +127,17 @@ class mpi_lane {
       throw communication_error(0, operation, 0, mpi_error_text(code));
     MPI_Comm_set_errhandler(parent, MPI_ERRORS_RETURN);
     MPI_Request request = MPI_REQUEST_NULL;
-    int code = MPI_Comm_idup(parent, &handle_, &request);
+    auto made = std::make_unique<MPI_Comm>(MPI_COMM_NULL);
+    int code = MPI_Comm_idup(parent, made.get(), &request);
     if (code == MPI_SUCCESS) code = wait_for(request);
     MPI_Comm_set_errhandler(parent, of_parent);
     MPI_Errhandler_free(&of_parent);
-    if (code != MPI_SUCCESS) handle_ = MPI_COMM_NULL;
-    if (code == MPI_ERR_PENDING)
+    if (code == MPI_ERR_PENDING) {
+      (void)made.release();  // MPI may still write it
       throw communication_error(0, operation, 0, "not all ranks came" + within());
+    }
     if (code != MPI_SUCCESS) throw communication_error(0, operation, 0, mpi_error_text(code));
+    handle_ = *made;
     MPI_Comm_set_errhandler(handle_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(handle_, &rank_);
     MPI_Comm_size(handle_, &size_);
@@ -143,11 +147,11 @@ class mpi_lane {
   [[nodiscard]] int wait_for(MPI_Request& request) const {
     const auto end = deadline_after(deadline_);
     patience looks;
-    for (int ended = 0; std::chrono::steady_clock::now() < end; looks.pause())
-      if (const int code = MPI_Test(&request, &ended, MPI_STATUS_IGNORE);
-          code != MPI_SUCCESS || ended != 0)
-        return code;
-    return MPI_ERR_PENDING;
+    for (int ended = 0;; looks.pause()) {
+      const int code = MPI_Test(&request, &ended, MPI_STATUS_IGNORE);
+      if (code != MPI_SUCCESS || ended != 0) return code;
+      if (std::chrono::steady_clock::now() >= end) return MPI_ERR_PENDING;
+    }
   }
 
   /// Whether all ranks are about to free the communicator. MPI gives its number to the next one,

@@ -52,7 +52,7 @@ class nccl_shared {
   [[nodiscard]] ncclComm_t get() const noexcept { return communicator_; }
 
   /// Whoever calls first has to end the communicator: by an abort with a reason, which later
-  /// failures name, or without one.
+  /// failures name, or without one as it should end.
   [[nodiscard]] bool claim(std::string_view reason) {
     const std::scoped_lock lock(text_);
     if (is_claimed_) return false;
@@ -139,6 +139,7 @@ inline void begin_abort_of_claimed(std::span<const std::shared_ptr<nccl_shared>>
 /// The same of communicators of which others may have ended some: those are left to them.
 inline void begin_abort(std::span<const std::shared_ptr<nccl_shared>> communicators,
                         std::string_view reason, std::chrono::milliseconds deadline) noexcept {
+  if (reason.empty()) reason = "no reason was given";  // empty is the reason of an end without one
   std::vector<std::shared_ptr<nccl_shared>> claimed;
   for (const auto& each : communicators)
     if (each->claim(reason)) claimed.push_back(each);

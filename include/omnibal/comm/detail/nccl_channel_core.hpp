@@ -99,13 +99,17 @@ class nccl_channel_core {
     check_.open(control, rank(), size());
   }
 
+  void require_no_group(std::string_view operation) const {
+    if (!group_) return;
+    handle().require_open(place(operation));  // an abort is why a group was never ended
+    throw invalid_input("group", operation, "groups hold sends and receives alone");
+  }
+
   /// `enqueue` calls NCCL; `prepare`, which does not, comes before it on the stream.
   template <typename Prepare, typename Enqueue>
   nccl_ticket collective(const nccl_collective& called, cudaStream_t stream, const Prepare& prepare,
                          const Enqueue& enqueue) {
-    if (group_)
-      throw invalid_input("group", name_of(called.operation),
-                          "groups hold sends and receives alone");
+    require_no_group(name_of(called.operation));
     const nccl_place at = place(name_of(called.operation));
     handle().require_open(at);
     const device_guard guard(handle().device());

@@ -73,6 +73,11 @@ class nccl_handle {
   /// without a result.
   [[nodiscard]] std::string failure() const { return shared_ ? shared_->failure() : std::string(); }
 
+  /// Whether it has ended as it should: then so have all its operations.
+  [[nodiscard]] bool has_finalized() const {
+    return shared_ && shared_->is_claimed() && shared_->failure().empty();
+  }
+
   /// Called when it has failed, while an abort goes on, and at its end at the latest; by any
   /// thread, maybe more than once.
   void on_failure(std::function<void()> action) { on_failure_ = std::move(action); }

@@ -150,7 +150,7 @@ class nccl_ticket {
         sequence_(sequence) {}
 
   [[nodiscard]] bool done() {
-    if (!event_) return true;
+    if (!event_ || state_->handle.has_finalized()) return true;
     require_begun();
     const device_guard guard(state_->handle.device());
     const cudaError_t result = event_->query();
@@ -165,7 +165,7 @@ class nccl_ticket {
 
   void wait(std::chrono::milliseconds deadline) {
     require_waiting_time("deadline", deadline);
-    if (!event_) return;
+    if (!event_ || state_->handle.has_finalized()) return;
     require_begun();
     const device_guard guard(state_->handle.device());
     state_->handle.wait([&] { return event_->query(); }, deadline, place());
@@ -174,7 +174,7 @@ class nccl_ticket {
 
   /// Does not block the host.
   void after(cudaStream_t stream) {
-    if (!event_) return;
+    if (!event_ || state_->handle.has_finalized()) return;
     require_begun();
     const device_guard guard(state_->handle.device());
     state_->handle.require(cudaStreamWaitEvent(stream, event_->get(), 0), place());

@@ -67,18 +67,21 @@ OMNIBAL_INLINE channel_transport& host_channel::transport() noexcept { return co
 
 OMNIBAL_INLINE host_ticket host_channel::send(const_tensor_view sent, std::size_t to, host_stream) {
   require_peer("to", to, rank(), size());
+  require_memory("sent", sent);
   return core_->add_message(sent, message_to(to, sent));
 }
 
 OMNIBAL_INLINE host_ticket host_channel::receive(tensor_view received, std::size_t from,
                                                  host_stream) {
   require_peer("from", from, rank(), size());
+  require_memory("received", received);
   return core_->add_message(received, message_from(from, received));
 }
 
 OMNIBAL_INLINE host_ticket host_channel::all_reduce(tensor_view values, reduction how,
                                                     host_stream) {
   require_reducible(values.type);
+  require_memory("values", values);
   const phases_of_rank phases(rank(), size());
   const std::vector<std::size_t> shards = phases.even_shards(values.count);
   const tensor_view own = part_of(values, shards, rank());
@@ -95,7 +98,7 @@ OMNIBAL_INLINE host_ticket host_channel::reduce_scatter(const_tensor_view sent,
                                                         std::span<const std::size_t> counts,
                                                         reduction how, host_stream) {
   require_reducible(sent.type);
-  require_same_type(sent, received);
+  require_views(sent, received);
   require_counts("counts", counts, size(), sent.count);
   require_own_count(counts, rank(), received.count, "received");
   return core_->add_collective(
@@ -110,7 +113,7 @@ OMNIBAL_INLINE host_ticket host_channel::reduce_scatter(const_tensor_view sent,
 OMNIBAL_INLINE host_ticket host_channel::all_gather(const_tensor_view sent, tensor_view received,
                                                     std::span<const std::size_t> counts,
                                                     host_stream) {
-  require_same_type(sent, received);
+  require_views(sent, received);
   require_counts("counts", counts, size(), received.count);
   require_own_count(counts, rank(), sent.count, "sent");
   return core_->add_collective({.operation = channel_operation::all_gather,
@@ -123,6 +126,7 @@ OMNIBAL_INLINE host_ticket host_channel::all_gather(const_tensor_view sent, tens
 OMNIBAL_INLINE host_ticket host_channel::broadcast(tensor_view values, std::size_t root,
                                                    host_stream) {
   require_rank("root", root, size());
+  require_memory("values", values);
   return core_->add_collective({.operation = channel_operation::broadcast,
                                 .view = values,
                                 .count = values.count,
@@ -135,7 +139,7 @@ OMNIBAL_INLINE host_ticket host_channel::all_to_all(const_tensor_view sent,
                                                     tensor_view received,
                                                     std::span<const std::size_t> received_counts,
                                                     host_stream) {
-  require_same_type(sent, received);
+  require_views(sent, received);
   require_counts("sent_counts", sent_counts, size(), sent.count);
   require_counts("received_counts", received_counts, size(), received.count);
   if (sent_counts[rank()] != received_counts[rank()])

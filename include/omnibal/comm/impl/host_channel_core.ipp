@@ -54,6 +54,7 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
 
   host_ticket add_message(const_tensor_view view, channel_message message) {
     const bool receives = message.receives();
+    if (group_) require_usable(receives ? "receive" : "send", sequence_);
     message.header.order = (receives ? received_ : sent_)[message.peer]++;
     message.header.count = view.count;
     const auto operation = receives ? channel_operation::receive : channel_operation::send;
@@ -73,8 +74,10 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
   }
 
   host_ticket add_collective(const collective_call& call, std::vector<channel_phase> phases) {
-    if (group_)
+    if (group_) {
+      require_usable(name_of(call.operation), sequence_);  // an abort is why it was never ended
       throw invalid_input("group", name_of(call.operation), "groups hold sends and receives alone");
+    }
     const message_header header = call.header(collectives_++);
     const std::uint64_t sequence =
         note(call.operation, call.view, call.count, call.root, header.order, call.how);
@@ -92,9 +95,10 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
   }
 
   /// Throws invalid_input for a message of the group that is open: it begins when the group ends.
-  void require_begun(std::uint64_t sequence) const {
-    if (group_ && sequence != nothing && sequence >= group_->first)
-      throw invalid_input("group", "open", "end the group before you wait for its messages");
+  void require_begun(std::uint64_t sequence) {
+    if (!group_ || sequence == nothing || sequence < group_->first) return;
+    require_usable(group_->description, sequence);
+    throw invalid_input("group", "open", "end the group before you wait for its messages");
   }
 
   void begin_group() {

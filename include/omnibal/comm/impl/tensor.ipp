@@ -67,7 +67,15 @@ OMNIBAL_INLINE void require_reducible(element_type type) {
   if (type == element_type::byte) throw invalid_input("type", "byte", "bytes cannot be reduced");
 }
 
-OMNIBAL_INLINE void require_same_type(const_tensor_view sent, const_tensor_view received) {
+OMNIBAL_INLINE void require_memory(std::string_view field, const_tensor_view view) {
+  if (view.bytes() > 0 && view.data == nullptr)
+    throw invalid_input(field, "null",
+                        "must be the memory of its " + std::to_string(view.count) + " elements");
+}
+
+OMNIBAL_INLINE void require_views(const_tensor_view sent, const_tensor_view received) {
+  require_memory("sent", sent);
+  require_memory("received", received);
   if (sent.type != received.type)
     throw invalid_input("type of received", name_of(received.type),
                         "must be that of sent, " + std::string(name_of(sent.type)));

@@ -15,6 +15,7 @@
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/comm/detail/channel_transport.hpp>
 #include <omnibal/comm/detail/letter_board.hpp>
+#include <omnibal/comm/detail/part_name.hpp>
 #include <omnibal/comm/thread_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
 #include <omnibal/config.hpp>
@@ -118,7 +119,9 @@ OMNIBAL_INLINE std::optional<thread_channel> thread_channel::split(std::optional
   std::ranges::stable_sort(members, {}, [&](std::size_t r) { return all[2 * r + 1]; });
   const auto place = std::ranges::find(members, rank()) - members.begin();
   auto part = board_->part(number, *color, members.size());
-  return thread_channel(std::move(part), static_cast<std::size_t>(place), options_);
+  thread_channel_options options = options_;
+  options.name = detail::part_name(options_.name, number, *color);
+  return thread_channel(std::move(part), static_cast<std::size_t>(place), options);
 }
 
 OMNIBAL_INLINE std::vector<thread_channel> make_thread_channels(
