@@ -23,6 +23,7 @@
 
 #include <cuda_runtime_api.h>
 #include <nccl.h>
+#include <unistd.h>
 
 #include <omnibal/comm/nccl_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
@@ -317,7 +318,7 @@ void check_lent_communicator() {
 
 void check_id_by_file() {
   const auto file =
-      std::filesystem::temp_directory_path() / ("omnibal_nccl_id_" + std::to_string(std::rand()));
+      std::filesystem::temp_directory_path() / ("omnibal_nccl_id_" + std::to_string(::getpid()));
   collective_checks::expect_throw<omnibal::communication_error>(
       [&] { (void)omnibal::exchange_nccl_id(file, 1, std::chrono::milliseconds(30)); },
       "nobody writes the file");
