@@ -112,7 +112,7 @@ endif()
 if(TARGET omnibal_trainer_cuda)
   # The tests of the trainer, compiled for a GPU: its layers, then plans on ranks that are threads.
   foreach(name IN ITEMS attention_test golden_test machine_test precision_test engine_test
-                        planned_model_test training_test)
+                        planned_model_test profile_test training_test)
     set(wrapped_source "${CMAKE_CURRENT_SOURCE_DIR}/trainer/${name}.cpp")
     set(wrap "${CMAKE_CURRENT_BINARY_DIR}/gpu_trainer_${name}.cu")
     configure_file("${PROJECT_SOURCE_DIR}/examples/trainer/machine/cuda_wrap.cu.in" "${wrap}" @ONLY)

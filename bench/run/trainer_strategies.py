@@ -73,9 +73,9 @@ def strategies_table(runs, strategies):
     line("padding", lambda s: f"{100 * runs[0][s]['pad_ratio']:.0f} %")
     line("peak MiB of the ranks", lambda s: listed(
         lambda r: f"{runs[0][s]['ranks'][r]['peak_bytes'] / 2**20:.2f}", ranks))
-    line("over predicted", lambda s: listed(
+    line("over planned", lambda s: listed(
         lambda r: "{:.3f}".format(runs[0][s]["ranks"][r]["peak_bytes"] /
-                                  runs[0][s]["ranks"][r]["predicted_peak_bytes"]), ranks))
+                                  runs[0][s]["ranks"][r]["planned_peak_bytes"]), ranks))
     line("exact answers, held out",
          lambda s: f"{runs[0][s]['held_out']['exact']} of {runs[0][s]['held_out']['samples']}")
     line("steps to the loss that all reach", lambda s: str(runs[0][s]["to_loss"]["steps"]))

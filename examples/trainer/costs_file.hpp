@@ -52,6 +52,8 @@ namespace detail {
                  .saved_bytes = cost_from_json(json.at("saved_bytes")),
                  .transient_bytes = cost_from_json(json.at("transient_bytes"))};
   mode.kind = recompute_kind_named(mode.name);
+  if (json.contains("saved_for_weight_gradient"))
+    mode.saved_for_weight_gradient = cost_from_json(json.at("saved_for_weight_gradient"));
   return mode;
 }
 
@@ -70,11 +72,15 @@ inline nlohmann::json costs_to_json(const std::vector<layer_cost>& chain, elemen
   nlohmann::json layers = nlohmann::json::array();
   for (const layer_cost& layer : chain) {
     nlohmann::json modes = nlohmann::json::array();
-    for (const mode_cost& mode : layer.modes)
+    for (const mode_cost& mode : layer.modes) {
       modes.push_back({{"name", mode.name},
                        {"extra_time", detail::cost_to_json(mode.extra_time)},
                        {"saved_bytes", detail::cost_to_json(mode.saved_bytes)},
                        {"transient_bytes", detail::cost_to_json(mode.transient_bytes)}});
+      if (mode.saved_for_weight_gradient)
+        modes.back()["saved_for_weight_gradient"] =
+            detail::cost_to_json(*mode.saved_for_weight_gradient);
+    }
     layers.push_back({{"name", layer.name},
                       {"parameters", layer.parameters},
                       {"static_bytes", layer.static_bytes},

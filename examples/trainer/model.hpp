@@ -125,6 +125,7 @@ class any_layer {
   [[nodiscard]] virtual std::int64_t saved_bytes(const workload& work,
                                                  recompute_kind kind) const = 0;
   [[nodiscard]] virtual std::int64_t waiting_bytes(const workload& work) const = 0;
+  [[nodiscard]] virtual pass_peaks peak_bytes(const workload& work, recompute_kind kind) const = 0;
 };
 
 namespace detail {
@@ -165,6 +166,9 @@ class layer_of final : public any_layer<wide<Real>> {
   }
   std::int64_t waiting_bytes(const workload& work) const override {
     return block_.waiting_bytes(work);
+  }
+  pass_peaks peak_bytes(const workload& work, recompute_kind kind) const override {
+    return block_.peak_bytes(work, kind);
   }
 
  private:
@@ -357,8 +361,8 @@ template <typename Real>
       return std::make_unique<layer_of<Real, projector<Real>>>(on, initial, config.tiles,
                                                                vision.columns, language.columns);
     case model_layer::embedding:
-      return std::make_unique<layer_of<Real, embedding<Real>>>(on, initial, config.vocabulary(),
-                                                               language.columns);
+      return std::make_unique<layer_of<Real, embedding<Real>>>(
+          on, initial, config.tiles, config.vocabulary(), language.columns);
     case model_layer::language:
       return std::make_unique<layer_of<Real, decoder_block<Real>>>(
           on, initial, language, document_attention{config.rotary_base});

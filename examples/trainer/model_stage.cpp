@@ -2,6 +2,7 @@
 
 #include "model_stage.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -183,10 +184,59 @@ std::int64_t model_stage<Real>::waiting_bytes(const workload& work) const {
 }
 
 template <typename Real>
+linear_cost model_stage<Real>::cost_of(std::int64_t (model_stage::*bytes)(const workload&)
+                                           const) const {
+  return cost_per({.tile = static_cast<double>((this->*bytes)({.tiles = 1})),
+                   .token = static_cast<double>((this->*bytes)({.tokens = 1}))});
+}
+
+template <typename Real>
 linear_cost model_stage<Real>::saved_cost() const {
-  return cost_per({.constant = static_cast<double>(saved_bytes({})),
-                   .tile = static_cast<double>(saved_bytes({.tiles = 1})),
-                   .token = static_cast<double>(saved_bytes({.tokens = 1}))});
+  return cost_of(&model_stage::saved_bytes);
+}
+
+template <typename Real>
+linear_cost model_stage<Real>::waiting_cost() const {
+  return cost_of(&model_stage::waiting_bytes);
+}
+
+template <typename Real>
+pass_peaks model_stage<Real>::predicted_peaks(const workload& work) const {
+  pass_peaks most;
+  std::int64_t saved_before = 0;  // by the layers before the one that runs
+  std::int64_t waiting_before = 0;
+  const std::int64_t waiting = waiting_bytes(work);
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    const pass_peaks alone = layers_[l]->peak_bytes(work, layout_.kinds[l]);
+    most.forward = std::max(most.forward, saved_before + alone.forward);
+    if (!needs_[l].any()) continue;
+    const std::int64_t own_waiting = waits(l) ? layers_[l]->waiting_bytes(work) : 0;
+    const std::int64_t waiting_after = waiting - waiting_before - own_waiting;
+    most.backward = std::max(most.backward, saved_before + alone.backward + waiting_after);
+    if (waits(l))
+      most.weight_gradient = std::max(most.weight_gradient, waiting_before + alone.weight_gradient);
+    saved_before += layers_[l]->saved_bytes(work, layout_.kinds[l]);
+    waiting_before += own_waiting;
+  }
+  return most;
+}
+
+template <typename Real>
+linear_cost model_stage<Real>::transient_cost() const {
+  const auto beside_saved = [this](const workload& work) {
+    const pass_peaks peaks = predicted_peaks(work);
+    return std::max({peaks.forward, peaks.backward, peaks.weight_gradient}) - saved_bytes(work);
+  };
+  // Only logits do not grow with the tokens beyond those of a chunk: the bound has the growth of
+  // very many tokens, and is high enough for one chunk.
+  constexpr std::int64_t many = std::int64_t{1} << 36;
+  constexpr std::int64_t chunk = head_chunk;
+  const std::int64_t per_token =
+      (beside_saved({.tokens = 2 * many}) - beside_saved({.tokens = many})) / many;
+  const std::int64_t of_logits = beside_saved({.tokens = chunk}) - chunk * per_token;
+  return cost_per({.constant = static_cast<double>(std::max<std::int64_t>(0, of_logits)),
+                   .tile = static_cast<double>(beside_saved({.tiles = 1})),
+                   .token = static_cast<double>(per_token)});
 }
 
 template <typename Real>

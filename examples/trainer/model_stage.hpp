@@ -108,10 +108,23 @@ class model_stage {
   /// What a forward of this workload saves, and what a backward leaves for the weight gradient.
   [[nodiscard]] std::int64_t saved_bytes(const workload& work) const;
   [[nodiscard]] std::int64_t waiting_bytes(const workload& work) const;
+  /// The most bytes of a micro-batch at a time within each pass of the stage: while a layer runs,
+  /// those before it have what they saved, and in a backward those after it have what waits. Other
+  /// micro-batches come on top. Exactly, but for the workspace of a GPU's own attention.
+  [[nodiscard]] pass_peaks predicted_peaks(const workload& work) const;
   /// saved_bytes() as a cost of any workload, exactly.
   [[nodiscard]] linear_cost saved_cost() const;
+  /// waiting_bytes() as a cost of any workload, exactly.
+  [[nodiscard]] linear_cost waiting_cost() const;
+  /// What passes have at most beside saved_bytes(), as a cost of any workload: of one transformer
+  /// block exactly, of others at least.
+  [[nodiscard]] linear_cost transient_cost() const;
 
  private:
+  /// A function without a constant as a cost.
+  [[nodiscard]] linear_cost cost_of(std::int64_t (model_stage::*bytes)(const workload&)
+                                        const) const;
+
   enum class progress { started, forward_done, backward_done };
 
   struct running {

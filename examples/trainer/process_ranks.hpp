@@ -32,6 +32,7 @@ inline constexpr std::int64_t rank_report::*integers_of_report[] = {
     &rank_report::peak_saved_bytes,
     &rank_report::predicted_peak_saved_bytes,
     &rank_report::peak_activation_bytes,
+    &rank_report::predicted_peak_activation_bytes,
     &rank_report::peak_message_bytes,
     &rank_report::parameter_bytes,
     &rank_report::busy,

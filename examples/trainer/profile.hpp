@@ -7,7 +7,8 @@
 ///     const std::vector<layer_cost> chain = measured_chain(config, task, {.replicas = 2});
 ///
 /// Times are measured; bytes are those that the layers declare, which the tests of the layers show
-/// to be exact, and beside them the workspace that a backward was seen to need.
+/// to be exact. Of a GPU's own attention they know no workspace: there the measured bytes count
+/// where they are more.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +24,6 @@
 #include <utility>
 #include <vector>
 
-#include <omnibal/comm/tensor.hpp>
 #include <omnibal/cost/calibration.hpp>
 #include <omnibal/cost/own_chain.hpp>
 #include <omnibal/pipeline/recompute_kind.hpp>
@@ -32,6 +32,7 @@
 #include "item_times.hpp"
 #include "model.hpp"
 #include "model_stage.hpp"
+#include "parameter_memory.hpp"
 
 namespace omnibal::trainer {
 
@@ -43,20 +44,6 @@ struct profile_options {
   /// Over which the optimizer's state is sharded.
   std::size_t replicas = 1;
 };
-
-/// Bytes of a layer's weights in floats and, where it computes with others, in these.
-[[nodiscard]] constexpr std::int64_t weight_bytes(std::int64_t parameters,
-                                                  element_type numbers) noexcept {
-  return parameters * (numbers == element_type::f32 ? 4 : 6);
-}
-
-/// Bytes of gradients, and of what the optimizer keeps: summed gradients, updated values and two
-/// moments, sharded.
-[[nodiscard]] constexpr std::int64_t training_bytes(std::int64_t parameters,
-                                                    std::size_t replicas) noexcept {
-  const auto ranks = static_cast<std::int64_t>(replicas);
-  return 4 * parameters + 16 * ((parameters + ranks - 1) / ranks);
-}
 
 inline constexpr std::array recompute_kinds = {recompute_kind::none, recompute_kind::selective,
                                                recompute_kind::full};
@@ -189,18 +176,24 @@ class layer_profile {
   return first;
 }
 
-/// Parameters of a layer, and its saved bytes in each recompute kind.
+/// Parameters of a layer, and its bytes in each recompute kind.
 struct declared_layer {
   std::int64_t parameters = 0;
   std::array<linear_cost, recompute_kinds.size()> saved = {};
+  std::array<linear_cost, recompute_kinds.size()> transient = {};
+  linear_cost waiting = {};  ///< For the weight gradient, where nothing is recomputed.
 };
 
 [[nodiscard]] inline declared_layer declared_by(const model_config& config, std::size_t layer) {
   declared_layer declared;
   for (std::size_t k = 0; k < recompute_kinds.size(); ++k) {
-    model_stage<float> stage(
-        config, {.first_layer = layer, .end_layer = layer + 1, .kinds = {recompute_kinds[k]}});
+    model_stage<float> stage(config, {.first_layer = layer,
+                                      .end_layer = layer + 1,
+                                      .kinds = {recompute_kinds[k]},
+                                      .splits_backward = true});
+    if (recompute_kinds[k] == recompute_kind::none) declared.waiting = stage.waiting_cost();
     declared.saved[k] = stage.saved_cost();
+    declared.transient[k] = stage.transient_cost();
     declared.parameters = 0;
     for (const auto& each : stage.parameters())
       declared.parameters += static_cast<std::int64_t>(each.value.size());
@@ -208,11 +201,18 @@ struct declared_layer {
   return declared;
 }
 
-/// Only kinds that save less than the ones before are worth a choice.
-inline void keep_useful_modes(layer_cost& layer, const declared_layer& declared) {
+/// Only kinds that save less than the ones before are worth a choice. `measures_workspace`: whether
+/// what was measured counts where it is more than the layer declares.
+inline void keep_useful_modes(layer_cost& layer, const declared_layer& declared,
+                              bool measures_workspace = false) {
   std::vector<mode_cost> useful;
   for (std::size_t k = 0; k < layer.modes.size(); ++k) {
+    linear_cost& transient = layer.modes[k].transient_bytes;
+    transient =
+        measures_workspace ? larger(transient, declared.transient[k]) : declared.transient[k];
     layer.modes[k].saved_bytes = declared.saved[k];
+    if (layer.modes[k].kind == recompute_kind::none)
+      layer.modes[k].saved_for_weight_gradient = declared.waiting;
     if (k == 0 || declared.saved[k] != useful.back().saved_bytes) useful.push_back(layer.modes[k]);
   }
   layer.modes = std::move(useful);
@@ -274,7 +274,7 @@ inline std::vector<layer_cost> measured_chain(model_config config, const picture
   const std::vector<std::string> names = layer_names(config);
   for (std::size_t l = 0; l < chain.size(); ++l) {
     chain[l].name = names[l];
-    detail::keep_useful_modes(chain[l], declared[l]);
+    detail::keep_useful_modes(chain[l], declared[l], config.fused_attention);
   }
   config.frozen = frozen;
   describe_layers(chain, config, options.replicas);

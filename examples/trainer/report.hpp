@@ -51,10 +51,11 @@ namespace detail {
 }
 
 [[nodiscard]] inline nlohmann::json to_json(const rank_report& rank,
-                                            std::int64_t predicted_peak_bytes) {
+                                            std::int64_t planned_peak_bytes) {
   return {
       {"peak_bytes", rank.parameter_bytes + rank.peak_activation_bytes},
-      {"predicted_peak_bytes", predicted_peak_bytes},
+      {"predicted_peak_bytes", rank.parameter_bytes + rank.predicted_peak_activation_bytes},
+      {"planned_peak_bytes", planned_peak_bytes},
       {"peak_saved_bytes", rank.peak_saved_bytes},
       {"predicted_peak_saved_bytes", rank.predicted_peak_saved_bytes},
       {"parameter_bytes", rank.parameter_bytes},

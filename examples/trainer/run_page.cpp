@@ -120,14 +120,13 @@ using html_object = html_value::object;
   };
   double most = 0;
   for (std::size_t r = 0; r < ranks.size(); ++r)
-    most = std::max({most, bytes(r, "peak_bytes"), bytes(r, "predicted_peak_bytes")});
+    most = std::max({most, bytes(r, "peak_bytes"), bytes(r, "planned_peak_bytes")});
   html_list bars;
   for (std::size_t r = 0; r < ranks.size(); ++r)
     bars.emplace_back(bar(
-        "rank " + std::to_string(r), bytes(r, "peak_bytes"), bytes(r, "predicted_peak_bytes"), most,
+        "rank " + std::to_string(r), bytes(r, "peak_bytes"), bytes(r, "planned_peak_bytes"), most,
         detail::decimal(bytes(r, "peak_bytes") / (1 << 20), 2) + " MiB, " +
-            percent(bytes(r, "peak_bytes") / bytes(r, "predicted_peak_bytes"), 1) +
-            " of the prediction",
+            percent(bytes(r, "peak_bytes") / bytes(r, "planned_peak_bytes"), 1) + " of the plan",
         ""));
   return bars;
 }

@@ -12,12 +12,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
-#include <functional>
+#include <exception>
 #include <memory>
-#include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -29,62 +26,16 @@
 #include <omnibal/run/execution_plan.hpp>
 
 #include "batch.hpp"
-#include "checkpoint.hpp"
-#include "data.hpp"
 #include "engine.hpp"
 #include "gathered_logs.hpp"
 #include "held_out.hpp"
-#include "model.hpp"
+#include "memory_prediction.hpp"
 #include "model_stage.hpp"
 #include "optimizer.hpp"
-#include "training_plan.hpp"
+#include "run_checkpoint.hpp"
+#include "training_run.hpp"
 
 namespace omnibal::trainer {
-
-// ---- what is run, and what comes of it ---------------------------------------------------------
-
-/// What a step gave; the same on every rank.
-struct step_report {
-  std::uint64_t step = 0;
-  double loss = 0;                  ///< Mean over the tokens of answers.
-  double norm = 0;                  ///< Of the gradients, before clipping.
-  std::int64_t time = 0;            ///< Nanoseconds, of the slowest rank.
-  double busy = 0;                  ///< Share of the ranks' time that they computed in operations.
-  std::vector<step_log> logs = {};  ///< Of all ranks.
-};
-
-/// A run, the same on every rank.
-struct training_run {
-  const model_config& model;
-  const training_plan& planned;
-  const picture_task& task;
-  std::uint64_t seed = 1;  ///< Of the initial weights.
-  adamw_options optimizer = {};
-  std::uint32_t batch = 24;                ///< Samples per step.
-  std::uint32_t held_out = 512;            ///< Questions at the end.
-  std::filesystem::path checkpoints = {};  ///< Empty: none are written.
-  std::uint64_t checkpoint_every = 50;     ///< Steps; the last step is saved in any case.
-  nlohmann::json costs = {};               ///< Stored with them.
-  std::filesystem::path resume = {};       ///< The folder of a checkpoint; empty: from the start.
-  /// Called on every rank after each step, by its thread.
-  std::function<void(std::size_t rank, const step_report&)> after_step = {};
-  /// Of so many steps, the last, run_on_threads() and its like keep the logs: those of a long run
-  /// need more memory than the training.
-  std::size_t kept_logs = 1;
-};
-
-/// What a rank ends with; losses and held_out are the same on all.
-struct rank_report {
-  std::vector<double> losses = {};  ///< One per step, those before a resumption included.
-  held_out_result held_out = {};
-  std::int64_t peak_saved_bytes = 0;            ///< Of saved activations.
-  std::int64_t predicted_peak_saved_bytes = 0;  ///< By the order of the plan and the layers.
-  std::int64_t peak_activation_bytes = 0;       ///< Also within operations.
-  std::int64_t peak_message_bytes = 0;
-  std::int64_t parameter_bytes = 0;  ///< Weights, gradients and the optimizer's.
-  std::int64_t busy = 0;             ///< Nanoseconds computed in operations, over all steps.
-  std::int64_t time = 0;             ///< Nanoseconds of all steps.
-};
 
 /// Trains from the first step, or from that of the checkpoint, to the last of the plan. Called by
 /// all ranks of the plan. Throws step_failure where this rank fails and communication_error where
@@ -92,12 +43,6 @@ struct rank_report {
 /// one of another run.
 template <tensor_channel Channel>
 [[nodiscard]] rank_report train_rank(Channel& world, const training_run& run);
-
-/// The most that the stages of a rank save at a time, in the order of the items of a step.
-/// `stages` as for the engine.
-[[nodiscard]] std::int64_t predicted_peak_saved(const execution_plan& plan, std::size_t step,
-                                                std::size_t rank,
-                                                std::span<model_stage<float>* const> stages);
 
 // ---- implementation ----------------------------------------------------------------------------
 
@@ -125,12 +70,15 @@ class rank_trainer {
         engine_(plan_, world, stages_) {}
 
   [[nodiscard]] rank_report train() {
-    const std::uint64_t first = run_.resume.empty() ? 0 : resume();
+    const std::uint64_t first = resumed();
     for (std::uint64_t step = first; step < plan_.steps(); ++step) {
       run_step(step);
       const bool last = step + 1 == plan_.steps();
       if (!run_.checkpoints.empty() && (last || (step + 1) % run_.checkpoint_every == 0))
-        at(step, "checkpoint", [&] { save(step + 1); });
+        at(step, "checkpoint", [&] {
+          save_checkpoint(world_, run_, {.steps = step + 1, .losses = report_.losses}, stages_,
+                          optimizer_);
+        });
     }
     at(plan_.steps(), "held-out questions", [&] {
       report_.held_out = ask_held_out(world_, plan_, std::span<model_stage<float>* const>(stages_),
@@ -168,6 +116,14 @@ class rank_trainer {
       if (stages_[j] != nullptr) body(j);
   }
 
+  /// The first step to run.
+  [[nodiscard]] std::uint64_t resumed() {
+    if (run_.resume.empty()) return 0;
+    run_progress progress = resume_checkpoint(run_, stages_, optimizer_);
+    report_.losses = std::move(progress.losses);
+    return progress.steps;
+  }
+
   // ---- a step ----
 
   void run_step(std::uint64_t step) {
@@ -181,7 +137,8 @@ class rank_trainer {
     at(step, "logs of the step", [&] { report.logs = gathered_logs(world_, plan_, step, log); });
     complete(report);
     run_.after_step(world_.rank(), report);
-    at(step, "end of the step", [&] { meet(); });  // what one rank reports, others do not wait for
+    at(step, "end of the step",
+       [&] { meet(world_); });  // what one rank reports, others do not wait for
   }
 
   static void complete(step_report& report) {
@@ -212,9 +169,11 @@ class rank_trainer {
 
   void note(std::uint64_t step, const step_log& log) {
     report_.peak_saved_bytes = std::max(report_.peak_saved_bytes, log.peak_saved_bytes);
+    const predicted_memory predicted = memory_of_step(plan_, step, world_.rank(), stages_);
     report_.predicted_peak_saved_bytes =
-        std::max(report_.predicted_peak_saved_bytes,
-                 predicted_peak_saved(plan_, step, world_.rank(), stages_));
+        std::max(report_.predicted_peak_saved_bytes, predicted.saved);
+    report_.predicted_peak_activation_bytes =
+        std::max(report_.predicted_peak_activation_bytes, predicted.activations);
     report_.peak_activation_bytes = std::max(report_.peak_activation_bytes, log.peak_bytes);
     report_.peak_message_bytes = std::max(report_.peak_message_bytes, log.peak_message_bytes);
     report_.busy += log.busy();
@@ -245,83 +204,6 @@ class rank_trainer {
     }
   }
 
-  // ---- checkpoints ----
-
-  /// Rank 0 makes and finishes the folder, the ranks of the first replica write their layers.
-  void save(std::uint64_t steps) {
-    std::filesystem::path folder;
-    if (world_.rank() == 0) folder = begin_checkpoint(run_.checkpoints, steps);
-    meet();
-    folder = writing_folder(run_.checkpoints, steps);
-    for_own_stages([&](std::uint32_t j) {
-      for (const auto& states : {optimizer_.states(j), frozen_states(*stages_[j])})
-        for (const layer_state& state : states)
-          if (world_.rank() < plan_.devices) write_layer(folder, state);
-    });
-    meet();
-    if (world_.rank() == 0)
-      finish_checkpoint(run_.checkpoints, folder,
-                        {.model = run_.model.shape.id,
-                         .seed = run_.seed,
-                         .task = fingerprint(run_.task.options()),
-                         .frozen = std::string(to_string(run_.model.frozen)),
-                         .precision = std::string(name_of(run_.model.numbers)),
-                         .batch = run_.batch,
-                         .steps = steps,
-                         .updates = optimizer_.updates(),
-                         .layers = plan_.layers.size(),
-                         .losses = report_.losses,
-                         .costs = run_.costs});
-  }
-
-  /// Layers that are not trained, with moments of 0: a checkpoint has the whole model.
-  [[nodiscard]] static std::vector<layer_state> frozen_states(model_stage<float>& stage) {
-    std::vector<layer_state> states;
-    for (const auto& each : stage.parameters()) {
-      if (!each.gradient.empty()) continue;
-      if (states.empty() || states.back().layer != each.layer)
-        states.push_back({.layer = each.layer});
-      std::vector<float>& values = states.back().values;
-      values.insert(values.end(), each.value.begin(), each.value.end());
-    }
-    for (layer_state& state : states) {
-      state.first_moments.resize(state.values.size());
-      state.second_moments.resize(state.values.size());
-    }
-    return states;
-  }
-
-  /// Returns the first step to run. Frozen layers are those of the initial weights.
-  [[nodiscard]] std::uint64_t resume() {
-    const run_position position = read_position(run_.resume);
-    require_same("model", position.model, run_.model.shape.id);
-    require_same("seed", std::to_string(position.seed), std::to_string(run_.seed));
-    if (position.steps > plan_.steps())
-      throw invalid_input("steps of the checkpoint", position.steps,
-                          "this run has fewer, " + std::to_string(plan_.steps()));
-    require_same("batch", std::to_string(position.batch), std::to_string(run_.batch));
-    require_same("precision", position.precision, std::string(name_of(run_.model.numbers)));
-    require_same("frozen layers", position.frozen, std::string(to_string(run_.model.frozen)));
-    if (position.task != fingerprint(run_.task.options()))
-      throw checkpoint_error(run_.resume, "has learned another task: --blind or --lengths differ");
-    const std::vector<gradient_needs> needs = gradients_of(run_.model);
-    for_own_stages([&](std::uint32_t j) {
-      std::vector<layer_state> states;
-      for (std::uint32_t l = plan_.stages[j].first_layer; l < plan_.stages[j].end_layer; ++l)
-        if (needs[l].of_weights) states.push_back(read_layer(run_.resume, l));
-      optimizer_.restore(j, states);
-    });
-    optimizer_.restore_updates(position.updates);
-    report_.losses = position.losses;
-    return position.steps;
-  }
-
-  /// Returns when all ranks have called it.
-  void meet() {
-    std::vector<double> token = {0};
-    world_.all_reduce(view_of(token), reduction::sum).wait();
-  }
-
   Channel& world_;
   const training_run& run_;
   const execution_plan& plan_;
@@ -335,25 +217,6 @@ class rank_trainer {
 };
 
 }  // namespace detail
-
-inline std::int64_t predicted_peak_saved(const execution_plan& plan, std::size_t step,
-                                         std::size_t rank,
-                                         std::span<model_stage<float>* const> stages) {
-  const rank_step work = step_of(plan, step, rank);
-  std::int64_t held = 0;
-  std::int64_t peak = 0;
-  for (const execution_item& item : work.items) {
-    if (!is_operation(item.kind) || item.microbatch >= work.packs.size()) continue;
-    const workload& size = plan.workloads[work.packs[item.microbatch]];
-    const std::int64_t saved = stages[item.stage]->saved_bytes(size);
-    const std::int64_t waiting = plan.splits_backward ? stages[item.stage]->waiting_bytes(size) : 0;
-    if (item.kind == item_kind::forward) held += saved;
-    if (item.kind == item_kind::backward) held += waiting - saved;
-    if (item.kind == item_kind::weight_gradient) held -= waiting;
-    peak = std::max(peak, held);
-  }
-  return peak;
-}
 
 template <tensor_channel Channel>
 rank_report train_rank(Channel& world, const training_run& run) {

@@ -31,6 +31,8 @@
 
 #include "data.hpp"
 #include "executed_chain.hpp"
+#include "memory_prediction.hpp"
+#include "parameter_memory.hpp"
 
 namespace omnibal::trainer {
 
@@ -111,34 +113,34 @@ class training_planner {
   }
 
   [[nodiscard]] training_plan make() {
+    if (shape_.memory <= reserved())
+      return refused(
+          {.reason = infeasibility::cause::memory, .bytes_short = reserved() + 1 - shape_.memory});
     result_.capacity = capacity();
     const assigned_packs assigned = assign();
     pad(assigned.packs);
     std::int64_t limit = shape_.memory;
-    run_strategy found;
-    run_strategy evaluated;
-    do {
+    while (true) {
       const run_result searched = plan_run(problem(searched_samples_, limit));
-      found = strategy_of(searched);
+      const run_strategy& found = strategy_of(searched);
+      const bool is_first = limit == shape_.memory;
       if (found.status == search_status::infeasible)
-        return limit == shape_.memory ? refused(found.why) : refused(evaluated);
-      if (limit == shape_.memory) result_.ablation = searched.ablation;
-      evaluated = evaluate_run(problem(samples_, shape_.memory), assigned.packs, assigned.dispatch,
-                               result_.capacity, found.plan)
-                      .strategy;
-    } while (lowers(limit, found, evaluated));
-    if (!evaluated.fits) return refused(evaluated);
-    result_.plan = make_execution_plan(problem(samples_, shape_.memory), evaluated,
-                                       {.shards_optimizer = true,
-                                        .gradient_bytes = 4,
-                                        .weight_bytes = 4,
-                                        .label_tokens = labels_});
-    return std::move(result_);
+        return is_first ? refused(found.why) : refused(result_.plan.peak_memory);
+      if (is_first) result_.ablation = searched.ablation;
+      execute(found.plan, assigned);
+      const std::int64_t excess = std::ranges::max(result_.plan.peak_memory) - shape_.memory;
+      if (excess <= 0) return std::move(result_);
+      // The search sees other packs than those that are run, and may fill the memory to the byte:
+      // the next one has less. Baselines do not plan by memory.
+      limit = std::min(limit, std::ranges::max(found.epoch.peak_memory)) - excess;
+      if (pads(shape_.how) || limit <= reserved()) return refused(result_.plan.peak_memory);
+    }
   }
 
  private:
   /// The search sees so many steps, however many are run: a longer run has the same plan.
   static constexpr std::uint32_t searched_steps = 64;
+  static constexpr std::int64_t unlimited_memory = std::int64_t{1} << 56;
 
   /// Packs of this capacity are about as many as micro-batches are asked for; the longest sample
   /// fits.
@@ -159,15 +161,17 @@ class training_planner {
     return capacity;
   }
 
-  /// The search sees other packs than those that are run, and may fill the memory to the byte.
-  /// Where the packs need more than there is, the next search has less. Baselines do not plan by
-  /// memory.
-  [[nodiscard]] bool lowers(std::int64_t& limit, const run_strategy& found,
-                            const run_strategy& evaluated) const {
-    if (evaluated.fits || pads(shape_.how)) return false;
-    const std::int64_t excess = std::ranges::max(evaluated.epoch.peak_memory) - shape_.memory;
-    limit = std::min(limit, std::ranges::max(found.epoch.peak_memory)) - excess;
-    return limit > 0;
+  /// The plan of all steps, whatever memory it needs.
+  void execute(const pipeline_plan& cuts, const assigned_packs& assigned) {
+    const run_problem all = problem(samples_, unlimited_memory);
+    const run_strategy evaluated =
+        evaluate_run(all, assigned.packs, assigned.dispatch, result_.capacity, cuts).strategy;
+    result_.plan = make_execution_plan(all, evaluated,
+                                       {.shards_optimizer = true,
+                                        .gradient_bytes = 4,
+                                        .weight_bytes = 4,
+                                        .label_tokens = labels_});
+    result_.plan.peak_memory = planned_memory(result_.plan, chain_, reserved());
   }
 
   [[nodiscard]] run_problem problem(std::span<const vision_language_sample> samples,
@@ -179,9 +183,14 @@ class training_planner {
             .virtual_stages = virtual_stages(),
             .data_parallel = shape_.replicas,
             .global_batch = shape_.batch,
-            .memory = {.limit = memory},
+            .memory = {.limit = memory, .reserved = reserved()},
             .capacity = result_.capacity,
             .seed = shape_.seed};
+  }
+
+  /// Shards of the optimizer's state are in whole blocks, and layers count their shares alone.
+  [[nodiscard]] std::int64_t reserved() const {
+    return undivided_bytes(shape_.replicas) * static_cast<std::int64_t>(virtual_stages());
   }
 
   [[nodiscard]] std::size_t virtual_stages() const {
@@ -311,8 +320,7 @@ class training_planner {
                        (naive ? " of a naive plan: " : ": ") + std::to_string(stages)};
   }
 
-  [[nodiscard]] training_plan refused(const run_strategy& evaluated) const {
-    const auto& peaks = evaluated.epoch.peak_memory;
+  [[nodiscard]] training_plan refused(const std::vector<std::int64_t>& peaks) const {
     const auto worst = std::ranges::max_element(peaks);
     return {.refusal = "no plan fits " + std::to_string(shape_.memory) + " bytes per rank: stage " +
                        std::to_string(worst - peaks.begin()) + " lacks " +

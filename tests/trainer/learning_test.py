@@ -33,8 +33,8 @@ def expect_learned(result, what):
     assert share(result) >= 0.6, f"{what}: {share(result)} of the answers are exact"
     for rank in result["ranks"]:
         assert rank["peak_saved_bytes"] == rank["predicted_peak_saved_bytes"], rank
-        apart = abs(rank["peak_bytes"] - rank["predicted_peak_bytes"])
-        assert apart <= 0.02 * rank["predicted_peak_bytes"], rank
+        assert rank["peak_bytes"] == rank["predicted_peak_bytes"], rank
+        assert 0.98 <= rank["peak_bytes"] / rank["planned_peak_bytes"] <= 1, rank
 
 
 with tempfile.TemporaryDirectory() as folder:

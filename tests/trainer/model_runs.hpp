@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -82,6 +83,17 @@ struct step_plan {
   bool splits_backward = false;
   bool all_forwards_first = false;
 };
+
+inline constexpr std::array all_kinds = {recompute_kind::none, recompute_kind::selective,
+                                         recompute_kind::full};
+
+/// All kinds, neighbours unlike, from another one on for every shift.
+inline std::vector<recompute_kind> mixed_kinds(const model_config& config, std::size_t shift = 0) {
+  std::vector<recompute_kind> kinds;
+  for (std::size_t l = 0; l < layer_count(config); ++l)
+    kinds.push_back(all_kinds[(l * 5 + 1 + shift) % all_kinds.size()]);
+  return kinds;
+}
 
 inline step_plan one_stage(const model_config& config, recompute_kind kind = recompute_kind::none) {
   return {.cuts = {0, layer_count(config)}, .kinds = std::vector(layer_count(config), kind)};

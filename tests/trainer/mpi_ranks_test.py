@@ -58,7 +58,8 @@ class MpiRanksTest(unittest.TestCase):
                 for key in ["loss", "held_out", "planned", "stages", "capacity"]:
                     self.assertEqual(processes[key], threads[key])
                 for one, other in zip(processes["ranks"], threads["ranks"]):
-                    for key in ["peak_bytes", "peak_saved_bytes", "predicted_peak_bytes"]:
+                    for key in ["peak_bytes", "peak_saved_bytes", "predicted_peak_bytes",
+                                "planned_peak_bytes"]:
                         self.assertEqual(one[key], other[key])
                     self.assertGreater(one["busy"], 0)
                 self.assertEqual(len(processes["step_seconds"]), 12)

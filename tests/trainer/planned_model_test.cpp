@@ -21,6 +21,8 @@
 
 #include "catch.hpp"
 #include "engine.hpp"
+#include "executed_chain.hpp"
+#include "memory_prediction.hpp"
 #include "model_runs.hpp"
 #include "model_stage.hpp"
 #include "training.hpp"
@@ -32,9 +34,6 @@ using namespace omnibal::trainer::tests;
 static_assert(stage<model_stage<float>>);
 
 namespace {
-
-constexpr std::array all_kinds = {recompute_kind::none, recompute_kind::selective,
-                                  recompute_kind::full};
 
 /// The documents of each pack; those of a replica's step follow each other.
 std::vector<std::vector<document>> some_packs() {
@@ -55,10 +54,13 @@ std::vector<layer_cost> chain_of(const model_config& config) {
                      .weight_gradient_time = cost_per({.tile = 20, .token = 10}),
                      .output_bytes = output_cost(config, l)};
     for (const recompute_kind kind : all_kinds) {
-      const model_stage<float> alone(config,
-                                     {.first_layer = l, .end_layer = l + 1, .kinds = {kind}});
-      layer.modes.push_back(
-          {.name = std::string(to_string(kind)), .kind = kind, .saved_bytes = alone.saved_cost()});
+      const model_stage<float> alone(
+          config, {.first_layer = l, .end_layer = l + 1, .kinds = {kind}, .splits_backward = true});
+      layer.modes.push_back({.name = std::string(to_string(kind)),
+                             .kind = kind,
+                             .saved_bytes = alone.saved_cost(),
+                             .transient_bytes = alone.transient_cost(),
+                             .saved_for_weight_gradient = alone.waiting_cost()});
     }
     chain.push_back(std::move(layer));
   }
@@ -68,14 +70,15 @@ std::vector<layer_cost> chain_of(const model_config& config) {
 /// A step of two replicas with 5 and 3 packs, on `devices` devices each.
 execution_plan plan_of(const model_config& config, any_schedule schedule, std::size_t devices,
                        std::size_t shift) {
-  const auto chain = chain_of(config);
+  const auto chain = as_executed(chain_of(config));
   const std::size_t virtual_stages = schedule == any_schedule(schedules::interleaved{})
                                          ? 2
                                          : schedule.capabilities().least_virtual_stages;
   const std::size_t stages = devices * virtual_stages;
   pipeline_plan cuts;
   for (std::size_t j = 0; j <= stages; ++j) cuts.cuts.push_back(j * chain.size() / stages);
-  for (std::size_t l = 0; l < chain.size(); ++l) cuts.modes.push_back((l + shift) % 4 % 3);
+  for (std::size_t l = 0; l < chain.size(); ++l)
+    cuts.modes.push_back((l + shift) % 4 % 3 % chain[l].modes.size());
 
   std::vector<vision_language_sample> samples;
   grouping<std::uint32_t> packs;
@@ -102,8 +105,10 @@ execution_plan plan_of(const model_config& config, any_schedule schedule, std::s
                             .data_parallel = 2,
                             .global_batch = 13,
                             .memory = {.limit = std::int64_t{1} << 40}};
-  return make_execution_plan(problem,
-                             evaluate_run(problem, packs, dispatch, {100, 10000}, cuts).strategy);
+  execution_plan plan = make_execution_plan(
+      problem, evaluate_run(problem, packs, dispatch, {100, 10000}, cuts).strategy);
+  plan.peak_memory = planned_memory(plan, chain, 0);
+  return plan;
 }
 
 std::vector<microbatch> microbatches_of(const model_config& config,
@@ -173,7 +178,8 @@ class stage_under_test : public model_stage<float> {
 struct rank_outcome {
   gradients<float> of = {};
   step_log log = {};
-  std::int64_t expected_peak = 0;  ///< Of saved bytes, from the order and what the stages say.
+  predicted_memory predicted = {};
+  std::int64_t bytes_left = 0;  ///< After the step.
 };
 
 /// A step of the model on thread ranks. `sums`: whether gradients are those of all replicas.
@@ -199,14 +205,22 @@ std::vector<rank_outcome> run_planned(const model_config& config, const executio
     no_update none;
     summing_update all(replicas, stages);
     mine.log = sums ? run(0, all) : run(0, none);
-    mine.expected_peak = predicted_peak_saved(plan, 0, ranks.rank(), stages);
+    mine.predicted = memory_of_step(plan, 0, ranks.rank(), stages);
     for (auto& one : owned) {
-      if (one->bytes_held() != 0) mine.expected_peak = -1;
+      mine.bytes_left += one->bytes_held();
       for (const auto& each : one->parameters())
         mine.of[{each.layer, each.name}] = {each.gradient.begin(), each.gradient.end()};
     }
   });
   return outcomes;
+}
+
+/// Bytes are those that were predicted, and within the plan's.
+void check_memory(const rank_outcome& rank, std::int64_t planned) {
+  CHECK(rank.bytes_left == 0);
+  CHECK(rank.log.peak_saved_bytes == rank.predicted.saved);
+  CHECK(rank.log.peak_bytes == rank.predicted.activations);
+  CHECK(rank.log.peak_bytes <= planned);
 }
 
 }  // namespace
@@ -228,8 +242,7 @@ TEST_CASE("the model has the gradients of one rank, to the bit, and the bytes of
           for (std::size_t d = 0; d < devices; ++d) {
             const rank_outcome& rank = outcomes[replica * devices + d];
             found.insert(rank.of.begin(), rank.of.end());
-            CHECK(rank.log.peak_saved_bytes == rank.expected_peak);
-            CHECK(rank.log.peak_saved_bytes <= plan.peak_memory[d]);
+            check_memory(rank, plan.peak_memory[d]);
           }
           CHECK(found == expected.of);
         }
@@ -294,7 +307,7 @@ TEST_CASE("frozen layers have no gradients, and the others those of a model that
         const auto expected = run_step<float>(trained, one_stage(trained),
                                               microbatches_of(trained, plan.assignment[0]));
         for (std::size_t d = 0; d < devices; ++d) {
-          CHECK(outcomes[d].log.peak_saved_bytes == outcomes[d].expected_peak);
+          check_memory(outcomes[d], plan.peak_memory[d]);
           for (const auto& [name, gradient] : outcomes[d].of)
             CHECK(gradient ==
                   (needs[name.first].of_weights ? expected.of.at(name) : std::vector<float>()));

@@ -28,9 +28,6 @@ using omnibal::workload;
 
 namespace {
 
-constexpr std::array all_kinds = {recompute_kind::none, recompute_kind::selective,
-                                  recompute_kind::full};
-
 // ---- rounding ----------------------------------------------------------------------------------
 
 /// Of the numbers of 16 bits, exactly; the one after the largest is where infinity begins.

@@ -46,6 +46,16 @@ class TrainerTest(unittest.TestCase):
         with open(out) as file:
             return json.load(file)
 
+    def expect_predicted_memory(self, result, least_of_plan=0.0, limit=None):
+        """Bytes are those that were predicted, and never more than the plan has."""
+        for rank in result["ranks"]:
+            self.assertEqual(rank["peak_saved_bytes"], rank["predicted_peak_saved_bytes"])
+            self.assertEqual(rank["peak_bytes"], rank["predicted_peak_bytes"])
+            self.assertLessEqual(rank["peak_bytes"], rank["planned_peak_bytes"])
+            self.assertGreaterEqual(rank["peak_bytes"], least_of_plan * rank["planned_peak_bytes"])
+            if limit is not None:
+                self.assertLessEqual(rank["planned_peak_bytes"], limit)
+
     def fails(self, status, line, *arguments):
         """Ends with the status and this one line."""
         ended = self.start(*arguments)

@@ -7,6 +7,7 @@
 /// one row of the table after the other, so that its bits do not depend on the order of lanes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -65,8 +66,11 @@ class embedding {
  public:
   struct saved {};
 
-  embedding(initial_values initial, std::size_t vocabulary, std::size_t columns)
-      : columns_(columns), table_(initial.normal<Real>("table", vocabulary, columns, 1)) {}
+  embedding(initial_values initial, const tile_shape& tiles, std::size_t vocabulary,
+            std::size_t columns)
+      : image_rows_(tiles.image_rows()),
+        columns_(columns),
+        table_(initial.normal<Real>("table", vocabulary, columns, 1)) {}
 
   [[nodiscard]] matrix<Real> forward(placed_batch& batch, matrix<Real> image_rows, recompute_kind,
                                      saved&) {
@@ -87,8 +91,21 @@ class embedding {
   [[nodiscard]] std::vector<layer_parameter<Real>*> parameters() { return {&table_}; }
   [[nodiscard]] std::int64_t saved_bytes(const workload&, recompute_kind) const { return 0; }
   [[nodiscard]] std::int64_t waiting_bytes(const workload&) const { return 0; }
+  /// What it is given stays until its output is converted.
+  [[nodiscard]] pass_peaks peak_bytes(const workload& work, recompute_kind) const {
+    const std::int64_t images = work.tiles * static_cast<std::int64_t>(image_rows_);
+    return {.forward = passing_bytes(images, work.tokens),
+            .backward = passing_bytes(work.tokens, images)};
+  }
 
  private:
+  [[nodiscard]] std::int64_t passing_bytes(std::int64_t given, std::int64_t made) const {
+    return std::max(
+        detail::converted_bytes<Real>(given, columns_),
+        detail::bytes_of<Real>(given, columns_) + detail::converted_bytes<Real>(made, columns_));
+  }
+
+  std::size_t image_rows_;  // of a tile
   std::size_t columns_;
   layer_parameter<Real> table_;
 };

@@ -3,6 +3,7 @@
 /// The feed-forward half of a transformer block: y = x + activation(norm(x) · up) · down.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -78,6 +79,13 @@ class feed_forward {
   }
   [[nodiscard]] std::int64_t waiting_bytes(std::int64_t rows) const {
     return detail::bytes_of<Real>(rows, 2 * columns_ + (Activation::inputs + 1) * width_);
+  }
+  /// What a backward computes with beside what it is given and what complete() leaves: the gradient
+  /// of the hidden rows; then those of the input and of the normed rows, and the gain's.
+  [[nodiscard]] std::int64_t backward_workspace(std::int64_t rows) const {
+    return std::max(
+        detail::bytes_of<Real>(rows, width_),
+        detail::bytes_of<Real>(rows, 2 * columns_) + detail::bytes_of<wide<Real>>(rows, columns_));
   }
 
  private:

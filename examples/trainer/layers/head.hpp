@@ -137,6 +137,22 @@ class head {
   [[nodiscard]] std::int64_t waiting_bytes(const workload& work) const {
     return detail::bytes_of<Real>(work.tokens, columns_);
   }
+  /// A forward has input and normed rows, a loss and a prediction per token, and the logits of a
+  /// chunk. A backward has input, normed rows and their gradient with the slopes of a chunk, then
+  /// the gradients of input and gain. A weight gradient at once needs no more.
+  [[nodiscard]] pass_peaks peak_bytes(const workload& work, recompute_kind) const {
+    const std::int64_t rows = detail::bytes_of<Real>(work.tokens, columns_);
+    const auto chunk = std::min(work.tokens, static_cast<std::int64_t>(head_chunk));
+    const std::int64_t logits = detail::bytes_of<wide<Real>>(chunk, vocabulary_);
+    const std::int64_t slopes = detail::converted_bytes<Real>(chunk, vocabulary_);
+    const auto results =
+        work.tokens * static_cast<std::int64_t>(sizeof(double) + sizeof(std::int32_t));
+    return {.forward = std::max(detail::converted_bytes<Real>(work.tokens, columns_),
+                                2 * rows + results + logits),
+            .backward = std::max(3 * rows + slopes,
+                                 4 * rows + detail::bytes_of<wide<Real>>(work.tokens, columns_)),
+            .weight_gradient = waiting_bytes(work) + slopes};
+  }
 
  private:
   [[nodiscard]] matrix<wide<Real>> logits_of(machine& on, const matrix<Real>& normed,

@@ -9,6 +9,7 @@
 /// on, so the weight gradient is the backward.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -86,6 +87,14 @@ class patch_embedding {
   }
   [[nodiscard]] std::int64_t saved_bytes(const workload&, recompute_kind) const { return 0; }
   [[nodiscard]] std::int64_t waiting_bytes(const workload&) const { return 0; }
+  /// Either way its rows, with the pixels of the patches or while they are converted.
+  [[nodiscard]] pass_peaks peak_bytes(const workload& work, recompute_kind) const {
+    const std::int64_t rows = work.tiles * static_cast<std::int64_t>(tiles_.patches());
+    const std::int64_t most =
+        std::max(detail::bytes_of<Real>(rows, tiles_.patch_pixels() + columns_),
+                 detail::converted_bytes<Real>(rows, columns_));
+    return {.forward = most, .backward = most};
+  }
 
  private:
   tile_shape tiles_;

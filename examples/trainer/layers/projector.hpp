@@ -7,6 +7,7 @@
 /// is added in the backward: what waits for that of w₁ is then no more than what was saved.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -76,6 +77,19 @@ class projector {
   }
   [[nodiscard]] std::int64_t waiting_bytes(const workload& work) const {
     return detail::bytes_of<Real>(rows(work), merged_columns_ + columns_);
+  }
+  /// A backward has its input, the gradient of the inner rows and the rows that it is given until
+  /// it has converted the gradient of the input.
+  [[nodiscard]] pass_peaks peak_bytes(const workload& work, recompute_kind kind) const {
+    const std::int64_t complete = saved_bytes(work, recompute_kind::none);
+    const std::int64_t output = detail::bytes_of<Real>(rows(work), columns_);
+    const std::int64_t converted_output = detail::converted_bytes<Real>(rows(work), columns_);
+    const std::int64_t converted_input = detail::converted_bytes<Real>(rows(work), merged_columns_);
+    const std::int64_t kept = saved_bytes(work, kind);
+    return {.forward = std::max({converted_input, complete + output, kept + converted_output}),
+            .backward =
+                std::max({kept + converted_output, complete + output, complete + converted_input}),
+            .weight_gradient = waiting_bytes(work)};
   }
 
  private:

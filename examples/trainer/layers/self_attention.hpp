@@ -133,6 +133,19 @@ class self_attention {
     return detail::bytes_of<Real>(rows(work),
                                   2 * columns_ + shape_.columns() + shape_.query_columns());
   }
+  /// What is there when complete() has computed everything and rounds the heads' outputs.
+  [[nodiscard]] std::int64_t completing_bytes(const workload& work) const {
+    return detail::bytes_of<Real>(rows(work), 2 * columns_ + shape_.columns()) +
+           detail::converted_bytes<Real>(rows(work), shape_.query_columns()) +
+           detail::bytes_of<wide<Real>>(rows(work), shape_.heads);
+  }
+  /// What a backward computes with beside what it is given and what complete() leaves: gradients of
+  /// the heads' outputs, of queries, keys and values, and a sum for each row and head.
+  [[nodiscard]] std::int64_t backward_workspace(const workload& work) const {
+    return detail::bytes_of<Real>(rows(work), shape_.query_columns()) +
+           detail::converted_bytes<Real>(rows(work), shape_.columns()) +
+           detail::bytes_of<wide<Real>>(rows(work), shape_.heads);
+  }
 
  private:
   std::size_t columns_;

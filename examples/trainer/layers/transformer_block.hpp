@@ -14,6 +14,7 @@
 /// From the backward to the weight gradient wait 4 d + qkv + o + (i + 1) f numbers.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -41,7 +42,8 @@ class transformer_block {
   };
 
   transformer_block(initial_values initial, const block_shape& shape, const Pattern& pattern)
-      : attention_(initial, shape.columns, shape.heads, pattern),
+      : columns_(shape.columns),
+        attention_(initial, shape.columns, shape.heads, pattern),
         feed_forward_(initial, shape.columns, shape.feed_forward) {}
 
   [[nodiscard]] matrix<Real> forward(placed_batch& batch, matrix<Real> x, recompute_kind kind,
@@ -77,6 +79,18 @@ class transformer_block {
   [[nodiscard]] std::int64_t waiting_bytes(const workload& work) const {
     return attention_.waiting_bytes(work) + feed_forward_.waiting_bytes(rows(work));
   }
+  /// In a forward all is there that could be saved, and the output; a backward begins with as much,
+  /// and the rows that it is given.
+  [[nodiscard]] pass_peaks peak_bytes(const workload& work, recompute_kind kind) const {
+    const std::int64_t complete =
+        saved_bytes(work, recompute_kind::none) + detail::bytes_of<Real>(rows(work), columns_);
+    const std::int64_t output = detail::converted_bytes<Real>(rows(work), columns_);
+    return {.forward = std::max(
+                {attention_.completing_bytes(work), complete, saved_bytes(work, kind) + output}),
+            .backward = complete + std::max(feed_forward_.backward_workspace(rows(work)),
+                                            attention_.backward_workspace(work)),
+            .weight_gradient = waiting_bytes(work)};
+  }
 
  private:
   void complete(const placed_batch& batch, saved& of) const {
@@ -86,6 +100,7 @@ class transformer_block {
   }
   [[nodiscard]] std::int64_t rows(const workload& work) const { return attention_.rows(work); }
 
+  std::size_t columns_;
   self_attention<Real, Pattern> attention_;
   feed_forward<Real, Activation> feed_forward_;
 };
