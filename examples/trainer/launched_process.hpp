@@ -20,7 +20,7 @@ struct launched_process {
   std::size_t rank = 0;
   std::size_t ranks = 1;
   std::size_t local_rank = 0;          ///< On its machine: the number of its GPU.
-  std::filesystem::path id_file = {};  ///< In a folder that all processes see.
+  std::filesystem::path id_file = {};  ///< In a folder that all processes see: meeting_file.hpp.
 };
 
 /// The name of the variable with launched_process::id_file.
@@ -69,7 +69,7 @@ inline std::optional<launched_process> launched_process_of(
   made.local_rank =
       detail::variable_number(variable, "LOCAL_RANK", "the number of this process on its machine");
   made.id_file = detail::variable_text(variable, id_file_variable,
-                                       "a file that does not exist yet, in a folder that all "
+                                       "a file of this run alone, in a folder that all "
                                        "processes see");
   if (made.rank >= made.ranks)
     throw invalid_input("RANK", made.rank,

@@ -6,6 +6,7 @@
 #if defined(OMNIBAL_TRAINER_MPI)
 
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -16,6 +17,7 @@
 #include <omnibal/comm/mpi_channel.hpp>
 
 #include "machine.hpp"
+#include "mpi_local_rank.hpp"
 #include "process_ranks.hpp"
 
 namespace omnibal::trainer {
@@ -52,9 +54,11 @@ class mpi_ranks : private mpi_session, public process_ranks<mpi_communicator> {
   [[nodiscard]] rank_report train(const training_run& run,
                                   std::chrono::milliseconds deadline) override {
     mpi_channel world(MPI_COMM_WORLD, {.deadline = deadline, .name = "world"});
-    use_device(world.rank());
+    use_device(local_rank_);
     return train_rank(world, run);
   }
+
+  std::size_t local_rank_ = local_rank(MPI_COMM_WORLD);
 };
 
 }  // namespace

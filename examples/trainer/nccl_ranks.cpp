@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <chrono>
 #include <memory>
 
 #include "program_error.hpp"
@@ -6,13 +7,13 @@
 
 #if defined(OMNIBAL_TRAINER_NCCL)
 
-#include <chrono>
+#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
+#include <iterator>
 #include <optional>
-#include <system_error>
+#include <string>
 #include <utility>
 
 #include <cuda_runtime_api.h>
@@ -24,6 +25,7 @@
 #include "gpu_staging.hpp"
 #include "launched_process.hpp"
 #include "machine.hpp"
+#include "meeting_file.hpp"
 #include "process_ranks.hpp"
 #include "staged_channel.hpp"
 #include "strategy_run.hpp"
@@ -64,22 +66,32 @@ class nccl_threads : public thread_ranks {
   }
 };
 
+/// An id of NCCL as text, and back.
+[[nodiscard]] std::string text_of(const ncclUniqueId& id) {
+  return {std::begin(id.internal), std::end(id.internal)};
+}
+[[nodiscard]] ncclUniqueId id_of(const std::string& text) {
+  ncclUniqueId id{};
+  std::copy_n(text.begin(), std::min(text.size(), sizeof(id.internal)), std::begin(id.internal));
+  return id;
+}
+
 /// Chooses the GPU of the process, and finds the others.
-[[nodiscard]] nccl_communicator communicator_of(const launched_process& process) {
+[[nodiscard]] nccl_communicator communicator_of(const launched_process& process,
+                                                std::chrono::milliseconds deadline) {
   require_gpus(gpus(), process.local_rank + 1);
   use_device(process.local_rank);
-  nccl_communicator control(exchange_nccl_id(process.id_file, process.rank), process.rank,
-                            process.ranks);
-  std::error_code none;  // all have read it: they are in the communicator
-  if (process.rank == 0) std::filesystem::remove(process.id_file, none);
-  return control;
+  const std::string id = meet_by_file(
+      {.file = process.id_file, .rank = process.rank, .ranks = process.ranks, .deadline = deadline},
+      [] { return text_of(make_nccl_id()); });
+  return {id_of(id), process.rank, process.ranks, {.deadline = deadline}};
 }
 
 /// Ranks are processes that a launcher has started.
 class nccl_processes : public process_ranks<nccl_communicator> {
  public:
-  explicit nccl_processes(const launched_process& process)
-      : process_ranks(communicator_of(process), "WORLD_SIZE") {}
+  nccl_processes(const launched_process& process, std::chrono::milliseconds deadline)
+      : process_ranks(communicator_of(process, deadline), "WORLD_SIZE") {}
 
   /// A communicator that is destroyed would wait for ranks that never come.
   void leave(int status) override {
@@ -97,10 +109,10 @@ class nccl_processes : public process_ranks<nccl_communicator> {
 
 }  // namespace
 
-std::unique_ptr<training_ranks> start_nccl_ranks() {
+std::unique_ptr<training_ranks> start_nccl_ranks(std::chrono::milliseconds deadline) {
   const auto process = launched_process_of([](const char* name) { return std::getenv(name); });
   if (!process) return std::make_unique<nccl_threads>();
-  return std::make_unique<nccl_processes>(*process);
+  return std::make_unique<nccl_processes>(*process, deadline);
 }
 
 }  // namespace omnibal::trainer
@@ -109,7 +121,7 @@ std::unique_ptr<training_ranks> start_nccl_ranks() {
 
 namespace omnibal::trainer {
 
-std::unique_ptr<training_ranks> start_nccl_ranks() {
+std::unique_ptr<training_ranks> start_nccl_ranks(std::chrono::milliseconds) {
 #if defined(OMNIBAL_TRAINER_CUDA)
   throw program_error(bad_input, "--ranks nccl: this program was built without NCCL");
 #else

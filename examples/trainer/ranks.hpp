@@ -52,9 +52,10 @@ class thread_ranks : public training_ranks {
 [[nodiscard]] std::unique_ptr<training_ranks> start_mpi_ranks();
 
 /// Ranks have a GPU each and exchange tensors by NCCL: threads of this process, or the processes of
-/// a launcher (launched_process.hpp). Throws program_error where the program has no NCCL,
-/// invalid_input where the launcher's variables are wrong or GPUs are missing.
-[[nodiscard]] std::unique_ptr<training_ranks> start_nccl_ranks();
+/// a launcher (launched_process.hpp), which wait for each other so long. Throws program_error where
+/// the program has no NCCL, invalid_input where the launcher's variables are wrong or GPUs are
+/// missing, and communication_error where processes do not come.
+[[nodiscard]] std::unique_ptr<training_ranks> start_nccl_ranks(std::chrono::milliseconds deadline);
 
 /// Ranks are processes where mpiexec has started this process, whatever the options say; null
 /// elsewhere.

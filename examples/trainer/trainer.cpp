@@ -40,6 +40,10 @@ namespace {
   return std::string(strategy_names[static_cast<std::size_t>(how)]);
 }
 
+[[nodiscard]] std::chrono::milliseconds deadline_of(const program_options& options) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(1000 * options.deadline));
+}
+
 /// A run of the program, with what all of its strategies share.
 class program_run {
  public:
@@ -114,8 +118,7 @@ class program_run {
     run.after_step = [&](std::size_t rank, const step_report& step) {
       if (rank == 0) progress.show(step);
     };
-    const strategy_report report = ranks_.run(
-        run, how, std::chrono::milliseconds(static_cast<std::int64_t>(1000 * options_.deadline)));
+    const strategy_report report = ranks_.run(run, how, deadline_of(options_));
     if (ranks_.is_first()) show(run, report);
     return to_json(report, planned);
   }
@@ -172,9 +175,9 @@ class program_run {
   std::vector<timeline> last_steps_;
 };
 
-[[nodiscard]] std::unique_ptr<training_ranks> start_ranks(const std::string& kind) {
-  if (kind == "threads") return std::make_unique<thread_ranks>();
-  if (kind == "nccl") return start_nccl_ranks();
+[[nodiscard]] std::unique_ptr<training_ranks> start_ranks(const program_options& options) {
+  if (options.ranks == "threads") return std::make_unique<thread_ranks>();
+  if (options.ranks == "nccl") return start_nccl_ranks(deadline_of(options));
   auto ranks = start_mpi_ranks();
   if (!ranks) throw program_error(bad_input, "--ranks mpi: this program was built without MPI");
   return ranks;
@@ -223,7 +226,7 @@ exit_status run_program(int argc, char** argv) {
     return end_at_options(program, error);
   }
   try {
-    const auto ranks = start_ranks(options.ranks);
+    const auto ranks = start_ranks(options);
     return run_on(*ranks, options);
   } catch (const std::exception& error) {
     print_failure(reason_of(error));
