@@ -81,7 +81,8 @@ void write_layer(const std::filesystem::path& folder, const layer_state& state);
 void finish_checkpoint(const std::filesystem::path& runs, const std::filesystem::path& folder,
                        const run_position& position);
 
-/// The newest checkpoint. Throws checkpoint_error when there is none.
+/// The newest checkpoint of a folder, or the folder itself where it is one. Throws checkpoint_error
+/// when there is none.
 [[nodiscard]] std::filesystem::path newest_checkpoint(const std::filesystem::path& runs);
 
 /// Throw checkpoint_error for a file that is missing or damaged.
@@ -231,9 +232,12 @@ inline void finish_checkpoint(const std::filesystem::path& runs,
 }
 
 inline std::filesystem::path newest_checkpoint(const std::filesystem::path& runs) {
+  std::error_code error;
+  if (std::filesystem::exists(runs / "position.json", error)) return runs;
   const auto all = detail::all_checkpoints(runs);
-  if (all.empty()) throw checkpoint_error(runs, "has no checkpoint");
-  return all.back();
+  if (!all.empty()) return all.back();
+  const std::filesystem::directory_iterator readable(runs, error);
+  throw checkpoint_error(runs, "has no checkpoint" + (error ? ": " + error.message() : ""));
 }
 
 inline run_position read_position(const std::filesystem::path& folder) {

@@ -1,14 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <charconv>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include "ranks.hpp"
 
+namespace omnibal::trainer {
+
+std::size_t processes_of_mpiexec() {
+  // Of Open MPI; of MPICH and those that come of it.
+  for (const char* const variable : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"})
+    if (const char* const text = std::getenv(variable)) {
+      std::size_t processes = 1;
+      std::from_chars(text, text + std::strlen(text), processes);
+      return processes;
+    }
+  return 1;
+}
+
+}  // namespace omnibal::trainer
+
 #if defined(OMNIBAL_TRAINER_MPI)
 
 #include <chrono>
-#include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <thread>
 
 #include <mpi.h>

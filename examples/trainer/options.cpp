@@ -120,19 +120,30 @@ void add_ranks(CLI::App& program, program_options& options) {
       ->check(among({"naive", "unbalanced", "paper", "planned", "all"}));
 }
 
+/// An unset variable of a script must not look like an option that was left out.
+[[nodiscard]] CLI::Validator named() {
+  const auto check = [](const std::string& text) -> std::string {
+    return text.empty() ? "is empty: give a name or leave the option out" : "";
+  };
+  return {check, ""};
+}
+
 void add_files(CLI::App& program, program_options& options) {
-  program.add_option("--costs", options.costs,
-                     "Costs of the layers: read if the file is there, else measured and written");
-  program.add_option("--checkpoint", options.checkpoint, "Folder for checkpoints");
+  const auto add = [&](const char* option, std::string& file, const std::string& use) {
+    program.add_option(option, file, use)->check(named());
+  };
+  add("--costs", options.costs,
+      "Costs of the layers: read if the file is there, else measured and written");
+  add("--checkpoint", options.checkpoint, "Folder for checkpoints");
   program.add_option("--checkpoint-every", options.checkpoint_every, "Steps [50]")
       ->check(count())
       ->needs("--checkpoint");
-  program.add_option("--resume", options.resume, "Folder whose newest checkpoint to go on from");
-  program.add_option("--trace", options.trace,
-                     "File for a trace of the last " + std::to_string(traced_steps) + " steps");
-  program.add_option("--picture", options.picture, "File for a picture of the last step, SVG");
-  program.add_option("--report", options.report, "File for a page about the run, HTML");
-  program.add_option("--out", options.out, "File for the result as JSON");
+  add("--resume", options.resume, "Folder whose newest checkpoint to go on from, or a checkpoint");
+  add("--trace", options.trace,
+      "File for a trace of the last " + std::to_string(traced_steps) + " steps");
+  add("--picture", options.picture, "File for a picture of the last step, SVG");
+  add("--report", options.report, "File for a page about the run, HTML");
+  add("--out", options.out, "File for the result as JSON");
   program.add_flag("--progress", options.progress, "Show progress though this is no terminal");
 }
 
@@ -146,8 +157,7 @@ void add_files(CLI::App& program, program_options& options) {
                                      {"--out", &options.out}})
     if (!file->empty()) files.outputs.push_back({option, *file});
   if (!options.costs.empty())
-    (std::filesystem::exists(options.costs) ? files.inputs : files.outputs)
-        .push_back({"--costs", options.costs});
+    (reads_costs(options) ? files.inputs : files.outputs).push_back({"--costs", options.costs});
   return files;
 }
 
@@ -182,6 +192,11 @@ void add_options(CLI::App& program, program_options& options) {
   add_lengths(program, options.lengths);
   add_ranks(program, options);
   add_files(program, options);
+}
+
+bool reads_costs(const program_options& options) {
+  std::error_code error;
+  return !options.costs.empty() && (std::filesystem::exists(options.costs, error) || error);
 }
 
 void validate(const program_options& options) {

@@ -47,6 +47,9 @@ struct program_options {
 
 void add_options(CLI::App& program, program_options& options);
 
+/// Whether there is a file of costs, which is then read; one that cannot be looked at counts.
+[[nodiscard]] bool reads_costs(const program_options& options);
+
 /// Throws where a file cannot be written or two options name the same file, and for options that
 /// do not go together: before a long run rather than after it.
 void validate(const program_options& options);

@@ -57,6 +57,9 @@ class thread_ranks : public training_ranks {
 /// missing, and communication_error where processes do not come.
 [[nodiscard]] std::unique_ptr<training_ranks> start_nccl_ranks(std::chrono::milliseconds deadline);
 
+/// How many processes mpiexec has started, of which this is one; 1 elsewhere.
+[[nodiscard]] std::size_t processes_of_mpiexec();
+
 /// Ranks are processes where mpiexec has started this process, whatever the options say; null
 /// elsewhere.
 [[nodiscard]] std::unique_ptr<training_ranks> ranks_of_mpiexec();

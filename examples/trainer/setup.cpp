@@ -2,13 +2,16 @@
 #include "setup.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -48,6 +51,19 @@ namespace {
   return chain;
 }
 
+[[nodiscard]] nlohmann::json read_costs(const std::string& path) {
+  const auto fail = [&](const std::string& reason) {
+    throw invalid_input("--costs", path, reason);
+  };
+  std::error_code none;
+  if (std::filesystem::is_directory(path, none)) fail("cannot be read: it is a folder");
+  std::ifstream file(path);
+  if (!file) fail(std::string("cannot be read: ") + std::strerror(errno));
+  nlohmann::json json = nlohmann::json::parse(file, nullptr, false);
+  if (json.is_discarded()) fail("is no JSON: remove it to measure again");
+  return json;
+}
+
 [[nodiscard]] std::vector<layer_cost> costs_for(const program_options& options,
                                                 const std::filesystem::path& resume,
                                                 const std::vector<sample_lengths>& lengths) {
@@ -57,10 +73,7 @@ namespace {
     require_same("precision", position.precision, std::string(name_of(model.numbers)));
     if (!position.costs.empty()) return costs_of_model(position.costs, resume.string(), model);
   }
-  if (!options.costs.empty() && std::filesystem::exists(options.costs)) {
-    std::ifstream file(options.costs);
-    return costs_of_model(nlohmann::json::parse(file, nullptr, false), options.costs, model);
-  }
+  if (reads_costs(options)) return costs_of_model(read_costs(options.costs), options.costs, model);
   auto chain =
       measured_chain(model, task_of(options, lengths), {.replicas = options.shape.replicas});
   if (!options.costs.empty())

@@ -183,6 +183,15 @@ class program_run {
   return ranks;
 }
 
+/// Processes that do not know of each other would all train the same and write the same files.
+void expect_no_mpiexec(const program_options& options) {
+  if (const std::size_t processes = processes_of_mpiexec();
+      options.ranks == "threads" && processes > 1)
+    throw program_error(bad_input, "--ranks threads: mpiexec has started " +
+                                       std::to_string(processes) +
+                                       " processes: add --ranks mpi, or start one without it");
+}
+
 void print_failure(const std::string& reason) {
   std::fprintf(stderr, "omnibal-trainer: %s\n", reason.c_str());
 }
@@ -222,6 +231,7 @@ exit_status run_program(int argc, char** argv) {
   add_options(program, options);
   try {
     program.parse(argc, argv);
+    expect_no_mpiexec(options);
   } catch (const std::exception& error) {
     return end_at_options(program, error);
   }

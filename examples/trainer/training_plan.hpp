@@ -142,17 +142,17 @@ class training_planner {
   static constexpr std::uint32_t searched_steps = 64;
   static constexpr std::int64_t unlimited_memory = std::int64_t{1} << 56;
 
-  /// Packs of this capacity are about as many as micro-batches are asked for; the longest sample
-  /// fits.
+  /// Packs of this capacity are about as many as micro-batches are asked for; the longest sample of
+  /// the run fits, also one that the search does not see.
   [[nodiscard]] loads<2> capacity() const {
     const std::size_t wanted = shape_.microbatches > 0 ? shape_.microbatches : 4 * shape_.devices;
     loads<2> sum = {};
-    loads<2> longest = {};
+    loads<2> longest = {1, 1};
     for (const vision_language_sample& each : searched_samples_)
-      for (std::size_t r = 0; r < 2; ++r) {
-        sum[r] += each[r];
-        longest[r] = std::max(longest[r], each[r]);
-      }
+      for (std::size_t r = 0; r < 2; ++r) sum[r] += each[r];
+    for (const auto& samples : {std::span(searched_samples_), std::span(samples_)})
+      for (const vision_language_sample& each : samples)
+        for (std::size_t r = 0; r < 2; ++r) longest[r] = std::max(longest[r], each[r]);
     loads<2> capacity = {};
     const auto packs = static_cast<std::int64_t>(wanted * shape_.replicas * searched_steps);
     // A tenth more, since packs are not filled to the last token.

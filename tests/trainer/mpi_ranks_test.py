@@ -121,7 +121,8 @@ class MpiRanksTest(unittest.TestCase):
     def test_wrong_input_is_said_once(self):
         for count, line, arguments in [
                 (3, r"processes of mpiexec = 3: must be --pp times --dp, 2", []),
-                (2, r".*nowhere: has no checkpoint", ["--resume", "nowhere"]),
+                (2, r".*nowhere: has no checkpoint: No such file or directory",
+                 ["--resume", "nowhere"]),
                 (2, r".*argument was not expected: --nonsense", ["--nonsense"]),
                 (3, r"--size: huge not in .*", ["--size", "huge"]),
                 (2, r"--resource = x: must be NAME=COLUMN.*", ["--resource", "x"])]:
@@ -131,6 +132,14 @@ class MpiRanksTest(unittest.TestCase):
                 said = re.findall("^omnibal-trainer: (.*)$", ended.stderr, re.M)
                 self.assertEqual(len(said), 1, ended.stderr)
                 self.assertRegex(said[0], rf"\A{line}\Z")
+
+    def test_processes_that_are_no_ranks_are_refused(self):
+        ended = self.run_trainer([MPIEXEC, "-n", "2"])
+        self.assertEqual(ended.returncode, 2)
+        self.assertEqual(re.findall("^omnibal-trainer: (.*)$", ended.stderr, re.M),
+                         ["--ranks threads: mpiexec has started 2 processes: add --ranks mpi, or "
+                          "start one without it"])
+        self.assertEqual(self.run_trainer([MPIEXEC, "-n", "1"]).returncode, 0)
 
     def test_help_is_said_once(self):
         ended = self.run_trainer([MPIEXEC, "-n", "2"], "--help")

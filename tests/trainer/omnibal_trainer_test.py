@@ -98,6 +98,18 @@ class OmnibalTrainerTest(TrainerTest):
         self.assertEqual(self.train("--pp", "1", "--microbatches", "8", "--lengths", csv,
                                     "--costs", costs)["loss"], result["loss"])
 
+    def test_a_table_may_have_no_pictures_and_lengths_that_the_search_does_not_see(self):
+        text = self.table("text.csv", "vit_num,token_num\n0,40\n0,1\n")
+        result = self.train("--lengths", text, "--pp", "1")
+        self.assertEqual(len(result["loss"]), 12)
+        # 64 steps are searched; the one long row comes later.
+        rare = self.table("rare.csv", "vit_num,token_num\n" + "0,40\n" * 400 + "2,812\n")
+        result = self.train("--lengths", rare, "--pp", "1", "--batch", "1", "--steps", "600",
+                            "--microbatches", "1", "--held-out", "0")
+        self.assertEqual(len(result["loss"]), 600)
+        self.assertEqual(result["capacity"]["tiles"], 2)
+        self.expect_predicted_memory(result)
+
     # ---- checkpoints ----
 
     def kill_at(self, step, *arguments):
@@ -127,6 +139,13 @@ class OmnibalTrainerTest(TrainerTest):
                 other = self.train("--pp", "3", "--schedule", "zbh1", "--resume", folder)
                 self.assertLess(relative(other["loss"], expected["loss"]), 2e-5)
                 self.assertEqual(len(other["loss"]), 12)
+
+    def test_a_run_goes_on_from_the_checkpoint_that_is_named(self):
+        folder = os.path.join(self.folder.name, "two checkpoints")
+        whole = self.train("--checkpoint", folder, "--checkpoint-every", "5")
+        older = self.train("--resume", os.path.join(folder, "step-000010"))
+        self.assertEqual(older["loss"], whole["loss"])
+        self.assertEqual(len(older["step_seconds"]), 2)
 
     def test_checkpoints_of_other_runs_are_refused(self):
         folder = os.path.join(self.folder.name, "other")

@@ -34,6 +34,15 @@ class RefusalsTest(TrainerTest):
 
     # ---- failures ----
 
+    def test_a_full_disk_is_said_after_the_result_of_the_run(self):
+        for option in ["--out", "--trace", "--picture", "--report"]:
+            with self.subTest(option=option):
+                ended = self.start(option, "/dev/full", "--steps", "1")
+                self.assertEqual(ended.returncode, 2)
+                self.assertEqual(ended.stderr, "omnibal-trainer: /dev/full: cannot be written: No "
+                                 "space left on device\n")
+                self.assertRegex(ended.stdout, r"\Aplanned: loss .*\n\Z")
+
     def test_a_failure_names_rank_step_and_item(self):
         ended = self.start("--learning-rate", "1e30")
         self.assertEqual(ended.returncode, 1)
@@ -78,10 +87,17 @@ class RefusalsTest(TrainerTest):
                 (r"--learning-rate: .*inf.*", ["--learning-rate", "inf"]),
                 (r"--checkpoint .*text/runs: Not a directory",
                  ["--checkpoint", os.path.join(text, "runs")]),
-                (r".*missing: has no checkpoint", ["--resume", missing]),
+                (r".*missing: has no checkpoint: No such file or directory", ["--resume", missing]),
+                (r"--resume: is empty: give a name or leave the option out", ["--resume", ""]),
+                (r"--checkpoint: is empty: .*", ["--checkpoint", ""]),
+                (r"--out: is empty: .*", ["--out", ""]),
                 (r".*missing/out.json: cannot be written: there is no folder .*missing",
                  ["--out", os.path.join(missing, "out.json")]),
-                (r".*text = other JSON: .*", ["--costs", text]),
+                (r"--costs = .*text: is no JSON: remove it to measure again", ["--costs", text]),
+                (r"--costs = /dev/null: is no JSON: remove it to measure again",
+                 ["--costs", "/dev/null"]),
+                (r"--costs = .*: cannot be read: it is a folder", ["--costs", self.folder.name]),
+                (r"--costs = .*: cannot be read: File name too long", ["--costs", "x" * 300]),
                 (r"--baseline all: has no checkpoints, leave them out",
                  ["--baseline", "all", "--checkpoint", missing]),
                 (r"virtual.* = 2: .*", ["--virtual-stages", "2"]),
