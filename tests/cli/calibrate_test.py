@@ -73,6 +73,30 @@ class Calibrate(CommandTest):
         self.assertIn("vision, forward time, ns", done.stdout)
         self.assertIn("?: the measurements do not determine this coefficient", done.stdout)
 
+    def test_bad_calibrations(self):
+        report, _ = self.fits({"tp": 2, "layers": vision() + language()})
+        self.write("good.json", report)
+        self.assertEqual(self.succeed("calibrate", "--profile", "good.json")["fits"], report["fits"])
+        forward, mode = ("fits", 0, "forward_nanoseconds"), ("fits", 0, "modes", 0)
+        for path, value, words in [(("measurements",), -1, "measurements = -1"),
+                                   (("largest", "tiles"), -3, "largest.tiles = -3"),
+                                   (("fits", 1, "name"), report["fits"][0]["name"], "fits[1].name"),
+                                   (("fits", 0, "name"), 7, "fits[0].name = 7"),
+                                   ((*mode, "name"), None, "modes[0].name = null"),
+                                   ((*forward, "measurements"), -2, "measurements = -2"),
+                                   ((*forward, "largest_residual"), -0.5, "largest_residual = -0.5"),
+                                   ((*forward, "rms_residual"), -0.5, "rms_residual = -0.5"),
+                                   ((*forward, "standard_errors", "per_tile"), -1, "standard_errors.per_tile = -1"),
+                                   ((*forward, "undetermined"), "per_tile", "undetermined"),
+                                   ((*forward, "undetermined"), ["per_tile", "per_hour"], "undetermined[1]")]:
+            with self.subTest(path=path):
+                changed = json.loads(json.dumps(report))
+                holder = changed
+                for key in path[:-1]:
+                    holder = holder[key]
+                holder[path[-1]] = value
+                self.expect_failure("calibrate", "--profile", self.write("bad.json", changed), naming=["bad.json", words])
+
     def test_bad_profiles(self):
         good = {"name": "vision", "tiles": 1, "forward_seconds": 0.1}
         for row, naming in (

@@ -313,6 +313,10 @@ class MainJob(MainJobTest):
         self.assertEqual(again["skipped"], [50])
         self.assertEqual(again["objective"], report["objective"])
         self.assertIn("leaves out 1 of 240 samples", self.call(*run("--evaluate", "plan.json", "--format", "text")).stdout)
+        today = self.succeed(*run("--oversize", "skip", "--current", "plan.json"))["current"]
+        self.assertAlmostEqual(today["epoch_seconds"], report["objective"])
+        self.expect_failure(*run("--current", "plan.json", "--time-limit", 0), naming=["--current = 50", "none of its packs"])
+        self.expect_failure(*run("--oversize", "skip", "--capacity", "images=1,tokens=1"), naming=["--capacity", "holds no sample"])
         plan = json.loads(self.read("plan.json"))
         for wrong, words in (([], ["indices = 50", "in no pack"]), ([7], ["skipped[0] = 7"]), ([50, 50], ["skipped[1] = 50"]),
                              ("all", ["skipped", "must be a list"]), ([-1], ["skipped[0] = -1", "must be the id"])):

@@ -75,14 +75,57 @@ layer_profile read_measurements(const object_reader& file, const std::string& na
 
 constexpr double not_determined = std::numeric_limits<double>::quiet_NaN();
 
+std::int64_t read_count(const object_reader& object, const char* key,
+                        std::optional<std::int64_t> otherwise = std::nullopt) {
+  const std::int64_t count = otherwise ? object.integer(key, *otherwise) : object.integer(key);
+  if (count < 0) throw invalid_input(object.where() + "." + key, count, "must not be negative");
+  return count;
+}
+
+double at_least_zero(const object_reader& object, const char* key, double value) {
+  if (value < 0.0)
+    throw invalid_input(object.where() + "." + key, json_text(object.at(key)),
+                        "must not be negative");
+  return value;
+}
+
+std::string read_name(const object_reader& object) {
+  const json& name = object.at("name");
+  if (!name.is_string() || name == "")
+    throw invalid_input(object.where() + ".name", json_text(name), "must be a text");
+  return name.get<std::string>();
+}
+
+/// Throws where one before it has its name.
+template <typename Named>
+void expect_new(const object_reader& object, const std::vector<Named>& before,
+                const std::string& name) {
+  if (std::ranges::find(before, name, &Named::name) != before.end())
+    throw invalid_input(object.where() + ".name", name, "is given twice");
+}
+
+std::vector<std::string> read_undetermined(const object_reader& object) {
+  const json& list = object.at("undetermined");
+  const std::string where = object.where() + ".undetermined";
+  if (!list.is_array()) throw invalid_input(where, json_text(list), "must be a list");
+  std::vector<std::string> names;
+  for (const json& name : list) {
+    if (std::ranges::none_of(coefficient_names, [&](const auto& known) { return name == known; }))
+      throw invalid_input(where, names.size(), json_text(name), "is no coefficient");
+    names.push_back(name.get<std::string>());
+  }
+  return names;
+}
+
 linear_fit read_fit(const object_reader& object) {
   object.expect_known_keys({"constant", "per_tile", "per_token", "per_squared_token",
                             "standard_errors", "undetermined", "measurements", "largest_residual",
                             "rms_residual", "margin"});
   linear_fit fit{
-      .measurements = static_cast<std::size_t>(object.integer("measurements", 0)),
-      .largest_residual = object.number("largest_residual"),
-      .rms_residual = object.number("rms_residual"),
+      .measurements = static_cast<std::size_t>(read_count(object, "measurements", 0)),
+      .largest_residual =
+          at_least_zero(object, "largest_residual", object.number("largest_residual")),
+      .rms_residual = at_least_zero(object, "rms_residual", object.number("rms_residual")),
       .margin = object.optional_number("margin").value_or(std::numeric_limits<double>::infinity())};
   const object_reader errors = object.object("standard_errors");
   errors.expect_known_keys({"constant", "per_tile", "per_token", "per_squared_token"});
@@ -92,13 +135,13 @@ linear_fit read_fit(const object_reader& object) {
     if (!(fit.coefficients[c] >= 0.0) || fit.coefficients[c] > most_measurable)
       throw invalid_input(object.where() + "." + name, json_text(object.at(name.c_str())),
                           "must be between 0 and 5e11");
-    fit.standard_errors[c] = errors.optional_number(name.c_str()).value_or(not_determined);
+    fit.standard_errors[c] = at_least_zero(
+        errors, name.c_str(), errors.optional_number(name.c_str()).value_or(not_determined));
   }
   if (!(fit.margin >= 0.0))
     throw invalid_input(object.where() + ".margin", json_text(object.at("margin")),
                         "must not be negative");
-  for (const json& name : object.at("undetermined"))
-    if (name.is_string()) fit.undetermined.push_back(name.get<std::string>());
+  fit.undetermined = read_undetermined(object);
   return fit;
 }
 
@@ -111,38 +154,45 @@ std::optional<linear_fit> read_fit(const object_reader& object, const char* key)
 mode_fit read_mode_fit(const object_reader& mode) {
   mode.expect_known_keys({"name", "extra_nanoseconds", "kept_bytes", "transient_bytes",
                           "kept_for_w_bytes", "extra_over_fitted"});
-  return {.name = mode.text("name", "none"),
+  return {.name = mode.find("name") == nullptr ? "none" : read_name(mode),
           .extra_time = read_fit(mode, "extra_nanoseconds"),
           .saved_bytes = read_fit(mode, "kept_bytes"),
           .transient_bytes = read_fit(mode, "transient_bytes"),
           .saved_for_weight_gradient = read_fit(mode, "kept_for_w_bytes"),
-          .extra_over_fitted = static_cast<std::size_t>(mode.integer("extra_over_fitted", 0))};
+          .extra_over_fitted = static_cast<std::size_t>(read_count(mode, "extra_over_fitted", 0))};
 }
 
 layer_fit read_layer_fit(const object_reader& object) {
   object.expect_known_keys(
       {"name", "forward_nanoseconds", "backward_nanoseconds", "weight_gradient_share", "modes"});
-  layer_fit layer{.name = object.text("name", ""),
+  layer_fit layer{.name = read_name(object),
                   .forward_time = read_fit(object, "forward_nanoseconds"),
                   .backward_time = read_fit(object, "backward_nanoseconds"),
                   .weight_gradient_share = object.optional_number("weight_gradient_share")};
   if (const auto share = layer.weight_gradient_share; share && !(*share >= 0.0 && *share <= 1.0))
     throw invalid_input(object.where() + ".weight_gradient_share", std::to_string(*share),
                         "must be between 0 and 1");
-  for (const object_reader& mode : object.objects("modes"))
-    layer.modes.push_back(read_mode_fit(mode));
+  for (const object_reader& mode : object.objects("modes")) {
+    mode_fit fit = read_mode_fit(mode);
+    expect_new(mode, layer.modes, fit.name);
+    layer.modes.push_back(std::move(fit));
+  }
   return layer;
 }
 
 layer_profile read_fits(const object_reader& file, std::optional<std::int64_t> tensor_parallel) {
   file.expect_known_keys({"version", "inputs", "tp", "measurements", "largest", "margin", "fits"});
-  layer_profile profile{.measurements = static_cast<std::size_t>(file.integer("measurements")),
+  layer_profile profile{.measurements = static_cast<std::size_t>(read_count(file, "measurements")),
                         .tensor_parallel = tensor_parallel};
   const object_reader largest = file.object("largest");
   largest.expect_known_keys({"tiles", "tokens"});
-  profile.largest = {.tiles = largest.integer("tiles"), .tokens = largest.integer("tokens")};
-  for (const object_reader& layer : file.objects("fits"))
-    profile.fits.push_back(read_layer_fit(layer));
+  profile.largest = {.tiles = read_count(largest, "tiles"),
+                     .tokens = read_count(largest, "tokens")};
+  for (const object_reader& layer : file.objects("fits")) {
+    layer_fit fit = read_layer_fit(layer);
+    expect_new(layer, profile.fits, fit.name);
+    profile.fits.push_back(std::move(fit));
+  }
   return profile;
 }
 
