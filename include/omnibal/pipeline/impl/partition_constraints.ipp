@@ -45,6 +45,8 @@ OMNIBAL_INLINE bool partition_constraints::allow(std::span<const std::size_t> cu
 
 OMNIBAL_INLINE bool partition_constraints::allow_partition(std::size_t stages) const {
   if (contradicted_) return false;
+  for (std::size_t stage = stages; stage < begin_of_.size(); ++stage)
+    if (begin_of_[stage] != any_layer) return false;  // No such stage begins anywhere.
   const std::size_t layers = may_cut_.size() - 1;
   std::vector<bool> before(layers + 1, false);
   before[0] = true;
