@@ -92,7 +92,7 @@ inline nlohmann::json costs_to_json(const std::vector<layer_cost>& chain, elemen
                       {"modes", std::move(modes)}});
   }
   return {{"format", "omnibal-trainer-costs"},
-          {"version", 2},
+          {"version", 3},
           {"precision", name_of(numbers)},
           {"layers", std::move(layers)}};
 }
@@ -100,9 +100,9 @@ inline nlohmann::json costs_to_json(const std::vector<layer_cost>& chain, elemen
 inline std::vector<layer_cost> costs_from_json(const nlohmann::json& json, element_type numbers,
                                                const std::string& source) {
   try {
-    if (json.at("format") != "omnibal-trainer-costs" || json.at("version") != 2)
+    if (json.at("format") != "omnibal-trainer-costs" || json.at("version") != 3)
       throw invalid_input(source, json.at("format").dump(),
-                          "is no file of costs of version 2: remove it to measure again");
+                          "is no file of costs of version 3: remove it to measure again");
     detail::require_numbers(json, numbers, source);
     std::vector<layer_cost> chain;
     for (const nlohmann::json& each : json.at("layers")) {

@@ -95,7 +95,7 @@ class nccl_channel {
     core_.handle().join_set();
   }
 
-  /// Checked mode: from now on, ranks send each other 24 bytes over `control` before each
+  /// Checked mode: from now on, ranks send each other 16 bytes over `control` before each
   /// operation, with what they call, its type and counts. Where they differ, all get an error
   /// before NCCL sees the operation; the channel and the control are aborted. Called by all ranks;
   /// `control` has the same ranks, is used for nothing else meanwhile, and outlives the channel. An

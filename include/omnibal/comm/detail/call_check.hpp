@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
 /// Compares what ranks are about to call, over a communicator for control, before a library sees it
-/// that would hang or move wrong bytes. Each rank sends each other one 24 bytes.
+/// that would hang or move wrong bytes. Each rank sends each other one 16 bytes.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -27,20 +26,17 @@ namespace omnibal::inline v0::detail {
 
 /// What a rank calls, as it is compared with another one.
 struct call_header {
-  static constexpr std::uint32_t no_root = std::numeric_limits<std::uint32_t>::max();
-  static constexpr std::uint8_t no_reduction = std::numeric_limits<std::uint8_t>::max();
+  static constexpr std::uint16_t nothing = std::numeric_limits<std::uint16_t>::max();
 
   std::uint32_t order = 0;  // as in flight_entry
-  std::uint32_t root = no_root;
   channel_operation operation = channel_operation::send;
   element_type type = element_type::byte;
-  std::uint8_t how = no_reduction;  // of a reduction
-  std::array<std::uint8_t, 5> unused = {};
+  std::uint16_t kind = nothing;  // the root of a broadcast, how a reduction reduces
   std::uint64_t count = 0;  // of elements; where ranks have counts of their own, a hash of them
 
   friend bool operator==(const call_header&, const call_header&) = default;
 };
-static_assert(sizeof(call_header) == 24);
+static_assert(sizeof(call_header) == 16);
 
 /// Of counts that must be equal on all ranks.
 [[nodiscard]] inline std::uint64_t hash_of(std::span<const std::size_t> counts) {
@@ -58,10 +54,10 @@ static_assert(sizeof(call_header) == 24);
                           call.operation == channel_operation::all_gather;
   text += has_counts ? "counts of hash " : "";
   text += std::to_string(call.count) + " " + std::string(name_of(call.type));
-  if (call.how != call_header::no_reduction)
-    text += ", " + std::string(name_of(static_cast<reduction>(call.how)));
-  if (call.root != call_header::no_root) text += " from rank " + std::to_string(call.root);
-  return text;
+  if (call.kind == call_header::nothing) return text;
+  if (call.operation == channel_operation::broadcast)
+    return text + " from rank " + std::to_string(call.kind);
+  return text + ", " + std::string(name_of(static_cast<reduction>(call.kind)));
 }
 
 /// One message of a group.

@@ -168,7 +168,7 @@ struct counts_by_rank {
   return {.order = static_cast<std::uint32_t>(order),
           .operation = operation,
           .type = type,
-          .how = how ? static_cast<std::uint8_t>(*how) : call_header::no_reduction,
+          .kind = how ? static_cast<std::uint16_t>(*how) : call_header::nothing,
           .count = count};
 }
 
@@ -189,7 +189,7 @@ class nccl_call_check {
   void collective(nccl_handle& handle, const nccl_place& at, call_header called,
                   std::optional<std::uint64_t> root, const counts_by_rank& counts) const {
     if (!check_) return;
-    if (root) called.root = static_cast<std::uint32_t>(*root);
+    if (root) called.kind = static_cast<std::uint16_t>(*root);
     if (!counts.of_all.empty()) called.count = hash_of(counts.of_all);
     std::vector<call_header> own(size_, called);
     std::vector<call_header> expected(size_, called);
