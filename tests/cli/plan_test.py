@@ -373,6 +373,17 @@ class MainJob(MainJobTest):
         self.expect_failure(*job("--gpus", 64), naming="--gpus")
         self.expect_failure(*words, "--evaluate", "plan.json", naming="--")
 
+    def test_a_shape_that_meets_the_batch_at_some_capacity_alone_is_found(self):
+        model = {"id": "small", "vision": {"layers": 2, "hidden": 128, "a": 4, "ffn": 512, "glu": True},
+                 "llm": {"layers": 2, "hidden": 256, "a": 8, "kv": 1, "ffn": 1024, "vocab": 100},
+                 "projector_mlp": [[512, 256], [256, 256]], "vit_tokens_per_tile": 16, "llm_tokens_per_tile": 1}
+        words = ["plan", "--lengths", self.write("alike.json", samples(*[(4, 2804)] * 100)), "--model",
+                 self.write("small.json", model), "--memory", "24GiB", "--global-batch", 7, "--batch-tolerance", 0]
+        report = self.succeed(*words, "--gpus", 64)
+        self.assertEqual(report["dp"] * report["pp"] * report["tp"], 64)
+        self.assertEqual(report["planned"]["samples_per_step"]["mean"], 7)
+        self.assertIsNone(report["shapes"][0]["seconds_per_sample"])
+
     def test_current_layout_of_any_shape_stands_beside_the_shape_found(self):
         self.succeed(*job("--out", "today.json", model="internvl2-8b", dp=2))
         words = job("--current", "today.json", "--report", "plan.html", model="internvl2-8b")

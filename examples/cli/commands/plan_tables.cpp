@@ -466,6 +466,22 @@ std::optional<exit_status> plan_in_shape(const planning_job& job, plan_arguments
   return found ? exit_status::done : exit_status::infeasible;
 }
 
+/// Plans the run in the first shapes that missed the batch when they were ranked, at few
+/// capacities, until there is a plan, and reports it.
+std::optional<exit_status> plan_in_missing_shapes(const planning_job& job,
+                                                  const plan_arguments& arguments) {
+  constexpr std::size_t most = 8;
+  std::size_t tried = 0;
+  for (const shape_candidate& one : job.shapes.candidates) {
+    if (one.nearest_batch == 0) continue;
+    if (tried++ == most || job.control.stop_requested()) break;
+    if (const auto done = plan_in_shape(job, in_shape(arguments, one.shape),
+                                        std::numeric_limits<std::int64_t>::max()))
+      return done;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 exit_status plan_tables(const command_context& context, const plan_arguments& given) {
@@ -496,7 +512,7 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
     shapes = search_shapes(arguments, tables, costs, ranking, limit.token());
     arguments = in_shape(arguments, shapes.candidates.front().shape);
   }
-  return *plan_in_shape({.context = context,
+  const planning_job job{.context = context,
                          .costs = costs,
                          .tables = tables,
                          .labels = labels,
@@ -505,8 +521,10 @@ exit_status plan_tables(const command_context& context, const plan_arguments& gi
                          .control = arguments.evaluate.empty() ? control : line.control(),
                          .ranking = ranking,
                          .watch = watch,
-                         .read_seconds = read_seconds},
-                        arguments);
+                         .read_seconds = read_seconds};
+  if (arguments.devices > 0 && !shapes.has_plan() && shapes.limit == search_limit::none)
+    if (const auto done = plan_in_missing_shapes(job, arguments)) return *done;
+  return *plan_in_shape(job, arguments);
 }
 
 }  // namespace omnibal::cli
