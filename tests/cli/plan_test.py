@@ -95,6 +95,8 @@ class MainJob(MainJobTest):
         report = self.succeed(*job("--vision-stages", 4), status=3)
         self.assertEqual(report["reason"], "together_and_apart")
         self.assertIn("--vision-stages 3", report["suggestion"])
+        report = self.succeed(*job("--vision-stages", 1, pp=1), status=3)
+        self.assertIn("use more (virtual) stages", report["suggestion"])
         report = self.succeed(*job("--together", "0-93"), status=3)
         self.assertIn("at most 3", report["suggestion"])
         for wrong in (("--together", "sight"), ("--together", "3-999"), ("--together", "5-3"), ("--together", ""),

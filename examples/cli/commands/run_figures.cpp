@@ -52,7 +52,7 @@ epoch_figures figures_of(const plan_subject& subject, const run_strategy& strate
   epoch_figures figures{.step_seconds = strategy.step_seconds(),
                         .epoch_seconds = strategy.epoch_seconds(),
                         .steps = strategy.epoch.steps,
-                        .microbatches_per_rank = data.microbatches_per_rank,
+                        .microbatches_per_rank = data.load.most_microbatches(),
                         .mean_samples_per_step = data.mean_samples_per_step,
                         .least_samples_per_step = data.least_samples_per_step,
                         .most_samples_per_step = data.most_samples_per_step,
@@ -95,6 +95,11 @@ strategy_report strategy_of(const plan_subject& subject, const run_strategy& str
     answer.suggestion = "ask for --vision-stages " +
                         std::to_string(*subject.nearest_vision_stages) +
                         ", the nearest that these stages and layers allow";
+  else if (why.reason == infeasibility::cause::rules && why.most_stages == 0 &&
+           subject.arguments.vision_stages > 0)
+    answer.suggestion =
+        "use more (virtual) stages: language layers need one beside those of --vision-stages, and "
+        "layers that must share one must not be of both kinds";
   if (why.reason == infeasibility::cause::global_batch) answer.nearest_batch = why.nearest_batch;
   if (why.reason == infeasibility::cause::memory)
     answer.shortage = memory_shortage{.binding_stage = why.binding_stage, .bytes = why.bytes_short};
