@@ -20,7 +20,7 @@ struct launched_process {
   std::size_t rank = 0;
   std::size_t ranks = 1;
   std::size_t local_rank = 0;          ///< On its machine: the number of its GPU.
-  std::filesystem::path id_file = {};  ///< In a folder that all processes see: meeting_file.hpp.
+  std::filesystem::path id_file = {};  ///< In a folder that all processes see.
 };
 
 /// The name of the variable with launched_process::id_file.

@@ -7,11 +7,9 @@
 
 #if defined(OMNIBAL_TRAINER_NCCL)
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,7 +23,6 @@
 #include "gpu_staging.hpp"
 #include "launched_process.hpp"
 #include "machine.hpp"
-#include "meeting_file.hpp"
 #include "process_ranks.hpp"
 #include "staged_channel.hpp"
 #include "strategy_run.hpp"
@@ -66,25 +63,17 @@ class nccl_threads : public thread_ranks {
   }
 };
 
-/// An id of NCCL as text, and back.
-[[nodiscard]] std::string text_of(const ncclUniqueId& id) {
-  return {std::begin(id.internal), std::end(id.internal)};
-}
-[[nodiscard]] ncclUniqueId id_of(const std::string& text) {
-  ncclUniqueId id{};
-  std::copy_n(text.begin(), std::min(text.size(), sizeof(id.internal)), std::begin(id.internal));
-  return id;
-}
-
 /// Chooses the GPU of the process, and finds the others.
 [[nodiscard]] nccl_communicator communicator_of(const launched_process& process,
                                                 std::chrono::milliseconds deadline) {
   require_gpus(gpus(), process.local_rank + 1);
   use_device(process.local_rank);
-  const std::string id = meet_by_file(
-      {.file = process.id_file, .rank = process.rank, .ranks = process.ranks, .deadline = deadline},
-      [] { return text_of(make_nccl_id()); });
-  return {id_of(id), process.rank, process.ranks, {.deadline = deadline}};
+  const ncclUniqueId id = exchange_nccl_id({.file = process.id_file,
+                                            .rank = process.rank,
+                                            .ranks = process.ranks,
+                                            .deadline = deadline,
+                                            .named = id_file_variable});
+  return {id, process.rank, process.ranks, {.deadline = deadline}};
 }
 
 /// Ranks are processes that a launcher has started.

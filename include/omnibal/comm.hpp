@@ -14,6 +14,7 @@
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/flight_report.hpp>
 #include <omnibal/comm/gradient_reduction.hpp>
+#include <omnibal/comm/meeting_file.hpp>
 #include <omnibal/comm/missing_ranks.hpp>
 #include <omnibal/comm/pipeline_link.hpp>
 #include <omnibal/comm/sharded_step.hpp>

@@ -196,6 +196,9 @@ PROMISES = {
                "core/deadline", "negative waiting times are refused"),
     ],
     "ranks never diverge in silence": [
+        Mutant("a file of another run taken", "comm/impl/meeting_file.ipp",
+               "      if (line == meeting_.rank && found != own) return std::nullopt;\n", "",
+               "comm/meeting_file", "a file and tickets of an earlier run are not taken for those of this one"),
         Mutant("last rank not compared", "comm/impl/agreement.ipp",
                "for (std::size_t r = 0; r < hashes.size(); ++r)\n    if (hashes[r]",
                "for (std::size_t r = 0; r + 1 < hashes.size(); ++r)\n    if (hashes[r]",

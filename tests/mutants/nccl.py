@@ -143,10 +143,6 @@ NCCL = {
         nccl("memory taken back twice", "nccl_registration.hpp", "registered_(std::exchange(other.registered_, nullptr))",
              "registered_(other.registered_)", (FAILURES, "registered memory")),
     ],
-    "nccl_id.hpp": [
-        nccl("the id of another run", "nccl_id.hpp", "if (std::filesystem::exists(file))", "if (false)",
-             (CHANNEL, "an id by file")),
-    ],
     "gradient_reduction.hpp": [
         nccl("buckets destroyed leave their channel", "gradient_reduction.hpp",
              "    if (begun_ < buckets_.size()) channel_->abort(reason);\n", "", (CHANNEL, "destroyed buckets")),

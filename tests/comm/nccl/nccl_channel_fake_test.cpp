@@ -2,6 +2,8 @@
 /// @file
 /// nccl_channel against the fake NCCL of fake_nccl.hpp, whose ranks are threads: what hangs with
 /// NCCL hangs here.
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -10,6 +12,7 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -319,14 +322,20 @@ void check_lent_communicator() {
 void check_id_by_file() {
   const auto file =
       std::filesystem::temp_directory_path() / ("omnibal_nccl_id_" + std::to_string(::getpid()));
+  std::ofstream(file) << "an id of another run";
+  std::array<ncclUniqueId, 3> ids{};
+  on_ranks(3, [&](thread_communicator& ranks) {
+    ids[ranks.rank()] = omnibal::exchange_nccl_id({.file = file, .rank = ranks.rank(), .ranks = 3});
+  });
+  for (const ncclUniqueId& id : ids)
+    expect(std::ranges::equal(id.internal, ids[0].internal), "all have the id of rank 0");
+  expect(!std::filesystem::exists(file), "no file is left");
   collective_checks::expect_throw<omnibal::communication_error>(
-      [&] { (void)omnibal::exchange_nccl_id(file, 1, std::chrono::milliseconds(30)); },
+      [&] {
+        (void)omnibal::exchange_nccl_id(
+            {.file = file, .rank = 1, .ranks = 2, .deadline = std::chrono::milliseconds(30)});
+      },
       "nobody writes the file");
-  (void)omnibal::exchange_nccl_id(file, 0);
-  (void)omnibal::exchange_nccl_id(file, 1);
-  collective_checks::expect_throw<omnibal::communication_error>(
-      [&] { (void)omnibal::exchange_nccl_id(file, 0); }, "a file of another run");
-  std::filesystem::remove(file);
 }
 
 }  // namespace

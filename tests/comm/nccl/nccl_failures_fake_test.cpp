@@ -684,8 +684,11 @@ void check_deadlines() {
       expect_throw<invalid_input>(
           [&] { nccl_communicator(id, ranks.rank(), 2, {.abort_deadline = wait}); },
           "abort_deadline");
-      expect_throw<invalid_input>([&] { (void)omnibal::exchange_nccl_id("nowhere", 1, wait); },
-                                  "deadline of a file");
+      expect_throw<invalid_input>(
+          [&] {
+            (void)omnibal::exchange_nccl_id({.file = "nowhere", .ranks = 1, .deadline = wait});
+          },
+          "deadline of a file");
     }
     nccl_channel channel(id, ranks.rank(), 2, {.deadline = milliseconds::max()});
     std::vector<float> values(4, 1.0F);

@@ -8,6 +8,7 @@
 #include <omnibal/comm/impl/gradient_reduction.ipp>
 #include <omnibal/comm/impl/host_channel.ipp>
 #include <omnibal/comm/impl/letter_board.ipp>
+#include <omnibal/comm/impl/meeting_file.ipp>
 #include <omnibal/comm/impl/meeting_point.ipp>
 #include <omnibal/comm/impl/missing_ranks.ipp>
 #include <omnibal/comm/impl/pipeline_link.ipp>

@@ -1,15 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file
-/// How processes that know nothing of each other but the name of a file give all of them what the
-/// first one makes: the id of a communicator.
-///
-///     const std::string id = meet_by_file({.file = "/shared/id", .rank = 1, .ranks = 2}, make_id);
-///
-/// A file of an earlier run must not be taken for one of this run, and clocks of machines differ.
-/// So every other process first puts a ticket with a random number beside the file, and takes only
-/// a file that has its number; it then removes the ticket. The first process reads all tickets,
-/// writes the file, writes it again where a ticket has changed, and returns when all tickets are
-/// gone.
 #pragma once
 
 #include <chrono>
@@ -29,26 +18,12 @@
 #include <vector>
 
 #include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/meeting_file.hpp>
+#include <omnibal/config.hpp>
 #include <omnibal/core/deadline.hpp>
 #include <omnibal/core/error.hpp>
 
-namespace omnibal::trainer {
-
-struct file_meeting {
-  std::filesystem::path file = {};  ///< In a folder that all processes see.
-  std::size_t rank = 0;
-  std::size_t ranks = 1;
-  std::chrono::milliseconds deadline = std::chrono::minutes(5);
-};
-
-/// What make() returns on rank 0, on all ranks; leaves no file. Whatever lies at the file's name,
-/// or beside it, of earlier runs does no harm; runs at the same time need files of their own.
-/// Throws communication_error at the deadline, naming the ranks that did not come, and
-/// invalid_input where the folder cannot be written.
-[[nodiscard]] std::string meet_by_file(const file_meeting& meeting,
-                                       const std::function<std::string()>& make);
-
-// ---- implementation ----------------------------------------------------------------------------
+namespace omnibal::inline v0 {
 
 namespace detail {
 
@@ -65,7 +40,8 @@ namespace detail {
 }
 
 /// The file appears whole.
-inline void write_whole(const std::filesystem::path& file, std::string_view text) {
+inline void write_whole(const std::filesystem::path& file, std::string_view text,
+                        const std::string& named) {
   const std::filesystem::path part = file.string() + ".part";
   std::ofstream output(part, std::ios::binary);
   output << text;
@@ -73,7 +49,7 @@ inline void write_whole(const std::filesystem::path& file, std::string_view text
   std::error_code error;
   if (!output.fail()) std::filesystem::rename(part, file, error);
   if (output.fail() || error)
-    throw invalid_input("OMNIBAL_ID_FILE", file.string(),
+    throw invalid_input(named, file.string(),
                         "cannot be written: its folder must exist, be seen by all processes, and "
                         "be writable");
 }
@@ -100,7 +76,7 @@ class meeting_place {
       }
       if (written && all_gone) return remove(meeting_.file);
       if (!written && missing(known).empty()) {
-        write_whole(meeting_.file, header(known) + made);
+        write_whole(meeting_.file, header(known) + made, meeting_.named);
         written = true;
       }
     } while (waits());
@@ -112,7 +88,7 @@ class meeting_place {
   /// On the others.
   [[nodiscard]] std::string take() {
     const std::string own = random_ticket();
-    write_whole(ticket_of(meeting_.rank), own);
+    write_whole(ticket_of(meeting_.rank), own, meeting_.named);
     do {
       auto made = made_for(own, contents_of(meeting_.file).value_or(""));
       if (made) {
@@ -129,8 +105,12 @@ class meeting_place {
     return meeting_.file.string() + "." + std::to_string(rank);
   }
 
+  [[nodiscard]] std::string first_line() const {
+    return "omnibal meeting of " + std::to_string(meeting_.ranks) + "\n";
+  }
+
   [[nodiscard]] std::string header(const std::vector<std::string>& tickets) const {
-    std::string text = "omnibal-trainer " + std::to_string(meeting_.ranks) + "\n";
+    std::string text = first_line();
     for (const std::string& each : tickets) text += each + "\n";
     return text;
   }
@@ -138,13 +118,12 @@ class meeting_place {
   /// What follows the header, if this rank's ticket is in its line.
   [[nodiscard]] std::optional<std::string> made_for(const std::string& own,
                                                     const std::string& text) const {
+    if (!text.starts_with(first_line())) return std::nullopt;
     std::size_t begin = 0;
     for (std::size_t line = 0; line < meeting_.ranks; ++line) {
       const std::size_t end = text.find('\n', begin);
       if (end == std::string::npos) return std::nullopt;
       const std::string_view found = std::string_view(text).substr(begin, end - begin);
-      if (line == 0 && found != "omnibal-trainer " + std::to_string(meeting_.ranks))
-        return std::nullopt;
       if (line == meeting_.rank && found != own) return std::nullopt;
       begin = end + 1;
     }
@@ -171,11 +150,12 @@ class meeting_place {
   }
 
   [[noreturn]] void fail(const std::string& reason) const {
-    throw communication_error(meeting_.rank, "meeting by OMNIBAL_ID_FILE", 0,
+    throw communication_error(meeting_.rank, "meeting by a file", 0,
                               reason + " within " + std::to_string(meeting_.deadline.count()) +
-                                  " ms: start as many processes as WORLD_SIZE, each with a RANK "
-                                  "of its own and the same file, which is " +
-                                  meeting_.file.string() + " here");
+                                  " ms: start " + std::to_string(meeting_.ranks) +
+                                  " processes, each with a rank of its own and the same " +
+                                  meeting_.named + ", which is " + meeting_.file.string() +
+                                  " here");
   }
 
   file_meeting meeting_;
@@ -184,8 +164,12 @@ class meeting_place {
 
 }  // namespace detail
 
-inline std::string meet_by_file(const file_meeting& meeting,
-                                const std::function<std::string()>& make) {
+OMNIBAL_INLINE std::string meet_by_file(const file_meeting& meeting,
+                                        const std::function<std::string()>& make) {
+  require_waiting_time("deadline", meeting.deadline);
+  if (meeting.rank >= meeting.ranks)
+    throw invalid_input("rank", meeting.rank,
+                        "must be below the number of ranks, " + std::to_string(meeting.ranks));
   detail::meeting_place place(meeting);
   if (meeting.rank > 0) return place.take();
   std::string made = make();
@@ -193,4 +177,4 @@ inline std::string meet_by_file(const file_meeting& meeting,
   return made;
 }
 
-}  // namespace omnibal::trainer
+}  // namespace omnibal::inline v0

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "meeting_file.hpp"
-
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,13 +11,12 @@
 
 #include <unistd.h>
 
-#include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/meeting_file.hpp>
 #include <omnibal/core/error.hpp>
 
-#include "catch.hpp"
+#include "../catch.hpp"
 
 using namespace omnibal;
-using namespace omnibal::trainer;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::EndsWith;
 using Catch::Matchers::StartsWith;
@@ -54,9 +51,12 @@ std::vector<std::string> met(const test_folder& folder, std::size_t ranks,
   for (const std::size_t rank : order) {
     threads.emplace_back([&, rank] {
       try {
-        got[rank] = meet_by_file(
-            {.file = folder.file(), .rank = rank, .ranks = ranks, .deadline = deadline},
-            [&] { return made; });
+        got[rank] = meet_by_file({.file = folder.file(),
+                                  .rank = rank,
+                                  .ranks = ranks,
+                                  .deadline = deadline,
+                                  .named = "ID_FILE"},
+                                 [&] { return made; });
       } catch (const std::exception& error) {
         got[rank] = error.what();
       }
@@ -80,7 +80,7 @@ TEST_CASE("processes get what the first makes, in whatever order they come, and 
 
 TEST_CASE("a file and tickets of an earlier run are not taken for those of this one") {
   const test_folder folder;
-  folder.write("id", "omnibal-trainer 3\n11\n22\nan old id");
+  folder.write("id", "omnibal meeting of 3\n11\n22\nan old id");
   folder.write("id.1", "11");
   folder.write("id.2", "22");
   // Rank 1 comes first, as where the old file would be read at once; rank 2 last, when rank 0 has
@@ -89,7 +89,7 @@ TEST_CASE("a file and tickets of an earlier run are not taken for those of this 
   CHECK(folder.is_empty());
   folder.write("id", "an old id without a header");
   CHECK(met(folder, 2, {1, 0}, "new") == std::vector<std::string>(2, "new"));
-  folder.write("id", "omnibal-trainer 5\n1\n2\n3\n4\nan old id of more ranks");
+  folder.write("id", "omnibal meeting of 5\n1\n2\n3\n4\nan old id of more ranks");
   CHECK(met(folder, 2, {1, 0}, "new") == std::vector<std::string>(2, "new"));
 }
 
@@ -97,8 +97,8 @@ TEST_CASE("who does not come is named, with what to do") {
   const test_folder folder;
   const auto deadline = std::chrono::milliseconds(200);
   const auto got = met(folder, 4, {0, 2}, "id", deadline);
-  CHECK_THAT(got[0], ContainsSubstring("ranks did not come: 1, 3 within 200 ms: start as many "
-                                       "processes as WORLD_SIZE"));
+  CHECK_THAT(got[0], ContainsSubstring("ranks did not come: 1, 3 within 200 ms: start 4 processes, "
+                                       "each with a rank of its own and the same ID_FILE"));
   CHECK_THAT(got[0], EndsWith("which is " + folder.file().string() + " here"));
   CHECK_THAT(got[2], ContainsSubstring("rank 0 did not come within 200 ms"));
   CHECK(folder.is_empty());
@@ -108,7 +108,7 @@ TEST_CASE("who does not come is named, with what to do") {
              ContainsSubstring("not all ranks have taken " + folder.file().string()));
 }
 
-TEST_CASE("a folder that cannot be written is refused by the name of the variable") {
+TEST_CASE("a folder that cannot be written is refused by its name") {
   const test_folder folder;
   const std::filesystem::path file = folder.file() / "no folder" / "id";
   const auto refusal = [&](std::size_t rank) {
@@ -118,6 +118,14 @@ TEST_CASE("a folder that cannot be written is refused by the name of the variabl
       return std::string(error.what());
     }
   };
-  CHECK_THAT(refusal(1), StartsWith("OMNIBAL_ID_FILE = " + file.string() +
+  CHECK_THAT(refusal(1), StartsWith("file = " + file.string() +
                                     ".1: cannot be written: its folder must exist"));
+}
+
+TEST_CASE("a rank beyond the ranks and a negative deadline are refused") {
+  CHECK_THROWS_WITH(meet_by_file({.file = "id", .rank = 2, .ranks = 2}, [] { return "id"; }),
+                    StartsWith("rank = 2: must be below the number of ranks, 2"));
+  CHECK_THROWS_WITH(
+      meet_by_file({.file = "id", .deadline = std::chrono::milliseconds(-1)}, [] { return "id"; }),
+      StartsWith("deadline = -1"));
 }
