@@ -549,7 +549,7 @@ class Mixture(CommandTest):
     def test_samples_beyond_the_capacity_are_named_by_their_ids(self):
         self.write("b.json", samples(*[(1, 10)] * 39, (12, 10)))
         arguments = [*self.arguments, *self.CAPACITY, "--repeat", "1,3"]
-        self.expect_failure(*arguments, naming=["images[99] = 12", "--oversize"])
+        self.expect_failure(*arguments, naming=["images[99] = 12", "exceeds the capacity 9", "--oversize"])
         for oversize, packed in (("skip", 177), ("own_pack", 180)):
             made = self.succeed(*arguments, "--oversize", oversize)
             self.assertEqual((made["oversize"], made["packed"], made["drawn"]), ([99], packed, 180))

@@ -110,15 +110,6 @@ mixture_draw mixture_for(const length_tables& tables, const pack_options& option
   return mixture;
 }
 
-/// Throws the error in words of the command where it is about a load of a sample.
-[[noreturn]] void throw_in_given_words(const invalid_input& error,
-                                       const std::vector<std::string>& names) {
-  if (!error.index() || std::ranges::find(names, error.field()) == names.end()) throw error;
-  throw invalid_input(error.field(), *error.index(), error.value(),
-                      "exceeds the capacity; raise it, or choose to skip such samples or to give "
-                      "them own packs with --oversize");
-}
-
 /// Packs the samples that a mixture draws.
 template <std::size_t Resources>
 packed_tables group_mixture(std::span<const loads<Resources>> samples, const length_tables& tables,
@@ -133,29 +124,36 @@ packed_tables group_mixture(std::span<const loads<Resources>> samples, const len
     packed = group_samples(some, tables, options, control);
     return packing_result{.packs = packed.file.packs, .oversize = packed.oversize};
   };
-  try {
-    packing_result result = pack_drawn(samples, drawn, pack, names_of<Resources>(tables));
-    packed.file.packs = std::move(result.packs);
-    packed.oversize = std::move(result.oversize);
-  } catch (const invalid_input& error) {
-    throw_in_given_words(error, tables.resources);
-  }
+  packing_result result = pack_drawn(samples, drawn, pack, names_of<Resources>(tables));
+  packed.file.packs = std::move(result.packs);
+  packed.oversize = std::move(result.oversize);
   packed.drawn = drawn.size();
   packed.file.mixture = mixture;
   return packed;
+}
+
+/// Throws the error with the option to choose where it is about a load of a sample.
+[[noreturn]] void throw_naming_the_option(const invalid_input& error,
+                                          const std::vector<std::string>& resources) {
+  if (!error.index() || std::ranges::find(resources, error.field()) == resources.end()) throw error;
+  throw invalid_input(error.field(), *error.index(), error.value(),
+                      error.advice() + " with --oversize");
 }
 
 }  // namespace
 
 packed_tables pack_samples(const length_tables& tables, const pack_options& options,
                            const search_control& control) {
-  return std::visit(
-      [&](const auto& table) {
-        const std::span samples(table);
-        return options.repeat.empty() ? group_samples(samples, tables, options, control)
-                                      : group_mixture(samples, tables, options, control);
-      },
-      tables.samples);
+  const auto pack = [&](const auto& table) {
+    const std::span samples(table);
+    return options.repeat.empty() ? group_samples(samples, tables, options, control)
+                                  : group_mixture(samples, tables, options, control);
+  };
+  try {
+    return std::visit(pack, tables.samples);
+  } catch (const invalid_input& error) {
+    throw_naming_the_option(error, tables.resources);
+  }
 }
 
 }  // namespace omnibal::cli
