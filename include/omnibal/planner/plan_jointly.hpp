@@ -4,7 +4,7 @@
 /// every layer together, for the least objective such that every device fits its memory.
 ///
 ///     const auto best = omnibal::plan_jointly(problem, omnibal::objectives::makespan{});
-///     if (best.status != omnibal::search_status::infeasible) use(best.plan.cuts, best.plan.modes);
+///     if (!best.plan.cuts.empty()) use(best.plan.cuts, best.plan.modes);
 ///
 /// partition/chain.hpp solves the partition alone and recompute/exact.hpp the recomputation alone;
 /// solving one after the other misses plans that are better for both together when memory binds.
