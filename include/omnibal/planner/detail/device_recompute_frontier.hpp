@@ -73,10 +73,8 @@ class device_mode_chooser {
   /// The extra times that a chunk of these layers can have, rising; empty if there are too many.
   [[nodiscard]] std::vector<std::int64_t> extras(const layer_range& chunk) {
     make_room();
-    const chunk_points& all = points_of(chunk);
     std::vector<std::int64_t> extras;
-    if (!all.complete) return extras;
-    for (const point& one : all.levels.back()) extras.push_back(one.extra);
+    for (const point& one : points_of(chunk)) extras.push_back(one.extra);
     std::ranges::sort(extras);
     return extras;
   }
@@ -157,10 +155,11 @@ class device_mode_chooser {
     std::uint32_t parent = 0;  ///< Point of the layers before.
     std::uint32_t mode = 0;    ///< Of the last layer.
   };
-  /// Level l has the Pareto-optimal points of the first l layers of a chunk.
+  /// Level l has the Pareto-optimal points of l layers from a first one on: a longer chunk adds
+  /// levels to those of a shorter one.
   struct chunk_points {
     std::vector<std::vector<point>> levels = {};
-    bool complete = true;
+    bool complete = true;  ///< Whether a further level may be added.
   };
   /// A peak event of a device with certain layers. Where modes do not differ in what they keep for
   /// W, the bytes of waiting micro-batches are known, and events dominated by others are left out.
@@ -214,24 +213,24 @@ class device_mode_chooser {
 
   // ---- points of a chunk ------------------------------------------------------------------------
 
-  [[nodiscard]] const chunk_points& points_of(const layer_range& range) {
-    const auto [found, fresh] = points_.try_emplace({range.begin, range.end});
-    chunk_points& all = found->second;
-    if (!fresh) return all;
-    all.levels.push_back({point{}});
-    for (std::size_t l = range.begin; l < range.end; ++l) {
-      all.levels.push_back(extended(all.levels.back(), problem_.layers[l], true));
-      held_ += all.levels.back().size();
-      if (all.levels.back().size() <= most_points() && held_ <= held_limit &&
-          !control_.stop_requested())
-        continue;
-      for (const std::vector<point>& level : all.levels) held_ -= level.size();
-      held_ += 1;  // The first level was not counted.
-      all.levels.clear();
-      all.complete = false;
-      break;
-    }
-    return all;
+  /// The points of a chunk; none if there are too many.
+  [[nodiscard]] std::span<const point> points_of(const layer_range& range) {
+    chunk_points& all = points_[range.begin];
+    if (all.levels.empty()) all.levels.push_back({point{}});
+    while (all.complete && all.levels.size() <= range.end - range.begin)
+      add_level(range.begin, all);
+    if (all.levels.size() <= range.end - range.begin) return {};
+    return all.levels[range.end - range.begin];
+  }
+
+  void add_level(std::size_t begin, chunk_points& all) {
+    const pipeline_layer& next = problem_.layers[begin + all.levels.size() - 1];
+    std::vector<point> level = extended(all.levels.back(), next, true);
+    all.complete = level.size() <= most_points() && held_ + level.size() <= held_limit &&
+                   !control_.stop_requested();
+    if (!all.complete) return;
+    held_ += level.size();
+    all.levels.push_back(std::move(level));
   }
 
   /// The points of a chunk that are Pareto-optimal in bytes, whatever their extra time, which they
@@ -336,9 +335,9 @@ class device_mode_chooser {
   /// Takes the points of all chunks; false if there are too many to enumerate.
   [[nodiscard]] bool take_points(combination& all) {
     for (const layer_range& chunk : all.chunks) {
-      const chunk_points& found = points_of(chunk);
-      if (!found.complete) return false;
-      all.every.emplace_back(found.levels.back());
+      const std::span<const point> found = points_of(chunk);
+      if (found.empty()) return false;
+      all.every.push_back(found);
     }
     return true;
   }
@@ -441,7 +440,7 @@ class device_mode_chooser {
   }
 
   [[nodiscard]] std::vector<std::size_t> modes_of(const layer_range& chunk, std::uint32_t at) {
-    const chunk_points& all = points_of(chunk);
+    const chunk_points& all = points_.at(chunk.begin);
     std::vector<std::size_t> modes(chunk.end - chunk.begin);
     for (std::size_t level = modes.size(); level > 0; --level) {
       const point& one = all.levels[level][at];
@@ -496,7 +495,7 @@ class device_mode_chooser {
   search_control control_;
   bool varies_;                                  ///< Whether modes differ in what they keep for W.
   std::vector<std::int64_t> kept_before_ = {0};  ///< Σ of the same of first layers, if not.
-  std::map<std::pair<std::size_t, std::size_t>, chunk_points> points_;
+  std::map<std::size_t, chunk_points> points_;   ///< By their first layer.
   std::map<std::pair<std::size_t, std::size_t>, std::vector<point>> bytes_;
   std::size_t held_ = 0;  ///< Points in them.
 };
