@@ -66,6 +66,24 @@ TEST_CASE("Every division of the devices is looked at, the fastest first") {
   CHECK(ranked.front().fits);
 }
 
+TEST_CASE("Shapes without a partition that keeps the constraints are passed over for that") {
+  const auto samples = test::image_samples(600);
+  shape_problem problem = some_problem(samples, 8);
+  problem.run.apart = {{0, 1}};
+  const auto ranked = rank(problem).candidates;
+  CHECK(ranked.front().fits);
+  int without = 0;
+  for (const shape_candidate& one : ranked) {
+    const bool has_no_partition =
+        one.passed_over == "has no partition that keeps the constraints on stages";
+    CHECK(has_no_partition == (one.shape.stages == 1));
+    without += has_no_partition ? 1 : 0;
+  }
+  CHECK(without == 4);
+  problem.run.apart = {{0, 1000}};
+  CHECK_THROWS_WITH(rank(problem), Catch::Matchers::ContainsSubstring("apart[0] = 1000"));
+}
+
 TEST_CASE("A stop request ends the search for a shape once one fits") {
   const auto samples = test::image_samples(600);
   std::stop_source stop;

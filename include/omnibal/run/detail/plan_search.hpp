@@ -246,8 +246,8 @@ class plan_search {
                                             const any_objective& objective,
                                             const joint_result& ended) const {
     infeasibility why = ended.why;
-    why.reason = infeasibility::cause::memory;
-    if (assigned.data.oversize_per_rank > 0)
+    if (why.reason == infeasibility::cause::none) why.reason = infeasibility::cause::memory;
+    if (why.reason == infeasibility::cause::memory && assigned.data.oversize_per_rank > 0)
       why.proven = plan_jointly(run_.problem_for(assigned), objective, plan_options()).status ==
                    search_status::infeasible;
     return why;

@@ -51,10 +51,19 @@ namespace detail {
   run.chain = chain;
   run.stages = shape.stages;
   run.data_parallel = shape.data_parallel;
+  validate(run);
   const part_outcome outcome = plan_part(run, options, {.whole = whole});
   take(candidate, outcome);
   candidate.nearest_batch = outcome.nearest_batch;
   return candidate;
+}
+
+/// All but the constraints, which name layers that no shape has given yet.
+inline void validate_without_layers(run_problem run) {
+  run.together.clear();
+  run.apart.clear();
+  run.fixed_cuts.clear();
+  validate(run);
 }
 
 }  // namespace detail
@@ -67,7 +76,7 @@ OMNIBAL_INLINE shape_search_result rank_shapes(const shape_problem& problem,
   const std::vector<vision_language_sample> samples =
       detail::part_of_samples(problem.run, options.sample_limit);
   part.run.samples = samples;
-  validate(part.run);
+  detail::validate_without_layers(part.run);
   const bool whole = samples.size() < options.sample_limit;
   const search_control& control = options.plans.control;
   shape_search_result result;
