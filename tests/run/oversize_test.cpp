@@ -13,6 +13,10 @@
 #include <omnibal/cost/presets.hpp>
 #include <omnibal/packing/balanced.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
+#include <omnibal/pipeline/schedules.hpp>
+#include <omnibal/planner/objectives.hpp>
+#include <omnibal/planner/plan_jointly.hpp>
+#include <omnibal/run/detail/oversize_memory.hpp>
 #include <omnibal/run/detail/run_context.hpp>
 #include <omnibal/run/plan_run.hpp>
 
@@ -184,8 +188,37 @@ TEST_CASE("Samples beyond the capacity are refused by name, or left out and list
 TEST_CASE("A sample that no plan has memory for is a reason, not a plan that does not fit") {
   const run_with_long_samples run(5'000'000);
   const run_result plan = plan_run(run.problem);
+  CHECK(plan.status == search_status::infeasible);
   CHECK(plan.planned.status == search_status::infeasible);
   CHECK(plan.planned.why.reason == infeasibility::cause::memory);
+  CHECK(plan.planned.why.proven);
+}
+
+TEST_CASE("A lack of memory for long samples is proven only where no plan is found") {
+  int proven = 0;
+  int found = 0;
+  for (const any_schedule kind :
+       {any_schedule(schedules::one_forward_one_backward{}), any_schedule(schedules::gpipe{}),
+        any_schedule(schedules::interleaved{})})
+    for (std::int64_t gib = 10; gib <= 80; gib += 10) {
+      run_with_long_samples run(60'000);
+      run.problem.schedule = kind;
+      run.problem.virtual_stages = kind.capabilities().least_virtual_stages;
+      run.problem.memory.limit = gib * gibibyte;
+      const run_result plan = plan_run(run.problem);
+      INFO(kind.name() << ", " << gib << " GiB");
+      if (plan.planned.status == search_status::infeasible) {
+        CHECK(plan.planned.why.reason == infeasibility::cause::memory);
+        proven += plan.planned.why.proven ? 1 : 0;
+        continue;
+      }
+      ++found;
+      const detail::run_context context(run.problem, {});
+      CHECK(plan_jointly(detail::relaxed_oversize(context, plan.planned), objectives::bottleneck{})
+                .status != search_status::infeasible);
+    }
+  CHECK(proven > 0);
+  CHECK(found > 0);
 }
 
 TEST_CASE("Micro-batches of their own make epochs strictly shorter where a few samples are long") {

@@ -13,7 +13,9 @@
 #include <omnibal/core/arithmetic.hpp>
 #include <omnibal/pipeline/evaluate.hpp>
 #include <omnibal/pipeline/memory.hpp>
+#include <omnibal/pipeline/operation.hpp>
 #include <omnibal/pipeline/problem.hpp>
+#include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/run/comparison.hpp>
 #include <omnibal/run/detail/larger_microbatches.hpp>
 #include <omnibal/run/detail/run_context.hpp>
@@ -97,6 +99,34 @@ template <typename Search>
   const cuts_and_modes other = found(numbers);
   if (other && (!best || time(*other) < time(*best))) best = other;
   return best ? best : found(larger);
+}
+
+/// The most micro-batches in flight on a device at a time, counted once for each virtual stage.
+[[nodiscard]] inline std::size_t most_in_flight(const schedule_shape& schedule) {
+  std::size_t most = 1;
+  for (std::size_t d = 0; d < schedule.stages; ++d) {
+    const device_peak peak = peak_activation(
+        device_order(schedule, d), [](const pipeline_operation&) { return activation_bytes{}; });
+    most = std::max(most, peak.in_flight);
+  }
+  return most;
+}
+
+/// A problem that has a plan if there is any with memory for the data: larger micro-batches are
+/// spread over as many as are in flight on the fullest device.
+[[nodiscard]] inline pipeline_problem relaxed_oversize(const run_context& run,
+                                                       const run_strategy& assigned) {
+  const std::size_t count = assigned.data.oversize_per_rank;
+  const pipeline_problem numbers = run.problem_for(assigned);
+  if (count == 0) return numbers;
+  const std::size_t in_flight = most_in_flight(assigned.schedule);
+  pipeline_problem relaxed =
+      with_larger(numbers, run.problem_for_largest(assigned), count, in_flight);
+  // Averages are rounded up, by less than a byte a layer.
+  const auto rounding = static_cast<std::int64_t>(in_flight * relaxed.layers.size());
+  relaxed.memory_margin = std::max<std::int64_t>(0, relaxed.memory_margin - rounding);
+  for (std::int64_t& reserved : relaxed.reserved) reserved -= std::min(reserved, rounding);
+  return relaxed;
 }
 
 }  // namespace omnibal::inline v0::detail

@@ -240,16 +240,18 @@ class plan_search {
     return best;
   }
 
-  /// Why a search over plans for this data, which ended so, has none. That memory reserved for
-  /// micro-batches beyond the capacity is missing proves nothing; that none fits without it does.
+  /// Why a search over plans for this data, which ended so, has none. That memory which it reserved
+  /// for micro-batches beyond the capacity is missing proves nothing; that a relaxation has no plan
+  /// does.
   [[nodiscard]] infeasibility why_none_fits(const run_strategy& assigned,
                                             const any_objective& objective,
                                             const joint_result& ended) const {
     infeasibility why = ended.why;
     if (why.reason == infeasibility::cause::none) why.reason = infeasibility::cause::memory;
     if (why.reason == infeasibility::cause::memory && assigned.data.oversize_per_rank > 0)
-      why.proven = plan_jointly(run_.problem_for(assigned), objective, plan_options()).status ==
-                   search_status::infeasible;
+      why.proven =
+          plan_jointly(relaxed_oversize(run_, assigned), objective, plan_options()).status ==
+          search_status::infeasible;
     return why;
   }
 
