@@ -80,6 +80,12 @@ TEST_CASE("Shapes without a partition that keeps the constraints are passed over
     without += has_no_partition ? 1 : 0;
   }
   CHECK(without == 4);
+  // That is what they say also where their steps have more samples than asked for.
+  problem.run.global_batch = 1;
+  problem.run.batch_tolerance = 0;
+  for (const shape_candidate& one : rank(problem).candidates)
+    if (one.shape.stages == 1)
+      CHECK(one.passed_over == "has no partition that keeps the constraints on stages");
   problem.run.apart = {{0, 1000}};
   CHECK_THROWS_WITH(rank(problem), Catch::Matchers::ContainsSubstring("apart[0] = 1000"));
 }

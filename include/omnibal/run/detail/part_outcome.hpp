@@ -53,6 +53,10 @@ struct part_effort {
   }
   const run_context context(run, options);
   outcome.bound = context.bound_per_sample();
+  if (context.broken_constraints().reason != infeasibility::cause::none) {
+    outcome.passed_over = "has no partition that keeps the constraints on stages";
+    return outcome;
+  }
   for (const loads<2>& capacity : capacities_to_try(run)) {
     const plan_search search(context);
     const run_strategy strategy =
@@ -61,10 +65,6 @@ struct part_effort {
       outcome.nearest_batch = strategy.why.nearest_batch;
       outcome.passed_over =
           "has no steps of fewer than " + std::to_string(outcome.nearest_batch) + " samples";
-      return outcome;
-    }
-    if (strategy.why.reason == infeasibility::cause::rules) {
-      outcome.passed_over = "has no partition that keeps the constraints on stages";
       return outcome;
     }
     if (strategy.status == search_status::infeasible) {

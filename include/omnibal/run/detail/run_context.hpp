@@ -122,6 +122,11 @@ class run_context {
     return partition_constraints(numbers);
   }
 
+  /// Why no partition into the stages of the run's schedule keeps the constraints, if so.
+  [[nodiscard]] infeasibility broken_constraints() const {
+    return constraints(schedule()).impossibility(schedule().total_stages());
+  }
+
   /// The chain as the strategy's schedule runs it.
   [[nodiscard]] std::vector<layer_cost> chain_of(const run_strategy& strategy) const {
     return chain_under(strategy.schedule.kind, problem_.chain, problem_.recompute_for_w);

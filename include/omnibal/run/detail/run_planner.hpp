@@ -84,13 +84,12 @@ class run_planner {
 
   /// Infeasible where the batch, the constraints or the memory allow no plan.
   [[nodiscard]] run_strategy planned(run_result& result) const {
+    if (const infeasibility why = run_.broken_constraints();
+        why.reason != infeasibility::cause::none)
+      return {.fits = false, .why = why};
     if (const std::int64_t nearest = run_.nearest_possible(run_.problem().samples.size());
         !run_.meets_batch(static_cast<double>(nearest)))
       return run_context::missing_batch(nearest);
-    if (const infeasibility why =
-            run_.constraints(run_.schedule()).impossibility(run_.schedule().total_stages());
-        why.reason != infeasibility::cause::none)
-      return {.fits = false, .why = why};
     const plan_search search(run_);
     run_strategy best =
         search.improved(search.planned(capacity(result)), run_.options().operation_limit);
