@@ -88,6 +88,15 @@ class MainJob(MainJobTest):
         text = self.call(*job("--together", "0-50", "--shard-optimizer", "--format", "text")).stdout
         self.assertIn("unbalanced does not keep layers on the stages asked for.", text)
 
+    def test_a_shape_that_misses_the_batch_proves_nothing_where_others_were_not_tried(self):
+        rows = "".join(f"s{i},{i % 2},{100 + 37 * i}\n" for i in range(12))
+        self.write("few.csv", "id,vit_num,token_num\n" + rows)
+        arguments = ["plan", "--lengths", "few.csv", "--model", "llava-1.5-7b", "--gpus", 8, "--memory", "80GiB",
+                     "--global-batch", 7, "--schedule", "interleaved", "--virtual", 2, "--shard-optimizer"]
+        self.assertEqual(self.succeed(*arguments)["status"], "feasible")
+        report = json.loads(self.call(*arguments, "--time-limit", 0, "--format", "json").stdout)
+        self.assertEqual((report["status"], report["limit"]), ("stopped", "stop"))
+
     def test_vision_stages(self):
         for stages in (1, 2):
             cuts = self.succeed(*job("--vision-stages", stages, "--shard-optimizer"))["planned"]["cuts"]

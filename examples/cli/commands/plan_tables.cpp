@@ -441,6 +441,11 @@ std::optional<exit_status> plan_in_shape(const planning_job& job, plan_arguments
   else
     plan = plan_run(problem, {.control = job.control});
   const bool found = plan.planned.status != search_status::infeasible;
+  if (!found && (job.shapes.limit == search_limit::stop || schedules.limit == search_limit::stop)) {
+    plan.planned.why.proven = false;  // Others were not tried.
+    plan.status = search_status::stopped;
+    plan.limit = search_limit::stop;
+  }
   if (to_beat && (!found || plan.planned.epoch.time >= *to_beat)) return std::nullopt;
   if (is_better_as_it_is(subject, problem, plan)) {
     const std::int64_t best =
