@@ -26,7 +26,6 @@
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/tensor.hpp>
 #include <omnibal/comm/tensor_channel.hpp>
-#include <omnibal/core/error.hpp>
 
 namespace omnibal::trainer {
 
@@ -242,8 +241,7 @@ class staged_channel {
   [[nodiscard]] auto stream() const { return state_->memory->stream(); }
 
   [[nodiscard]] staged space_for(const_tensor_view values) const {
-    if (values.count > 0 && values.data == nullptr)
-      throw invalid_input("view", "null", "must be the memory of its elements");
+    omnibal::detail::require_memory("view", values);
     return {state_->memory, values.bytes()};
   }
   [[nodiscard]] staged copied(const_tensor_view values) const {

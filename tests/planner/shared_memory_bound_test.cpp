@@ -8,6 +8,16 @@
 
 using namespace omnibal;
 
+namespace {
+
+bool excludes_all(const pipeline_problem& problem) {
+  const partition_constraints rules(problem);
+  const detail::device_mode_chooser modes(problem);
+  return detail::shared_memory_bound(problem, rules, modes).excludes_all();
+}
+
+}  // namespace
+
 TEST_CASE("Partitions of shared devices are excluded only where none fits, and mostly there") {
   random_stream random(211);
   const auto kinds =
@@ -29,8 +39,7 @@ TEST_CASE("Partitions of shared devices are excluded only where none fits, and m
     if (round % 3 == 0) test::keep_for_weight_gradient(problem, random, round % 2 == 0);
     if (round % 2 == 0) test::vary(problem, random);
     if (impossible_partition(problem).reason != infeasibility::cause::none) continue;
-    const partition_constraints rules(problem);
-    const bool none_fits = detail::shared_memory_bound(problem, rules).excludes_all();
+    const bool none_fits = excludes_all(problem);
     const bool fits = test::oracle(problem).feasible();
     REQUIRE(!(fits && none_fits));
     fitting += fits ? 1 : 0;
@@ -49,10 +58,9 @@ TEST_CASE("Partitions are excluded from one byte below what all devices need tog
                                         .microbatches = 3},
                            .layers = std::vector<pipeline_layer>(12, {.static_bytes = 100}),
                            .memory_limit = {400, 400, 400}};
-  const partition_constraints rules(problem);
-  CHECK(!detail::shared_memory_bound(problem, rules).excludes_all());
+  CHECK(!excludes_all(problem));
   problem.memory_limit.back() = 399;
-  CHECK(detail::shared_memory_bound(problem, rules).excludes_all());
+  CHECK(excludes_all(problem));
 }
 
 TEST_CASE("Without limits of memory nothing is excluded") {
@@ -60,6 +68,5 @@ TEST_CASE("Without limits of memory nothing is excluded") {
       .schedule = {.kind = schedules::interleaved{}, .virtual_stages = 2, .microbatches = 2},
       .layers = std::vector<pipeline_layer>(2)};
   problem.layers[0].static_bytes = std::numeric_limits<std::int64_t>::max() / 4;
-  const partition_constraints rules(problem);
-  CHECK(!detail::shared_memory_bound(problem, rules).excludes_all());
+  CHECK(!excludes_all(problem));
 }

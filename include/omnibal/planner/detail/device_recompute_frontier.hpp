@@ -94,8 +94,10 @@ class device_mode_chooser {
     }
     list_points(all, caps);
     all.loads.assign(chunks.size() + 1, all.floors);
-    combine(all, 0, found.pareto);
-    for (device_choice& one : found.pareto) one.modes = modes_of(all, one.modes);
+    std::vector<picked_points> pareto;
+    combine(all, 0, pareto);
+    for (picked_points& one : pareto)
+      found.pareto.push_back({.extra = std::move(one.extra), .modes = modes_of(all, one.points)});
     if (all.steps > choice_limit) found.proven = false;
     return found;
   }
@@ -186,6 +188,12 @@ class device_mode_chooser {
     std::vector<std::vector<std::int64_t>> loads = {};
     std::vector<std::uint32_t> picked = {};
     std::size_t steps = 0;
+  };
+
+  /// A combination that fits: of every chunk the extra, and the point.
+  struct picked_points {
+    std::vector<std::int64_t> extra = {};
+    std::vector<std::uint32_t> points = {};
   };
 
   [[nodiscard]] std::int64_t budget(std::size_t device, std::span<const layer_range> chunks) const {
@@ -389,9 +397,8 @@ class device_mode_chooser {
           all.loads[chunk][k] - all.least[chunk][k] + load(all, chunk, one, k);
   }
 
-  /// Collects choices, with the point of each chunk in place of modes. With all chunks but the last
-  /// chosen, only its first point that fits can be Pareto-optimal.
-  void combine(combination& all, std::size_t chunk, std::vector<device_choice>& pareto) const {
+  /// With all chunks but the last chosen, only its first point that fits can be Pareto-optimal.
+  void combine(combination& all, std::size_t chunk, std::vector<picked_points>& pareto) const {
     if (chunk == all.chunks.size()) {
       add(all, pareto);
       return;
@@ -410,30 +417,29 @@ class device_mode_chooser {
     }
   }
 
-  static void add(const combination& all, std::vector<device_choice>& pareto) {
+  static void add(const combination& all, std::vector<picked_points>& pareto) {
     const auto extra = [&](std::size_t c) { return all.every[c][all.picked[c]].extra; };
-    const auto compares = [&](const device_choice& other, const auto& relation) {
+    const auto compares = [&](const picked_points& other, const auto& relation) {
       for (std::size_t c = 0; c < other.extra.size(); ++c)
         if (!relation(other.extra[c], extra(c))) return false;
       return true;
     };
-    for (const device_choice& other : pareto)
+    for (const picked_points& other : pareto)
       if (compares(other, std::ranges::less_equal{})) return;
-    std::erase_if(pareto, [&](const device_choice& other) {
+    std::erase_if(pareto, [&](const picked_points& other) {
       return compares(other, std::ranges::greater_equal{});
     });
-    device_choice& one = pareto.emplace_back();
+    picked_points& one = pareto.emplace_back();
     for (std::size_t c = 0; c < all.chunks.size(); ++c) one.extra.push_back(extra(c));
-    one.modes.assign(all.picked.begin(), all.picked.end());
+    one.points = all.picked;
   }
 
   /// The modes of all layers of the device, from the point of each chunk.
   [[nodiscard]] std::vector<std::size_t> modes_of(const combination& all,
-                                                  const std::vector<std::size_t>& points) {
+                                                  const std::vector<std::uint32_t>& points) {
     std::vector<std::size_t> modes;
     for (std::size_t c = 0; c < all.chunks.size(); ++c) {
-      const std::vector<std::size_t> own =
-          modes_of(all.chunks[c], static_cast<std::uint32_t>(points[c]));
+      const std::vector<std::size_t> own = modes_of(all.chunks[c], points[c]);
       modes.insert(modes.end(), own.begin(), own.end());
     }
     return modes;

@@ -221,7 +221,7 @@ template <typename Search>
                                      const search_control& control, const Search& search) {
   const std::vector<std::vector<std::size_t>> starts = even_cuts(problem);
   found_or_why<decltype(search(starts))> result;
-  if (shared_memory_bound(problem, stages.rules()).excludes_all())
+  if (shared_memory_bound(problem, stages.rules(), stages.modes()).excludes_all())
     (void)stages.fitting_cuts(starts);
   else
     result.found = search(starts);

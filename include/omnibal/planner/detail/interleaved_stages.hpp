@@ -71,6 +71,7 @@ class interleaved_stages {
   }
 
   [[nodiscard]] const partition_constraints& rules() const noexcept { return rules_; }
+  [[nodiscard]] const device_mode_chooser& modes() const noexcept { return modes_; }
 
   [[nodiscard]] std::int64_t minimum_time_extra(std::size_t begin, std::size_t end) const {
     return minimum_time_before_[end] - minimum_time_before_[begin];

@@ -27,15 +27,16 @@
 #include <omnibal/pipeline/problem.hpp>
 #include <omnibal/pipeline/schedule.hpp>
 #include <omnibal/pipeline/static_memory.hpp>
-#include <omnibal/planner/detail/schedule_demands.hpp>
+#include <omnibal/planner/detail/device_recompute_frontier.hpp>
 
 namespace omnibal::inline v0::detail {
 
 /// Keeps references to its arguments.
 class shared_memory_bound {
  public:
-  shared_memory_bound(const pipeline_problem& problem, const partition_constraints& rules)
-      : problem_(problem), rules_(rules), fixed_(problem), least_(problem.layers.size()) {
+  shared_memory_bound(const pipeline_problem& problem, const partition_constraints& rules,
+                      const device_mode_chooser& modes)
+      : problem_(problem), rules_(rules), modes_(modes), least_(problem.layers.size()) {
     for (std::size_t l = 0; l < least_.size(); ++l) least_[l] = least_bytes(problem.layers[l]);
     count_ties_once();
   }
@@ -43,17 +44,11 @@ class shared_memory_bound {
   /// Whether no partition can fit. O(stages · layers² · events).
   [[nodiscard]] bool excludes_all() const {
     if (problem_.memory_limit.empty()) return false;
-    const kept_bytes kept = kept_by_modes(problem_);
-    std::vector<std::vector<peak_event>> events;
     wide_integer room = 0;
-    for (std::size_t d = 0; d < problem_.schedule.stages; ++d) {
-      events.push_back(peak_events(problem_.schedule, d, kept));
-      room += problem_.budget(d);
-    }
+    for (std::size_t d = 0; d < problem_.schedule.stages; ++d) room += problem_.budget(d);
     std::vector<std::int64_t> before(least_.size() + 1, none);
     before[0] = 0;
-    for (const stage_on_device& stage : stages())
-      before = extended(before, stage, events[stage.device]);
+    for (const stage_on_device& stage : stages()) before = extended(before, stage);
     return before.back() == none || before.back() > room;
   }
 
@@ -121,15 +116,15 @@ class shared_memory_bound {
 
   /// From the least bytes of the first layers on the stages before, those with this stage too.
   [[nodiscard]] std::vector<std::int64_t> extended(const std::vector<std::int64_t>& before,
-                                                   const stage_on_device& stage,
-                                                   const std::vector<peak_event>& events) const {
+                                                   const stage_on_device& stage) const {
+    const std::vector<peak_event>& events = modes_.events(stage.device);
     std::vector<std::int64_t> least(before.size(), none);
     const peak_event& counted = fullest(events);
     for (std::size_t end = 1; end < before.size(); ++end) {
       layer_bytes sum;
       for (std::size_t begin = end; begin-- > 0;) {
         add(least_[begin], sum);
-        if (!fits_alone(stage, {begin, end}, sum, events)) break;
+        if (!fits_alone(stage, {begin, end}, sum)) break;
         if (before[begin] == none || !rules_.allows(stage.stage, begin, end)) continue;
         least[end] =
             std::min(least[end], before[begin] + sum.fixed + bytes_at(counted, stage.chunk, sum));
@@ -146,17 +141,17 @@ class shared_memory_bound {
   }
 
   [[nodiscard]] bool fits_alone(const stage_on_device& stage, const layer_range& layers,
-                                const layer_bytes& sum,
-                                const std::vector<peak_event>& events) const {
-    const std::int64_t left = problem_.budget(stage.device) - fixed_.bytes(layers);
-    return std::ranges::all_of(
-        events, [&](const peak_event& one) { return bytes_at(one, stage.chunk, sum) <= left; });
+                                const layer_bytes& sum) const {
+    const std::int64_t left = problem_.budget(stage.device) - modes_.fixed().bytes(layers);
+    return std::ranges::all_of(modes_.events(stage.device), [&](const peak_event& one) {
+      return bytes_at(one, stage.chunk, sum) <= left;
+    });
   }
 
   const pipeline_problem& problem_;
   const partition_constraints& rules_;
-  static_memory fixed_;
-  std::vector<layer_bytes> least_;  ///< Per layer.
+  const device_mode_chooser& modes_;  ///< Has the events and static bytes of devices.
+  std::vector<layer_bytes> least_;    ///< Per layer.
 };
 
 }  // namespace omnibal::inline v0::detail

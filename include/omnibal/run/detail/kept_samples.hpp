@@ -48,6 +48,10 @@ template <typename Keep>
   return kept;
 }
 
+[[nodiscard]] inline kept_samples all_samples(std::span<const vision_language_sample> samples) {
+  return keep_if(samples, [](std::uint32_t) { return true; });
+}
+
 /// The samples that are in a pack. Throws invalid_input for an id that is none of a sample.
 [[nodiscard]] inline kept_samples samples_in(std::span<const vision_language_sample> samples,
                                              const grouping<std::uint32_t>& packs) {

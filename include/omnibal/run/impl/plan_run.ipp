@@ -71,7 +71,7 @@ inline void expect_current_of(const run_problem& problem, const kept_samples& ke
 [[nodiscard]] inline run_result plan_within_memory(run_problem problem,
                                                    const run_options& options) {
   problem.oversize = oversize_policy::own_pack;
-  const kept_samples whole = keep_if(problem.samples, [](std::uint32_t) { return true; });
+  const kept_samples whole = all_samples(problem.samples);
   const auto plan_of = [&](const kept_samples& kept) {
     run_problem some = problem;
     if (!differing_samples(problem, kept).empty()) some.current.reset();
@@ -152,8 +152,8 @@ OMNIBAL_INLINE run_result plan_run(const run_problem& problem, const run_options
                : detail::plan_within_memory(problem, options);
   if (problem.oversize == oversize_policy::reject && problem.capacity)
     detail::refuse_oversize(problem);
-  detail::expect_current_of(problem,
-                            detail::keep_if(problem.samples, [](std::uint32_t) { return true; }));
+  if (problem.current && problem.current->data)
+    detail::expect_current_of(problem, detail::all_samples(problem.samples));
   return detail::run_planner(problem, options).plan();
 }
 

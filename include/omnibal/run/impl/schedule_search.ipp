@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <tuple>
@@ -126,9 +125,8 @@ OMNIBAL_INLINE void extend_bound(run_result& plan, const run_problem& problem,
     return candidate.schedule.capabilities().splits_backward;
   });
   if (one == tried.end() || plan.planned.status == search_status::infeasible) return;
-  const detail::kept_samples kept = detail::keep_if(problem.samples, [&](std::uint32_t id) {
-    return !std::ranges::binary_search(plan.skipped, id);
-  });
+  const detail::kept_samples kept =
+      detail::samples_in(problem.samples, plan.planned.data.packing.packs);
   run_problem split = problem;
   split.samples = kept.samples;
   split.schedule = one->schedule;
