@@ -137,7 +137,7 @@ class rank_trainer {
     at(step, "logs of the step", [&] { report.logs = gathered_logs(world_, plan_, step, log); });
     complete(report);
     run_.after_step(world_.rank(), report);
-    at(step, "end of the step",
+    at(step, "report of the step",
        [&] { meet(world_); });  // what one rank reports, others do not wait for
   }
 
@@ -200,7 +200,9 @@ class rank_trainer {
     try {
       body();
     } catch (const communication_error& error) {
-      throw step_interruption(world_.rank(), step, place, error);
+      const step_interruption interruption(world_.rank(), step, place, error);
+      world_.abort(interruption.what());
+      throw interruption;
     }
   }
 

@@ -353,6 +353,29 @@ void check_split(Channel& channel) {
   expect(next->log().channel == name + "/0/0", "name of a part of it: " + next->log().channel);
 }
 
+/// Rank 0 aborts a part of all ranks in reverse order, which throws on the others.
+template <omnibal::tensor_channel Channel>
+void abort_part(Channel& channel) {
+  auto part = channel.split(0, -static_cast<int>(channel.rank()));
+  if (channel.rank() == 0) return part->abort("stopped");
+  std::vector<float> values(4);
+  part->all_reduce(view_of(values), reduction::sum, {}).wait();
+}
+
+/// What is wrong with what they throw: ranks of a part are numbered anew, so it says which they
+/// are.
+inline std::string complaint_of_aborted_part(const std::string& error, std::size_t size,
+                                             const std::string& whole) {
+  std::string ranks;
+  for (std::size_t r = size; r-- > 0 && size - r <= 8;)
+    ranks += (ranks.empty() ? "" : ", ") + std::to_string(r);
+  if (size > 8) ranks += ", ... of " + std::to_string(size);
+  const bool is_right =
+      error.find(": rank " + std::to_string(size - 1) + " aborted: stopped") != std::string::npos &&
+      error.ends_with(" (in a part: ranks " + ranks + " of " + whole + ")");
+  return is_right ? "" : "an error of a part: " + error;
+}
+
 /// Channels that are split off one after the other by the same colors have names of their own.
 template <omnibal::tensor_channel Channel>
 void check_names(Channel& channel) {

@@ -76,6 +76,16 @@ TEST_CASE("a group that an abort left open says so at every call") {
           }).errors == std::vector<std::string>(size));
 }
 
+TEST_CASE("an error of a part says which ranks of the whole are in it") {
+  for (const std::size_t size : {2U, 3U, 8U, 11U}) {
+    const outcome result = run_channels(size, {.name = "whole"}, [](thread_channel& channel) {
+      channel_checks::abort_part(channel);
+    });
+    for (std::size_t r = 1; r < size; ++r)
+      CHECK(channel_checks::complaint_of_aborted_part(result.errors[r], size, "whole") == "");
+  }
+}
+
 TEST_CASE("both send first: fine with mailboxes, the deadline in rendezvous mode") {
   const auto exchange = [](thread_channel& channel) {
     std::vector<float> own(8, static_cast<float>(channel.rank()));

@@ -41,7 +41,7 @@ namespace omnibal::inline v0 {
 ///   that ends communicators that were split off, each model says.
 ///
 /// A rank that is destroyed leaves the others: what waits for it is an error, at once where the
-/// model can know and else at the deadline. docs/comm.md says what each model detects.
+/// model can know and else at the deadline. docs/communication.md says what each model detects.
 ///
 /// An argument that is invalid by itself throws invalid_input before anything is sent; errors
 /// between ranks throw communication_error.

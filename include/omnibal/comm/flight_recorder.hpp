@@ -102,7 +102,7 @@ class flight_recorder {
   mutable std::uint64_t unfinished_ = 0;  // all operations before have ended
 };
 
-/// The record as one JSON object; docs/comm.md describes its keys.
+/// The record as one JSON object; docs/communication.md describes its keys.
 [[nodiscard]] std::string to_json(const flight_log& log);
 
 /// The first operation in which ranks differ.

@@ -31,13 +31,13 @@
 #include <mpi.h>
 
 #include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/detail/channel_part.hpp>
 #include <omnibal/comm/detail/channel_transport.hpp>
 #include <omnibal/comm/detail/host_channel.hpp>
 #include <omnibal/comm/detail/message_header.hpp>
 #include <omnibal/comm/detail/mpi_notices.hpp>
 #include <omnibal/comm/detail/mpi_process.hpp>
 #include <omnibal/comm/detail/mpi_requests.hpp>
-#include <omnibal/comm/detail/part_name.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/mpi.hpp>
 #include <omnibal/comm/tensor.hpp>
@@ -65,7 +65,7 @@ class mpi_transport final : public channel_transport {
   /// After a failure messages may still come, and MPI would deliver them to the next communicator
   /// that gets the number of one that was freed.
   ~mpi_transport() override {
-    if (requests_) give_up();
+    if (requests_) give_up("a channel is destroyed within an operation");
     if (reported_) (void)lane_.release();
   }
 
@@ -97,7 +97,8 @@ class mpi_transport final : public channel_transport {
     return requests_ ? requests_->missing() : std::vector<std::size_t>();
   }
   void pause() override { looks_.pause(); }
-  void give_up() override {
+  void give_up(std::string_view reason) override {
+    if (requests_) requests_->give_up(reason);
     requests_.reset();
     (void)envelopes_.release();  // MPI may still read what was to be sent
   }
@@ -191,19 +192,19 @@ class mpi_channel : public detail::host_channel {
                     options) {}
 
   [[nodiscard]] std::optional<mpi_channel> split(std::optional<int> color, int key) {
-    (void)gather_colors(color, key);
+    const std::vector<std::size_t> members = gather_part(color, key);
     auto part = static_cast<detail::mpi_transport&>(transport()).lane().split(color, key);
     const std::uint64_t number = splits_++;
     if (!part) return std::nullopt;
     mpi_channel_options options = options_;
     options.name = detail::part_name(options_.name, number, *color);
-    return mpi_channel(std::move(*part), options);
+    return mpi_channel(std::move(*part), options, detail::describe_part(members, options_.name));
   }
 
  private:
-  mpi_channel(mpi_communicator lane, const mpi_channel_options& options)
+  mpi_channel(mpi_communicator lane, const mpi_channel_options& options, std::string part = {})
       : host_channel(std::make_unique<detail::mpi_transport>(std::move(lane)), options.name,
-                     options.deadline),
+                     options.deadline, std::move(part)),
         options_(options) {}
 
   mpi_channel_options options_;

@@ -28,11 +28,11 @@
 #include <nccl.h>
 
 #include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/detail/channel_part.hpp>
 #include <omnibal/comm/detail/nccl_calls.hpp>
 #include <omnibal/comm/detail/nccl_channel_core.hpp>
 #include <omnibal/comm/detail/nccl_handle.hpp>
 #include <omnibal/comm/detail/nccl_ticket.hpp>
-#include <omnibal/comm/detail/part_name.hpp>
 #include <omnibal/comm/flight_recorder.hpp>
 #include <omnibal/comm/nccl_group.hpp>
 #include <omnibal/comm/nccl_id.hpp>

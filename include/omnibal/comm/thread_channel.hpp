@@ -46,7 +46,7 @@ class letter_board;
 class thread_channel : public detail::host_channel {
  public:
   thread_channel(std::shared_ptr<detail::letter_board> board, std::size_t rank,
-                 const thread_channel_options& options);
+                 const thread_channel_options& options, std::string part = {});
 
   [[nodiscard]] std::optional<thread_channel> split(std::optional<int> color, int key);
 

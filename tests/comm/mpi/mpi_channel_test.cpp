@@ -130,6 +130,16 @@ void check_chain() {
   if (world_rank() == 1) expect_error(error, "; rank 1 waits for rank 2");
 }
 
+void check_aborted_part() {
+  int size = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  const std::string error = error_of(
+      {.name = "whole"}, [](mpi_channel& channel) { channel_checks::abort_part(channel); });
+  const std::string wrong =
+      channel_checks::complaint_of_aborted_part(error, static_cast<std::size_t>(size), "whole");
+  expect(world_rank() == 0 || wrong.empty(), wrong);
+}
+
 void check_destroyed_group() {
   for (const bool by_exception : {false, true}) {
     MPI_Barrier(MPI_COMM_WORLD);
@@ -150,6 +160,7 @@ void run_checks() {
   check_more_than_int_counts();
   check_missing_rank();
   check_chain();
+  check_aborted_part();
   check_destroyed_group();
 }
 

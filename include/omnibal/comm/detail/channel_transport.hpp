@@ -48,8 +48,9 @@ class channel_transport {
   [[nodiscard]] virtual std::vector<std::size_t> missing() const = 0;
   /// Waits a moment between two tests.
   virtual void pause() = 0;
-  /// The memory of the messages is the caller's again.
-  virtual void give_up() = 0;
+  /// The memory of the messages is the caller's again. Where that cannot be had the process ends
+  /// with the reason.
+  virtual void give_up(std::string_view reason) = 0;
   /// This rank calls nothing any more.
   virtual void leave() = 0;
   /// Reports a failure to the other ranks.

@@ -56,8 +56,9 @@ class host_channel {
   using stream_type = host_stream;
   static constexpr memory_space space = memory_space::host;
 
+  /// `part` ends the errors of a channel that was split off another one: describe_part().
   host_channel(std::unique_ptr<channel_transport> transport, std::string name,
-               std::chrono::milliseconds deadline);
+               std::chrono::milliseconds deadline, std::string part = {});
   host_channel(host_channel&&) noexcept = default;
   host_channel& operator=(host_channel&&) = delete;
   /// Waits for what was called, unless an exception passes or a group is open, which is reported to
@@ -91,8 +92,9 @@ class host_channel {
  protected:
   [[nodiscard]] channel_transport& transport() noexcept;
 
-  /// The color and key of every rank, gathered through the channel itself.
-  [[nodiscard]] std::vector<std::int64_t> gather_colors(std::optional<int> color, int key);
+  /// The ranks of this one's color by key, gathered through the channel itself: those of the part
+  /// that it will belong to. Empty without a color.
+  [[nodiscard]] std::vector<std::size_t> gather_part(std::optional<int> color, int key);
 
  private:
   std::shared_ptr<host_channel_core> core_;

@@ -70,12 +70,17 @@ class mpi_lane {
     mpi_requests messages(handle_, largest_message_);
     fill(messages);
     const auto end = deadline_after(deadline_);
-    for (patience looks; !messages.test(); looks.pause()) {
-      require_usable(at);
-      if (std::chrono::steady_clock::now() > end)
-        fail(at, list_ranks(messages.missing()) + " did not come" + within());
+    try {
+      for (patience looks; !messages.test(); looks.pause()) {
+        require_usable(at);
+        if (std::chrono::steady_clock::now() > end)
+          fail(at, list_ranks(messages.missing()) + " did not come" + within());
+      }
+      if (messages.failure()) fail(at, *messages.failure());
+    } catch (const communication_error& error) {
+      messages.give_up(error.what());
+      throw;
     }
-    if (messages.failure()) fail(at, *messages.failure());
   }
 
   /// Adds what this rank and another one send each other; what it sends itself is copied at once.

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -33,7 +34,7 @@ class mpi_requests {
   mpi_requests(mpi_requests&&) = delete;
   mpi_requests& operator=(mpi_requests&&) = delete;
   ~mpi_requests() {
-    if (mpi_is_running()) give_up();
+    if (mpi_is_running()) give_up("an operation is given up");
   }
 
   /// Sends bytes, which must stay until the messages have ended: one message, also of no bytes, or
@@ -85,6 +86,19 @@ class mpi_requests {
     return failure_ || std::ranges::all_of(requests_, [](MPI_Request request) {
              return request == MPI_REQUEST_NULL;
            });
+  }
+
+  /// Cancels what has not ended. The process ends with the reason where a message that has begun to
+  /// arrive never ends: MPI would go on writing into memory that is the caller's again.
+  void give_up(std::string_view reason) noexcept {
+    for (std::size_t i = 0; i < requests_.size(); ++i) {
+      if (requests_[i] == MPI_REQUEST_NULL) continue;
+      if (!messages_[i].receives)
+        MPI_Request_free(&requests_[i]);  // MPI only reads the memory, and nobody will ask for it
+      else if (!cancel(requests_[i]))
+        end_process(messages_[i], reason);
+      requests_[i] = MPI_REQUEST_NULL;
+    }
   }
 
   /// What went wrong with a message, empty while nothing has.
@@ -140,25 +154,21 @@ class mpi_requests {
                  " bytes, expected are " + std::to_string(messages_[i].bytes);
   }
 
-  void give_up() noexcept {
-    for (std::size_t i = 0; i < requests_.size(); ++i) {
-      if (requests_[i] == MPI_REQUEST_NULL) continue;
-      if (messages_[i].receives)
-        cancel(requests_[i]);
-      else
-        MPI_Request_free(&requests_[i]);  // MPI only reads the memory, and nobody will ask for it
-    }
-  }
-
-  /// Ends the process where a message that has begun to arrive never ends: MPI would go on writing
-  /// into memory that is the caller's again.
-  static void cancel(MPI_Request& request) noexcept {
+  /// Whether the receive has ended.
+  [[nodiscard]] static bool cancel(MPI_Request& request) noexcept {
     MPI_Cancel(&request);
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
     patience looks;
     for (int ended = 0; std::chrono::steady_clock::now() < end; looks.pause())
-      if (MPI_Test(&request, &ended, MPI_STATUS_IGNORE) != MPI_SUCCESS || ended != 0) return;
-    std::fputs("omnibal: a message stopped half-way and MPI cannot cancel it\n", stderr);
+      if (MPI_Test(&request, &ended, MPI_STATUS_IGNORE) != MPI_SUCCESS || ended != 0) return true;
+    return false;
+  }
+
+  static void end_process(const message& stopped, std::string_view reason) noexcept {
+    std::fprintf(stderr,
+                 "omnibal: %.*s; the message of %zu bytes from rank %zu stopped half-way and MPI "
+                 "cannot cancel it, so this process ends\n",
+                 static_cast<int>(reason.size()), reason.data(), stopped.bytes, stopped.peer);
     MPI_Abort(MPI_COMM_WORLD, 1);
   }
 

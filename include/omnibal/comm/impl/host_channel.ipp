@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -50,8 +51,10 @@ OMNIBAL_INLINE void host_ticket::wait(std::chrono::milliseconds deadline) {
 }
 
 OMNIBAL_INLINE host_channel::host_channel(std::unique_ptr<channel_transport> transport,
-                                          std::string name, std::chrono::milliseconds deadline)
-    : core_(std::make_shared<host_channel_core>(std::move(transport), std::move(name), deadline)) {
+                                          std::string name, std::chrono::milliseconds deadline,
+                                          std::string part)
+    : core_(std::make_shared<host_channel_core>(std::move(transport), std::move(name), deadline,
+                                                std::move(part))) {
   require_waiting_time("deadline", deadline);
 }
 
@@ -163,14 +166,18 @@ OMNIBAL_INLINE channel_watch_point host_channel::watch_point() const {
           .is_closed = [core = core_] { return core->is_closed(); }};
 }
 
-OMNIBAL_INLINE std::vector<std::int64_t> host_channel::gather_colors(std::optional<int> color,
-                                                                     int key) {
+OMNIBAL_INLINE std::vector<std::size_t> host_channel::gather_part(std::optional<int> color,
+                                                                  int key) {
   require_color(color);
   const std::array<std::int64_t, 2> own = {color ? *color : -1, key};
   std::vector<std::int64_t> all(2 * size());
   const std::vector<std::size_t> counts(size(), 2);
   all_gather(view_of(own), view_of(all), counts).wait();
-  return all;
+  std::vector<std::size_t> members;
+  for (std::size_t r = 0; r < size() && color; ++r)
+    if (all[2 * r] == *color) members.push_back(r);
+  std::ranges::stable_sort(members, {}, [&](std::size_t r) { return all[2 * r + 1]; });
+  return members;
 }
 
 }  // namespace omnibal::inline v0::detail

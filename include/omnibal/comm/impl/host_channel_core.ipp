@@ -38,8 +38,11 @@ namespace omnibal::inline v0::detail {
 class host_channel_core : public std::enable_shared_from_this<host_channel_core> {
  public:
   host_channel_core(std::unique_ptr<channel_transport> transport, std::string name,
-                    std::chrono::milliseconds deadline)
-      : transport_(std::move(transport)), name_(std::move(name)), deadline_(deadline) {}
+                    std::chrono::milliseconds deadline, std::string part)
+      : transport_(std::move(transport)),
+        name_(std::move(name)),
+        deadline_(deadline),
+        part_(std::move(part)) {}
 
   [[nodiscard]] channel_transport& transport() noexcept { return *transport_; }
   [[nodiscard]] std::chrono::milliseconds deadline() const noexcept { return deadline_; }
@@ -258,8 +261,9 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
 
   [[noreturn]] void throw_and_give_up(std::string_view operation, std::uint64_t sequence,
                                       std::string_view reason) {
-    transport_->give_up();
-    const communication_error thrown(transport_->rank(), operation, sequence, reason);
+    const communication_error thrown(transport_->rank(), operation, sequence,
+                                     std::string(reason) + part_);
+    transport_->give_up(thrown.what());
     queue_.clear();  // the operation is a part of it
     throw thrown;
   }
@@ -286,6 +290,7 @@ class host_channel_core : public std::enable_shared_from_this<host_channel_core>
   std::unique_ptr<channel_transport> transport_;
   std::string name_;
   std::chrono::milliseconds deadline_;
+  std::string part_;  // ends errors, whose ranks are those of a part
   flight_recorder recorder_;
   std::uint64_t sequence_ = 0;                     // of the next operation
   std::uint64_t collectives_ = 0;                  // called

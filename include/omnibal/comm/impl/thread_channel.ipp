@@ -13,9 +13,9 @@
 #include <vector>
 
 #include <omnibal/comm/communicator.hpp>
+#include <omnibal/comm/detail/channel_part.hpp>
 #include <omnibal/comm/detail/channel_transport.hpp>
 #include <omnibal/comm/detail/letter_board.hpp>
-#include <omnibal/comm/detail/part_name.hpp>
 #include <omnibal/comm/thread_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
 #include <omnibal/config.hpp>
@@ -66,7 +66,7 @@ class thread_transport final : public channel_transport {
 
   void pause() override { board_->wait_for_change(seen_); }
 
-  void give_up() override {
+  void give_up(std::string_view) override {
     expected_.clear();
     for (const auto& [to, sent] : sent_) board_->withdraw(to, sent);
     sent_.clear();
@@ -102,26 +102,24 @@ class thread_transport final : public channel_transport {
 
 OMNIBAL_INLINE thread_channel::thread_channel(std::shared_ptr<detail::letter_board> board,
                                               std::size_t rank,
-                                              const thread_channel_options& options)
+                                              const thread_channel_options& options,
+                                              std::string part)
     : host_channel(std::make_unique<detail::thread_transport>(board, rank, options.rendezvous),
-                   options.name, options.deadline),
+                   options.name, options.deadline, std::move(part)),
       board_(std::move(board)),
       options_(options) {}
 
 OMNIBAL_INLINE std::optional<thread_channel> thread_channel::split(std::optional<int> color,
                                                                    int key) {
-  const std::vector<std::int64_t> all = gather_colors(color, key);
+  const std::vector<std::size_t> members = gather_part(color, key);
   const std::uint64_t number = splits_++;
   if (!color) return std::nullopt;
-  std::vector<std::size_t> members;
-  for (std::size_t r = 0; r < size(); ++r)
-    if (all[2 * r] == *color) members.push_back(r);
-  std::ranges::stable_sort(members, {}, [&](std::size_t r) { return all[2 * r + 1]; });
   const auto place = std::ranges::find(members, rank()) - members.begin();
   auto part = board_->part(number, *color, members.size());
   thread_channel_options options = options_;
   options.name = detail::part_name(options_.name, number, *color);
-  return thread_channel(std::move(part), static_cast<std::size_t>(place), options);
+  return thread_channel(std::move(part), static_cast<std::size_t>(place), options,
+                        detail::describe_part(members, options_.name));
 }
 
 OMNIBAL_INLINE std::vector<thread_channel> make_thread_channels(

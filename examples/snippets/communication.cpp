@@ -20,7 +20,7 @@ std::int64_t tokens_of(const omnibal::grouping<>& packs, std::size_t rank) {
   return tokens;
 }
 
-// >>> docs/comm.md
+// >>> docs/communication.md
 #include <omnibal/comm.hpp>
 
 std::int64_t plan_epoch(omnibal::thread_communicator& ranks, std::uint64_t seed) {
@@ -32,7 +32,7 @@ std::int64_t plan_epoch(omnibal::thread_communicator& ranks, std::uint64_t seed)
 
 namespace tensors {
 
-// >>> docs/comm.md
+// >>> docs/communication.md
 #include <omnibal/comm.hpp>
 
 void reduce_gradients(omnibal::thread_communicator& ranks, std::vector<float>& gradients,
@@ -54,7 +54,7 @@ void train(omnibal::thread_channel& data, omnibal::thread_channel& pipeline) {
   pipeline.broadcast(omnibal::view_of(values), 0).wait();
 }
 
-// >>> docs/comm.md
+// >>> docs/communication.md
 void train_watched(omnibal::thread_communicator& control, omnibal::thread_channel& data,
                    omnibal::thread_channel& pipeline) {
   omnibal::channel_watchdog watchdog(
@@ -89,7 +89,7 @@ bool trains_watched() {
 
 int main() {
   std::vector<std::int64_t> tokens(4);
-  // >>> docs/comm.md
+  // >>> docs/communication.md
   omnibal::run_as_ranks(4, [&](omnibal::thread_communicator& ranks) {
     tokens[ranks.rank()] = plan_epoch(ranks, 1024);
   });
