@@ -99,7 +99,7 @@ class meeting_point {
   std::vector<std::weak_ptr<meeting_point>> parts_;       // of all splits
   std::map<std::pair<std::size_t, std::size_t>, passage> passages_;
   std::size_t present_ = 0;
-  std::uint64_t started_ = 0;  // meetings at which all ranks arrived
+  std::uint64_t started_ = 0;  // meetings at which all ranks arrived, with calls that match
   std::uint64_t ended_ = 0;    // meetings from which all ranks departed
   std::string failure_;        // once set, every later operation fails
   std::chrono::milliseconds deadline_;

@@ -75,7 +75,8 @@ OMNIBAL_INLINE std::span<const rank_call> meeting_point::arrive(std::size_t rank
     take_seat(rank, call);
     wait_for_others(lock, sequence);
   }
-  if (!failure_.empty()) throw communication_error(rank, call.operation, sequence, failure_);
+  // Once all have come each of them departs, whatever fails meanwhile: the others wait for that.
+  if (started_ <= sequence) throw communication_error(rank, call.operation, sequence, failure_);
   return calls_;
 }
 
@@ -85,8 +86,9 @@ OMNIBAL_INLINE void meeting_point::take_seat(std::size_t rank, const rank_call& 
   // A rank that has left will not arrive, so there is no need to wait for the deadline.
   if (const std::string gone = list(seat::left); !gone.empty()) return fail(gone + " has left");
   if (++present_ < size()) return;
-  if (std::string mismatch = find_mismatch(calls_); !mismatch.empty()) fail(std::move(mismatch));
-  if (failure_.empty() && call.operation == "split") {
+  if (std::string mismatch = find_mismatch(calls_); !mismatch.empty())
+    return fail(std::move(mismatch));
+  if (call.operation == "split") {
     children_ = make_children();
     parts_.insert(parts_.end(), children_.begin(), children_.end());
   }
