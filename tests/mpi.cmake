@@ -37,5 +37,5 @@ if(Python3_FOUND)
                    ${MPIEXEC_EXECUTABLE} $<TARGET_FILE:mpi_mpi_faults_test>)
   set_tests_properties(
     "comm/mpi: mpi_killed_test" PROPERTIES ENVIRONMENT "${mpi_environment}" LABELS mpi PROCESSORS 4
-                                           TIMEOUT 300 SKIP_RETURN_CODE 77)
+                                           TIMEOUT 900 SKIP_RETURN_CODE 77)
 endif()

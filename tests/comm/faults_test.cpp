@@ -17,6 +17,8 @@
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
 #include <omnibal/comm/thread_channel.hpp>
 #include <omnibal/comm/thread_communicator.hpp>
 #include <omnibal/comm/watchdog.hpp>
@@ -41,12 +43,22 @@ std::vector<thread_channel> open_channels(omnibal::thread_communicator& ranks, b
   return all;
 }
 
+/// Not at the deadline alone.
+bool is_seen_at_once(fault wrong) { return wrong != fault::is_late && wrong != fault::other_plan; }
+
 std::vector<outcome> run(const scenario& given) {
   std::vector<outcome> outcomes(given.ranks);
+  std::atomic<std::size_t> ended = 0;
+  const auto all_others_ended = [&] {
+    while (ended + 1 < given.ranks) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
   try {
     omnibal::run_as_ranks(given.ranks, [&](omnibal::thread_communicator& ranks) {
       auto all = open_channels(ranks, given.rendezvous);
-      outcomes[ranks.rank()] = fault_checks::faulty_program(given, all).run();
+      fault_checks::faulty_program program(given, all, is_seen_at_once(given.wrong),
+                                           all_others_ended);
+      outcomes[ranks.rank()] = program.run();
+      ++ended;
     });
   } catch (const std::domain_error&) {
   }
@@ -62,9 +74,6 @@ std::vector<outcome> run_watched(const scenario& given) {
   }
   return running.get();
 }
-
-/// Not at the deadline alone.
-bool is_seen_at_once(fault wrong) { return wrong != fault::is_late && wrong != fault::other_plan; }
 
 }  // namespace
 
@@ -98,7 +107,7 @@ TEST_CASE("a rank whose error comes from another one says whom it waited for its
         if (ranks.rank() == 1) {
           auto receive = channel.receive(view_of(values), 2);
           waits = true;
-          receive.wait(fault_checks::watchdog);
+          receive.wait(fault_checks::patience);
         }
         while (!waits) std::this_thread::yield();
         if (ranks.rank() == 0) channel.receive(view_of(values), 1).wait(deadline);
@@ -119,7 +128,7 @@ TEST_CASE("a rank whose error comes from another one says whom it waited for its
 
 TEST_CASE("the watchdog ends three busy channels together and says what each waited for") {
   const auto directory =
-      std::filesystem::temp_directory_path() / ("omnibal_flights_" + std::to_string(std::rand()));
+      std::filesystem::temp_directory_path() / ("omnibal_flights_" + std::to_string(::getpid()));
   std::filesystem::create_directory(directory);
   std::vector<std::string> errors(3);
   std::string report;
@@ -127,7 +136,9 @@ TEST_CASE("the watchdog ends three busy channels together and says what each wai
   omnibal::run_as_ranks(3, [&](omnibal::thread_communicator& ranks) {
     // Outlives the channels: after an error on one, the others still have their messages.
     std::vector<float> values(4);
-    // Tickets have long deadlines: only the watchdog of rank 0 ends this.
+    // Tickets have long deadlines: only the watchdog of rank 0 ends this. It sees operations once
+    // all that it has to report are under way.
+    std::atomic<bool> are_under_way = false;
     auto all = open_channels(ranks, true);
     omnibal::channel_watchdog watchdog(
         {.deadline = ranks.rank() == 0 ? deadline : std::chrono::minutes(1),
@@ -135,7 +146,13 @@ TEST_CASE("the watchdog ends three busy channels together and says what each wai
          .log_directory = directory.string(),
          .missing = [] { return std::string("rank 2"); },
          .report = [](const std::string&) {}});
-    for (const thread_channel& channel : all) watchdog.watch(channel);
+    for (const thread_channel& channel : all) {
+      auto point = channel.watch_point();
+      point.oldest_unfinished = [&, oldest = point.oldest_unfinished] {
+        return are_under_way ? oldest() : std::nullopt;
+      };
+      watchdog.watch(point);
+    }
     try {
       auto first = all[0].all_reduce(view_of(values), reduction::sum);
       first.wait();
@@ -143,6 +160,7 @@ TEST_CASE("the watchdog ends three busy channels together and says what each wai
       if (ranks.rank() != 2)
         for (thread_channel& channel : all)
           waiting.push_back(channel.all_reduce(view_of(values), reduction::sum));
+      are_under_way = true;
       for (auto& ticket : waiting) ticket.wait();
       // Rank 2 computes, and finds out at its next call.
       while (!is_ended) std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -36,14 +36,17 @@ struct late_channel {
   std::mutex mutex;
   std::string reason;
 
-  channel_watch_point watch_point(const std::string& name = "data") {
-    const flight_entry late{.sequence = 7,
-                            .operation = omnibal::channel_operation::receive,
-                            .type = omnibal::element_type::f32,
-                            .count = 3,
-                            .bytes = 12,
-                            .peer = 2,
-                            .issued = flight_recorder::now()};
+  /// The operation began this long ago.
+  channel_watch_point watch_point(const std::string& name = "data",
+                                  std::chrono::seconds age = std::chrono::seconds(0)) {
+    const flight_entry late{
+        .sequence = 7,
+        .operation = omnibal::channel_operation::receive,
+        .type = omnibal::element_type::f32,
+        .count = 3,
+        .bytes = 12,
+        .peer = 2,
+        .issued = flight_recorder::now() - std::chrono::nanoseconds(age).count()};
     return {.log = [name] { return flight_log{.channel = name, .rank = 1, .size = 4}; },
             .oldest_unfinished = [late] { return std::optional(late); },
             .abort =
@@ -56,7 +59,7 @@ struct late_channel {
   }
 
   bool is_aborted() {
-    for (int i = 0; i < 2000 && aborts == 0; ++i) std::this_thread::sleep_for(milliseconds(5));
+    for (int i = 0; i < 6000 && aborts == 0; ++i) std::this_thread::sleep_for(milliseconds(5));
     return aborts > 0;
   }
 };
@@ -86,12 +89,12 @@ class standard_error {
   int before_;
 };
 
-/// Options whose deadlines are short.
+/// Options whose deadline is short. Callbacks have time: their threads may begin late.
 omnibal::watchdog_options hasty() {
   return {.deadline = milliseconds(30),
           .interval = milliseconds(5),
           .report = [](const std::string&) {},
-          .callback_deadline = milliseconds(100)};
+          .callback_deadline = std::chrono::seconds(30)};
 }
 
 TEST_CASE("a report names number, operation, elements, bytes, peer and age") {
@@ -138,6 +141,7 @@ TEST_CASE("a callback that does not return delays the abort by its deadline alon
   static gate never;  // outlives the threads that wait
   late_channel channel;
   auto options = hasty();
+  options.callback_deadline = milliseconds(100);
   options.missing = [] {
     never.wait();
     return std::string();
@@ -178,10 +182,18 @@ TEST_CASE("callbacks may call the watchdog") {
 TEST_CASE("all channels are aborted with the oldest operation as the reason") {
   late_channel first;
   late_channel second;
+  // Only once both are watched there is an operation.
+  std::atomic<bool> has_begun = false;
+  const auto begun = [&](channel_watch_point point) {
+    point.oldest_unfinished = [&, late = point.oldest_unfinished()] {
+      return has_begun ? late : std::nullopt;
+    };
+    return point;
+  };
   channel_watchdog watchdog(hasty());
-  watchdog.watch(first.watch_point("first"));
-  std::this_thread::sleep_for(milliseconds(10));
-  watchdog.watch(second.watch_point("second"));
+  watchdog.watch(begun(second.watch_point("second", std::chrono::seconds(1))));
+  watchdog.watch(begun(first.watch_point("first", std::chrono::seconds(2))));
+  has_begun = true;
   REQUIRE((first.is_aborted() && second.is_aborted()));
   CHECK_THAT(first.reason, Catch::Matchers::StartsWith("the watchdog: channel first, rank 1"));
   CHECK(second.reason == first.reason);

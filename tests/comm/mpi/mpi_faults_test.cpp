@@ -83,10 +83,44 @@ std::vector<mpi_channel> open_channels(MPI_Comm comm) {
   return all;
 }
 
-outcome run(const scenario& given, MPI_Comm comm) {
+/// Not at the deadline alone.
+bool is_seen_at_once(fault wrong) {
+  return wrong != fault::leaves && wrong != fault::is_late && wrong != fault::other_plan;
+}
+
+/// How a rank that is late knows that all others have given up.
+class last_to_come {
+ public:
+  last_to_come(const scenario& given, MPI_Comm comm) : given_(given), comm_(comm) {}
+
+  /// On the rank that is late.
+  void wait_for_others() {
+    std::byte token{};
+    for (; ended_ + 1 < given_.ranks; ++ended_)
+      MPI_Recv(&token, 1, MPI_BYTE, MPI_ANY_SOURCE, tag, comm_, MPI_STATUS_IGNORE);
+  }
+
+  /// Called by all once they have ended.
+  void end() {
+    if (given_.wrong != fault::is_late) return;
+    if (world_rank() == given_.rank) return wait_for_others();
+    const std::byte token{};
+    MPI_Send(&token, 1, MPI_BYTE, static_cast<int>(given_.rank), tag, comm_);
+  }
+
+ private:
+  static constexpr int tag = 1;
+  scenario given_;
+  MPI_Comm comm_;
+  std::size_t ended_ = 0;
+};
+
+outcome run(const scenario& given, MPI_Comm comm, last_to_come& others) {
   try {
     auto all = open_channels(comm);
-    return fault_checks::faulty_program(given, all).run();
+    return fault_checks::faulty_program(given, all, is_seen_at_once(given.wrong),
+                                        [&] { others.wait_for_others(); })
+        .run();
   } catch (const omnibal::communication_error& error) {
     return {.error = error.what()};  // another rank has gone on, and failed, while this one opened
   } catch (const std::domain_error&) {
@@ -106,11 +140,6 @@ std::vector<std::string> gather(MPI_Comm comm, const std::string& own, std::size
   return texts;
 }
 
-/// Not at the deadline alone.
-bool is_seen_at_once(fault wrong) {
-  return wrong != fault::leaves && wrong != fault::is_late && wrong != fault::other_plan;
-}
-
 void run_faults() {
   alarm_clock alarm;
   long long slowest = 0;
@@ -121,7 +150,9 @@ void run_faults() {
     MPI_Comm part = MPI_COMM_NULL;
     MPI_Comm_split(MPI_COMM_WORLD, world_rank() < given.ranks ? 0 : MPI_UNDEFINED, 0, &part);
     if (part == MPI_COMM_NULL) continue;
-    const outcome own = run(given, part);
+    last_to_come others(given, part);
+    const outcome own = run(given, part, others);
+    others.end();
     if (world_rank() != given.rank) slowest = std::max<long long>(slowest, own.waited.count());
     const std::string wrong = fault_checks::complaint(given, gather(part, own.error, given.ranks),
                                                       is_seen_at_once(given.wrong));
@@ -140,7 +171,8 @@ void run_faults() {
       .seed = step, .ranks = world_size(), .wrong = fault::is_killed, .rank = rank, .step = step};
   const alarm_clock alarm;
   auto all = open_channels(MPI_COMM_WORLD);
-  const outcome own = fault_checks::faulty_program(given, all).run();
+  MPI_Barrier(MPI_COMM_WORLD);  // a rank that still opens them would wait for the killed one there
+  const outcome own = fault_checks::faulty_program(given, all, false, [] {}).run();
   std::printf("%s; %lld ms after the call\n", own.error.c_str(),
               static_cast<long long>(own.waited.count()));
   std::fflush(stdout);

@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 
-WATCHDOG = 30  # seconds; a survivor reports within a deadline of 0.2 seconds and a little
+WATCHDOG = 120  # seconds; a survivor reports within a deadline of 0.2 seconds and a little
 LINE = re.compile(r"rank (\d+), [a-z_]+.* #\d+: (.*); (\d+) ms after the call$", re.M)
 EXIT = re.compile(r"^process (\d+) ended with (\d+)$", re.M)
 SHELL = '"$0" "$@"; echo "process $OMPI_COMM_WORLD_RANK ended with $?"'
