@@ -125,19 +125,39 @@ class Files(CommandTest):
 
 
 class Signals(CommandTest):
-    def interrupt(self, number, *arguments, **options):
+    def interrupt(self, number, *arguments, computed=0, **options):
+        """Sends the signal once the command is ready for it and has computed for so many seconds."""
         running = subprocess.Popen([COMMAND, *arguments], cwd=self.folder, text=True, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, **options)
-        time.sleep(0.7)
+        self.addCleanup(running.kill)
+        for _ in range(6000):
+            if running.poll() is not None or (self.is_ready(running.pid, number) and
+                                              self.seconds_of(running.pid) >= computed):
+                break
+            time.sleep(0.01)
         running.send_signal(number)
         output, errors = running.communicate(timeout=60)
         return running.returncode, output, errors
+
+    @staticmethod
+    def is_ready(process, number):
+        """Whether the process handles the signal, or ignores it."""
+        with open(f"/proc/{process}/status") as file:
+            status = dict(line.split(":", 1) for line in file)
+        return any(int(status[mask], 16) >> (number - 1) & 1 for mask in ("SigCgt", "SigIgn"))
+
+    @staticmethod
+    def seconds_of(process):
+        """What the process has computed so far, in seconds of a processor."""
+        with open(f"/proc/{process}/stat") as file:
+            user, system = file.read().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def test_a_search_prints_and_writes_what_it_has(self):
         problem = self.write("p.json", subset_sum(150, "joint"))
         for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]:
             code, output, errors = self.interrupt(number, "plan", "--problem", problem, "--objective", "makespan",
-                                                  "--out", "plan.json")
+                                                  "--out", "plan.json", computed=0.5)
             self.assertEqual((code, errors), (status, ""))
             report = json.loads(output)
             self.assertEqual((report["status"], report["limit"], len(report["modes"])), ("stopped", "stop", 150))
@@ -147,7 +167,7 @@ class Signals(CommandTest):
     def test_nohup_is_respected(self):
         problem = self.write("p.json", subset_sum(150, "joint"))
         code, _, errors = self.interrupt(signal.SIGHUP, "plan", "--problem", problem, "--objective", "makespan",
-                                         "--time-limit", "2", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+                                         "--time-limit", "2", computed=0.2, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
         self.assertEqual((code, errors), (0, ""))
 
     def test_reading_ends_at_once(self):
@@ -200,7 +220,10 @@ class Names(CommandTest):
 
 
 class Limits(CommandTest):
-    """Small inputs stay within their time, and within 1 GiB of memory."""
+    """Small inputs stay within their time, and within 1 GiB of memory. Limits here are far above what
+    a slow machine needs and far below what work without a limit would take: time of the processor,
+    since other tests may run."""
+    SLACK = 10  # seconds
 
     @staticmethod
     def one_gibibyte():
@@ -218,9 +241,8 @@ class Limits(CommandTest):
         done = self.call(*arguments, *limit, "--format", "json", preexec_fn=self.one_gibibyte)
         took = self.processor_seconds() - begin
         self.assertIn(done.returncode, statuses, done.stderr)
-        # Starting the process takes time as well. Time of the processor, since other tests may run.
-        if seconds is not None and not SANITIZED:
-            self.assertLess(took, 1.1 * seconds + 1.5)
+        if not SANITIZED:
+            self.assertLess(took, (seconds or 0) + self.SLACK)
         return json.loads(done.stdout) if done.stdout else done.stderr
 
     def expect_gap(self, report):
@@ -281,12 +303,10 @@ class Limits(CommandTest):
         problem["microbatches"] += 1
         words = self.run_within(None, "simulate", "--problem", self.write("p.json", problem), "--svg", "t.svg", statuses=[2])
         self.assertIn("2^19", words)
-        stages = 50_000
+        stages = 200_000
         wide = {**SIMULATE, "stages": stages, "microbatches": 1, "fwd": [1] * stages, "bwd": [2] * stages,
                 "cf": [1] * (stages - 1), "cb": [1] * (stages - 1)}
-        begin = self.processor_seconds()
         self.run_within(None, "simulate", "--problem", self.write("p.json", wide), "--svg", "t.svg")
-        self.assertLess(self.processor_seconds() - begin, 3)
 
     def test_searches_stop_where_simulations_are_long(self):
         modes = [{"name": "a", "extra": 0, "act": 3}, {"name": "b", "extra": 2, "act": 1}]
@@ -297,19 +317,15 @@ class Limits(CommandTest):
             self.expect_gap(self.run_within(1, "plan", "--problem", self.write("p.json", problem), "--objective", objective))
 
     def test_objects_of_many_keys_take_linear_time(self):
-        many = self.write("p.json", {f"x_{k}": k for k in range(70_000)})
+        many = self.write("p.json", {f"x_{k}": k for k in range(300_000)})
         for arguments in [["partition", "--problem"], ["calibrate", "--profile"], ["rebalance", "--table"]]:
-            begin = self.processor_seconds()
             self.run_within(None, *arguments, many, statuses=[2])
-            self.assertLess(self.processor_seconds() - begin, 1.5)
 
     def test_a_million_ranks(self):
         table = self.write("a.json", samples((1, 300), (5, 1400)) * 8)
         pack = ["pack", "--lengths", table, *CAPACITY, "--dp", 1_000_000]
         for policy in ["short", "drop", "pad"]:
-            begin = time.monotonic()
             report = self.run_within(None, *pack, "--last-step", policy, "--out", "packs.json")
-            self.assertLess(time.monotonic() - begin, 20)
             self.assertEqual(report["steps"], 0 if policy == "drop" else 1)
         words = self.run_within(None, *pack, "--micro-batches", 9, "--last-step", "pad", statuses=[2])
         self.assertIn("2^23", words)

@@ -112,15 +112,20 @@ class OmnibalTrainerTest(TrainerTest):
 
     # ---- checkpoints ----
 
-    def kill_at(self, step, *arguments):
-        """Starts a run and kills it when it says that it has done this step."""
-        run = subprocess.Popen(self.command("--progress", *arguments), stderr=subprocess.PIPE,
-                               stdout=subprocess.DEVNULL, text=True)
-        with run:
-            for line in run.stderr:
-                if line.startswith(f"step {step}/"):
-                    run.send_signal(signal.SIGKILL)
-                    break
+    def kill_at(self, step, folder, *arguments):
+        """Starts a run with checkpoints in the folder and kills it when it says that it has done this step.
+        One that has ended before the signal came is started again, from its beginning."""
+        for _ in range(20):
+            run = subprocess.Popen(self.command("--progress", "--checkpoint", folder, *arguments),
+                                   stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+            with run:
+                for line in run.stderr:
+                    if line.startswith(f"step {step}/"):
+                        run.send_signal(signal.SIGKILL)
+                        break
+            if run.returncode != 0:
+                break
+            shutil.rmtree(folder)
         self.assertEqual(run.returncode, -signal.SIGKILL)
 
     def test_killed_and_resumed_runs_have_the_same_losses(self):
@@ -130,9 +135,8 @@ class OmnibalTrainerTest(TrainerTest):
         for kill in range(kills):
             step = chosen.randint(2, 11)
             folder = os.path.join(self.folder.name, f"killed{kill}")
-            run = ["--checkpoint", folder, "--checkpoint-every", "1"]
             with self.subTest(step=step):
-                self.kill_at(step, "--pp", "2", "--dp", "2", *run)
+                self.kill_at(step, folder, "--pp", "2", "--dp", "2", "--checkpoint-every", "1")
                 same = self.train("--pp", "2", "--dp", "2", "--resume", folder)
                 self.assertEqual(same["loss"], expected["loss"])
                 # The same layers on three ranks, of another schedule.
