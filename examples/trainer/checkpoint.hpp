@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -24,6 +25,8 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <fcntl.h>
@@ -68,7 +71,7 @@ void require_same(const char* field, const std::string& saved, const std::string
 [[nodiscard]] std::filesystem::path writing_folder(const std::filesystem::path& runs,
                                                    std::uint64_t steps);
 
-/// Makes that folder, empty: what an earlier process left there is removed. Throws
+/// Makes that folder, empty: what earlier processes left half written in `runs` is removed. Throws
 /// checkpoint_error.
 std::filesystem::path begin_checkpoint(const std::filesystem::path& runs, std::uint64_t steps);
 
@@ -81,6 +84,10 @@ void write_layer(const std::filesystem::path& folder, const layer_state& state);
 void finish_checkpoint(const std::filesystem::path& runs, const std::filesystem::path& folder,
                        const run_position& position);
 
+/// Throws checkpoint_error where the folder has a checkpoint of more steps than those after which a
+/// run starts: it would be taken for the newest of the run.
+void require_none_later(const std::filesystem::path& runs, std::uint64_t steps);
+
 /// The newest checkpoint of a folder, or the folder itself where it is one. Throws checkpoint_error
 /// when there is none.
 [[nodiscard]] std::filesystem::path newest_checkpoint(const std::filesystem::path& runs);
@@ -92,6 +99,8 @@ void finish_checkpoint(const std::filesystem::path& runs, const std::filesystem:
 // ---- implementation ----------------------------------------------------------------------------
 
 namespace detail {
+
+inline constexpr std::string_view writing_extension = ".writing";
 
 inline constexpr std::array<char, 8> layer_magic = {'o', 'm', 'n', 'i', 'l', 'a', 'y', '1'};
 
@@ -142,17 +151,36 @@ inline void write_floats(std::ofstream& file, const std::vector<float>& floats) 
   return floats;
 }
 
+/// The steps in a checkpoint's name, such as step-000150. Nothing for other names.
+[[nodiscard]] inline std::optional<std::uint64_t> steps_of(const std::filesystem::path& name) {
+  constexpr std::string_view start = "step-";
+  const std::string text = name.filename().string();
+  if (!text.starts_with(start)) return std::nullopt;
+  std::uint64_t steps = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data() + start.size(), end, steps);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return steps;
+}
+
 /// The folders of whole checkpoints, the oldest first.
 [[nodiscard]] inline std::vector<std::filesystem::path> all_checkpoints(
     const std::filesystem::path& runs) {
   std::vector<std::filesystem::path> found;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(runs, error)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("step-") && entry.path().extension().empty())
+  for (const auto& entry : std::filesystem::directory_iterator(runs, error))
+    if (steps_of(entry.path()) && entry.is_directory(error)) found.push_back(entry.path());
+  std::ranges::sort(found, {}, steps_of);
+  return found;
+}
+
+/// The folders of checkpoints that are not whole.
+[[nodiscard]] inline std::vector<std::filesystem::path> half_written(
+    const std::filesystem::path& runs) {
+  std::vector<std::filesystem::path> found;
+  for (const auto& entry : std::filesystem::directory_iterator(runs))
+    if (entry.path().extension() == writing_extension && steps_of(entry.path().stem()))
       found.push_back(entry.path());
-  }
-  std::ranges::sort(found);
   return found;
 }
 
@@ -176,15 +204,17 @@ inline void require_same(const char* field, const std::string& saved, const std:
 
 inline std::filesystem::path writing_folder(const std::filesystem::path& runs,
                                             std::uint64_t steps) {
-  return runs / (detail::numbered("step-", steps, 6) + ".writing");
+  return runs / (detail::numbered("step-", steps, 6) + std::string(detail::writing_extension));
 }
 
 inline std::filesystem::path begin_checkpoint(const std::filesystem::path& runs,
                                               std::uint64_t steps) {
   return detail::naming_errors(runs, [&] {
-    const std::filesystem::path folder = writing_folder(runs, steps);
-    std::filesystem::remove_all(folder);
-    std::filesystem::create_directories(folder);
+    std::filesystem::create_directories(runs);
+    for (const std::filesystem::path& left : detail::half_written(runs))
+      std::filesystem::remove_all(left);
+    std::filesystem::path folder = writing_folder(runs, steps);
+    std::filesystem::create_directory(folder);
     return folder;
   });
 }
@@ -229,6 +259,15 @@ inline void finish_checkpoint(const std::filesystem::path& runs,
     const auto all = detail::all_checkpoints(runs);
     for (std::size_t i = 0; i + 2 < all.size(); ++i) std::filesystem::remove_all(all[i]);
   });
+}
+
+inline void require_none_later(const std::filesystem::path& runs, std::uint64_t steps) {
+  const auto all = detail::all_checkpoints(runs);
+  if (all.empty() || detail::steps_of(all.back()) <= steps) return;
+  throw checkpoint_error(all.back(), "is there already, and this run starts after " +
+                                         std::to_string(steps) +
+                                         " steps: go on from it with --resume, or give "
+                                         "--checkpoint another folder");
 }
 
 inline std::filesystem::path newest_checkpoint(const std::filesystem::path& runs) {

@@ -199,6 +199,10 @@ bool reads_costs(const program_options& options) {
   return !options.costs.empty() && (std::filesystem::exists(options.costs, error) || error);
 }
 
+bool takes_standard_output(const program_options& options) {
+  return files_of(options).take_standard_output();
+}
+
 void validate(const program_options& options) {
   expect_attention(options);
   const cli::given_files files = files_of(options);

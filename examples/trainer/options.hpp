@@ -50,6 +50,9 @@ void add_options(CLI::App& program, program_options& options);
 /// Whether there is a file of costs, which is then read; one that cannot be looked at counts.
 [[nodiscard]] bool reads_costs(const program_options& options);
 
+/// Whether a file is standard output; what the program says then goes to standard error.
+[[nodiscard]] bool takes_standard_output(const program_options& options);
+
 /// Throws where a file cannot be written or two options name the same file, and for options that
 /// do not go together: before a long run rather than after it.
 void validate(const program_options& options);

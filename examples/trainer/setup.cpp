@@ -2,16 +2,11 @@
 #include "setup.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <exception>
 #include <filesystem>
-#include <fstream>
-#include <numeric>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -52,15 +47,10 @@ namespace {
 }
 
 [[nodiscard]] nlohmann::json read_costs(const std::string& path) {
-  const auto fail = [&](const std::string& reason) {
-    throw invalid_input("--costs", path, reason);
-  };
-  std::error_code none;
-  if (std::filesystem::is_directory(path, none)) fail("cannot be read: it is a folder");
-  std::ifstream file(path);
-  if (!file) fail(std::string("cannot be read: ") + std::strerror(errno));
-  nlohmann::json json = nlohmann::json::parse(file, nullptr, false);
-  if (json.is_discarded()) fail("is no JSON: remove it to measure again");
+  const cli::file_bytes file("--costs", path);
+  nlohmann::json json = nlohmann::json::parse(file.view(), nullptr, false);
+  if (json.is_discarded())
+    throw invalid_input("--costs", path, "is no JSON: remove it to measure again");
   return json;
 }
 
@@ -87,6 +77,8 @@ namespace {
     if (!options.lengths.tables.files.empty()) lengths = read_lengths(options.lengths);
     const std::filesystem::path resume =
         options.resume.empty() ? "" : newest_checkpoint(options.resume);
+    if (!options.checkpoint.empty())
+      require_none_later(options.checkpoint, resume.empty() ? 0 : read_position(resume).steps);
     nlohmann::json rows = nlohmann::json::array();
     for (const auto& [tiles, text] : lengths) rows.push_back({tiles, text});
     return {{"lengths", std::move(rows)},

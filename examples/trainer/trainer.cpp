@@ -50,6 +50,7 @@ class program_run {
   program_run(const program_options& options, training_ranks& ranks)
       : options_(options),
         ranks_(ranks),
+        said_(takes_standard_output(options) ? stderr : stdout),
         setup_(made_setup()),
         model_(model_of(options_, setup_.lengths)),
         task_(task_of(options_, setup_.lengths)) {}
@@ -97,7 +98,7 @@ class program_run {
   /// A strategy among several that has no plan: the others are compared.
   [[nodiscard]] nlohmann::json left_out(strategy how, const std::string& refusal) const {
     const std::string name = strategy_name(how);
-    if (ranks_.is_first()) std::printf("%s: %s\n", name.c_str(), refusal.c_str());
+    if (ranks_.is_first()) std::fprintf(said_, "%s: %s\n", name.c_str(), refusal.c_str());
     return {{"strategy", name}, {"refusal", refusal}};
   }
 
@@ -126,11 +127,11 @@ class program_run {
   void show(const training_run& run, const strategy_report& report) {
     const execution_plan& plan = run.planned.plan;
     const held_out_result& held_out = report.ranks[0].held_out;
-    std::printf("%s: loss %.4f, held-out answers exact %u of %u (%.1f %%), %.1f s, %.0f tokens/s\n",
-                strategy_name(report.how).c_str(),
-                report.ranks[0].losses.empty() ? 0.0 : report.ranks[0].losses.back(),
-                held_out.exact, held_out.samples, 100 * held_out.share(), report.seconds,
-                report.tokens_per_second);
+    std::fprintf(
+        said_, "%s: loss %.4f, held-out answers exact %u of %u (%.1f %%), %.1f s, %.0f tokens/s\n",
+        strategy_name(report.how).c_str(),
+        report.ranks[0].losses.empty() ? 0.0 : report.ranks[0].losses.back(), held_out.exact,
+        held_out.samples, 100 * held_out.share(), report.seconds, report.tokens_per_second);
     if (!options_.trace.empty())
       cli::write_file(options_.trace, chrome_trace_of(plan, report.logs, report.first_logged));
     if (report.logs[0].empty()) return;  // resumed at its end
@@ -169,6 +170,7 @@ class program_run {
 
   program_options options_;
   training_ranks& ranks_;
+  std::FILE* said_ = nullptr;
   run_setup setup_;
   model_config model_;
   picture_task task_;

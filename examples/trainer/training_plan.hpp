@@ -41,7 +41,7 @@ enum class strategy : std::uint8_t {
   naive,       ///< Random padded micro-batches, full recomputation, the whole vision tower on the
                ///< first stage with as many language layers as on the others.
   unbalanced,  ///< The same with layers divided evenly by parameters.
-  paper,       ///< The packing, partition and recomputation of the OmniBal paper.
+  paper,       ///< The packing, partition and recomputation of the OmniBal paper; always 1F1B.
   planned,     ///< This library's.
 };
 
@@ -88,6 +88,14 @@ struct training_plan {
 
 namespace detail {
 
+/// The paper's partition is one for 1F1B, with a stage per device.
+[[nodiscard]] inline training_shape with_own_schedule(training_shape shape) {
+  if (shape.how != strategy::paper) return shape;
+  if (shape.schedule.capabilities().most_virtual_stages > 1) shape.virtual_stages = 1;
+  shape.schedule = schedules::one_forward_one_backward{};
+  return shape;
+}
+
 /// The packs of all steps in order, assigned to steps and replicas.
 struct assigned_packs {
   grouping<std::uint32_t> packs = {};
@@ -99,7 +107,7 @@ class training_planner {
   training_planner(std::span<const layer_cost> chain, const picture_task& task,
                    const training_shape& shape)
       : chain_(as_executed(chain)),
-        shape_(shape),
+        shape_(with_own_schedule(shape)),
         samples_(std::size_t{shape.steps} * shape.batch),
         labels_(samples_.size()) {
     parallel_for(samples_.size(), 0, [&](std::size_t begin, std::size_t end) {
@@ -328,7 +336,7 @@ class training_planner {
   }
 
   std::vector<layer_cost> chain_;
-  const training_shape& shape_;
+  training_shape shape_;
   std::vector<vision_language_sample> samples_;
   std::vector<vision_language_sample> searched_samples_;
   std::vector<std::int64_t> labels_;

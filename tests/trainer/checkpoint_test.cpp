@@ -96,6 +96,30 @@ TEST_CASE("the newest two checkpoints stay, and the same step may be saved again
   CHECK_FALSE(fs::exists(runs.path() / "step-000005"));
 }
 
+TEST_CASE("checkpoints are in the order of their steps, and other names are left alone") {
+  const scratch_folder runs;
+  for (const char* name : {"step-notes", "step-000002 (copy)", "step-"})
+    fs::create_directory(runs.path() / name);
+  std::ofstream(runs.path() / "step-2000000") << "a file";
+  for (const std::uint64_t steps : {999'998U, 999'999U, 1'000'000U}) save(runs.path(), steps);
+  CHECK(newest_checkpoint(runs.path()).filename() == "step-1000000");
+  CHECK(fs::exists(runs.path() / "step-999999"));
+  CHECK_FALSE(fs::exists(runs.path() / "step-999998"));
+  for (const char* name : {"step-notes", "step-000002 (copy)", "step-", "step-2000000"})
+    CHECK(fs::exists(runs.path() / name));
+}
+
+TEST_CASE("a run does not start in a folder that has later checkpoints") {
+  const scratch_folder runs;
+  require_none_later(runs.path() / "missing", 0);
+  require_none_later(runs.path(), 0);
+  save(runs.path(), 5);
+  require_none_later(runs.path(), 5);
+  CHECK_THROWS_WITH(require_none_later(runs.path(), 4),
+                    ContainsSubstring("step-000005: is there already, and this run starts after 4 "
+                                      "steps: go on from it with --resume"));
+}
+
 TEST_CASE("what was written by half is not a checkpoint, and the next one removes it") {
   const scratch_folder runs;
   save(runs.path(), 5);
@@ -104,6 +128,9 @@ TEST_CASE("what was written by half is not a checkpoint, and the next one remove
   CHECK(newest_checkpoint(runs.path()).filename() == "step-000005");
   CHECK(begin_checkpoint(runs.path(), 10) == half);
   CHECK(fs::is_empty(half));
+  // Also of other steps, which the run may not save again.
+  save(runs.path(), 12);
+  CHECK_FALSE(fs::exists(half));
 }
 
 TEST_CASE("missing and damaged files are named") {

@@ -74,6 +74,13 @@ class OmnibalTrainerTest(TrainerTest):
         self.assertEqual([len(each.get("loss", [])) for each in result["strategies"]], [0, 2, 2, 2])
         self.fails(3, refusal, "--baseline", "naive", "--pp", "5")
 
+    def test_all_strategies_run_under_every_schedule(self):
+        for schedule in ["interleaved", "zbv"]:
+            with self.subTest(schedule=schedule):
+                result = self.train("--baseline", "all", "--schedule", schedule, "--steps", "2")
+                self.assertEqual([each["schedule"] for each in result["strategies"]],
+                                 [schedule, schedule, "1f1b", schedule])
+
     def test_the_seed_changes_the_run(self):
         self.assertNotEqual(self.train("--pp", "1", "--seed", "2")["loss"],
                             self.one_rank["loss"])
@@ -151,6 +158,17 @@ class OmnibalTrainerTest(TrainerTest):
         self.assertEqual(older["loss"], whole["loss"])
         self.assertEqual(len(older["step_seconds"]), 2)
 
+    def test_a_folder_with_later_checkpoints_is_not_that_of_a_new_run(self):
+        folder = os.path.join(self.folder.name, "old")
+        self.train("--checkpoint", folder, "--checkpoint-every", "3", "--steps", "9")
+        line = (r".*step-000009: is there already, and this run starts after {} steps: go on from it "
+                r"with --resume, or give --checkpoint another folder")
+        self.fails(2, line.format(0), "--checkpoint", folder)
+        self.fails(2, line.format(6), "--checkpoint", folder, "--resume",
+                   os.path.join(folder, "step-000006"))
+        self.train("--checkpoint", folder, "--resume", folder)
+        self.assertEqual(sorted(os.listdir(folder)), ["step-000009", "step-000012"])
+
     def test_checkpoints_of_other_runs_are_refused(self):
         folder = os.path.join(self.folder.name, "other")
         self.train("--checkpoint", folder, "--steps", "2")
@@ -223,12 +241,12 @@ class OmnibalTrainerTest(TrainerTest):
         for freeze in ["vision", "language"]:
             frozen = [name for name in names if name.startswith("vision") or
                       name == "patch_embedding"] if freeze == "vision" else names[4:]
-            folder = os.path.join(self.folder.name, "frozen " + freeze)
-            run = ["--freeze", freeze, "--checkpoint", folder, "--checkpoint-every", "5"]
             for schedule in ["1f1b", "zbh1", "zbv"]:
+                folder = os.path.join(self.folder.name, f"frozen {freeze} {schedule}")
                 with self.subTest(freeze=freeze, schedule=schedule):
                     result = self.train("--schedule", schedule, "--pp", "2", "--microbatches", "4",
-                                        *run)
+                                        "--freeze", freeze, "--checkpoint", folder,
+                                        "--checkpoint-every", "5")
                     one = self.train("--pp", "1", "--freeze", freeze)
                     self.assertEqual(result["loss"], one["loss"])
                     self.expect_predicted_memory(result)
@@ -263,6 +281,12 @@ class OmnibalTrainerTest(TrainerTest):
                          {"predicted " + each["name"] for each in measured})
         for each in events:
             self.assertGreaterEqual(each["dur"], 0)
+
+    def test_a_file_on_standard_output_has_it_alone(self):
+        ended = self.start("--out", "-", "--steps", "1")
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertEqual(json.loads(ended.stdout)["steps"], 1)
+        self.assertRegex(ended.stderr, r"\Aplanned: loss .*\n\Z")
 
     # ---- the page ----
 

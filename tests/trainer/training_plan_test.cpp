@@ -114,6 +114,25 @@ TEST_CASE("naive stages have the vision tower first and equal language layers, o
   CHECK(plan_training(chain, task, many).refusal.empty());
 }
 
+TEST_CASE("the paper's plan is one for 1F1B, whatever schedule the others have") {
+  const auto chain = made_up_chain(narrow_model());
+  const picture_task task({.seed = 4});
+  for (const any_schedule& schedule : all_schedules) {
+    training_shape shape = short_run(strategy::paper);
+    const std::uint64_t usual = fingerprint(plan_training(chain, task, shape).plan);
+    shape.schedule = schedule;
+    for (const std::size_t stages_per_device : {0U, 2U}) {
+      if (stages_per_device > schedule.capabilities().most_virtual_stages) continue;
+      shape.virtual_stages = stages_per_device;
+      const training_plan planned = plan_training(chain, task, shape);
+      INFO(schedule.name() << ", " << stages_per_device);
+      CHECK(planned.refusal.empty());
+      CHECK(planned.plan.schedule == "1f1b");
+      CHECK(fingerprint(planned.plan) == usual);
+    }
+  }
+}
+
 TEST_CASE("a longer run begins as a shorter one") {
   const auto chain = made_up_chain(narrow_model());
   const picture_task task({.seed = 4});
