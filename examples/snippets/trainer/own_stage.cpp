@@ -77,6 +77,7 @@ class scale_stage {
 static_assert(stage<scale_stage>);
 // <<<
 
+// >>> docs/trainer.md
 struct no_update {
   void reduce(std::uint32_t) {}
   void clip() {}
@@ -84,23 +85,27 @@ struct no_update {
   void gather(std::uint32_t) {}
   void abort(std::string_view) {}
 };
+// <<<
 
+// >>> docs/trainer.md
 execution_plan make_plan() {
-  const layer_cost layer{.parameters = 1,
-                         .forward_time = cost_per({.token = 1}),
-                         .backward_time = cost_per({.token = 2}),
-                         .output_bytes = cost_per({.token = 4}),
-                         .modes = {{.saved_bytes = cost_per({.token = 4})}}};
+  const layer_cost layer{
+      .parameters = 1,
+      .forward_time = cost_per({.token = 1}),
+      .backward_time = cost_per({.token = 2}),
+      .output_bytes = cost_per({.token = 4}),  // one float: what forward() writes
+      .modes = {{.saved_bytes = cost_per({.token = 4})}}};
   const std::vector<layer_cost> chain = {layer, layer};
-  const std::vector<vision_language_sample> samples(8, {1, 3});
+  const std::vector<vision_language_sample> samples(8, {1, 3});  // tiles, tokens
   const run_problem problem{.samples = samples,
                             .chain = chain,
                             .stages = 2,
                             .global_batch = 8,
                             .memory = {.limit = 1'000'000},
-                            .capacity = loads<2>{2, 6}};
+                            .capacity = loads<2>{2, 6}};  // of a micro-batch
   return make_execution_plan(problem, plan_run(problem).planned);
 }
+// <<<
 
 }  // namespace
 
