@@ -20,6 +20,7 @@
 #include "files/files.hpp"
 #include "files/given_files.hpp"
 #include "model.hpp"
+#include "options/units.hpp"
 #include "program_error.hpp"
 #include "tables/tables.hpp"
 
@@ -111,8 +112,14 @@ void add_ranks(CLI::App& program, program_options& options) {
       ->check(CLI::Range(1, 4096));
   program.add_option("--microbatches", shape.microbatches, "Per rank and step, about [4 · pp]")
       ->check(CLI::Range(1, 1'000'000));
-  program.add_option("--memory", shape.memory, "Bytes per rank, as in 64MiB [no limit]")
-      ->transform(CLI::AsSizeValue(false));
+  program
+      .add_option_function<std::string>(
+          "--memory",
+          [&shape](const std::string& text) {
+            shape.memory = cli::parse_bytes("--memory", text, 1);
+          },
+          "Bytes per rank, as in 64MiB [no limit]")
+      ->type_name("BYTES");
   program
       .add_option("--baseline", options.baseline,
                   "How to plan: naive, unbalanced, paper, planned, or all one after the other "

@@ -59,7 +59,10 @@ class RefusalsTest(TrainerTest):
                 (r"--schedule: 2f2b not in \{.*\}", ["--schedule", "2f2b"]),
                 (r"--pp: .*0.*", ["--pp", "0"]),
                 (r"--steps: .*-3.*", ["--steps", "-3"]),
-                (r"--memory: .*lots.*", ["--memory", "lots"]),
+                (r"--memory = lots: must be bytes like 1024, .*", ["--memory", "lots"]),
+                (r"--memory = 99999999999999999999: must be .*",
+                 ["--memory", "99999999999999999999"]),
+                (r"--memory = 0: must be .*", ["--memory", "0"]),
                 (r".*--nonsense.*", ["--nonsense"]),
                 (r"--precision: f16 not in \{f32,bf16\}", ["--precision", "f16"]),
                 (r"--steps: Value 0 not in range 1 to 1000000000", ["--steps", "0"]),
@@ -109,6 +112,8 @@ class RefusalsTest(TrainerTest):
         self.fails(3, r"no plan: the 8 samples of a step are too few packs for 9 replicas of 2 ranks "
                    r"under the schedule 1f1b: more --batch, more --microbatches or fewer --dp",
                    "--dp", "9")
+        # Leading zeros make no octal number.
+        self.fails(3, r"no plan fits 1000 bytes per rank: .*", "--memory", "0001000")
         self.fails(3, r"the model has 10 layers, fewer than stages: 12", "--pp", "12")
 
 
