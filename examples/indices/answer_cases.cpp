@@ -22,13 +22,18 @@ operation find_operation(const std::string& name) {
 }
 
 const json& need(const json& object, const char* name, bool (json::*is_kind)() const noexcept) {
-  if (!object.is_object() || !object.contains(name) || !(object.at(name).*is_kind)())
-    throw invalid_input(name, object.is_object() ? "missing, or of another kind" : "no object",
-                        "is not what a file of cases has");
+  if (!object.is_object())
+    throw malformed_case("the file or a case", object.type_name(),
+                         "must be an object: {\"operation\", \"cases\": [{\"name\", \"in\"}]}");
+  if (!object.contains(name)) throw malformed_case(name, "nothing", "must be given");
+  if (!(object.at(name).*is_kind)())
+    throw malformed_case(name, object.at(name).type_name(),
+                         "is of another kind: a file has {\"operation\": text, \"cases\": "
+                         "[{\"name\": text, \"in\": object}]}");
   return object.at(name);
 }
 
-json answer(const forms& form, operation function, const json& one) {
+json answer(const forms& form, operation function, const json& one, bool& malformed) {
   json result = {{"name", need(one, "name", &json::is_string)}};
   try {
     result["out"] = function(form, need(one, "in", &json::is_object));
@@ -36,6 +41,7 @@ json answer(const forms& form, operation function, const json& one) {
     result["error"] = result["out"]["error"];
     result["out"].erase("error");
   } catch (const invalid_input& error) {
+    malformed = malformed || dynamic_cast<const malformed_case*>(&error) != nullptr;
     result["out"] = json::object();
     result["error"] = error.what();
   }
@@ -44,13 +50,23 @@ json answer(const forms& form, operation function, const json& one) {
 
 }  // namespace
 
-json answer_cases(const forms& form, const json& file) {
+void require_few_entries(const forms& form, const char* input, std::int64_t value,
+                         std::int64_t entries) {
+  if (entries > form.most_entries())
+    throw invalid_input(
+        input, value,
+        "gives an array of " + std::to_string(entries) + " entries: this command prints at most " +
+            std::to_string(form.most_entries()) + "; the library has no such limit");
+}
+
+case_answers answer_cases(const forms& form, const json& file) {
   const auto name = need(file, "operation", &json::is_string).get<std::string>();
   const operation function = find_operation(name);
   json cases = json::array();
+  bool malformed = false;
   for (const json& one : need(file, "cases", &json::is_array))
-    cases.push_back(answer(form, function, one));
-  return {{"operation", name}, {"cases", std::move(cases)}};
+    cases.push_back(answer(form, function, one, malformed));
+  return {{{"operation", name}, {"cases", std::move(cases)}}, malformed};
 }
 
 }  // namespace omnibal::examples

@@ -11,12 +11,20 @@
 
 #include <nlohmann/json.hpp>
 
+#include <omnibal/core.hpp>
 #include <omnibal/indices.hpp>
 
 namespace omnibal::examples {
 
 using json = nlohmann::ordered_json;
 using integers = std::vector<std::int64_t>;
+
+/// An input that is missing, unknown or of the wrong kind: a fault of the file, where a value that
+/// is not legal is a refusal, which is an answer.
+class malformed_case : public invalid_input {
+ public:
+  using invalid_input::invalid_input;
+};
 
 class case_input {
  public:

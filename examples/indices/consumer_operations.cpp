@@ -96,13 +96,11 @@ struct megatron_options {
 // Appends documents until more than `slots` tokens are reached; the rest are dropped.
 megatron_row pack_megatron(const integers& lengths, const megatron_options& options) {
   megatron_row row;
-  std::int64_t last_begin = 0;
   for (std::size_t d = 0; d < lengths.size() && row.size() <= options.slots; ++d) {
-    last_begin = row.size();
     const std::int64_t number = static_cast<std::int64_t>(d) + 1;
     // Slots beyond the row are cut anyway.
     const std::int64_t padded =
-        std::min(round_up(lengths[d], options.multiple), options.slots + 1 - last_begin);
+        std::min(round_up(lengths[d], options.multiple), options.slots + 1 - row.size());
     for (std::int64_t j = 0; j < padded; ++j) {
       const bool is_token = j < lengths[d];
       const std::int64_t token = is_token ? 1000 * number + j : options.pad_token;
@@ -114,10 +112,11 @@ megatron_row pack_megatron(const integers& lengths, const megatron_options& opti
     row.tokens.resize(static_cast<std::size_t>(options.slots));
     row.targets.resize(static_cast<std::size_t>(options.slots));
     row.positions.resize(static_cast<std::size_t>(options.slots));
-    last_begin = options.slots;
   }
+  // Positions run on from the last slot: an empty document at the end starts none.
   while (row.size() <= options.slots)
-    row.append(options.pad_token, options.pad_token, row.size() - last_begin);
+    row.append(options.pad_token, options.pad_token,
+               row.positions.empty() ? 0 : row.positions.back() + 1);
   if (row.ends.size() > 1)
     row.ends.back() = options.slots;
   else
@@ -126,7 +125,7 @@ megatron_row pack_megatron(const integers& lengths, const megatron_options& opti
   return row;
 }
 
-json megatron_sft_pack(const forms& /*form*/, const json& in) {
+json megatron_sft_pack(const forms& form, const json& in) {
   const case_input given(in, {"lengths", "slots", "cp_size", "masked_at_start", "pad_token"});
   const std::int64_t cp = given.integer_or("cp_size", 1);
   const megatron_options options{.slots = given.integer("slots"),
@@ -136,6 +135,7 @@ json megatron_sft_pack(const forms& /*form*/, const json& in) {
   if (cp < 1 || cp > 1 << 20) throw invalid_input("cp_size", cp, "must be at least 1");
   if (options.slots < 0 || options.slots > 1 << 30)
     throw invalid_input("slots", options.slots, "must be at least 0 and at most 2^30");
+  require_few_entries(form, "slots", options.slots, options.slots);
   const integers lengths = given.list("lengths");
   static_cast<void>(lay_row(lengths, std::nullopt, options.multiple));
   const megatron_row row = pack_megatron(lengths, options);

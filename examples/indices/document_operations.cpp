@@ -30,6 +30,7 @@ json cu_seqlens_fixed(const forms& form, const json& in) {
                                .slots = given.integer("slots"),
                                .multiple = given.integer("multiple")};
   const integers lengths = given.list("lengths");
+  require_few_entries(form, "document_capacity", layout.documents, layout.documents);
   static_cast<void>(indices::lay_documents(lengths, layout));
   std::vector<std::int32_t> plain(offset_count(layout));
   std::vector<std::int32_t> padded(offset_count(layout));
@@ -44,6 +45,7 @@ json token_ids(const forms& form, const json& in) {
   const auto laid =
       form.lay_row(given.list("lengths"), given.integer("slots"), given.integer("multiple"));
   const document_row row = laid.row();
+  require_few_entries(form, "slots", row.slots, row.slots);
   const auto slots = static_cast<std::size_t>(row.slots);
   integers positions(slots);
   integers zeroed(slots);
@@ -63,8 +65,12 @@ json token_ids(const forms& form, const json& in) {
 }
 
 /// One label a slot: the tail may be left out of the input.
-integers labels_of(const case_input& given, std::int64_t slots) {
+integers labels_of(const case_input& given, std::int64_t tokens, std::int64_t slots) {
   integers labels = given.list("labels");
+  if (static_cast<std::int64_t>(labels.size()) < tokens)
+    throw invalid_input(
+        "labels", labels.size(),
+        "entries are given: must be at least the tokens, " + std::to_string(tokens));
   if (static_cast<std::int64_t>(labels.size()) > slots)
     throw invalid_input("labels", labels.size(),
                         "entries are given: must be at most the slots, " + std::to_string(slots));
@@ -76,7 +82,8 @@ json labels(const forms& form, const json& in) {
   const case_input given(in, {"lengths", "labels", "slots"});
   const auto laid = form.lay_row(given.list("lengths"), given.integer("slots"));
   const document_row row = laid.row();
-  const integers unshifted = labels_of(given, row.slots);
+  require_few_entries(form, "slots", row.slots, row.slots);
+  const integers unshifted = labels_of(given, laid.summary.tokens, row.slots);
   const auto with = [&](const label_policy& policy) {
     integers out(unshifted.size());
     form.fill_tokens(row, {.labels = unshifted, .label = policy}, {.labels = out});
@@ -98,7 +105,8 @@ json loss_weights(const forms& form, const json& in) {
   const case_input given(in, {"lengths", "labels", "slots"});
   const auto laid = form.lay_row(given.list("lengths"), given.integer("slots"));
   const document_row row = laid.row();
-  const integers unshifted = labels_of(given, row.slots);
+  require_few_entries(form, "slots", row.slots, row.slots);
+  const integers unshifted = labels_of(given, laid.summary.tokens, row.slots);
   const label_policy policy{.first = first_label::kept};
   std::vector<float> document_weight(static_cast<std::size_t>(row.documents));
   json out = json::object();
@@ -180,6 +188,9 @@ json vision_scatter(const forms& form, const json& in) {
   const std::int64_t image_token = given.integer("image_token");
   const auto tile_used = given.flags("tile_used");
   const std::int64_t rows_per_tile = given.integer("rows_per_tile");
+  if (rows_per_tile > 0)  // Otherwise refused below.
+    require_few_entries(form, "rows_per_tile", rows_per_tile,
+                        tile_used.empty() ? 0 : rows_per_tile);
   const scatter_plan plan = plan_scatter(tokens, image_token, tile_used, rows_per_tile);
   json out = {{"slots", plan.slots}, {"rows", plan.rows}};
   try {

@@ -33,6 +33,8 @@ using namespace indices;
 
 class emulated_forms final : public forms {
  public:
+  [[nodiscard]] std::int64_t most_entries() const override { return 1 << 22; }
+
   document_summary lay_documents(std::span<const std::int64_t> lengths,
                                  const document_layout& layout,
                                  const document_arrays& arrays) const override {
@@ -293,6 +295,8 @@ class emulated_forms final : public forms {
 
   std::vector<std::int32_t> vision_cu_seqlens(const laid_images& images,
                                               vision_sequence sequence) const override {
+    // The kernel visits every patch, which the emulator cannot do within a minute.
+    if (images.patches() > most_entries()) return forms::vision_cu_seqlens(images, sequence);
     const device_images device(images, 0, false);
     if (sequence == vision_sequence::clip) {
       device.lay({});

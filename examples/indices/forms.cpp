@@ -111,7 +111,8 @@ std::vector<std::int64_t> forms::ragged_offsets(const document_row& row, std::in
 
 std::vector<std::int64_t> forms::tile_padded_offsets(const document_row& row,
                                                      std::int64_t tile) const {
-  if (tile < 1) throw invalid_input("tile", tile, "must be at least 1");
+  if (tile < 1 || tile > std::numeric_limits<std::int32_t>::max())
+    throw invalid_input("tile", tile, "must be at least 1 and at most 2147483647");
   const tile_padded_offset offset{row.cu_seqlens, tile};
   std::vector<std::int64_t> offsets;
   for (std::int64_t d = 0; d < row.documents; ++d) {

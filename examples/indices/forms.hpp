@@ -33,6 +33,9 @@ class forms {
   forms& operator=(const forms&) = delete;
   virtual ~forms() = default;
 
+  /// Of one array: what is computed and printed within seconds.
+  [[nodiscard]] virtual std::int64_t most_entries() const { return 1 << 24; }
+
   virtual indices::document_summary lay_documents(std::span<const std::int64_t> lengths,
                                                   const indices::document_layout& layout,
                                                   const indices::document_arrays& arrays) const;

@@ -19,6 +19,9 @@ using namespace indices;
 json vision_cu(const forms& form, const json& in) {
   const case_input given(in, {"grid_thw"});
   const laid_images images = lay_images(given.grids("grid_thw"), 1);
+  std::int64_t frames = 0;
+  for (const image_grid& grid : given.grids("grid_thw")) frames += grid.t;
+  require_few_entries(form, "grid_thw", frames, frames);
   return {{"cu_seqlens_per_frame", form.vision_cu_seqlens(images, vision_sequence::frame)},
           {"cu_seqlens_per_clip", form.vision_cu_seqlens(images, vision_sequence::clip)}};
 }
@@ -26,6 +29,7 @@ json vision_cu(const forms& form, const json& in) {
 json vision_position_ids(const forms& form, const json& in) {
   const case_input given(in, {"grid_thw", "merge"});
   const laid_images images = lay_images(given.grids("grid_thw"), given.integer("merge"));
+  require_few_entries(form, "grid_thw", images.patches(), images.patches());
   const auto patches = static_cast<std::size_t>(images.patches());
   integers t(patches);
   integers h(patches);
@@ -37,6 +41,7 @@ json vision_position_ids(const forms& form, const json& in) {
 json vision_window_index(const forms& form, const json& in) {
   const case_input given(in, {"grid_thw", "merge", "window", "patch"});
   const laid_images images = lay_images(given.grids("grid_thw"), given.integer("merge"));
+  require_few_entries(form, "grid_thw", images.patches(), images.patches());
   const std::int64_t side =
       window_side(given.integer("window"), images.merge, given.integer("patch"));
   integers window_index(static_cast<std::size_t>(images.cells()));
@@ -66,6 +71,7 @@ std::vector<std::vector<Value>> in_rows(const std::vector<Value>& values, std::s
 json vision_interpolation(const forms& form, const json& in) {
   const case_input given(in, {"grid_thw", "side", "merge", "align_corners", "mode"});
   const laid_images images = lay_images(given.grids("grid_thw"), given.integer("merge"));
+  require_few_entries(form, "grid_thw", images.patches(), images.patches());
   const interpolation_mode mode = mode_of(given.text("mode"));
   const std::size_t taps = mode == interpolation_mode::bilinear ? 4 : 16;
   integers places(static_cast<std::size_t>(images.patches()) * taps);
@@ -102,6 +108,7 @@ json mrope(const forms& form, const json& in) {
   const integers lengths = given.has("lengths") ? given.list("lengths") : integers{tokens};
   const auto laid = form.lay_row(lengths, given.integer_or("slots", tokens));
   const document_row row = laid.row();
+  require_few_entries(form, "slots", row.slots, row.slots);
   if (tokens < row.slots) types.resize(static_cast<std::size_t>(row.slots), token_type::text);
   const auto images = given.grids("image_grid_thw");
   const auto videos = given.grids("video_grid_thw");

@@ -4,9 +4,11 @@
 #include <array>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +20,11 @@ namespace {
 
 using omnibal::examples::forms;
 using omnibal::examples::json;
+
+/// Exit statuses, as those of the command omnibal.
+constexpr int bad_input = 2;
+constexpr int unwritable = 4;
+constexpr int out_of_memory = 71;
 
 constexpr const char* usage =
     "usage: omnibal-indices [--emulated] CASES.json\n"
@@ -38,6 +45,7 @@ constexpr std::array host_parts = {
     host_part{"megatron_sft_pack", "all of it: what a consumer does"},
     host_part{"labels", "shifted_across: what consumers do"},
     host_part{"unpad", "max_seqlen of rows of documents: a number of the host"},
+    host_part{"vision_cu_seqlens", "grids of more than 4,194,304 patches: too many to emulate"},
     host_part{"vision_scatter", "slots and rows: source_row_of_slot is what kernels take"},
     host_part{"tree", "the order and the runs of the tree, and its rectangles: made with the data"},
     host_part{"context_parallel_whole_row",
@@ -62,17 +70,23 @@ void tell_host_part(const json& cases) {
 
 int run(const std::string& path, bool emulated) {
   std::ifstream file(path);
-  if (!file) {
-    std::fprintf(stderr, "omnibal-indices: cannot read %s\n", path.c_str());
-    return 1;
+  if (!file || std::filesystem::is_directory(path)) {
+    std::fprintf(stderr, "omnibal-indices: %s: cannot be read, or is no file\n", path.c_str());
+    return bad_input;
   }
   const std::unique_ptr<forms> form =
       emulated ? omnibal::examples::make_emulated_forms() : std::make_unique<forms>();
   const json cases = json::parse(file);
-  const json answer = omnibal::examples::answer_cases(*form, cases);
+  const auto [answer, malformed] = omnibal::examples::answer_cases(*form, cases);
   if (emulated) tell_host_part(cases);
   std::cout << answer.dump() << '\n' << std::flush;
-  return std::cout ? 0 : 1;
+  if (!std::cout) return unwritable;
+  for (const json& one : answer.at("cases"))
+    if (one.contains("error"))
+      std::fprintf(stderr, "omnibal-indices: %s: case %s: %s\n", path.c_str(),
+                   one.at("name").get<std::string>().c_str(),
+                   one.at("error").get<std::string>().c_str());
+  return malformed ? bad_input : 0;
 }
 
 }  // namespace
@@ -97,8 +111,18 @@ int main(int count, char** values) {
   }
   try {
     return run(arguments.back(), emulated);
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "omnibal-indices: %s: out of memory: fewer slots need less\n",
+                 arguments.back().c_str());
+    return out_of_memory;
+  } catch (const json::exception& error) {
+    const std::string_view what = error.what();
+    const auto begin = what.find("] ");  // After the number that the parser gives its message.
+    std::fprintf(stderr, "omnibal-indices: %s: is not JSON: %s\n", arguments.back().c_str(),
+                 error.what() + (begin == std::string_view::npos ? 0 : begin + 2));
+    return bad_input;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "omnibal-indices: %s: %s\n", arguments.back().c_str(), error.what());
-    return 1;
+    return bad_input;
   }
 }

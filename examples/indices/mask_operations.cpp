@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -27,12 +28,15 @@ mask_kind mask_of(const std::string& name) {
         std::pair{"document_causal_chunk", causal_chunk}, std::pair{"document_prefix", prefix},
         std::pair{"document_prefix_window", prefix_window}})
     if (name == known) return kind;
-  throw invalid_input("mask", name, "is not known");
+  throw invalid_input("mask", name,
+                      "must be document_causal, document_full, document_causal_window, "
+                      "document_bidirectional_window, document_causal_chunk, document_prefix or "
+                      "document_prefix_window");
 }
 
 /// Sides of a block: one number for both, or [q, k].
 std::pair<std::int64_t, std::int64_t> block_of(const json& in) {
-  if (!in.contains("block")) throw invalid_input("block", "null", "must be given");
+  if (!in.contains("block")) throw malformed_case("block", "null", "must be given");
   const json& block = in.at("block");
   if (!block.is_array()) return {to_integer(block, "block"), to_integer(block, "block")};
   if (block.size() != 2)
@@ -71,6 +75,13 @@ json block_mask(const forms& form, const json& in) {
   const auto laid = form.lay_row(given.list("lengths"), given.integer("slots"));
   const auto [q_block, k_block] = block_of(in);
   const mask_kind kind = mask_of(given.text("mask"));
+  require_few_entries(form, "slots", laid.row().slots, laid.row().slots);
+  if (q_block > 0 && k_block > 0) {  // Otherwise refused below.
+    const auto blocks = [&](std::int64_t block) {
+      return laid.row().slots / block + (laid.row().slots % block == 0 ? 0 : 1);
+    };
+    require_few_entries(form, "block", q_block, blocks(q_block) * blocks(k_block));
+  }
   const auto slots = static_cast<std::size_t>(laid.row().slots);
   std::vector<std::int32_t> starts;
   if (has_images(kind) && given.has("image_group")) starts = image_starts(given, laid.row().slots);
@@ -101,6 +112,10 @@ void require_agreement(const json& in, const char* name, const Value& found) {
 
 json tree(const forms& form, const json& in) {
   const case_input given(in, {"sequences", "slots", "parent", "subtree_end", "preorder"});
+  const std::int64_t slot_count = given.integer("slots");
+  require_few_entries(form, "slots", slot_count,
+                      std::clamp<std::int64_t>(slot_count, 0, 1 << 30) *
+                          std::clamp<std::int64_t>(slot_count, 0, 1 << 30));
   const tree_row row =
       lay_tree(given.lists("sequences"), given.integer("slots"), tree_order::first_appearance);
   require_agreement(in, "parent", row.parent);
@@ -192,6 +207,10 @@ json flashinfer_arrays(const case_input& given) {
 }
 
 json chunk_arrays(const forms& form, const case_input& given) {
+  const integers lengths = given.list("lengths");
+  const std::int64_t chunk = given.integer("chunk");
+  const std::int64_t tokens = form.lay_row(lengths).summary.tokens;
+  if (chunk > 0) require_few_entries(form, "chunk", chunk, 2 * (tokens / chunk));
   const chunk_offsets chunks = form.lay_chunks(given.list("lengths"), given.integer("chunk"));
   json pairs = json::array();
   for (std::size_t i = 0; i < chunks.indices.size(); i += 2)

@@ -19,8 +19,8 @@ using namespace indices;
 
 std::int64_t ranks_of(const case_input& given) {
   const std::int64_t ranks = given.integer("cp_size");
-  if (ranks < 1 || ranks > 1 << 20)
-    throw invalid_input("cp_size", ranks, "must be at least 1 and at most 1048576");
+  if (ranks < 1 || ranks > 1 << 16)
+    throw invalid_input("cp_size", ranks, "must be at least 1 and at most 65536");
   return ranks;
 }
 
@@ -40,6 +40,7 @@ json context_parallel_zigzag(const forms& form, const json& in) {
   const std::int64_t ranks = ranks_of(given);
   const integers lengths = given.list("lengths");
   const auto laid = form.lay_row(lengths, std::nullopt, 2 * ranks);
+  require_few_entries(form, "lengths", laid.summary.slots_used, laid.summary.slots_used);
   const zigzag split{laid.row(), ranks};
   std::vector<std::vector<std::int32_t>> on_rank;
   for (std::int64_t rank = 0; rank < ranks; ++rank) on_rank.push_back(form.lay_rank(split, rank));
@@ -55,6 +56,7 @@ json context_parallel_whole_row(const forms& form, const json& in) {
   const std::int64_t slots = given.integer("slots");
   if (slots < 0 || slots % (2 * ranks) != 0)
     throw invalid_input("slots", slots, "must be a multiple of " + std::to_string(2 * ranks));
+  require_few_entries(form, "slots", slots, slots);
   const auto laid = form.lay_row(integers{slots});
   const auto all = [&](const any_split& split) {
     return slots_of_ranks(form, laid.row(), split, ranks);
