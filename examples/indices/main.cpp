@@ -7,8 +7,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <new>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +70,40 @@ void tell_host_part(const json& cases) {
                    part.what.data());
 }
 
+/// Refuses an object that has a key twice, of which a parser would keep one.
+class key_check : public nlohmann::json_sax<json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override {
+    keys_.emplace_back();
+    return true;
+  }
+  bool key(string_t& name) override {
+    if (!keys_.back().insert(name).second)
+      throw omnibal::invalid_input("key", name, "is given twice in an object");
+    return true;
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return true;
+  }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  // What is no JSON the parser itself reports.
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  std::vector<std::set<std::string>> keys_;  ///< Of the objects that are open.
+};
+
 int run(const std::string& path, bool emulated) {
   std::ifstream file(path);
   if (!file || std::filesystem::is_directory(path)) {
@@ -76,7 +112,10 @@ int run(const std::string& path, bool emulated) {
   }
   const std::unique_ptr<forms> form =
       emulated ? omnibal::examples::make_emulated_forms() : std::make_unique<forms>();
-  const json cases = json::parse(file);
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  key_check check;
+  static_cast<void>(json::sax_parse(text, &check));
+  const json cases = json::parse(text);
   const auto [answer, malformed] = omnibal::examples::answer_cases(*form, cases);
   if (emulated) tell_host_part(cases);
   std::cout << answer.dump() << '\n' << std::flush;
