@@ -30,6 +30,8 @@ json cu_seqlens_fixed(const forms& form, const json& in) {
                                .slots = given.integer("slots"),
                                .multiple = given.integer("multiple")};
   const integers lengths = given.list("lengths");
+  if (layout.documents < 0)
+    throw invalid_input("document_capacity", layout.documents, "must be at least 0");
   require_few_entries(form, "document_capacity", layout.documents, layout.documents);
   static_cast<void>(indices::lay_documents(lengths, layout));
   std::vector<std::int32_t> plain(offset_count(layout));

@@ -113,6 +113,13 @@ json mrope(const forms& form, const json& in) {
   const auto images = given.grids("image_grid_thw");
   const auto videos = given.grids("video_grid_thw");
   const auto seconds = given.numbers_or_none("second_per_grid");
+  if (!seconds.empty() && seconds.size() != videos.size())
+    throw invalid_input("second_per_grid", seconds.size(),
+                        "entries are given: must be one a video, " + std::to_string(videos.size()));
+  for (std::size_t video = 0; video < seconds.size(); ++video)
+    if (!(seconds[video] >= 0 && seconds[video] <= 1e6F))
+      throw invalid_input("second_per_grid", video, std::to_string(seconds[video]),
+                          "must be between 0 and 1000000");
   integers positions(3 * static_cast<std::size_t>(row.slots));
   integers delta(lengths.size());
   form.place_images(row,

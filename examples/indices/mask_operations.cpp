@@ -82,15 +82,20 @@ json block_mask(const forms& form, const json& in) {
     };
     require_few_entries(form, "block", q_block, blocks(q_block) * blocks(k_block));
   }
+  // Checked here by the names of the file, and for rows without slots too.
+  const std::int64_t parameter = has_parameter(kind) ? given.integer("parameter") : 0;
+  const std::int64_t least = kind == mask_kind::causal_chunk ? 1 : 0;
+  if (parameter < least || parameter > std::numeric_limits<std::int32_t>::max())
+    throw invalid_input("parameter", parameter,
+                        "must be at least " + std::to_string(least) + " and at most 2147483647");
+  if (q_block < 1 || k_block < 1)
+    throw invalid_input("block", std::min(q_block, k_block), "must be at least 1");
   const auto slots = static_cast<std::size_t>(laid.row().slots);
   std::vector<std::int32_t> starts;
   if (has_images(kind) && given.has("image_group")) starts = image_starts(given, laid.row().slots);
   std::vector<std::int32_t> first(slots);
   std::vector<std::int32_t> limit(slots);
-  form.fill_tokens(laid.row(),
-                   {.image_first = starts,
-                    .mask = kind,
-                    .mask_parameter = has_parameter(kind) ? given.integer("parameter") : 0},
+  form.fill_tokens(laid.row(), {.image_first = starts, .mask = kind, .mask_parameter = parameter},
                    {.first_query = first, .limit_query = limit});
   const indices::block_mask mask = form.list_blocks(first, limit, q_block, k_block);
   return {{"kv_num_blocks", mask.kv.count},
@@ -156,6 +161,9 @@ integers kv_lengths_of(const case_input& given, const integers& lengths) {
   integers kv = given.has("kv_lengths") ? given.list("kv_lengths") : lengths;
   if (kv.size() != lengths.size())
     throw invalid_input("kv_lengths", kv.size(), "entries are given: must be one a document");
+  for (std::size_t d = 0; d < kv.size(); ++d)
+    if (kv[d] < 0 || kv[d] > std::numeric_limits<std::int32_t>::max())
+      throw invalid_input("kv_lengths", d, kv[d], "must be at least 0 and at most 2147483647");
   return kv;
 }
 

@@ -31,6 +31,15 @@ FILES = (
     (CASE % ("cu_seqlens", '{"lengths": [0, 2147483648], "multiple": 1}'), 0, "lengths[1] = 2147483648"),
     (CASE % ("token_ids", '{"lengths": [], "multiple": 1, "slots": 2147483647}'), 0,
      "slots = 2147483647"),
+    (CASE % ("block_mask", '{"lengths": [], "slots": 0, "block": 4, "mask": "document_causal_chunk", '
+                           '"parameter": 0}'), 0, "case x: parameter = 0"),
+    (CASE % ("block_mask", '{"lengths": [1], "slots": 1, "block": [4, 0], "mask": "document_full"}'), 0,
+     "case x: block = 0"),
+    (CASE % ("offsets", '{"lengths": [1], "kv_lengths": [-1], "page": 1}'), 0, "kv_lengths[0] = -1"),
+    (CASE % ("cu_seqlens_fixed", '{"lengths": [], "multiple": 1, "slots": 0, '
+                                 '"document_capacity": -1}'), 0, "document_capacity = -1"),
+    (CASE % ("mrope", '{"variant": "qwen2_5_vl", "merge": 2, "token_type": [2], "video_grid_thw": '
+                      '[[1, 2, 2]], "second_per_grid": [-1]}'), 0, "second_per_grid[0] = -1"),
     (CASE % ("vision_scatter", '{"tokens": [1], "image_token": 1, "tile_used": [1], '
                                '"rows_per_tile": 9223372036854775807}'), 0, "rows_per_tile"),
 )

@@ -397,7 +397,8 @@ inline void place_images(const indices::document_row& row, const indices::rope_i
   refuse_grid(found.first_bad_image, "image grid");
   refuse_grid(found.first_bad_video, "video grid");
   if (found.first_bad_seconds != INT32_MAX)
-    throw invalid_input("seconds_per_grid", static_cast<std::size_t>(found.first_bad_seconds), "",
+    throw invalid_input("seconds_per_grid", static_cast<std::size_t>(found.first_bad_seconds),
+                        "out of range",
                         "must be between 0 and 1000000, with tokens_per_second at most 10^9");
   if (found.first_bad == row.slots)
     throw invalid_input("number of grids", inputs.images.size() + inputs.videos.size(),
