@@ -249,6 +249,9 @@ class MainJob(MainJobTest):
         self.succeed(*job("--seed", 7, "--out", "c.json"))
         self.assertNotEqual(self.read("a.json"), self.read("c.json"))
 
+    def test_a_margin_may_be_a_percentage(self):
+        self.assertEqual(self.succeed(*job("--margin", "5%"))["margin"], 0.05)
+
     def test_every_option_has_an_effect(self):
         plain = self.succeed(*job())["planned"]
         for more in (["--device", "h100"], ["--shard-optimizer"], ["--sequence-parallel"],
@@ -475,7 +478,7 @@ class MainJob(MainJobTest):
         self.expect_failure(*job(batch=0), naming=["--global-batch", "0"])
         self.expect_failure(*job(memory="80GB!"), naming=["--memory", "80GB!"])
         self.expect_failure(*job(memory="5GiB"), naming="memory")
-        self.expect_failure(*job("--margin", "-1"), naming="--margin")
+        self.expect_failure(*job("--margin", "-1"), naming=["--margin", "10%"])
         self.expect_failure(*job("--oversize", "reject", capacity="images=4,tokens=4096"),
                             naming=["images", "exceeds the capacity 4"])
         self.expect_failure(*job("--oversize", "own_pack"), naming=["--oversize", "own_step"])

@@ -110,3 +110,13 @@ TEST_CASE("Shares are decimal numbers or percentages") {
   for (const char* wrong : {"", "%", "1.01", "100.1%", "-1", "1e-3", " 1", "ten"})
     CHECK_THROWS_AS(parse_share("--batch-tolerance", wrong), invalid_input);
 }
+
+TEST_CASE("Parts of other amounts may be more than these, and percentages") {
+  CHECK(parse_ratio("--margin", "0.05") == 0.05);
+  CHECK(parse_ratio("--margin", "5%") == 0.05);
+  CHECK(parse_ratio("--margin", "1.5") == 1.5);
+  CHECK(parse_ratio("--margin", "150%") == 1.5);
+  CHECK(parse_ratio("--margin", "0") == 0);
+  for (const char* wrong : {"", "%", "-1", "-5%", "5%%", " 5%", "5 %", "nan", "inf", "five"})
+    CHECK_THROWS_AS(parse_ratio("--margin", wrong), invalid_input);
+}

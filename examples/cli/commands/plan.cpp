@@ -51,9 +51,9 @@ void add_cluster_options(CLI::App& command, given_files& files, plan_arguments& 
   add_bytes(command, "--memory", arguments.memory, "Memory per device, as in 80GiB", 1);
   add_bytes(command, "--reserve", arguments.reserve,
             "Memory left to context, communication buffers and fragmentation [6GiB]");
-  add_number(command, "--margin", arguments.margin,
-             "Share added to predicted activation memory [0, or what the errors of --profile "
-             "require]");
+  add_ratio(command, "--margin", arguments.margin,
+            "Share added to predicted activation memory, such as 0.05 or 5% [0, or what the errors "
+            "of --profile require]");
   add_input_file(command, files, "--profile", arguments.profile,
                  "Measured layers, or the output of omnibal calibrate");
   const auto take_schedule = [&](const std::string& name) {

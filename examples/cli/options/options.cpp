@@ -70,6 +70,12 @@ CLI::Option* add_number(CLI::App& application, const std::string& option,
                     [=](const std::string& text) { return parse_number(option, text); });
 }
 
+CLI::Option* add_ratio(CLI::App& application, const std::string& option,
+                       std::optional<double>& target, const std::string& description) {
+  return add_parsed(application, option, target, description, "SHARE",
+                    [=](const std::string& text) { return parse_ratio(option, text); });
+}
+
 CLI::Option* add_share(CLI::App& application, const std::string& option, double& target,
                        const std::string& description) {
   return add_parsed(application, option, target, description, "SHARE",

@@ -42,6 +42,10 @@ CLI::Option* add_number(CLI::App& application, const std::string& option, double
 CLI::Option* add_number(CLI::App& application, const std::string& option,
                         std::optional<double>& target, const std::string& description);
 
+/// Adds an option that takes a part of another amount, as parse_ratio() reads it.
+CLI::Option* add_ratio(CLI::App& application, const std::string& option,
+                       std::optional<double>& target, const std::string& description);
+
 /// Adds an option that takes a share of a whole, as parse_share() reads it.
 CLI::Option* add_share(CLI::App& application, const std::string& option, double& target,
                        const std::string& description);

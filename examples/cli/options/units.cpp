@@ -106,6 +106,15 @@ double parse_share(std::string_view option, std::string_view text) {
   return static_cast<double>(number->digits) / static_cast<double>(number->scale * whole);
 }
 
+double parse_ratio(std::string_view option, std::string_view text) {
+  const bool percent = text.ends_with('%');
+  try {
+    return parse_number(option, text.substr(0, text.size() - percent)) / (percent ? 100 : 1);
+  } catch (const invalid_input&) {
+    throw invalid_input(option, text, "must be a share of at least 0, as in 0.1 or 10%");
+  }
+}
+
 double parse_number(std::string_view option, std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

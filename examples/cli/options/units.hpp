@@ -47,6 +47,9 @@ struct fraction {
 /// A share of a whole from 0 to 1, as in `0.1` or `10%`.
 [[nodiscard]] double parse_share(std::string_view option, std::string_view text);
 
+/// A part of another amount, not negative and perhaps more than it, as in `0.1`, `10%` or `150%`.
+[[nodiscard]] double parse_ratio(std::string_view option, std::string_view text);
+
 /// A finite decimal number, not negative.
 [[nodiscard]] double parse_number(std::string_view option, std::string_view text);
 
