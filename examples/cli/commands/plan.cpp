@@ -219,6 +219,16 @@ std::string larger_batch(const plan_arguments& arguments, std::size_t samples,
 
 }  // namespace
 
+no_answer describe_lack(const infeasibility& why, std::string suggestion) {
+  no_answer answer{.status = why.proven ? search_status::infeasible : search_status::stopped,
+                   .reason = std::string(to_string(why.reason)),
+                   .suggestion = std::move(suggestion)};
+  if (why.reason == infeasibility::cause::global_batch) answer.nearest_batch = why.nearest_batch;
+  if (why.reason == infeasibility::cause::memory)
+    answer.shortage = memory_shortage{.binding_stage = why.binding_stage, .bytes = why.bytes_short};
+  return answer;
+}
+
 std::string suggestion(const infeasibility& why) {
   if (why.reason == infeasibility::cause::fewer_layers_than_stages)
     return "use at most as many pipeline stages as the chain has layers";

@@ -18,6 +18,7 @@
 #include <omnibal/run/layer_binding.hpp>
 
 #include "commands/commands.hpp"
+#include "reports/search_report.hpp"
 #include "tables/tables.hpp"
 
 namespace omnibal::cli {
@@ -85,6 +86,9 @@ struct plan_arguments {
 /// `omnibal plan --problem ...`: cuts and modes for a problem of plain numbers.
 [[nodiscard]] exit_status plan_problem(const command_context& context,
                                        const plan_arguments& arguments);
+
+/// What a search without a plan reports: infeasible where that none exists is proven.
+[[nodiscard]] no_answer describe_lack(const infeasibility& why, std::string suggestion);
 
 /// What a person can do about layers that do not make so many stages.
 [[nodiscard]] std::string suggestion(const infeasibility& why);

@@ -110,15 +110,6 @@ std::string advice_text(const pipeline_problem& problem, const infeasibility& wh
   return text;
 }
 
-no_answer describe(const infeasibility& why, std::string suggestion) {
-  no_answer answer{.status = why.proven ? search_status::infeasible : search_status::stopped,
-                   .reason = std::string(to_string(why.reason)),
-                   .suggestion = std::move(suggestion)};
-  if (why.reason == infeasibility::cause::memory)
-    answer.shortage = memory_shortage{.binding_stage = why.binding_stage, .bytes = why.bytes_short};
-  return answer;
-}
-
 /// The figures of a plan. Times of stages are those of the mean micro-batch where scenarios
 /// differ.
 evaluated_plan describe(const asked_problem& asked, const pipeline_plan& plan, search_status status,
@@ -155,8 +146,8 @@ problem_answer evaluate_plan(const asked_problem& asked, const asked_objective& 
                              const pipeline_plan& plan) {
   if (const infeasibility why = omnibal::evaluate(asked.problem, plan).why;
       why.reason != infeasibility::cause::none)
-    return describe(why, "give every device at least " + std::to_string(why.bytes_short) +
-                             " bytes more, or plan again without --evaluate");
+    return describe_lack(why, "give every device at least " + std::to_string(why.bytes_short) +
+                                  " bytes more, or plan again without --evaluate");
   return describe(asked, plan, search_status::feasible, evaluate(asked, objective, plan));
 }
 
@@ -181,7 +172,7 @@ problem_answer make_plan(const asked_problem& asked, const asked_objective& obje
   if (arguments.time_limit) options.operation_limit = std::numeric_limits<std::uint64_t>::max();
   const joint_result found = search(asked, objective, options);
   if (found.why.reason != infeasibility::cause::none) {
-    no_answer answer = describe(found.why, advice_text(asked.problem, found.why));
+    no_answer answer = describe_lack(found.why, advice_text(asked.problem, found.why));
     answer.limit = found.limit;
     return answer;
   }

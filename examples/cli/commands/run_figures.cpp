@@ -88,9 +88,8 @@ strategy_report strategy_of(const plan_subject& subject, const run_strategy& str
         .status = search_status::stopped,
         .reason = "the limit was reached before any plan was found",
         .suggestion = subject.arguments.time_limit ? "allow more seconds with --time-limit" : ""};
-  no_answer answer{.status = why.proven ? search_status::infeasible : search_status::stopped,
-                   .reason = std::string(to_string(why.reason)),
-                   .suggestion = suggestion(why, subject.arguments, subject.samples, skipped)};
+  no_answer answer =
+      describe_lack(why, suggestion(why, subject.arguments, subject.samples, skipped));
   if (why.reason == infeasibility::cause::rules && subject.nearest_vision_stages)
     answer.suggestion = "ask for --vision-stages " +
                         std::to_string(*subject.nearest_vision_stages) +
@@ -100,9 +99,6 @@ strategy_report strategy_of(const plan_subject& subject, const run_strategy& str
     answer.suggestion =
         "use more (virtual) stages: language layers need one beside those of --vision-stages, and "
         "layers that must share one must not be of both kinds";
-  if (why.reason == infeasibility::cause::global_batch) answer.nearest_batch = why.nearest_batch;
-  if (why.reason == infeasibility::cause::memory)
-    answer.shortage = memory_shortage{.binding_stage = why.binding_stage, .bytes = why.bytes_short};
   return answer;
 }
 
