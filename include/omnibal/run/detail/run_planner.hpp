@@ -122,7 +122,8 @@ class run_planner {
     run_strategy best = searched_in(run_, capacities);
     if (!search.is_faster(first, best)) return best;
     best = std::move(first);
-    if (!stop_requested())
+    const bool is_planned = run_.problem().capacity || *best.capacity == capacities.best;
+    if (!is_planned && !stop_requested())
       search.keep_faster_of_batch(
           best, search.improved(search.planned(*best.capacity), run_.options().operation_limit));
     take_capacity(capacities, *best.capacity);
