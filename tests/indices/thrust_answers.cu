@@ -21,7 +21,8 @@ int main(int count, char** arguments) {
   try {
     std::ifstream file(arguments[1]);
     const auto cases = omnibal::examples::json::parse(file);
-    std::cout << omnibal::examples::answer_cases(thrust_forms::forms(), cases).answer.dump() << '\n';
+    std::cout << omnibal::examples::answer_cases(thrust_forms::forms(), cases).answer.dump()
+              << '\n';
     return std::cout ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "thrust_answers: %s: %s\n", arguments[1], error.what());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What plan_run() promises, on small tables, chains, clusters and batches drawn at random.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -257,7 +258,7 @@ run_strategy planned_until(const run_problem& problem, std::uint64_t tried) {
 
 void check_longer_searches(const drawn_run& run) {
   std::int64_t fastest = std::numeric_limits<std::int64_t>::max();
-  for (const std::uint64_t tried : {0, 1, 2, 4, 8, 16, 32, 1000}) {
+  for (const std::uint64_t tried : std::array<std::uint64_t, 8>{0, 1, 2, 4, 8, 16, 32, 1000}) {
     CAPTURE(tried);
     const run_strategy planned = planned_until(run.problem, tried);
     if (planned.status == search_status::infeasible) {

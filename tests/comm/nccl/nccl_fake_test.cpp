@@ -267,13 +267,16 @@ static_assert(omnibal::communicator<nccl_communicator>);
 
 using checks = std::function<void(nccl_communicator&)>;
 
-/// Runs checks on each of `size` ranks; deadlines are short, for waits that never end.
-void on_ranks(std::size_t size, const checks& body) {
+/// For waits that never end.
+constexpr auto short_deadline = std::chrono::milliseconds(200);
+
+/// Runs checks on each of `size` ranks.
+void on_ranks(std::size_t size, const checks& body,
+              std::chrono::milliseconds deadline = std::chrono::seconds(30)) {
   const ncclUniqueId id = omnibal::make_nccl_id();
   omnibal::run_as_ranks(size, [&](omnibal::thread_communicator& threads) {
     fake::begin(&threads);
-    nccl_communicator ranks(id, threads.rank(), threads.size(),
-                            {.deadline = std::chrono::milliseconds(20)});
+    nccl_communicator ranks(id, threads.rank(), threads.size(), {.deadline = deadline});
     body(ranks);
   });
 }
@@ -341,11 +344,14 @@ void check_end() {
 }
 
 void check_end_that_hangs() {
-  on_ranks(1, [](nccl_communicator& ranks) {
-    fake::state.poll_result = ncclInProgress;
-    { const nccl_communicator moved = std::move(ranks); }
-    expect(fake::state.destroyed == 0 && fake::state.aborted == 1, "aborted, not destroyed");
-  });
+  on_ranks(
+      1,
+      [](nccl_communicator& ranks) {
+        fake::state.poll_result = ncclInProgress;
+        { const nccl_communicator moved = std::move(ranks); }
+        expect(fake::state.destroyed == 0 && fake::state.aborted == 1, "aborted, not destroyed");
+      },
+      short_deadline);
 }
 
 void check_call_that_fails() {
@@ -373,21 +379,27 @@ void check_error_after_a_call() {
 }
 
 void check_call_that_does_not_end() {
-  on_ranks(1, [](nccl_communicator& ranks) {
-    fake::state.poll_result = ncclInProgress;
-    expect_equal(error_of([&] { broadcast_of_nothing(ranks); }),
-                 "rank 0, broadcast #0: did not end within 20 ms; NCCL: a cable was pulled");
-    expect(fake::state.aborted == 1, "aborted");
-  });
+  on_ranks(
+      1,
+      [](nccl_communicator& ranks) {
+        fake::state.poll_result = ncclInProgress;
+        expect_equal(error_of([&] { broadcast_of_nothing(ranks); }),
+                     "rank 0, broadcast #0: did not end within 200 ms; NCCL: a cable was pulled");
+        expect(fake::state.aborted == 1, "aborted");
+      },
+      short_deadline);
 }
 
 void check_stream_that_hangs() {
-  on_ranks(1, [](nccl_communicator& ranks) {
-    fake::state.stream_hangs = true;
-    expect_equal(error_of([&] { broadcast_of_nothing(ranks); }),
-                 "rank 0, broadcast #1: did not end within 20 ms; NCCL: a cable was pulled");
-    expect(fake::state.aborted == 1, "aborted");
-  });
+  on_ranks(
+      1,
+      [](nccl_communicator& ranks) {
+        fake::state.stream_hangs = true;
+        expect_equal(error_of([&] { broadcast_of_nothing(ranks); }),
+                     "rank 0, broadcast #1: did not end within 200 ms; NCCL: a cable was pulled");
+        expect(fake::state.aborted == 1, "aborted");
+      },
+      short_deadline);
 }
 
 void check_error_while_the_stream_runs() {
