@@ -357,8 +357,9 @@ void check_split(Channel& channel) {
 template <omnibal::tensor_channel Channel>
 void abort_part(Channel& channel) {
   auto part = channel.split(0, -static_cast<int>(channel.rank()));
-  if (channel.rank() == 0) return part->abort("stopped");
   std::vector<float> values(4);
+  part->all_reduce(view_of(values), reduction::sum, {}).wait();  // the part is open on all ranks
+  if (channel.rank() == 0) return part->abort("stopped");
   part->all_reduce(view_of(values), reduction::sum, {}).wait();
 }
 
