@@ -30,8 +30,8 @@ using named_operations = std::vector<std::pair<std::string_view, operation>>;
 
 struct case_answers {
   json answer;
-  bool malformed =
-      false;  ///< Whether a case lacks an input, or has one that is unknown or of another kind.
+  /// Whether a case lacks an input, or has one that is unknown or of another kind.
+  bool malformed = false;
 };
 
 /// Answers a file of cases: {"operation", "cases": [{"name", "out", "error"?}]}. A case that is

@@ -220,10 +220,9 @@ class Names(CommandTest):
 
 
 class Limits(CommandTest):
-    """Small inputs stay within their time, and within 1 GiB of memory. Limits here are far above what
-    a slow machine needs and far below what work without a limit would take: time of the processor,
-    since other tests may run."""
-    SLACK = 10  # seconds
+    """Small inputs stay within their time, and within 1 GiB of memory: time of the processor, since
+    other tests may run."""
+    SLACK = 10  # seconds without a limit: far more than a slow machine needs, far less than work without an end
 
     @staticmethod
     def one_gibibyte():
@@ -242,7 +241,8 @@ class Limits(CommandTest):
         took = self.processor_seconds() - begin
         self.assertIn(done.returncode, statuses, done.stderr)
         if not SANITIZED:
-            self.assertLess(took, (seconds or 0) + self.SLACK)
+            # Starting the process takes time as well.
+            self.assertLess(took, self.SLACK if seconds is None else 1.1 * seconds + 1.5)
         return json.loads(done.stdout) if done.stdout else done.stderr
 
     def expect_gap(self, report):

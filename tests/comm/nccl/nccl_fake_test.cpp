@@ -378,28 +378,25 @@ void check_error_after_a_call() {
   });
 }
 
-void check_call_that_does_not_end() {
+/// A broadcast that `hang` keeps from ending at this place is an error there, and aborts.
+void check_hang(const std::function<void()>& hang, const std::string& place) {
   on_ranks(
       1,
-      [](nccl_communicator& ranks) {
-        fake::state.poll_result = ncclInProgress;
+      [&](nccl_communicator& ranks) {
+        hang();
         expect_equal(error_of([&] { broadcast_of_nothing(ranks); }),
-                     "rank 0, broadcast #0: did not end within 200 ms; NCCL: a cable was pulled");
+                     "rank 0, " + place + ": did not end within 200 ms; NCCL: a cable was pulled");
         expect(fake::state.aborted == 1, "aborted");
       },
       short_deadline);
 }
 
+void check_call_that_does_not_end() {
+  check_hang([] { fake::state.poll_result = ncclInProgress; }, "broadcast #0");
+}
+
 void check_stream_that_hangs() {
-  on_ranks(
-      1,
-      [](nccl_communicator& ranks) {
-        fake::state.stream_hangs = true;
-        expect_equal(error_of([&] { broadcast_of_nothing(ranks); }),
-                     "rank 0, broadcast #1: did not end within 200 ms; NCCL: a cable was pulled");
-        expect(fake::state.aborted == 1, "aborted");
-      },
-      short_deadline);
+  check_hang([] { fake::state.stream_hangs = true; }, "broadcast #1");
 }
 
 void check_error_while_the_stream_runs() {

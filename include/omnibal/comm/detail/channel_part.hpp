@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <vector>
 
 #include <omnibal/comm/communicator.hpp>
 #include <omnibal/config.hpp>
