@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What plan_run() promises, on small tables, chains, clusters and batches drawn at random.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <limits>
-#include <stop_token>
 #include <vector>
 
 #include <omnibal/pipeline.hpp>
@@ -247,29 +244,6 @@ void check_more_memory(const drawn_run& run) {
         1.005 * static_cast<double>(plan.planned.epoch.time));
 }
 
-/// The plan of a search that is asked to stop when it tries its capacity of this number.
-run_strategy planned_until(const run_problem& problem, std::uint64_t tried) {
-  std::stop_source stop;
-  const auto report = [&](const progress& now) {
-    if (now.phase == "capacities" && now.done >= tried) stop.request_stop();
-  };
-  return plan_run(problem, {.control = {.report = report, .stop = stop.get_token()}}).planned;
-}
-
-void check_longer_searches(const drawn_run& run) {
-  std::int64_t fastest = std::numeric_limits<std::int64_t>::max();
-  for (const std::uint64_t tried : std::array<std::uint64_t, 8>{0, 1, 2, 4, 8, 16, 32, 1000}) {
-    CAPTURE(tried);
-    const run_strategy planned = planned_until(run.problem, tried);
-    if (planned.status == search_status::infeasible) {
-      CHECK(fastest == std::numeric_limits<std::int64_t>::max());
-      continue;
-    }
-    CHECK(planned.epoch.time <= fastest);
-    fastest = std::min(fastest, planned.epoch.time);
-  }
-}
-
 }  // namespace
 
 TEST_CASE(
@@ -328,14 +302,5 @@ TEST_CASE("More memory makes no run slower") {
   for (std::uint64_t seed = 1001; seed <= 1000 + 6 * times(); ++seed) {
     CAPTURE(seed);
     check_more_memory(draw_run(seed));
-  }
-}
-
-TEST_CASE("A search that goes on for longer has no slower plan") {
-  for (std::uint64_t seed = 5001; seed <= 5000 + 8 * times(); ++seed) {
-    CAPTURE(seed);
-    drawn_run run = draw_run(seed);
-    run.problem.capacity.reset();
-    check_longer_searches(run);
   }
 }

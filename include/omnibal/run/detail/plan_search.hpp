@@ -165,19 +165,6 @@ class plan_search {
     keep_faster(best, run_.in_order(run_.simulated(std::move(candidate))));
   }
 
-  /// Whether a plan meets the batch and is faster than another, or the other misses the batch.
-  [[nodiscard]] bool is_faster(const run_strategy& one, const run_strategy& other) const {
-    const auto serves = [this](const run_strategy& strategy) {
-      return strategy.status != search_status::infeasible &&
-             run_.meets_batch(strategy.data.mean_samples_per_step);
-    };
-    return serves(one) && (!serves(other) || one.epoch.time < other.epoch.time);
-  }
-
-  void keep_faster_of_batch(run_strategy& best, run_strategy other) const {
-    if (is_faster(other, best)) best = std::move(other);
-  }
-
   /// The best cuts under full recomputation: of those optimal for one of the objectives, the ones
   /// of least makespan.
   [[nodiscard]] cuts_and_modes balanced_and_full(const pipeline_problem& numbers) const {

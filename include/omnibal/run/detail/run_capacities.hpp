@@ -48,10 +48,8 @@ class run_capacities {
 
   /// The capacities that hold every sample, or those that hold all but the longest where they are
   /// faster; the latter are searched for quickly where they may be much smaller, then thoroughly.
-  /// `fastest_seen` becomes the fastest of the plans on the way that are plans of all samples, meet
-  /// the batch and were not cut short; infeasible where there is none.
-  [[nodiscard]] capacity_search_result search(run_strategy& fastest_seen) const {
-    known_plans known{.fastest = fastest_seen};
+  [[nodiscard]] capacity_search_result search() const {
+    known_outcomes known;
     capacity_search_result best =
         search_capacity(capacity_question(run_.problem().samples, known), options());
     if (run_.problem().oversize != oversize_policy::own_pack) return best;
@@ -79,11 +77,8 @@ class run_capacities {
   }
 
  private:
-  struct known_plans {
-    /// Of capacities planned before. All searches compare them on the same part of the samples.
-    std::map<std::pair<capacity_effort, loads<2>>, capacity_outcome> outcomes = {};
-    run_strategy& fastest;
-  };
+  /// Of capacities planned before. All searches compare them on the same part of the samples.
+  using known_outcomes = std::map<std::pair<capacity_effort, loads<2>>, capacity_outcome>;
 
   /// The longest samples, one in so many, that capacities need not hold.
   static constexpr std::array<std::size_t, 3> parts_of_longest = {400, 80, 20};
@@ -107,25 +102,20 @@ class run_capacities {
   }
 
   [[nodiscard]] capacity_problem capacity_question(std::span<const vision_language_sample> covered,
-                                                   known_plans& known) const {
+                                                   known_outcomes& known) const {
     const auto evaluate = [this, &known](const loads<2>& capacity,
                                          std::span<const vision_language_sample> samples,
                                          capacity_effort effort) {
-      const auto [at, is_new] = known.outcomes.try_emplace({effort, capacity});
+      const auto [at, is_new] = known.try_emplace({effort, capacity});
       if (!is_new) return at->second;
       run_problem part = run_.problem();
       part.samples = samples;
       const run_context run(part, {.operation_limit = run_.options().operation_limit,
                                    .control = {.stop = run_.options().control.stop}});
       const plan_search planner(run);
-      run_strategy strategy = effort == capacity_effort::all_plans
-                                  ? planner.planned_thoroughly(capacity)
-                                  : planner.planned_quickly(run.balanced(capacity));
-      at->second = outcome_of(run, strategy);
-      if (samples.size() == run_.problem().samples.size() &&
-          !run_.options().control.stop_requested())
-        search_.keep_faster_of_batch(known.fastest, std::move(strategy));
-      return at->second;
+      return at->second = outcome_of(run, effort == capacity_effort::all_plans
+                                              ? planner.planned_thoroughly(capacity)
+                                              : planner.planned_quickly(run.balanced(capacity)));
     };
     const auto bound = [this](std::span<const vision_language_sample> samples) {
       run_problem part = run_.problem();

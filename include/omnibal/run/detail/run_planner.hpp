@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -92,7 +91,8 @@ class run_planner {
         !run_.meets_batch(static_cast<double>(nearest)))
       return run_context::missing_batch(nearest);
     const plan_search search(run_);
-    run_strategy best = searched(result.capacities);
+    run_strategy best =
+        search.improved(search.planned(capacity(result)), run_.options().operation_limit);
     // That none fits at a capacity says nothing of those that were not tried.
     if (best.status == search_status::infeasible && result.capacities.limit == search_limit::stop)
       best.why = {};
@@ -105,64 +105,12 @@ class run_planner {
     return search.with_moved_cuts(std::move(best));
   }
 
-  /// The plan of a search, and of one that is asked to stop before it begins: the capacity that
-  /// seems best on a part of the samples may be slower on all of them than the first that is tried,
-  /// and a search that goes on for longer must not have a slower plan.
-  [[nodiscard]] run_strategy searched(capacity_search_result& capacities) const {
-    if (stop_requested()) return searched_in(run_, capacities);
-    std::stop_source stopped;
-    stopped.request_stop();
-    run_strategy first = searched_in({run_.problem(),
-                                      {.operation_limit = run_.options().operation_limit,
-                                       .control = {.stop = stopped.get_token()}}},
-                                     capacities);
-    const bool is_plan = first.status != search_status::infeasible;
-    if (is_plan && stop_requested()) return first;
-    const plan_search search(run_);
-    run_strategy best = searched_in(run_, capacities);
-    if (!search.is_faster(first, best)) return best;
-    best = std::move(first);
-    const bool is_planned = run_.problem().capacity || *best.capacity == capacities.best;
-    if (!is_planned && !stop_requested())
-      search.keep_faster_of_batch(
-          best, search.improved(search.planned(*best.capacity), run_.options().operation_limit));
-    take_capacity(capacities, *best.capacity);
-    return best;
+  /// The one given or, searched for, the best.
+  [[nodiscard]] loads<2> capacity(run_result& result) const {
+    if (run_.problem().capacity) return *run_.problem().capacity;
+    result.capacities = run_capacities(run_).search();
+    return result.capacities.best;
   }
-
-  /// Makes another capacity that was tried the best.
-  static void take_capacity(capacity_search_result& capacities, const loads<2>& taken) {
-    if (taken == capacities.best) return;
-    for (capacity_candidate& one : capacities.candidates) {
-      if (one.capacity == capacities.best) one.passed_over = "slower, planned with all samples";
-      if (one.capacity != taken) continue;
-      one.passed_over.clear();
-      capacities.objective = one.outcome.time_per_sample;
-    }
-    capacities.best = taken;
-  }
-
-  /// At the capacity given or, searched for, the best. A stop during the search for it leaves no
-  /// time for more than what was seen then.
-  [[nodiscard]] static run_strategy searched_in(const run_context& run,
-                                                capacity_search_result& capacities) {
-    const plan_search search(run);
-    run_strategy seen;
-    if (!run.problem().capacity) capacities = run_capacities(run).search(seen);
-    const bool is_seen = seen.status != search_status::infeasible;
-    run_strategy best;
-    if (!is_seen || !run.options().control.stop_requested()) {
-      const loads<2> capacity = run.problem().capacity.value_or(capacities.best);
-      best = search.improved(search.planned(capacity), run.options().operation_limit);
-    }
-    if (search.is_faster(seen, best)) {
-      best = std::move(seen);
-      take_capacity(capacities, *best.capacity);
-    }
-    return best;
-  }
-
-  [[nodiscard]] bool stop_requested() const { return run_.options().control.stop_requested(); }
 
   [[nodiscard]] search_status status_of(const run_result& result) const {
     if (const infeasibility& why = result.planned.why;
@@ -170,7 +118,8 @@ class run_planner {
       return why.reason == infeasibility::cause::none || !why.proven ? search_status::stopped
                                                                      : search_status::infeasible;
     if (result.objective == result.bound) return search_status::optimal;
-    return stop_requested() ? search_status::stopped : search_status::feasible;
+    return run_.options().control.stop_requested() ? search_status::stopped
+                                                   : search_status::feasible;
   }
 
   struct named_strategy {
@@ -210,7 +159,7 @@ class run_planner {
     if (planned.status == search_status::infeasible) return rows;
     const plan_search search(run_);
     const std::int64_t before = planned.epoch.time;
-    if (!stop_requested())
+    if (!run_.options().control.stop_requested())
       for (const auto& [name, strategy] : partial_strategies(planned)) {
         rows.push_back(row(name, strategy));
         if (strategy.fits && strategy.epoch.time < planned.epoch.time)

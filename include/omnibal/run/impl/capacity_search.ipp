@@ -106,18 +106,12 @@ class capacity_searcher {
     return limit_ != search_limit::none;
   }
 
-  /// Where a candidate is known to fit, an outcome that a stop may have cut short does not count.
   void evaluate(const loads<2>& capacity, capacity_effort effort) {
-    const capacity_outcome outcome = problem_.evaluate(capacity, part_, effort);
-    if (fits_ && options_.control.stop_requested()) {
-      limit_ = search_limit::stop;
-      return;
-    }
     capacity_candidate& candidate = tried_[capacity];
     candidate.capacity = capacity;
     candidate.effort = effort;
-    candidate.outcome = outcome;
-    fits_ = fits_ || outcome.fits;
+    candidate.outcome = problem_.evaluate(capacity, part_, effort);
+    fits_ = fits_ || candidate.outcome.fits;
   }
 
   /// Whether a candidate can be chosen, by its memory and its batch, then its time.
