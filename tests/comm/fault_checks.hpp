@@ -297,9 +297,8 @@ inline std::string complaint(const scenario& given, const std::vector<std::strin
                              bool is_seen_at_once) {
   const auto is_empty = [](const std::string& error) { return error.empty(); };
   if (may_fit(given) && std::ranges::all_of(errors, is_empty)) return "";
-  // Also while it opens its channels, when another one has opened its own and gone on.
   static const std::string operations =
-      "(send|receive|all_reduce|all_gather|broadcast|group|duplicate|open)[a-z0-9 ]* #[0-9]+: ";
+      "(send|receive|all_reduce|all_gather|broadcast|group)[a-z0-9 ]* #[0-9]+: ";
   const std::regex report(report_of(given, is_seen_at_once));
   bool is_named = false;
   bool is_told = false;

@@ -42,6 +42,7 @@ std::string error_of(const mpi_channel_options& options, const body& run) {
   MPI_Barrier(MPI_COMM_WORLD);
   try {
     mpi_channel channel(MPI_COMM_WORLD, options);
+    MPI_Barrier(MPI_COMM_WORLD);  // what is tested does not begin while others open theirs
     run(channel);
   } catch (const omnibal::communication_error& error) {
     return error.what();
