@@ -196,14 +196,19 @@ class faulty_program {
       if (value != number) throw std::logic_error("wrong numbers without an error");
   }
 
-  /// Every rank but the one at fault has an operation under way on each channel: all end.
+  /// Every rank but the one at fault has an operation under way on each channel: all end. The last
+  /// channel tells the rank at fault that the others are busy and is aborted last, so none of them
+  /// leaves before all are.
   void abort_busy_channels() {
     constexpr std::string_view reason = "a spike of the loss";
-    if (all_[0].rank() == given_.rank) {
+    Channel& last = all_.back();
+    std::vector<float> values(channels);
+    if (last.rank() == given_.rank) {
+      for (std::size_t r = 0; r < given_.ranks; ++r)
+        if (r != given_.rank) wait(last.receive(omnibal::view_of(values).part(0, 1), r));
       for (Channel& channel : all_) channel.abort(reason);
       return;
     }
-    std::vector<float> values(channels);
     std::vector<typename Channel::ticket> tickets;
     std::vector<std::string> errors;
     const auto note = [&](const auto& action) {
@@ -215,6 +220,7 @@ class faulty_program {
     };
     for (std::size_t c = 0; c < channels; ++c)
       note([&] {
+        if (&all_[c] == &last) wait(last.send(omnibal::view_of(values).part(c, 1), given_.rank));
         tickets.push_back(
             all_[c].all_reduce(omnibal::view_of(values).part(c, 1), omnibal::reduction::sum));
       });
