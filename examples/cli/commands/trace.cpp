@@ -134,7 +134,7 @@ struct trace_report {
 };
 
 json to_json(const channel_report& channel) {
-  json report;
+  json report = json::object();
   report["channel"] = channel.channel;
   report["ranks"] = channel.ranks;
   report["absent"] = channel.absent;

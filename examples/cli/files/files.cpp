@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -235,8 +236,14 @@ file_bytes::buffer file_bytes::allocate(std::size_t size) {
 }
 
 std::string sha256(std::string_view bytes) {
+  // A context of its own: OpenSSL 3.0 crashes where it has no memory for the default one.
+  const std::unique_ptr<OSSL_LIB_CTX, decltype(&OSSL_LIB_CTX_free)> context(OSSL_LIB_CTX_new(),
+                                                                            OSSL_LIB_CTX_free);
+  const std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> method(
+      context ? EVP_MD_fetch(context.get(), "SHA256", nullptr) : nullptr, EVP_MD_free);
   unsigned char digest[32];
-  if (EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr) != 1)
+  if (!method ||
+      EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, method.get(), nullptr) != 1)
     throw std::bad_alloc();  // Every release provides SHA-256: it has no memory for the digest.
   std::string text;
   for (const unsigned char byte : digest) {

@@ -38,7 +38,7 @@ std::vector<std::uint64_t> group_sizes(const packs_file& file) {
 }
 
 json capacity_of(const packs_file& file) {
-  json capacity;
+  json capacity = json::object();
   for (std::size_t r = 0; r < file.resources.size(); ++r)
     capacity[file.resources[r]] = file.capacity[r];
   return capacity;

@@ -8,7 +8,7 @@ namespace {
 
 template <typename Value>
 json by_resource(const pack_report& report, const std::vector<Value>& values) {
-  json object;
+  json object = json::object();
   for (std::size_t r = 0; r < values.size(); ++r) object[report.resources[r]] = values[r];
   return object;
 }
