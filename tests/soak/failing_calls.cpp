@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A library for LD_PRELOAD (Linux, glibc) under which one call of a program fails. The environment
-// variable FAULT says which: "CALL NUMBER ACTION", such as "write 3 28", counted from 1 after the
-// start of main(). Calls: allocate; read, write, fsync and close of regular files other than
-// standard streams; create (opening with O_CREAT); rename. Actions: an error number; "kill", the
-// process dies before the call; "short", 33 bytes at most; "from", this and all later calls
-// fail with ENOMEM. Where FAULT_REACHED names a file, the file is made when the call is reached.
+// variable FAULT says which: "CALL NUMBER ACTION", such as "write 3 28", counted from 1 between
+// the start and the end of main(). Calls: allocate; read, write, fsync and close of regular files
+// other than standard streams; create (opening with O_CREAT); rename. Actions: an error number;
+// "kill", the process dies before the call; "short", 33 bytes at most; "from", this and all later
+// calls fail with ENOMEM. Where FAULT_REACHED names a file, the file is made when the call is
+// reached.
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -83,7 +84,9 @@ int (*program)(int, char**, char**);
 int armed_main(int argc, char** argv, char** environment) {
   if (const char* const fault = std::getenv("FAULT"))
     armed = std::sscanf(fault, "%15s %ld %15s", wanted_call, &wanted_number, action) == 3;
-  return program(argc, argv, environment);
+  const int status = program(argc, argv, environment);
+  armed = false;
+  return status;
 }
 
 int open_file(const char* path, int flags, unsigned mode) {

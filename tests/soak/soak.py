@@ -489,7 +489,7 @@ COMMAND_FAULTS = [
     Fault("command: short write", failing_call("write", "short", 0)),
     Fault("command: interrupted write", failing_call("write", errno.EINTR, 0)),
     Fault("command: an allocation fails", failing_call("allocate", errno.ENOMEM, 0, 71, most=30000), False),
-    Fault("command: allocations fail from one on", failing_call("allocate", "from", 0, 71, most=30000), False),
+    Fault("command: allocations fail from one on", failing_call("allocate", "from", 71, most=30000), False),
     Fault("command: little address space", little_memory, False),
     Fault("command: limit of file sizes", little_file),
     Fault("command: full disk", full_disk),

@@ -3,9 +3,11 @@
 /// JSON as the command reads and writes it.
 #pragma once
 
+#include <cstddef>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -31,6 +33,16 @@ using json = nlohmann::ordered_json;
 
 /// Whether a text can be written as JSON as it is.
 [[nodiscard]] bool is_utf8(const std::string& text);
+
+/// An object with each value under the name at its place; none for names beyond. It begins as an
+/// object: nlohmann-json 3.11.2 ends the process where a null cannot become one for want of memory.
+template <typename Value>
+[[nodiscard]] json named_values(const std::vector<std::string>& names,
+                                const std::vector<Value>& values) {
+  json object = json::object();
+  for (std::size_t i = 0; i < values.size(); ++i) object[names[i]] = values[i];
+  return object;
+}
 
 /// The message of a parse error of nlohmann-json, without its number and position.
 [[nodiscard]] std::string parser_words(const std::exception& error);

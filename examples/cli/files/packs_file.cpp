@@ -37,13 +37,6 @@ std::vector<std::uint64_t> group_sizes(const packs_file& file) {
   return sizes;
 }
 
-json capacity_of(const packs_file& file) {
-  json capacity = json::object();
-  for (std::size_t r = 0; r < file.resources.size(); ++r)
-    capacity[file.resources[r]] = file.capacity[r];
-  return capacity;
-}
-
 }  // namespace
 
 std::string to_text(const packs_file& file, const json& more) {
@@ -56,7 +49,7 @@ std::string to_text(const packs_file& file, const json& more) {
     text += ",\n\"keys_fingerprint\":" + json_text(file.fingerprint);
     text += ",\n\"keys\":" + json_text(file.keys);
   }
-  text += ",\n\"capacity\":" + json_text(capacity_of(file));
+  text += ",\n\"capacity\":" + json_text(named_values(file.resources, file.capacity));
   text += ",\n\"offsets\":";
   append_list(file.packs.offsets(), text);
   text += ",\n\"indices\":";

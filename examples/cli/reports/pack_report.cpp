@@ -6,27 +6,20 @@
 namespace omnibal::cli {
 namespace {
 
-template <typename Value>
-json by_resource(const pack_report& report, const std::vector<Value>& values) {
-  json object = json::object();
-  for (std::size_t r = 0; r < values.size(); ++r) object[report.resources[r]] = values[r];
-  return object;
-}
-
 /// The report without the capacities tried.
 json summary(const pack_report& report, const json& oversize) {
   json object{{"status", to_string(report.status)}, {"samples", report.samples}};
   if (report.drawn) object["drawn"] = *report.drawn;
   object.update({{"packed", report.packed},
                  {"oversize", oversize},
-                 {"capacity", by_resource(report, report.capacity)},
+                 {"capacity", named_values(report.resources, report.capacity)},
                  {"packs", report.packs},
                  {"bound", report.bound},
-                 {"fill", by_resource(report, report.fill)},
+                 {"fill", named_values(report.resources, report.fill)},
                  {"samples_per_pack", report.samples_per_pack},
                  {"steps", report.steps},
                  {"dropped", report.dropped},
-                 {"dist_ratio", by_resource(report, report.dist_ratio)},
+                 {"dist_ratio", named_values(report.resources, report.dist_ratio)},
                  {"cost_ratio", report.cost_ratio},
                  {"cost_ratio_bound", report.cost_ratio_bound},
                  {"full_steps_cost_ratio", report.full_steps_cost_ratio},
@@ -46,7 +39,7 @@ json to_json(const pack_report& report) {
   json object = summary(report, report.oversize);
   for (const capacity_row& row : report.capacities)
     object["capacities"].push_back(
-        {{"capacity", by_resource(report, row.capacity)},
+        {{"capacity", named_values(report.resources, row.capacity)},
          {"samples_per_pack", row.samples_per_pack},
          {"room", row.capacity_ratio},
          {"passed_over", row.passed_over.empty() ? json() : json(row.passed_over)}});
